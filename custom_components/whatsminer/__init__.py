@@ -1,0 +1,35 @@
+"""MicroBT WhatsMiner bitcoin miners, over the local API of their stock firmware."""
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+
+from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .memory import Memory
+
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.NUMBER,
+    Platform.SELECT,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
+    """Find the miner, read it once, and set up its entities."""
+    coordinator = WhatsminerCoordinator(hass, entry)
+    await coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = coordinator
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
+    """Take the entities away; between two exchanges no socket is open."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
+    """Forget what was remembered about the miner."""
+    await Memory(hass, entry.entry_id).async_remove()

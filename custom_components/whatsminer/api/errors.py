@@ -1,0 +1,101 @@
+"""What can go wrong with a miner: one tree of exceptions, each with one cause and one remedy.
+
+No message carries a password, token, key or pool user: they may be logged as they are.
+"""
+
+from typing import override
+
+
+class WhatsminerError(Exception):
+    """Base of everything this client raises."""
+
+
+class CannotConnectError(WhatsminerError):
+    """Nothing answers at the address: refused, no route, or no connection in time.
+
+    Raised before a single byte was sent, so a write that ends this way did not happen.
+    """
+
+
+class NoAnswerError(WhatsminerError):
+    """Connected and asked, but no complete answer came before the deadline."""
+
+
+class InvalidAnswerError(WhatsminerError):
+    """The answer is too large, not JSON even after the known repairs, or of an unknown shape."""
+
+
+class NotWhatsminerError(WhatsminerError):
+    """Something answers at the address, but it is not a WhatsMiner."""
+
+
+class BtminerDownError(WhatsminerError):
+    """The control board answers, but btminer does not run (stopped or restarting, A.4)."""
+
+
+class UnknownOutcomeError(WhatsminerError):
+    """A write was sent and not answered: it may or may not have taken effect (D.8)."""
+
+
+class WrongMinerError(WhatsminerError):
+    """Another miner has got the address; nothing was written to it."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        """Name both miners by their MAC."""
+        super().__init__(f"expected miner {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+class CommandRefusedError(WhatsminerError):
+    """The miner answered a command with an error; it did not take effect.
+
+    `code` is the message code of A.4, or None where the miner sent none.
+    """
+
+    def __init__(self, command: str, code: int | None, message: str) -> None:
+        """Keep what the miner said."""
+        super().__init__(command, code, message)
+        self.command = command
+        self.code = code
+        self.message = message
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.command}: code {self.code}: {self.message}"
+
+
+class UnsupportedCommandError(CommandRefusedError):
+    """This firmware does not know the command (code 14 `invalid cmd`, or deprecated)."""
+
+
+class WriteRefusedError(WhatsminerError):
+    """Base of the reasons for which a miner lets nobody, or not us, write."""
+
+
+class NoPasswordError(WriteRefusedError):
+    """No admin password is known, so nothing can be written."""
+
+
+class WrongPasswordError(WriteRefusedError):
+    """The miner cannot read what was encrypted with this password (code 23, B.6)."""
+
+
+class WriteApiDisabledError(WriteRefusedError):
+    """The API switch of the miner is off (code 45, B.7)."""
+
+
+class TokenTableFullError(WriteRefusedError):
+    """The miner has given out all its tokens (code 136, B.5).
+
+    `retry_after` is the number of seconds before which no further token is asked for.
+    """
+
+    def __init__(self, retry_after: float) -> None:
+        """Keep how long to wait."""
+        super().__init__(f"token table full, wait {retry_after:.0f} s")
+        self.retry_after = retry_after
+
+
+class TokenRejectedError(WriteRefusedError):
+    """A fresh token was rejected too (code 135, twice)."""

@@ -1,0 +1,295 @@
+"""What a miner says, in normalised units, whatever its dialect.
+
+Hashrates in TH/s, powers in W, voltages in V, currents in A, temperatures in degrees Celsius,
+fan speeds in RPM, frequencies in MHz, durations in s. None always means: not reported.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import final
+
+from .errors import WhatsminerError
+
+
+class Dialect(StrEnum):
+    """The generations of the vendor's API (E.7)."""
+
+    V1 = "1"
+    V2 = "2.0"
+    V2C = "2.2"
+
+
+class Feature(StrEnum):
+    """What a dialect lets an owner command."""
+
+    MINING = "mining"
+    RESTART = "restart"
+    REBOOT = "reboot"
+    LED = "led"
+    FAST_BOOT = "fast_boot"
+    POWER_MODE = "power_mode"
+    POWER_LIMIT = "power_limit"
+    POWER_PERCENT = "power_percent"
+    RESTORE_POWER_PERCENT = "restore_power_percent"
+
+
+class Section(StrEnum):
+    """The parts of a poll; each is read alone and fails alone."""
+
+    SUMMARY = "summary"
+    BOARDS = "boards"
+    STATUS = "status"
+    POOLS = "pools"
+    PSU = "psu"
+    FAULTS = "faults"
+    INFO = "info"
+
+
+class PowerMode(StrEnum):
+    """The three power modes of the vendor."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Activity(StrEnum):
+    """What the miner is doing, drawn from flag, hashrate and tuning state together."""
+
+    MINING = "mining"
+    TUNING = "tuning"
+    STARTING = "starting"
+    STOPPED = "stopped"
+    RESTARTING = "restarting"
+
+
+class Cooling(StrEnum):
+    """How the model is cooled (G.2)."""
+
+    AIR = "air"
+    LIQUID = "liquid"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinerInfo:
+    """Who the miner is; read once per connection and then now and then."""
+
+    dialect: Dialect
+    api_version: str | None = None
+    firmware: str | None = None
+    platform: str | None = None
+    model: str | None = None
+    mac: str | None = None
+    serial: str | None = None
+    hostname: str | None = None
+    led_auto: bool | None = None
+    features: frozenset[Feature] = frozenset()
+    unreadable: frozenset[Feature] = frozenset()
+    """Features that can be set, while the miner cannot be asked for them (D.4)."""
+    cooling: Cooling | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The `summary` answer (C.1)."""
+
+    hashrate: float | None = None
+    hashrate_average: float | None = None
+    hashrate_5s: float | None = None
+    hashrate_1m: float | None = None
+    hashrate_5m: float | None = None
+    hashrate_15m: float | None = None
+    hashrate_target: float | None = None
+    hashrate_nominal: float | None = None
+    power: float | None = None
+    efficiency: float | None = None
+    """J/TH; the miner's own, or power / hashrate where it says none."""
+    power_limit: float | None = None
+    """The limit in force; None while there is none (the miner says 0)."""
+    power_mode: PowerMode | None = None
+    temperature: float | None = None
+    environment_temperature: float | None = None
+    chip_temperature_min: float | None = None
+    chip_temperature_avg: float | None = None
+    chip_temperature_max: float | None = None
+    fan_speed_in: float | None = None
+    fan_speed_out: float | None = None
+    psu_fan_speed: float | None = None
+    frequency_average: float | None = None
+    frequency_target: float | None = None
+    elapsed: float | None = None
+    """Seconds since btminer started."""
+    uptime: float | None = None
+    """Seconds since the control board started."""
+    accepted_shares: int | None = None
+    rejected_shares: int | None = None
+    reject_rate: float | None = None
+    """Percent of the shares that the pools rejected."""
+    stable: bool | None = None
+    """Tuning is finished."""
+    fast_boot: bool | None = None
+    mac: str | None = None
+    firmware: str | None = None
+    error_codes: tuple[int, ...] | None = None
+    """Only where `summary` itself lists them (v1)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One hashboard of `devs` or `edevs` (C.3)."""
+
+    slot: int
+    hashrate: float | None = None
+    hashrate_average: float | None = None
+    hashrate_nominal: float | None = None
+    temperature: float | None = None
+    chip_temperature_min: float | None = None
+    chip_temperature_avg: float | None = None
+    chip_temperature_max: float | None = None
+    frequency: float | None = None
+    chips: int | None = None
+    tuned: bool | None = None
+    serial: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One configured pool (C.2). The user is private: it is never logged."""
+
+    index: int
+    url: str | None = None
+    user: str | None = field(default=None, repr=False)
+    status: str | None = None
+    """The vendor's word in lower case: `alive`, `dead`, ..."""
+    active: bool | None = None
+    priority: int | None = None
+    accepted: int | None = None
+    rejected: int | None = None
+    reject_rate: float | None = None
+    last_share: datetime | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Psu:
+    """The power supply (C.5)."""
+
+    model: str | None = None
+    input_voltage: float | None = None
+    input_current: float | None = None
+    input_power: float | None = None
+    fan_speed: float | None = None
+    temperature: float | None = None
+    enabled: bool | None = None
+    serial: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The `status` answer (C.7): what was commanded, whether it mines or not."""
+
+    off: bool | None = None
+    """The stopped flag; True means not mining. None where the miner has none."""
+    stop_reason: str | None = None
+    power_mode: PowerMode | None = None
+    power_limit_set: float | None = None
+    """The limit the user set; None for default or no limit."""
+    power_percent: float | None = None
+    liquid_temperature: float | None = None
+    firmware: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One entry of the error list (C.9). The time is the miner's own text, in its own zone."""
+
+    code: int
+    time: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinerState:
+    """All that is known after a poll. A section that is None was not answered.
+
+    `failed` says why, by section. Slow sections are carried over from the poll that read them.
+    """
+
+    info: MinerInfo
+    read_at: datetime
+    """When the fast sections were read (UTC)."""
+    summary: Summary | None = None
+    boards: tuple[Board, ...] | None = None
+    status: Status | None = None
+    pools: tuple[Pool, ...] | None = None
+    psu: Psu | None = None
+    faults: tuple[Fault, ...] | None = None
+    failed: Mapping[Section, WhatsminerError] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    activity: Activity | None = None
+
+    @property
+    def mining(self) -> bool | None:
+        """Whether the miner is set to mine (also while it starts or tunes)."""
+        return None if self.activity is None else self.activity is not Activity.STOPPED
+
+    @property
+    def power_mode(self) -> PowerMode | None:
+        """The power mode in force, else the one that was set."""
+        if self.summary and self.summary.power_mode:
+            return self.summary.power_mode
+        return self.status.power_mode if self.status else None
+
+    @property
+    def power_limit(self) -> float | None:
+        """The power limit in force, else the one that was set (W)."""
+        if self.summary and self.summary.power_limit:
+            return self.summary.power_limit
+        return self.status.power_limit_set if self.status else None
+
+    @property
+    def temperature(self) -> float | None:
+        """The hottest board, by the miner's own word or by comparing them."""
+        if self.summary and self.summary.temperature is not None:
+            return self.summary.temperature
+        known = [b.temperature for b in self.boards or () if b.temperature is not None]
+        return max(known, default=None)
+
+    @property
+    def accepted_shares(self) -> int | None:
+        """Shares that the pools accepted since btminer started."""
+        if self.summary and self.summary.accepted_shares is not None:
+            return self.summary.accepted_shares
+        return _total(pool.accepted for pool in self.pools or ())
+
+    @property
+    def rejected_shares(self) -> int | None:
+        """Shares that the pools rejected since btminer started."""
+        if self.summary and self.summary.rejected_shares is not None:
+            return self.summary.rejected_shares
+        return _total(pool.rejected for pool in self.pools or ())
+
+    @property
+    def active_pool(self) -> Pool | None:
+        """The pool in use."""
+        return next((pool for pool in self.pools or () if pool.active), None)
+
+    def board(self, slot: int) -> Board | None:
+        """The board in a slot, if it was reported."""
+        return next((board for board in self.boards or () if board.slot == slot), None)
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """The sum of what is known; None when nothing is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -1,0 +1,199 @@
+"""Tolerant JSON and coercion: strict first, the known repairs second, never a guessed value.
+
+Numbers come as int, float or string and booleans in a dozen spellings, so every field goes
+through one of the `as_*` helpers. They give None for whatever is not clearly a value.
+"""
+
+from collections.abc import Callable, Mapping
+import json
+import math
+import re
+from typing import Any
+
+from .errors import BtminerDownError, InvalidAnswerError
+
+type JsonObject = dict[str, Any]
+
+BTMINER_DOWN_TEXT = "Socket connect failed"
+NO_LIMIT_ABOVE = 100_000
+"""Powers above this are the vendor's way to say "no limit" (C.7)."""
+
+_PADDING = "\0 \t\r\n"
+
+# The defects of A.6. Each repair is applied on top of the ones before it, and only after strict
+# parsing has failed, since some of them could damage a string that was right. A truncated answer
+# is not repaired: half a list of boards would pass for all of them.
+_REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"[\x00-\x1f]+"), ""),  # raw newlines inside a string
+    (re.compile(r"^,\{?"), "{"),
+    (re.compile(r"\}\s*\{"), "},{"),
+    (re.compile(r"\[\s*,"), "["),
+    (re.compile(r",\s*(?=[}\]])"), ""),
+    (re.compile(r'""(?=\w+"\s*:)'), '","'),  # "vendor":"1""temp0":"0"
+    (
+        re.compile(
+            r"(?<=[:,\[])\s*[+-]?(?:nan|inf(?:inity)?)(?=\s*[,}\]])", re.IGNORECASE
+        ),
+        "null",
+    ),
+    (
+        re.compile(r'("error_code"\s?:\s?)\[((?:\s?"\w+"\s?:\s?"[^"]*",?)+)\]'),
+        r"\1{\2}",
+    ),
+)
+
+_TRUE = frozenset({"true", "enable", "enabled", "on", "y", "yes"})
+_FALSE = frozenset({"false", "disable", "disabled", "off", "n", "no"})
+
+
+def _loads(text: str) -> Any:
+    """Parse exactly one JSON value."""
+    # Non-finite numbers are legal in C's printf, not values.
+    return json.loads(text, parse_constant=lambda _: None)
+
+
+def parse_answer(raw: bytes) -> JsonObject:
+    """Turn the bytes of one answer into an object (A.3).
+
+    Raises BtminerDownError for the plain text of A.4, InvalidAnswerError for all else that is
+    no object.
+    """
+    text = raw.decode("utf-8", errors="replace").strip(_PADDING)
+    if text.startswith(BTMINER_DOWN_TEXT):
+        raise BtminerDownError("btminer does not run")
+    if not text:
+        raise InvalidAnswerError("empty answer")
+    candidates = [text]
+    for defect, repair in _REPAIRS:
+        if (repaired := defect.sub(repair, candidates[-1])) != candidates[-1]:
+            candidates.append(repaired)
+    for candidate in candidates:
+        try:
+            answer = _loads(candidate)
+        except ValueError, RecursionError:
+            continue
+        if isinstance(answer, dict):
+            return answer
+        break
+    raise InvalidAnswerError(f"no JSON object in an answer of {len(raw)} bytes")
+
+
+def is_complete(raw: bytes) -> bool:
+    """Whether the bytes so far are one whole JSON object (I, "end of response")."""
+    if not raw.rstrip(b"\0 \t\r\n").endswith(b"}"):
+        return False
+    try:
+        json.loads(raw.decode("utf-8", errors="replace").strip(_PADDING))
+    except ValueError, RecursionError:
+        return False
+    return True
+
+
+def parse_padded(raw: bytes) -> JsonObject:
+    """Parse a decrypted answer: one object, then NUL or PKCS#7 padding (B.3)."""
+    text = raw.decode("utf-8", errors="replace").split("\0", 1)[0].strip(_PADDING)
+    try:
+        answer, _ = json.JSONDecoder(parse_constant=lambda _: None).raw_decode(text)
+    except ValueError, RecursionError:
+        return parse_answer(text.encode())
+    if not isinstance(answer, dict):
+        raise InvalidAnswerError("no JSON object in a decrypted answer")
+    return answer
+
+
+def as_float(value: Any) -> float | None:
+    """A finite number, from a number or a string."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError, OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def as_amount(value: Any) -> float | None:
+    """A number that cannot be negative; the vendor says -1 for "not reported" (C.1.4)."""
+    number = as_float(value)
+    return number if number is not None and number >= 0 else None
+
+
+def as_positive(value: Any) -> float | None:
+    """A number for which 0 means "none" in the vendor's language."""
+    return as_amount(value) or None
+
+
+def as_limit(value: Any) -> float | None:
+    """A power limit in W; 0, and all above 100 kW, mean "no limit" (C.7, D.3)."""
+    limit = as_positive(value)
+    return limit if limit is not None and limit <= NO_LIMIT_ABOVE else None
+
+
+def as_int(value: Any) -> int | None:
+    """A whole number, from a number or a string; a fraction is dropped."""
+    number = as_float(value)
+    return None if number is None else int(number)
+
+
+def as_count(value: Any) -> int | None:
+    """A whole number that cannot be negative."""
+    number = as_amount(value)
+    return None if number is None else int(number)
+
+
+def as_bool(value: Any) -> bool | None:
+    """A boolean in any of the spellings seen."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+    number = as_float(value)
+    return bool(number) if number in (0, 1) else None
+
+
+def as_text(value: Any) -> str | None:
+    """A text without the blanks and quotes around it; None when nothing is left."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).strip(_PADDING)
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip(_PADDING)
+    return text or None
+
+
+def as_object(value: Any) -> JsonObject:
+    """An object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_objects(value: Any) -> list[JsonObject]:
+    """The objects of a list; whatever else is in it is left out."""
+    return (
+        [item for item in value if isinstance(item, dict)]
+        if isinstance(value, list)
+        else []
+    )
+
+
+def scaled(
+    value: Any,
+    factor: float,
+    coerce: Callable[[Any], float | None] = as_amount,
+) -> float | None:
+    """A coerced number in another unit, free of binary rounding dust."""
+    number = coerce(value)
+    return None if number is None else round(number * factor, 9)
+
+
+def first[T, D](*values: T | None, default: D) -> T | D:
+    """The first value that is not None."""
+    return next((value for value in values if value is not None), default)
+
+
+def pick(source: Mapping[str, Any], *keys: str) -> Any:
+    """The first of several keys that is there (`vender`, `vendor`)."""
+    return next((source[key] for key in keys if key in source), None)

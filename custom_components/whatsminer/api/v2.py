@@ -1,0 +1,435 @@
+"""The dialects of TCP 4028 (1.x, 2.0.x, 2.2.x): raw answers to models, commands to the wire.
+
+Pure functions and tables: nothing here opens a socket. Letters in brackets are sections of
+docs/protocol.md.
+"""
+
+from datetime import UTC, datetime
+import re
+from typing import Any
+
+from .errors import (
+    BtminerDownError,
+    CommandRefusedError,
+    InvalidAnswerError,
+    NotWhatsminerError,
+    TokenRejectedError,
+    TokenTableFullError,
+    UnsupportedCommandError,
+    WhatsminerError,
+    WriteApiDisabledError,
+    WrongPasswordError,
+)
+from .models import (
+    Activity,
+    Board,
+    Cooling,
+    Dialect,
+    Fault,
+    Feature,
+    MinerInfo,
+    Pool,
+    PowerMode,
+    Psu,
+    Status,
+    Summary,
+)
+from .parse import (
+    JsonObject,
+    as_amount,
+    as_bool,
+    as_count,
+    as_float,
+    as_int,
+    as_limit,
+    as_object,
+    as_objects,
+    as_positive,
+    as_text,
+    first,
+    pick,
+    scaled,
+)
+
+MEGA, GIGA = 1e-6, 1e-3
+"""MH/s and GH/s to TH/s."""
+
+BACK_OFF = 185.0
+"""Seconds without a further get_token after code 136 (B.5)."""
+
+_V1 = frozenset(
+    {
+        Feature.MINING,
+        Feature.RESTART,
+        Feature.REBOOT,
+        Feature.LED,
+        Feature.FAST_BOOT,
+        Feature.POWER_MODE,
+        Feature.POWER_PERCENT,
+    }
+)
+FEATURES: dict[Dialect, frozenset[Feature]] = {
+    Dialect.V1: _V1,
+    Dialect.V2: _V1 | {Feature.POWER_LIMIT},
+    Dialect.V2C: _V1 | {Feature.POWER_LIMIT, Feature.RESTORE_POWER_PERCENT},
+}
+"""What each dialect can be told (D.1). A firmware may still refuse one with code 14."""
+
+UNREADABLE: dict[Dialect, frozenset[Feature]] = {
+    Dialect.V1: frozenset({Feature.POWER_PERCENT, Feature.FAST_BOOT}),
+    Dialect.V2: frozenset({Feature.POWER_PERCENT}),
+    Dialect.V2C: frozenset(),
+}
+"""What can be set and not be asked for (D.4, C.1)."""
+
+BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
+    Dialect.V1: ("devs", "edevs"),
+    Dialect.V2: ("devs", "edevs"),
+    Dialect.V2C: ("edevs", "devs"),
+}
+"""`devs` has also the boards that do not work, but 2.2.x may refuse either (A.4)."""
+
+FAST_BOOT_COMMANDS: dict[Dialect, str] = {
+    Dialect.V1: "{}_cgminer_fast_boot",
+    Dialect.V2: "{}_btminer_fast_boot",
+    Dialect.V2C: "{}_btminer_fast_boot",
+}
+
+_GENTLE_PERCENT_SINCE = (2, 0, 5)
+# Second digit of the series (M5[3]S): hydro, immersion and other liquid models (G.2).
+_AIR_DIGITS = "01"
+_EXTRA_AIR = frozenset({"M29", "M32"})
+
+
+# What the miner said: errors
+
+
+def status_of(answer: JsonObject) -> JsonObject:
+    """The object that carries STATUS, Code and Msg, in either envelope (A.3)."""
+    status = answer.get("STATUS")
+    if isinstance(status, list):
+        return as_object(status[0]) if status else {}
+    return answer
+
+
+def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
+    """The error an answer stands for, or None when it is none (A.4, B.6)."""
+    status = status_of(answer)
+    word = status.get("STATUS")
+    if word not in ("E", "F"):
+        return None
+    code = as_int(status.get("Code"))
+    message = as_text(status.get("Msg")) or ""
+    text = message.lower()
+    if text == "enc json load err":
+        return WrongPasswordError(
+            "the miner cannot decrypt what this password encrypts"
+        )
+    if text == "can't access write cmd" or (code == 45 and "join" not in text):
+        return WriteApiDisabledError("the API switch of the miner is off")
+    if code == 135 or "token err" in text:
+        return TokenRejectedError("the miner does not accept the token")
+    if code == 136 or text == "over max connect":
+        return TokenTableFullError(BACK_OFF)
+    if text == "invalid cmd" or "deprecated" in text or "invalid command" in text:
+        return UnsupportedCommandError(command, code, message)
+    return CommandRefusedError(command, code, message)
+
+
+# Who the miner is
+
+
+def version_tuple(api_version: str | None) -> tuple[int, ...]:
+    """`2.0.5` as numbers; empty when there are none."""
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", api_version or ""))
+
+
+def has_gentle_percent(dialect: Dialect, api_version: str | None) -> bool:
+    """Whether `set_power_pct_v2` may be known (D.1)."""
+    return (
+        dialect is not Dialect.V1
+        and version_tuple(api_version) >= _GENTLE_PERCENT_SINCE
+    )
+
+
+def parse_version(answer: JsonObject) -> MinerInfo:
+    """`get_version` (C.6): the dialect, and as much of the rest as it tells.
+
+    Raises NotWhatsminerError when the answer is not that of a WhatsMiner (E.7).
+    """
+    status = status_of(answer)
+    message = answer.get("Msg")
+    detail = as_object(message)
+    api = as_text(detail.get("api_ver")) or as_text(message)
+    description = as_text(status.get("Description")) or ""
+    if "whatsminer v1" in f"{api} {description}".lower():
+        dialect = Dialect.V1
+    elif detail and (version := version_tuple(api)):
+        dialect = Dialect.V2C if version >= (2, 2) else Dialect.V2
+    elif refusal("get_version", answer) is None and as_text(message):
+        dialect = Dialect.V1  # very old firmware: Msg is the version alone
+    else:
+        raise NotWhatsminerError("get_version is not answered like a WhatsMiner does")
+    model = as_text(detail.get("miner_type"))
+    return MinerInfo(
+        dialect=dialect,
+        api_version=api,
+        firmware=as_text(detail.get("fw_ver")),
+        platform=as_text(detail.get("platform")),
+        model=model,
+        features=FEATURES[dialect],
+        unreadable=UNREADABLE[dialect],
+        cooling=cooling_of(model),
+    )
+
+
+def is_challenge(answer: JsonObject) -> bool:
+    """Whether `get_token` answered with what a token is made of (B.1)."""
+    challenge = as_object(answer.get("Msg"))
+    return all(key in challenge for key in ("time", "salt", "newsalt"))
+
+
+def parse_model(answer: JsonObject) -> str | None:
+    """`devdetails` (C.4): the model."""
+    for detail in as_objects(answer.get("DEVDETAILS")):
+        if model := as_text(detail.get("Model")):
+            return model
+    return None
+
+
+def cooling_of(model: str | None) -> Cooling | None:
+    """Air or liquid, by the model's name (G.2); None when the name says nothing."""
+    series = re.match(r"M\d([\dB])", (model or "").upper())  # M60S, M7BS
+    if series is None:
+        return None
+    if series[1] in _AIR_DIGITS or series[0] in _EXTRA_AIR:
+        return Cooling.AIR
+    return Cooling.LIQUID
+
+
+def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
+    """`get_miner_info` (C.8): the fields of MinerInfo that it knows."""
+    detail = as_object(answer.get("Msg"))
+    if not detail:
+        raise InvalidAnswerError("get_miner_info without an object")
+    led = as_text(detail.get("ledstat"))
+    return {
+        "mac": as_text(detail.get("mac")),
+        "hostname": as_text(detail.get("hostname")),
+        "serial": as_text(detail.get("minersn")),
+        "led_auto": None if led is None else led == "auto",
+    }
+
+
+# What the miner does
+
+
+def _power_mode(value: Any) -> PowerMode | None:
+    word = (as_text(value) or "").lower()
+    return PowerMode(word) if word in PowerMode else None
+
+
+def parse_summary(answer: JsonObject) -> Summary:
+    """`summary` in both shapes (C.1): `SUMMARY[0]` and the flat `Msg`."""
+    rows = as_objects(answer.get("SUMMARY"))
+    flat = not rows
+    raw = as_object(answer.get("Msg")) if flat else rows[0]
+    if not raw:
+        raise InvalidAnswerError("summary without SUMMARY and without Msg")
+    hashrate = scaled(pick(raw, "HS RT", "MHS 5m", "MHS 1m"), MEGA)
+    power = as_amount(raw.get("Power"))
+    efficiency = as_positive(raw.get("Power Rate"))
+    if efficiency is None and power is not None and hashrate:
+        efficiency = as_positive(power / hashrate)
+    errors: tuple[int, ...] | None = None
+    if (count := as_count(raw.get("Error Code Count"))) is not None:
+        codes = (
+            as_count(raw.get(f"Error Code {index}")) for index in range(min(count, 64))
+        )
+        errors = tuple(code for code in codes if code is not None)
+    stable = as_bool(raw.get("Hash Stable"))
+    return Summary(
+        hashrate=hashrate,
+        hashrate_average=scaled(raw.get("MHS av"), MEGA),
+        hashrate_5s=scaled(raw.get("MHS 5s"), MEGA),
+        hashrate_1m=scaled(raw.get("MHS 1m"), MEGA),
+        hashrate_5m=scaled(raw.get("MHS 5m"), MEGA),
+        hashrate_15m=scaled(raw.get("MHS 15m"), MEGA),
+        hashrate_target=scaled(raw.get("Target MHS"), MEGA),
+        hashrate_nominal=scaled(raw.get("Factory GHS"), GIGA, as_positive),
+        power=power,
+        efficiency=efficiency,
+        power_limit=as_limit(raw.get("Power Limit")),
+        power_mode=_power_mode(raw.get("Power Mode")),
+        temperature=as_float(raw.get("Temperature")),
+        environment_temperature=as_float(raw.get("Env Temp")),
+        chip_temperature_min=as_float(raw.get("Chip Temp Min")),
+        chip_temperature_avg=as_float(raw.get("Chip Temp Avg")),
+        chip_temperature_max=as_float(raw.get("Chip Temp Max")),
+        fan_speed_in=as_amount(raw.get("Fan Speed In")),
+        fan_speed_out=as_amount(raw.get("Fan Speed Out")),
+        psu_fan_speed=as_amount(raw.get("Power Fanspeed")),
+        frequency_average=as_amount(raw.get("freq_avg")),
+        # The flat form always says 0 here, whatever the target is (C.1.4).
+        frequency_target=(as_positive if flat else as_amount)(raw.get("Target Freq")),
+        elapsed=as_amount(raw.get("Elapsed")),
+        uptime=as_amount(raw.get("Uptime")),
+        accepted_shares=as_count(raw.get("Accepted")),
+        rejected_shares=as_count(raw.get("Rejected")),
+        reject_rate=as_amount(raw.get("Pool Rejected%")),
+        stable=as_bool(raw.get("Upfreq Complete")) if stable is None else stable,
+        fast_boot=as_bool(raw.get("Btminer Fast Boot")),
+        mac=as_text(raw.get("MAC")),
+        firmware=as_text(raw.get("Firmware Version")),
+        error_codes=errors,
+    )
+
+
+def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> float:
+    """What turns the boards' hashrates into TH/s: they are MH/s or TH/s by firmware (C.3).
+
+    `hashrate_average` is the miner's own `MHS av` in TH/s, from the summary read just before.
+    """
+    averages = [
+        value for row in rows if (value := as_amount(row.get("MHS av"))) is not None
+    ]
+    if hashrate_average and (total := sum(averages)):
+        # In MH/s the sum is a million times the summary's TH/s, else it is equal to it.
+        return MEGA if total / hashrate_average > 1e3 else 1.0
+    rates = [*averages, *(as_amount(row.get("HS RT")) or 0.0 for row in rows)]
+    return MEGA if max(rates, default=0.0) >= 10_000 else 1.0
+
+
+def parse_boards(
+    answer: JsonObject, hashrate_average: float | None
+) -> tuple[Board, ...]:
+    """`devs` or `edevs` (C.3), in the order of the slots."""
+    if not isinstance(answer.get("DEVS"), list):
+        raise InvalidAnswerError("boards without DEVS")
+    rows = as_objects(answer["DEVS"])
+    factor = board_factor(rows, hashrate_average)
+    boards: dict[int, Board] = {}
+    for index, row in enumerate(rows):
+        slot = first(as_count(row.get("Slot")), as_count(row.get("ASC")), default=index)
+        boards[slot] = Board(
+            slot=slot,
+            hashrate=scaled(pick(row, "HS RT", "MHS 5m", "MHS 1m"), factor),
+            hashrate_average=scaled(row.get("MHS av"), factor),
+            hashrate_nominal=scaled(
+                pick(row, "Factory GHS", "HS Factory"), GIGA, as_positive
+            ),
+            temperature=as_float(row.get("Temperature")),
+            chip_temperature_min=as_float(row.get("Chip Temp Min")),
+            chip_temperature_avg=as_float(row.get("Chip Temp Avg")),
+            chip_temperature_max=as_float(row.get("Chip Temp Max")),
+            frequency=as_amount(row.get("Chip Frequency")),
+            chips=as_count(row.get("Effective Chips")),
+            tuned=as_bool(row.get("Upfreq Complete")),
+            serial=as_text(row.get("PCB SN")),
+        )
+    return tuple(boards[slot] for slot in sorted(boards))
+
+
+def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
+    """`pools` (C.2); an empty list means that none is configured or in use."""
+    if not isinstance(answer.get("POOLS"), list):
+        raise InvalidAnswerError("pools without POOLS")
+    return tuple(
+        Pool(
+            index=first(as_count(row.get("POOL")), default=number),
+            url=as_text(row.get("URL")),
+            user=as_text(row.get("User")),
+            status=(as_text(row.get("Status")) or "").lower() or None,
+            active=as_bool(row.get("Stratum Active")),
+            priority=as_count(row.get("Priority")),
+            accepted=as_count(row.get("Accepted")),
+            rejected=as_count(row.get("Rejected")),
+            reject_rate=as_amount(row.get("Pool Rejected%")),
+            last_share=_moment(row.get("Last Share Time")),
+        )
+        for number, row in enumerate(as_objects(answer["POOLS"]))
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    """Unix seconds of the miner's clock as UTC; 0 is never (C.2)."""
+    seconds = as_positive(value)
+    # A miner's clock may hold anything; only a 32-bit one is a date.
+    return (
+        datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 1 << 32 else None
+    )
+
+
+def parse_psu(answer: JsonObject) -> Psu:
+    """`get_psu` (C.5): mA, 10 mV and W, all of them strings."""
+    raw = as_object(answer.get("Msg"))
+    if not raw:
+        raise InvalidAnswerError("get_psu without an object")
+    return Psu(
+        model=as_text(pick(raw, "model", "name")),
+        input_voltage=scaled(raw.get("vin"), 0.01),
+        input_current=scaled(raw.get("iin"), 0.001),
+        input_power=as_amount(raw.get("pin")),
+        fan_speed=as_amount(raw.get("fan_speed")),
+        temperature=as_float(raw.get("temp0")),
+        enabled=as_bool(raw.get("enable")),
+        serial=as_text(raw.get("serial_no")),
+    )
+
+
+def parse_status(answer: JsonObject) -> Status:
+    """`status`, with its object in `Msg` or at the top level (C.7)."""
+    raw = as_object(answer.get("Msg")) or answer
+    off = as_bool(pick(raw, "mineroff", "btmineroff"))
+    firmware = as_text(pick(raw, "FirmwareVersion", "Firmware Version"))
+    if off is None and firmware is None and "power_mode" not in raw:
+        raise InvalidAnswerError("status without any of its fields")
+    return Status(
+        off=off,
+        stop_reason=as_text(raw.get("mineroff_reason")),
+        power_mode=_power_mode(raw.get("power_mode")),
+        power_limit_set=as_limit(raw.get("power_limit_set")),
+        power_percent=as_amount(raw.get("power_pct")),
+        liquid_temperature=as_float(raw.get("liquid_temp")),
+        firmware=firmware,
+    )
+
+
+def parse_faults(answer: JsonObject) -> tuple[Fault, ...]:
+    """`get_error_code` in all the forms of C.9."""
+    message = as_object(answer.get("Msg"))
+    if "error_code" not in message:
+        raise InvalidAnswerError("get_error_code without error_code")
+    listed = message["error_code"]
+    entries = [listed] if isinstance(listed, dict) else listed
+    if not isinstance(entries, list):
+        raise InvalidAnswerError("error_code is no list")
+    faults: dict[int, Fault] = {}
+    for entry in entries:
+        pairs = entry.items() if isinstance(entry, dict) else ((entry, None),)
+        for key, time in pairs:
+            if (code := as_count(key)) is not None:
+                faults[code] = Fault(code=code, time=as_text(time))
+    return tuple(faults.values())
+
+
+def activity_of(
+    dialect: Dialect,
+    status: Status | None,
+    summary: Summary | None,
+    summary_error: WhatsminerError | None,
+) -> Activity | None:
+    """What the miner is doing; None when neither flag nor summary tell."""
+    off = status.off if status else None
+    now = summary and first(summary.hashrate_5s, summary.hashrate, default=None)
+    if off and dialect is Dialect.V1 and now:
+        off = False  # cgminer based firmware sets the flag wrongly at times (C.7)
+    if off:
+        return Activity.STOPPED
+    if isinstance(summary_error, BtminerDownError):
+        return Activity.RESTARTING
+    if summary is None or summary.hashrate is None:
+        return None
+    if not summary.hashrate:
+        return Activity.STARTING
+    return Activity.TUNING if summary.stable is False else Activity.MINING

@@ -1,0 +1,137 @@
+"""Buttons: restart btminer, reboot the control board, blink the LEDs."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+from typing import override
+
+from homeassistant.components.button import (
+    ButtonDeviceClass,
+    ButtonEntity,
+    ButtonEntityDescription,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .api import Feature, Miner, MinerState
+from .coordinator import (
+    DEADLINE_REBOOT,
+    DEADLINE_RESTART,
+    Command,
+    WhatsminerConfigEntry,
+)
+from .entity import WhatsminerDescription, WhatsminerEntity
+
+# The client has one lock per miner; blinking must not keep a restart waiting.
+PARALLEL_UPDATES = 0
+
+BLINK_SECONDS = 20
+_BLINK = {"period": 200, "duration": 100, "start": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerButtonDescription(WhatsminerDescription, ButtonEntityDescription):
+    """A button and the command it sends, made for the state before."""
+
+    feature: Feature
+    command_fn: Callable[[MinerState], Command]
+
+
+def _elapsed(state: MinerState) -> float | None:
+    return state.summary.elapsed if state.summary else None
+
+
+def _uptime(state: MinerState) -> float | None:
+    return state.summary.uptime if state.summary else None
+
+
+def _begun_anew(
+    count: Callable[[MinerState], float | None], before: MinerState
+) -> Callable[[MinerState], bool]:
+    """Whether a count of seconds runs again from 0."""
+    was = count(before)
+    limit = math.inf if was is None else was
+
+    def done(state: MinerState) -> bool:
+        now = count(state)
+        return now is not None and now < limit
+
+    return done
+
+
+async def _blink(miner: Miner) -> None:
+    """Blink both LEDs for a while, then leave them to the miner again."""
+    await miner.set_led("red", **_BLINK)
+    try:
+        await miner.set_led("green", **_BLINK)
+        await asyncio.sleep(BLINK_SECONDS)
+    finally:
+        await miner.set_led_auto()
+
+
+BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
+    WhatsminerButtonDescription(
+        key="restart_btminer",
+        translation_key="restart_btminer",
+        device_class=ButtonDeviceClass.RESTART,
+        entity_category=EntityCategory.CONFIG,
+        feature=Feature.RESTART,
+        command_fn=lambda before: Command(
+            key="restart_btminer",
+            send=lambda miner: miner.restart_btminer(),
+            done=_begun_anew(_elapsed, before),
+            deadline=DEADLINE_RESTART,
+            interrupts=True,
+        ),
+    ),
+    WhatsminerButtonDescription(
+        key="reboot",
+        translation_key="reboot",
+        device_class=ButtonDeviceClass.RESTART,
+        entity_category=EntityCategory.CONFIG,
+        feature=Feature.REBOOT,
+        command_fn=lambda before: Command(
+            key="reboot",
+            send=lambda miner: miner.reboot(),
+            done=_begun_anew(_uptime, before),
+            deadline=DEADLINE_REBOOT,
+            interrupts=True,
+        ),
+    ),
+    WhatsminerButtonDescription(
+        key="identify",
+        device_class=ButtonDeviceClass.IDENTIFY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.LED,
+        command_fn=lambda _: Command(key="identify", send=_blink),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the buttons this miner can be commanded with."""
+    coordinator = entry.runtime_data
+    async_add_entities(
+        WhatsminerButton(coordinator, description)
+        for description in BUTTONS
+        if coordinator.can(description.feature)
+    )
+
+
+class WhatsminerButton(WhatsminerEntity, ButtonEntity):
+    """Something the miner does once."""
+
+    entity_description: WhatsminerButtonDescription
+
+    @override
+    async def async_press(self) -> None:
+        coordinator = self.coordinator
+        await coordinator.async_command(
+            self.entity_description.command_fn(coordinator.data)
+        )

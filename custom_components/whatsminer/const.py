@@ -1,0 +1,18 @@
+"""Names and numbers that more than one file of the integration needs."""
+
+from datetime import timedelta
+import logging
+from typing import Final
+
+DOMAIN: Final = "whatsminer"
+LOGGER: Final = logging.getLogger(__package__)
+
+CONF_POWER_LIMIT_MIN: Final = "power_limit_min"
+CONF_POWER_LIMIT_MAX: Final = "power_limit_max"
+
+SCAN_INTERVAL: Final = timedelta(seconds=30)
+SLOW_EVERY: Final = 10
+"""Pools, PSU, faults and versions are read in every tenth poll, and after a write."""
+
+UNIT_HASHRATE: Final = "TH/s"
+UNIT_EFFICIENCY: Final = "J/TH"

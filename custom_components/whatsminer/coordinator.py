@@ -1,0 +1,242 @@
+"""Polls one miner, sends its commands, and confirms each by reading back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import contextlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+
+from .api import (
+    Activity,
+    CannotConnectError,
+    Feature,
+    Miner,
+    MinerState,
+    NoAnswerError,
+    Section,
+    TokenTableFullError,
+    UnknownOutcomeError,
+    WhatsminerError,
+    WriteRefusedError,
+    connect,
+)
+from .const import DOMAIN, LOGGER, SCAN_INTERVAL, SLOW_EVERY
+from .errors import translated
+from .memory import Memory
+
+type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
+
+READ_BACK_INTERVAL = 2.0
+"""Seconds between the quick re-reads after a command."""
+
+# How long a command may take to show (section H of docs/protocol.md, D.8).
+DEADLINE_FLAG = 60.0
+DEADLINE_RESTART = 180.0
+DEADLINE_REBOOT = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One thing to be done to the miner, and how to see that it was."""
+
+    key: str
+    """The entity that shows it; a newer command of the same key takes its place."""
+    send: Callable[[Miner], Awaitable[None]]
+    value: Any = None
+    """What that entity shows until it is confirmed."""
+    done: Callable[[MinerState], bool] | None = None
+    """Whether the miner shows the effect; None where it cannot be asked."""
+    deadline: float = DEADLINE_FLAG
+    interrupts: bool = False
+    """Whether btminer or the board is away for a while, which is no failure then."""
+    slow: bool = False
+    """Whether the effect is seen in the slow sections only."""
+
+
+@dataclass
+class _Pending:
+    """A command that is being sent or confirmed."""
+
+    value: Any
+    overtaken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
+    """One miner: its last state, what was commanded, and whether it lets us write."""
+
+    config_entry: WhatsminerConfigEntry
+    miner: Miner
+
+    def __init__(self, hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
+        """Prepare; the miner is looked for at the first refresh."""
+        super().__init__(
+            hass,
+            LOGGER,
+            config_entry=entry,
+            name=f"{DOMAIN} {entry.title}",
+            update_interval=SCAN_INTERVAL,
+        )
+        self.memory = Memory(hass, entry.entry_id)
+        self.write_access: bool | None = None
+        """True after the miner took a command, False after it refused us, None before."""
+        self._pending: dict[str, _Pending] = {}
+        self._polls = 0
+        self._away_until = 0.0
+
+    @property
+    def host(self) -> str:
+        """The address of the miner."""
+        return str(self.config_entry.data[CONF_HOST])
+
+    @override
+    async def async_shutdown(self) -> None:
+        await super().async_shutdown()
+        for pending in self._pending.values():
+            pending.overtaken.set()
+
+    # Polling
+
+    @override
+    async def _async_setup(self) -> None:
+        await self.memory.async_load()
+        data = self.config_entry.data
+        try:
+            self.miner = await connect(
+                self.host,
+                data[CONF_PORT],
+                password=data.get(CONF_PASSWORD),
+                mac=self.config_entry.unique_id,
+            )
+        except WhatsminerError as err:
+            raise translated(UpdateFailed, err, self.host) from err
+        await self._async_check_write_access()
+
+    async def _async_check_write_access(self) -> None:
+        """Learn whether writes are let in, without changing anything on the miner."""
+        if not self.miner.has_password:
+            self.write_access = False
+            return
+        try:
+            if await self.miner.check_write_access():
+                self.write_access = True
+        except WhatsminerError as err:
+            self._learn_write_access(err)
+
+    @override
+    async def _async_update_data(self) -> MinerState:
+        slow = self._polls % SLOW_EVERY == 0
+        try:
+            state = await self.miner.read(self.data, slow=slow)
+        except (CannotConnectError, NoAnswerError) as err:
+            if self._is_away:
+                return self._away_state(err)
+            raise translated(UpdateFailed, err, self.host) from err
+        except WhatsminerError as err:
+            raise translated(UpdateFailed, err, self.host) from err
+        self._polls += 1
+        self.memory.learn(state)
+        return state
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether a command has sent the miner away for a while."""
+        return self.hass.loop.time() < self._away_until
+
+    def _away_state(self, error: WhatsminerError) -> MinerState:
+        """A miner that is restarting because it was told to: nothing is known, nothing failed."""
+        self._polls = 0
+        return MinerState(
+            info=self.miner.info,
+            read_at=datetime.now(UTC),
+            failed=dict.fromkeys(Section, error),
+            activity=Activity.RESTARTING,
+        )
+
+    # Commanding
+
+    def can(self, feature: Feature) -> bool:
+        """Whether an entity for a feature makes sense: known to the dialect, and writable."""
+        return self.miner.has_password and feature in self.miner.info.features
+
+    def shown[T](self, key: str, actual: T) -> T:
+        """What an entity shows: what was commanded while it is confirmed, else what is."""
+        pending = self._pending.get(key)
+        return actual if pending is None else pending.value
+
+    async def async_command(self, command: Command) -> None:
+        """Send a command and see that the miner did it.
+
+        Raises a translated HomeAssistantError when the miner refuses, when it does not show the
+        effect before the deadline, or when it did not answer and cannot be asked.
+        """
+        if earlier := self._pending.get(command.key):
+            earlier.overtaken.set()
+        mine = self._pending[command.key] = _Pending(command.value)
+        self.async_update_listeners()
+        try:
+            await self._async_send(command)
+            if command.done:
+                await self._async_confirm(command, mine)
+        finally:
+            if self._pending.get(command.key) is mine:
+                del self._pending[command.key]
+            self._polls = 0  # the next poll reads all
+            self.async_update_listeners()
+
+    async def _async_send(self, command: Command) -> None:
+        """Send once. An unknown outcome is left to the reading back, where there is one."""
+        if command.interrupts:
+            self._away_until = self.hass.loop.time() + command.deadline
+        try:
+            await command.send(self.miner)
+        except UnknownOutcomeError as err:
+            if command.done is None:
+                raise translated(HomeAssistantError, err, self.host) from err
+            LOGGER.debug("%s: %s; reading back", self.name, err)
+        except WhatsminerError as err:
+            self._away_until = 0.0
+            self._learn_write_access(err)
+            raise translated(HomeAssistantError, err, self.host) from err
+        else:
+            self.write_access = True
+
+    async def _async_confirm(self, command: Command, mine: _Pending) -> None:
+        """Re-read until the miner shows the effect; its own word counts, not ours."""
+        assert command.done
+        end = self.hass.loop.time() + command.deadline
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READ_BACK_INTERVAL):
+                    await mine.overtaken.wait()
+                return  # a newer command is being confirmed, or the entry is unloaded
+            if command.slow:
+                self._polls = 0
+            await self.async_refresh()
+            if self.last_update_success and command.done(self.data):
+                self.write_access = True
+                self._away_until = 0.0
+                return
+            if self.hass.loop.time() >= end:
+                raise HomeAssistantError(
+                    translation_domain=DOMAIN,
+                    translation_key="not_confirmed",
+                    translation_placeholders={
+                        "host": self.host,
+                        "seconds": f"{command.deadline:.0f}",
+                    },
+                )
+
+    @callback
+    def _learn_write_access(self, error: WhatsminerError) -> None:
+        """A refusal that concerns all writes says that there is no write access."""
+        if isinstance(error, WriteRefusedError) and not isinstance(
+            error, TokenTableFullError
+        ):
+            self.write_access = False

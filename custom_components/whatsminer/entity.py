@@ -1,0 +1,147 @@
+"""What all entities of a miner share: its device, their identity, and when they are available."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+import re
+from typing import override
+
+from homeassistant.const import CONF_HOST
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, DeviceInfo
+from homeassistant.helpers.entity import EntityDescription
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .api import Feature, Miner, MinerInfo, MinerState, Section
+from .const import DOMAIN
+from .coordinator import DEADLINE_FLAG, Command, WhatsminerCoordinator
+
+_CHIP_GENERATION = re.compile(r"_?V[A-Z]?\d\w*$")
+
+
+def series(model: str | None) -> str:
+    """The part of a model that people say: `M50` of `M50_VH84` (G.1)."""
+    return _CHIP_GENERATION.sub("", model) if model else "WhatsMiner"
+
+
+def device_name(info: MinerInfo, mac: str) -> str:
+    """A name that tells two equal miners apart: `M50 00A4`."""
+    return f"{series(info.model)} {mac.replace(':', '')[-4:].upper()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerDescription(EntityDescription):
+    """What every table of entities can say."""
+
+    sections: tuple[Section, ...] = ()
+    """The entity is available while any of these was answered; always if there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingDescription(WhatsminerDescription):
+    """An entity that only shows; it exists once this miner has told its value."""
+
+    exists_fn: Callable[[MinerState], bool] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlDescription[T](WhatsminerDescription):
+    """An entity that commands; it exists where the dialect has the feature."""
+
+    feature: Feature
+    value_fn: Callable[[MinerState], T | None]
+    set_fn: Callable[[Miner, T], Awaitable[None]]
+    done_fn: Callable[[MinerState, T], bool] | None = None
+    """Whether the miner shows a value; where none is given, `value_fn` equals it."""
+    blocked_fn: Callable[[MinerState], str | None] = lambda _: None
+    """The key of the sentence why the miner would ignore it now."""
+    deadline: float = DEADLINE_FLAG
+    interrupts: bool = False
+
+
+class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
+    """An entity of one miner."""
+
+    _attr_has_entity_name = True
+    entity_description: WhatsminerDescription
+
+    def __init__(
+        self, coordinator: WhatsminerCoordinator, description: WhatsminerDescription
+    ) -> None:
+        """Name the entity and its device after the MAC."""
+        super().__init__(coordinator)
+        self.entity_description = description
+        entry = coordinator.config_entry
+        mac = entry.unique_id
+        assert mac
+        info = coordinator.data.info
+        self._attr_unique_id = f"{mac}_{description.key}"
+        self._attr_device_info = DeviceInfo(
+            connections={(CONNECTION_NETWORK_MAC, mac)},
+            identifiers={(DOMAIN, mac)},
+            manufacturer="MicroBT",
+            model=f"WhatsMiner {series(info.model)}" if info.model else "WhatsMiner",
+            model_id=info.model,
+            name=device_name(info, mac),
+            serial_number=info.serial,
+            sw_version=info.firmware,
+            configuration_url=f"http://{entry.data[CONF_HOST]}",
+        )
+
+    @property
+    @override
+    def available(self) -> bool:
+        sections = self.entity_description.sections
+        return super().available and (
+            not sections
+            or any(getattr(self.coordinator.data, section) for section in sections)
+        )
+
+
+class WhatsminerControl[T](WhatsminerEntity):
+    """An entity that shows what is commanded while that is confirmed, and else what is."""
+
+    entity_description: ControlDescription[T]
+
+    def __init__(
+        self, coordinator: WhatsminerCoordinator, description: ControlDescription[T]
+    ) -> None:
+        """See whether the miner can be asked for what this commands."""
+        super().__init__(coordinator, description)
+        unreadable = coordinator.data.info.unreadable
+        self._attr_assumed_state = description.feature in unreadable
+
+    @property
+    def _value(self) -> T | None:
+        """What to show: commanded, remembered where the miner cannot be asked, or read."""
+        description = self.entity_description
+        actual: T | None
+        if self._attr_assumed_state:
+            actual = self.coordinator.memory.setting(description.key)
+        else:
+            actual = description.value_fn(self.coordinator.data)
+        return self.coordinator.shown(description.key, actual)
+
+    async def _async_set(self, value: T) -> None:
+        """Command a value, confirm it, or remember it where it cannot be confirmed."""
+        description, coordinator = self.entity_description, self.coordinator
+        if reason := description.blocked_fn(coordinator.data):
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
+
+        def done(state: MinerState) -> bool:
+            if description.done_fn:
+                return description.done_fn(state, value)
+            return description.value_fn(state) == value
+
+        await coordinator.async_command(
+            Command(
+                key=description.key,
+                value=value,
+                send=lambda miner: description.set_fn(miner, value),
+                done=None if self._attr_assumed_state else done,
+                deadline=description.deadline,
+                interrupts=description.interrupts,
+            )
+        )
+        if self._attr_assumed_state:
+            coordinator.memory.remember(description.key, value, coordinator.data)
+            self.async_write_ha_state()

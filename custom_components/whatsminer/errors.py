@@ -1,0 +1,76 @@
+"""The one place that turns errors of the client into sentences of Home Assistant.
+
+Each error class has one translation key; the same keys stand under `exceptions` and under
+`config.error` in the translations.
+"""
+
+from homeassistant.exceptions import HomeAssistantError
+
+from .api import (
+    BtminerDownError,
+    CannotConnectError,
+    CommandRefusedError,
+    InvalidAnswerError,
+    NoAnswerError,
+    NoPasswordError,
+    NotWhatsminerError,
+    TokenRejectedError,
+    TokenTableFullError,
+    UnknownOutcomeError,
+    UnsupportedCommandError,
+    WhatsminerError,
+    WriteApiDisabledError,
+    WrongMinerError,
+    WrongPasswordError,
+)
+from .const import DOMAIN
+
+# A class stands before its base class.
+_KEYS: tuple[tuple[type[WhatsminerError], str], ...] = (
+    (CannotConnectError, "cannot_connect"),
+    (NoAnswerError, "no_answer"),
+    (InvalidAnswerError, "invalid_answer"),
+    (NotWhatsminerError, "not_whatsminer"),
+    (BtminerDownError, "btminer_down"),
+    (UnknownOutcomeError, "unknown_outcome"),
+    (WrongMinerError, "wrong_miner"),
+    (UnsupportedCommandError, "unsupported_command"),
+    (CommandRefusedError, "command_refused"),
+    (NoPasswordError, "no_password"),
+    (WrongPasswordError, "wrong_password"),
+    (WriteApiDisabledError, "write_api_disabled"),
+    (TokenTableFullError, "token_table_full"),
+    (TokenRejectedError, "token_rejected"),
+)
+
+
+def translation_key(error: WhatsminerError) -> str:
+    """The key of the sentence that says what to do about an error."""
+    return next((key for cls, key in _KEYS if isinstance(error, cls)), "unknown")
+
+
+def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
+    """What the sentences may name."""
+    values = {"host": host}
+    if isinstance(error, CommandRefusedError):
+        values |= {
+            "command": error.command,
+            "code": str(error.code),
+            "message": error.message,
+        }
+    elif isinstance(error, TokenTableFullError):
+        values["seconds"] = f"{error.retry_after:.0f}"
+    elif isinstance(error, WrongMinerError):
+        values |= {"expected": error.expected, "found": error.found}
+    return values
+
+
+def translated[E: HomeAssistantError](
+    cls: type[E], error: WhatsminerError, host: str
+) -> E:
+    """An exception of Home Assistant with the sentence for an error of the client."""
+    return cls(
+        translation_domain=DOMAIN,
+        translation_key=translation_key(error),
+        translation_placeholders=placeholders(error, host),
+    )

@@ -1,0 +1,129 @@
+"""What must outlive a restart of Home Assistant, because the miner cannot be asked for it."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+import math
+from typing import Any
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.storage import Store
+
+from .api import Activity, MinerState
+from .const import DOMAIN
+
+POWER_PERCENT = "power_percent"
+
+_VERSION = 1
+_SAVE_DELAY = 5
+_CLEARLY = 1.1
+_SAME_START = timedelta(minutes=2)
+
+
+@dataclass
+class Remembered:
+    """The remembered values, as they are stored."""
+
+    power_ceiling: float | None = None
+    """The highest power limit the miner ever spoke for (W)."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What was commanded last, by key of the entity, where the miner cannot be asked."""
+    run: str | None = None
+    """When the btminer run began in which the power percent was commanded (ISO 8601)."""
+
+
+class Memory:
+    """Remembers the ceiling of the power limit, and settings that the miner does not tell."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Prepare; `async_load` reads what was stored."""
+        self._store: Store[dict[str, Any]] = Store(
+            hass, _VERSION, f"{DOMAIN}.{entry_id}"
+        )
+        self._values = Remembered()
+        self._elapsed: float | None = None
+
+    async def async_load(self) -> None:
+        """Read what an earlier run of Home Assistant has stored."""
+        if stored := await self._store.async_load():
+            self._values = Remembered(**stored)
+
+    async def async_remove(self) -> None:
+        """Forget all, when the entry goes."""
+        await self._store.async_remove()
+
+    @property
+    def power_ceiling(self) -> float | None:
+        """The highest power limit the miner ever spoke for (W)."""
+        return self._values.power_ceiling
+
+    def setting(self, key: str) -> Any:
+        """What was commanded for an entity, or None."""
+        return self._values.settings.get(key)
+
+    @callback
+    def remember(self, key: str, value: Any, state: MinerState) -> None:
+        """Keep what was commanded for an entity."""
+        self._values.settings[key] = value
+        if key == POWER_PERCENT:
+            start = _start(state)
+            self._values.run = start.isoformat() if start else None
+        self._save()
+
+    @callback
+    def learn(self, state: MinerState) -> None:
+        """Take what a poll tells: a higher limit, or that btminer was restarted or stopped."""
+        if (ceiling := _ceiling(state)) and ceiling > (self.power_ceiling or 0):
+            self._values.power_ceiling = ceiling
+            self._save()
+        if POWER_PERCENT in self._values.settings and self._restarted(
+            state, _start(state)
+        ):
+            # A percent does not survive a restart of btminer (D.4).
+            del self._values.settings[POWER_PERCENT]
+            self._save()
+        if state.summary and state.summary.elapsed is not None:
+            self._elapsed = state.summary.elapsed
+
+    def _restarted(self, state: MinerState, start: datetime | None) -> bool:
+        """Whether btminer is no longer in the run in which the percent was commanded."""
+        if state.activity in (Activity.STOPPED, Activity.RESTARTING, Activity.STARTING):
+            return True
+        if start is None:
+            return False
+        if self._elapsed is not None:
+            assert state.summary and state.summary.elapsed is not None
+            return state.summary.elapsed < self._elapsed
+        # The first poll after a restart of Home Assistant: the same run began at the same time.
+        then = self._values.run
+        return then is None or abs(start - datetime.fromisoformat(then)) > _SAME_START
+
+    def _save(self) -> None:
+        self._store.async_delay_save(lambda: asdict(self._values), _SAVE_DELAY)
+
+
+def _start(state: MinerState) -> datetime | None:
+    """When btminer started, by its own count of seconds."""
+    if state.summary is None or state.summary.elapsed is None:
+        return None
+    return state.read_at - timedelta(seconds=state.summary.elapsed)
+
+
+def _ceiling(state: MinerState) -> float | None:
+    """The power limit in force or, if that was clearly lowered before, the nominal power.
+
+    Nominal power is the nameplate hashrate at the efficiency of now: too low for a miner that
+    was slowed down, but the best the miner says (C.1.4).
+    """
+    limit = state.power_limit
+    summary = state.summary
+    if (
+        limit
+        and summary
+        and summary.stable
+        and summary.hashrate_nominal
+        and summary.efficiency
+    ):
+        nominal = summary.hashrate_nominal * summary.efficiency
+        if nominal > limit * _CLEARLY:
+            return math.ceil(nominal / 50) * 50.0
+    return limit

@@ -1,0 +1,63 @@
+"""Select: the power mode."""
+
+from dataclasses import dataclass
+from typing import override
+
+from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .api import Feature, PowerMode
+from .coordinator import DEADLINE_RESTART, WhatsminerConfigEntry
+from .entity import ControlDescription, WhatsminerControl
+
+# The client has one lock per miner, and a newer command must be able to overtake an older one.
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerSelectDescription(ControlDescription[str], SelectEntityDescription):
+    """A select, how it is set and how it is read back."""
+
+
+SELECTS: tuple[WhatsminerSelectDescription, ...] = (
+    WhatsminerSelectDescription(
+        key="power_mode",
+        translation_key="power_mode",
+        options=[mode.value for mode in PowerMode],
+        feature=Feature.POWER_MODE,
+        value_fn=lambda state: state.power_mode,
+        set_fn=lambda miner, mode: miner.set_power_mode(PowerMode(mode)),
+        deadline=DEADLINE_RESTART,
+        interrupts=True,
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the selects this miner can be commanded with."""
+    coordinator = entry.runtime_data
+    async_add_entities(
+        WhatsminerSelect(coordinator, description)
+        for description in SELECTS
+        if coordinator.can(description.feature)
+    )
+
+
+class WhatsminerSelect(WhatsminerControl[str], SelectEntity):
+    """One of several ways for the miner to work."""
+
+    entity_description: WhatsminerSelectDescription
+
+    @property
+    @override
+    def current_option(self) -> str | None:
+        return self._value
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        await self._async_set(option)

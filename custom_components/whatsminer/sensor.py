@@ -1,0 +1,510 @@
+"""Sensors: what the miner says of itself, its boards, its power supply and its pools."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+import re
+from typing import override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    REVOLUTIONS_PER_MINUTE,
+    EntityCategory,
+    Platform,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfFrequency,
+    UnitOfPower,
+    UnitOfRatio,
+    UnitOfTemperature,
+)
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.typing import StateType
+
+from .api import Activity, Board, Cooling, Dialect, MinerState, Section, Summary
+from .api.faults import fault_text
+from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
+from .coordinator import WhatsminerConfigEntry
+from .entity import ReadingDescription, WhatsminerEntity
+
+PARALLEL_UPDATES = 0
+
+MAX_STATE_LENGTH = 255
+NO_FAULT = "none"
+
+type Value = StateType | datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
+    """A sensor and where its value comes from."""
+
+    value_fn: Callable[[MinerState], Value]
+
+
+def _start(state: MinerState, seconds: float | None) -> datetime | None:
+    """When something began that has been running for so many seconds."""
+    return None if seconds is None else state.read_at - timedelta(seconds=seconds)
+
+
+def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState], bool]:
+    """Liquid cooled miners say 0 RPM for fans they do not have (G.2)."""
+
+    def exists(state: MinerState) -> bool:
+        speed = value(state)
+        return speed is not None and (
+            speed > 0 or state.info.cooling is not Cooling.LIQUID
+        )
+
+    return exists
+
+
+def _faults(state: MinerState) -> str | None:
+    """All faults in words, as far as a state has room for them."""
+    if state.faults is None:
+        return None
+    texts = "; ".join(
+        f"{fault.code}: {fault_text(fault.code)}" for fault in state.faults
+    )
+    if len(texts) > MAX_STATE_LENGTH:
+        texts = f"{texts[: MAX_STATE_LENGTH - 1]}…"
+    return texts or NO_FAULT
+
+
+def _psu_fan_speed(state: MinerState) -> float | None:
+    """The PSU's own word, else that of the 1.x summary."""
+    if state.psu and state.psu.fan_speed is not None:
+        return state.psu.fan_speed
+    return state.summary.psu_fan_speed if state.summary else None
+
+
+def _hashrate(
+    key: str, value: Callable[[Summary], float | None], *, enabled: bool = False
+) -> WhatsminerSensorDescription:
+    """A hashrate of the summary. There is no device class and no unit for it in core."""
+    return WhatsminerSensorDescription(
+        key=key,
+        translation_key=key,
+        native_unit_of_measurement=UNIT_HASHRATE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        entity_registry_enabled_default=enabled,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: value(state.summary) if state.summary else None,
+    )
+
+
+def _temperature(
+    key: str,
+    value: Callable[[MinerState], float | None],
+    *sections: Section,
+    enabled: bool = False,
+) -> WhatsminerSensorDescription:
+    """A temperature."""
+    return WhatsminerSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.TEMPERATURE,
+        native_unit_of_measurement=UnitOfTemperature.CELSIUS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        entity_registry_enabled_default=enabled,
+        sections=sections,
+        value_fn=value,
+    )
+
+
+def _fan(
+    key: str,
+    value: Callable[[MinerState], float | None],
+    *sections: Section,
+    enabled: bool = False,
+) -> WhatsminerSensorDescription:
+    """The speed of a fan that may not be there."""
+    return WhatsminerSensorDescription(
+        key=key,
+        translation_key=key,
+        native_unit_of_measurement=REVOLUTIONS_PER_MINUTE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=enabled,
+        sections=sections,
+        exists_fn=_fans(value),
+        value_fn=value,
+    )
+
+
+def _frequency(
+    key: str, value: Callable[[Summary], float | None]
+) -> WhatsminerSensorDescription:
+    """A chip frequency of the summary."""
+    return WhatsminerSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.FREQUENCY,
+        native_unit_of_measurement=UnitOfFrequency.MEGAHERTZ,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: value(state.summary) if state.summary else None,
+    )
+
+
+SENSORS: tuple[WhatsminerSensorDescription, ...] = (
+    WhatsminerSensorDescription(
+        key="status",
+        translation_key="status",
+        device_class=SensorDeviceClass.ENUM,
+        options=[activity.value for activity in Activity],
+        exists_fn=lambda _: True,
+        value_fn=lambda state: state.activity,
+    ),
+    WhatsminerSensorDescription(
+        key="power",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: state.summary and state.summary.power,
+    ),
+    _hashrate("hashrate", lambda summary: summary.hashrate, enabled=True),
+    _hashrate(
+        "hashrate_average", lambda summary: summary.hashrate_average, enabled=True
+    ),
+    _hashrate("hashrate_1m", lambda summary: summary.hashrate_1m),
+    _hashrate("hashrate_5m", lambda summary: summary.hashrate_5m),
+    _hashrate("hashrate_15m", lambda summary: summary.hashrate_15m),
+    _hashrate("hashrate_target", lambda summary: summary.hashrate_target),
+    _hashrate("hashrate_nominal", lambda summary: summary.hashrate_nominal),
+    WhatsminerSensorDescription(
+        key="efficiency",
+        translation_key="efficiency",
+        native_unit_of_measurement=UNIT_EFFICIENCY,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: state.summary and state.summary.efficiency,
+    ),
+    _temperature(
+        "temperature",
+        lambda state: state.temperature,
+        Section.SUMMARY,
+        Section.BOARDS,
+        enabled=True,
+    ),
+    _temperature(
+        "environment_temperature",
+        lambda state: state.summary and state.summary.environment_temperature,
+        Section.SUMMARY,
+        enabled=True,
+    ),
+    _temperature(
+        "liquid_temperature",
+        lambda state: state.status and state.status.liquid_temperature,
+        Section.STATUS,
+        enabled=True,
+    ),
+    _temperature(
+        "chip_temperature_avg",
+        lambda state: state.summary and state.summary.chip_temperature_avg,
+        Section.SUMMARY,
+    ),
+    _temperature(
+        "chip_temperature_min",
+        lambda state: state.summary and state.summary.chip_temperature_min,
+        Section.SUMMARY,
+    ),
+    _temperature(
+        "chip_temperature_max",
+        lambda state: state.summary and state.summary.chip_temperature_max,
+        Section.SUMMARY,
+        enabled=True,
+    ),
+    _fan(
+        "fan_speed_in",
+        lambda state: state.summary and state.summary.fan_speed_in,
+        Section.SUMMARY,
+        enabled=True,
+    ),
+    _fan(
+        "fan_speed_out",
+        lambda state: state.summary and state.summary.fan_speed_out,
+        Section.SUMMARY,
+        enabled=True,
+    ),
+    _fan("psu_fan_speed", _psu_fan_speed, Section.PSU, Section.SUMMARY),
+    WhatsminerSensorDescription(
+        key="psu_input_voltage",
+        translation_key="psu_input_voltage",
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        sections=(Section.PSU,),
+        value_fn=lambda state: state.psu and state.psu.input_voltage,
+    ),
+    WhatsminerSensorDescription(
+        key="psu_input_current",
+        translation_key="psu_input_current",
+        device_class=SensorDeviceClass.CURRENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        sections=(Section.PSU,),
+        value_fn=lambda state: state.psu and state.psu.input_current,
+    ),
+    WhatsminerSensorDescription(
+        key="psu_input_power",
+        translation_key="psu_input_power",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        sections=(Section.PSU,),
+        value_fn=lambda state: state.psu and state.psu.input_power,
+    ),
+    _temperature(
+        "psu_temperature",
+        lambda state: state.psu and state.psu.temperature,
+        Section.PSU,
+    ),
+    _frequency("frequency_average", lambda summary: summary.frequency_average),
+    _frequency("frequency_target", lambda summary: summary.frequency_target),
+    WhatsminerSensorDescription(
+        key="uptime",
+        translation_key="uptime",
+        device_class=SensorDeviceClass.UPTIME,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: _start(state, state.summary and state.summary.uptime),
+    ),
+    WhatsminerSensorDescription(
+        key="mining_uptime",
+        translation_key="mining_uptime",
+        device_class=SensorDeviceClass.UPTIME,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: _start(state, state.summary and state.summary.elapsed),
+    ),
+    WhatsminerSensorDescription(
+        key="accepted_shares",
+        translation_key="accepted_shares",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_registry_enabled_default=False,
+        sections=(Section.SUMMARY, Section.POOLS),
+        value_fn=lambda state: state.accepted_shares,
+    ),
+    WhatsminerSensorDescription(
+        key="rejected_shares",
+        translation_key="rejected_shares",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_registry_enabled_default=False,
+        sections=(Section.SUMMARY, Section.POOLS),
+        value_fn=lambda state: state.rejected_shares,
+    ),
+    WhatsminerSensorDescription(
+        key="reject_rate",
+        translation_key="reject_rate",
+        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: state.summary and state.summary.reject_rate,
+    ),
+    WhatsminerSensorDescription(
+        key="pool",
+        translation_key="pool",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        sections=(Section.POOLS,),
+        exists_fn=lambda _: True,
+        value_fn=lambda state: state.active_pool and state.active_pool.url,
+    ),
+    WhatsminerSensorDescription(
+        key="pool_user",
+        translation_key="pool_user",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        sections=(Section.POOLS,),
+        exists_fn=lambda _: True,
+        value_fn=lambda state: state.active_pool and state.active_pool.user,
+    ),
+    WhatsminerSensorDescription(
+        key="stop_reason",
+        translation_key="stop_reason",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        sections=(Section.STATUS,),
+        exists_fn=lambda state: state.info.dialect is not Dialect.V1,
+        value_fn=lambda state: state.status and state.status.stop_reason,
+    ),
+    WhatsminerSensorDescription(
+        key="fault",
+        translation_key="fault",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        sections=(Section.FAULTS,),
+        exists_fn=lambda _: True,
+        value_fn=_faults,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardSensorDescription(SensorEntityDescription):
+    """A sensor that every board may have."""
+
+    value_fn: Callable[[Board], float | None]
+
+
+_BOARD_TEMPERATURE = BoardSensorDescription(
+    key="temperature",
+    device_class=SensorDeviceClass.TEMPERATURE,
+    native_unit_of_measurement=UnitOfTemperature.CELSIUS,
+    suggested_display_precision=1,
+    value_fn=lambda board: board.temperature,
+)
+
+BOARD_SENSORS: tuple[BoardSensorDescription, ...] = (
+    BoardSensorDescription(
+        key="hashrate",
+        native_unit_of_measurement=UNIT_HASHRATE,
+        suggested_display_precision=1,
+        value_fn=lambda board: board.hashrate,
+    ),
+    _BOARD_TEMPERATURE,
+    replace(
+        _BOARD_TEMPERATURE,
+        key="chip_temperature_avg",
+        value_fn=lambda board: board.chip_temperature_avg,
+    ),
+    replace(
+        _BOARD_TEMPERATURE,
+        key="chip_temperature_min",
+        value_fn=lambda board: board.chip_temperature_min,
+    ),
+    replace(
+        _BOARD_TEMPERATURE,
+        key="chip_temperature_max",
+        value_fn=lambda board: board.chip_temperature_max,
+    ),
+    BoardSensorDescription(
+        key="frequency",
+        device_class=SensorDeviceClass.FREQUENCY,
+        native_unit_of_measurement=UnitOfFrequency.MEGAHERTZ,
+        suggested_display_precision=0,
+        value_fn=lambda board: board.frequency,
+    ),
+    BoardSensorDescription(key="chips", value_fn=lambda board: board.chips),
+)
+
+
+def _of_board(
+    slot: int, read: Callable[[Board], float | None]
+) -> Callable[[MinerState], float | None]:
+    """A reading of the board in one slot."""
+
+    def value(state: MinerState) -> float | None:
+        board = state.board(slot)
+        return read(board) if board else None
+
+    return value
+
+
+def board_sensors(slot: int) -> Iterator[WhatsminerSensorDescription]:
+    """The sensors of the board in one slot."""
+    for board_sensor in BOARD_SENSORS:
+        yield WhatsminerSensorDescription(
+            key=f"board_{slot}_{board_sensor.key}",
+            translation_key=f"board_{board_sensor.key}",
+            translation_placeholders={"slot": str(slot)},
+            device_class=board_sensor.device_class,
+            native_unit_of_measurement=board_sensor.native_unit_of_measurement,
+            state_class=SensorStateClass.MEASUREMENT,
+            suggested_display_precision=board_sensor.suggested_display_precision,
+            entity_category=EntityCategory.DIAGNOSTIC,
+            entity_registry_enabled_default=board_sensor.key
+            in ("hashrate", "temperature"),
+            sections=(Section.BOARDS,),
+            value_fn=_of_board(slot, board_sensor.value_fn),
+        )
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add what this miner tells, now and whenever it tells more.
+
+    What it told in an earlier run exists at once, so that nothing vanishes when Home Assistant
+    starts while the miner is stopped and says little.
+    """
+    coordinator = entry.runtime_data
+    earlier = {
+        registered.unique_id.removeprefix(f"{entry.unique_id}_")
+        for registered in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+        if registered.domain == Platform.SENSOR
+    }
+    slots = {
+        int(found[1]) for key in earlier if (found := re.match(r"board_(\d+)_", key))
+    }
+    added: set[str] = set()
+
+    @callback
+    def add_new() -> None:
+        state = coordinator.data
+        slots.update(board.slot for board in state.boards or ())
+        descriptions = [
+            *SENSORS,
+            *(d for slot in sorted(slots) for d in board_sensors(slot)),
+        ]
+        new = [
+            description
+            for description in descriptions
+            if description.key not in added
+            and (description.key in earlier or exists(description, state))
+        ]
+        added.update(description.key for description in new)
+        async_add_entities(
+            WhatsminerSensor(coordinator, description) for description in new
+        )
+
+    add_new()
+    entry.async_on_unload(coordinator.async_add_listener(add_new))
+
+
+def exists(description: WhatsminerSensorDescription, state: MinerState) -> bool:
+    """Whether this miner has a reading: by its own test, else because it told a value."""
+    if description.exists_fn:
+        return description.exists_fn(state)
+    return description.value_fn(state) is not None
+
+
+class WhatsminerSensor(WhatsminerEntity, SensorEntity):
+    """A reading of the miner."""
+
+    entity_description: WhatsminerSensorDescription
+
+    @property
+    @override
+    def native_value(self) -> Value:
+        return self.entity_description.value_fn(self.coordinator.data)

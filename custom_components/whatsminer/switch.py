@@ -1,0 +1,78 @@
+"""Switches: mining itself, and settings that are on or off."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, override
+
+from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .api import Feature, Miner
+from .coordinator import WhatsminerConfigEntry
+from .entity import ControlDescription, WhatsminerControl
+
+# The client has one lock per miner, and a newer command must be able to overtake an older one.
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerSwitchDescription(ControlDescription[bool], SwitchEntityDescription):
+    """A switch, how it is set and how it is read back."""
+
+
+def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
+    return miner.start_mining() if on else miner.stop_mining()
+
+
+SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
+    WhatsminerSwitchDescription(
+        key="mining",
+        translation_key="mining",
+        feature=Feature.MINING,
+        value_fn=lambda state: state.mining,
+        set_fn=_set_mining,
+    ),
+    WhatsminerSwitchDescription(
+        key="fast_boot",
+        translation_key="fast_boot",
+        entity_category=EntityCategory.CONFIG,
+        feature=Feature.FAST_BOOT,
+        value_fn=lambda state: state.summary.fast_boot if state.summary else None,
+        set_fn=lambda miner, on: miner.set_fast_boot(on),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the switches this miner can be commanded with."""
+    coordinator = entry.runtime_data
+    async_add_entities(
+        WhatsminerSwitch(coordinator, description)
+        for description in SWITCHES
+        if coordinator.can(description.feature)
+    )
+
+
+class WhatsminerSwitch(WhatsminerControl[bool], SwitchEntity):
+    """Something of the miner that is on or off."""
+
+    entity_description: WhatsminerSwitchDescription
+
+    @property
+    @override
+    def is_on(self) -> bool | None:
+        return self._value
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        await self._async_set(True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        await self._async_set(False)
