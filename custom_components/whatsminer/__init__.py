@@ -27,7 +27,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
 
 async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
     """Take the entities away; between two exchanges no socket is open."""
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        await entry.runtime_data.memory.async_save()
+    return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:

@@ -48,15 +48,23 @@ def _uptime(state: MinerState) -> float | None:
 
 
 def _begun_anew(
-    count: Callable[[MinerState], float | None], before: MinerState
+    count: Callable[[MinerState], float | None], before: MinerState, deadline: float
 ) -> Callable[[MinerState], bool]:
-    """Whether a count of seconds runs again from 0."""
+    """Whether a count of seconds runs again from 0.
+
+    A count that had only just begun cannot get much smaller; then it must have been away.
+    """
     was = count(before)
     limit = math.inf if was is None else was
+    away = False
 
     def done(state: MinerState) -> bool:
+        nonlocal away
         now = count(state)
-        return now is not None and now < limit
+        if now is None:
+            away = True
+            return False
+        return now < limit or (away and now < deadline)
 
     return done
 
@@ -81,7 +89,7 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
         command_fn=lambda before: Command(
             key="restart_btminer",
             send=lambda miner: miner.restart_btminer(),
-            done=_begun_anew(_elapsed, before),
+            done=_begun_anew(_elapsed, before, DEADLINE_RESTART),
             deadline=DEADLINE_RESTART,
             interrupts=True,
         ),
@@ -95,7 +103,7 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
         command_fn=lambda before: Command(
             key="reboot",
             send=lambda miner: miner.reboot(),
-            done=_begun_anew(_uptime, before),
+            done=_begun_anew(_uptime, before, DEADLINE_REBOOT),
             deadline=DEADLINE_REBOOT,
             interrupts=True,
         ),

@@ -1,11 +1,13 @@
 """Diagnostics: all that is known, without what is private."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.json import json_bytes
+from homeassistant.util.json import json_loads_object
 
 from .coordinator import WhatsminerConfigEntry
 
@@ -28,8 +30,10 @@ async def async_get_config_entry_diagnostics(
 ) -> dict[str, Any]:
     """Give back entry, last state, and what failed in the last poll."""
     coordinator = entry.runtime_data
-    state = asdict(coordinator.data)
-    failed = state.pop("failed")
+    failed = coordinator.data.failed
+    state = asdict(replace(coordinator.data, failed={}))
+    for features in ("features", "unreadable"):
+        state["info"][features] = sorted(state["info"][features])
     data = {
         "entry": {"data": dict(entry.data), "options": dict(entry.options)},
         "last_update_success": coordinator.last_update_success,
@@ -39,7 +43,8 @@ async def async_get_config_entry_diagnostics(
         "state": state,
         "failed": {section: _name(error) for section, error in failed.items()},
     }
-    return async_redact_data(data, TO_REDACT)
+    # As JSON first: the redaction looks into lists, and not into tuples.
+    return async_redact_data(json_loads_object(json_bytes(data)), TO_REDACT)
 
 
 def _name(error: BaseException | None) -> str | None:

@@ -93,7 +93,10 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
         sections = self.entity_description.sections
         return super().available and (
             not sections
-            or any(getattr(self.coordinator.data, section) for section in sections)
+            or any(
+                getattr(self.coordinator.data, section) is not None
+                for section in sections
+            )
         )
 
 

@@ -47,6 +47,10 @@ class Memory:
         if stored := await self._store.async_load():
             self._values = Remembered(**stored)
 
+    async def async_save(self) -> None:
+        """Store at once, since the next set-up reads it."""
+        await self._store.async_save(asdict(self._values))
+
     async def async_remove(self) -> None:
         """Forget all, when the entry goes."""
         await self._store.async_remove()

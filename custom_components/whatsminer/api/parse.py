@@ -42,6 +42,11 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
+# Python itself would also read "1_000" and the digits of other scripts.
+_NUMBER = re.compile(
+    r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
+)
+
 _TRUE = frozenset({"true", "enable", "enabled", "on", "y", "yes"})
 _FALSE = frozenset({"false", "disable", "disabled", "off", "n", "no"})
 
@@ -105,9 +110,11 @@ def as_float(value: Any) -> float | None:
     """A finite number, from a number or a string."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
     try:
         number = float(value)
-    except ValueError, OverflowError:
+    except OverflowError:
         return None
     return number if math.isfinite(number) else None
 

@@ -246,7 +246,8 @@ def parse_summary(answer: JsonObject) -> Summary:
         codes = (
             as_count(raw.get(f"Error Code {index}")) for index in range(min(count, 64))
         )
-        errors = tuple(code for code in codes if code is not None)
+        known = tuple(code for code in codes if code is not None)
+        errors = known if known or not count else None
     stable = as_bool(raw.get("Hash Stable"))
     return Summary(
         hashrate=hashrate,
@@ -430,6 +431,7 @@ def activity_of(
         return Activity.RESTARTING
     if summary is None or summary.hashrate is None:
         return None
-    if not summary.hashrate:
+    # Hashrates are means, and may hold a rest of before; chips at 0 MHz do not hash.
+    if not now or summary.frequency_average == 0:
         return Activity.STARTING
     return Activity.TUNING if summary.stable is False else Activity.MINING

@@ -1,0 +1,178 @@
+"""A Home Assistant with one simulated miner, whose time only moves when a test moves it."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+import time
+from unittest.mock import PropertyMock, patch
+
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.device_registry import format_mac
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.whatsminer.const import DOMAIN, SCAN_INTERVAL
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner
+
+PASSWORD = "Secret_1"
+
+
+class RaceClock:
+    """Stands still, is moved by hand, or races: some simulated seconds in a real one."""
+
+    def __init__(self) -> None:
+        """Stand still."""
+        self._base = 0.0
+        self._since: float | None = None
+        self.rate = 100.0
+
+    def __call__(self) -> float:
+        """Read the clock."""
+        if self._since is None:
+            return self._base
+        return self._base + (time.monotonic() - self._since) * self.rate
+
+    def advance(self, seconds: float) -> None:
+        """Move by hand."""
+        self._base += seconds
+
+    def race(self) -> None:
+        """Let time fly."""
+        self._since = time.monotonic()
+
+    def stop(self) -> None:
+        """Stand still again."""
+        self._base = self()
+        self._since = None
+
+
+@pytest.fixture(autouse=True)
+def _integration(
+    socket_enabled: None, enable_custom_integrations: None
+) -> Generator[None]:
+    """Load the integration, allow loopback sockets, and re-read quickly after a command."""
+    with patch("custom_components.whatsminer.coordinator.READ_BACK_INTERVAL", 0.02):
+        yield
+
+
+@pytest.fixture
+def clock() -> RaceClock:
+    """The clock of the simulated miner."""
+    return RaceClock()
+
+
+@pytest.fixture
+def profile() -> str:
+    """The profile of the simulated miner, for tests that need only one."""
+    return "v205_m50"
+
+
+@pytest.fixture
+async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
+    """A simulated miner."""
+    async with SimulatedMiner(profile, password=PASSWORD, clock=clock) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def password() -> str | None:
+    """The password that the entry has."""
+    return PASSWORD
+
+
+@pytest.fixture
+def entry(
+    hass: HomeAssistant, miner: SimulatedMiner, password: str | None
+) -> MockConfigEntry:
+    """The config entry of the simulated miner, not yet set up."""
+    data = {CONF_HOST: miner.host, CONF_PORT: miner.port}
+    if password is not None:
+        data[CONF_PASSWORD] = password
+    entry = MockConfigEntry(
+        domain=DOMAIN, unique_id=format_mac(miner.mac), title="Miner", data=data
+    )
+    entry.add_to_hass(hass)
+    return entry
+
+
+@pytest.fixture
+async def coordinator(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> WhatsminerCoordinator:
+    """The integration, set up with the simulated miner."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return entry.runtime_data
+
+
+@pytest.fixture
+def entity_registry_enabled_by_default() -> Generator[None]:
+    """Enable every entity."""
+    with (
+        patch(
+            "homeassistant.helpers.entity.Entity.entity_registry_enabled_default",
+            new_callable=PropertyMock(return_value=True),
+        ),
+    ):
+        yield
+
+
+@pytest.fixture
+def entity_id(hass: HomeAssistant, entry: MockConfigEntry) -> Callable[[str, str], str]:
+    """Find an entity by platform and key, as the contract of names says."""
+
+    def find(platform: str, key: str) -> str:
+        found = er.async_get(hass).async_get_entity_id(
+            platform, DOMAIN, f"{entry.unique_id}_{key}"
+        )
+        assert found, f"no {platform} {key}"
+        return found
+
+    return find
+
+
+@pytest.fixture
+def state(
+    hass: HomeAssistant, entity_id: Callable[[str, str], str]
+) -> Callable[[str, str], str]:
+    """Read the state of an entity by platform and key."""
+
+    def read(platform: str, key: str) -> str:
+        found = hass.states.get(entity_id(platform, key))
+        assert found, f"{platform} {key} has no state"
+        return found.state
+
+    return read
+
+
+@pytest.fixture
+def poll(hass: HomeAssistant) -> Callable[[], Awaitable[None]]:
+    """Let one poll interval pass."""
+
+    async def run() -> None:
+        async_fire_time_changed(hass, dt_util.utcnow() + SCAN_INTERVAL * 1.1)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    return run
+
+
+@pytest.fixture
+def call(
+    hass: HomeAssistant, entity_id: Callable[[str, str], str]
+) -> Callable[..., Awaitable[None]]:
+    """Call an action of an entity and wait for it, as an automation does."""
+
+    async def run(platform: str, key: str, action: str, **data: object) -> None:
+        await hass.services.async_call(
+            platform,
+            action,
+            {"entity_id": entity_id(platform, key), **data},
+            blocking=True,
+        )
+
+    return run

@@ -1,0 +1,315 @@
+"""Commands: acknowledged, confirmed by reading back, never repeated, and refused in words."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+
+from custom_components.whatsminer.coordinator import Command, WhatsminerCoordinator
+from simulator import SimulatedMiner
+
+from .conftest import PASSWORD, RaceClock
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+pytestmark = pytest.mark.usefixtures("coordinator")
+
+
+def sent(miner: SimulatedMiner, name: str) -> int:
+    """How often a command has reached the miner."""
+    return sum(command.name == name for command in miner.commands)
+
+
+@pytest.fixture
+def impatient(
+    hass: HomeAssistant, entity_id: Callable[[str, str], str]
+) -> Callable[[str, str], None]:
+    """Give the commands of an entity a deadline of a moment."""
+
+    def shorten(platform: str, key: str) -> None:
+        entity = hass.data[platform].get_entity(entity_id(platform, key))
+        entity.entity_description = replace(entity.entity_description, deadline=0.1)
+
+    return shorten
+
+
+async def test_shows_what_was_commanded_until_confirmed(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+) -> None:
+    """A slider that snaps back makes people command twice."""
+    task = hass.async_create_task(
+        call("number", "power_limit", "set_value", value=3000)
+    )
+    async with asyncio.timeout(5):
+        while not sent(miner, "adjust_power_limit"):
+            await asyncio.sleep(0.01)
+    clock.advance(2)
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        assert state("number", "power_limit") == "3000"
+    assert state("sensor", "status") == "restarting"
+    assert not task.done()
+    clock.race()
+    await task
+    assert state("number", "power_limit") == "3000"
+    assert sent(miner, "adjust_power_limit") == 1
+
+
+async def test_acknowledged_and_ignored(
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    impatient: Callable[[str, str], None],
+) -> None:
+    """A miner that says OK and goes on mining through the dearest hour must not look off."""
+    impatient("switch", "mining")
+    miner.inject("answered_not_applied", "power_off")
+    with pytest.raises(HomeAssistantError) as error:
+        await call("switch", "mining", "turn_off")
+    assert error.value.translation_key == "not_confirmed"
+    assert state("switch", "mining") == STATE_ON
+    assert sent(miner, "power_off") == 1
+
+
+async def test_applied_without_answer(
+    miner: SimulatedMiner, clock: RaceClock, call: Call, state: Show
+) -> None:
+    """A write that took effect silently is neither a failure nor to be sent again."""
+    clock.race()
+    miner.inject("applied_no_answer", "power_off")
+    await call("switch", "mining", "turn_off")
+    assert state("switch", "mining") == STATE_OFF
+    assert sent(miner, "power_off") == 1
+
+
+async def test_unknown_outcome_that_cannot_be_read_back(
+    miner: SimulatedMiner, call: Call, state: Show
+) -> None:
+    """Where the miner cannot be asked, the user must be told that nobody knows."""
+    miner.inject("applied_no_answer", "set_power_pct_v2")
+    with pytest.raises(HomeAssistantError) as error:
+        await call("number", "power_percent", "set_value", value=60)
+    assert error.value.translation_key == "unknown_outcome"
+    assert state("number", "power_percent") == STATE_UNKNOWN
+    assert sent(miner, "set_power_pct_v2") == 1
+
+
+async def test_newer_command_overtakes(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+) -> None:
+    """Who changes their mind must not wait minutes for the first thought to be confirmed."""
+    first = hass.async_create_task(
+        call("number", "power_limit", "set_value", value=3000)
+    )
+    async with asyncio.timeout(5):
+        while not sent(miner, "adjust_power_limit"):
+            await asyncio.sleep(0.01)
+    second = hass.async_create_task(
+        call("number", "power_limit", "set_value", value=2500)
+    )
+    async with asyncio.timeout(5):
+        await first
+    assert state("number", "power_limit") == "2500"
+    clock.race()
+    await second
+    assert miner.truth().power_limit_w == 2500
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+async def test_wrong_password_is_known_from_the_start(state: Show) -> None:
+    """A dashboard must say that control is not possible before it is needed."""
+    assert state("binary_sensor", "write_access") == STATE_OFF
+
+
+async def test_refusals_in_words(
+    miner: SimulatedMiner, call: Call, state: Show, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No word on why a write was refused: the owner is left guessing."""
+
+    async def refused() -> str | None:
+        with pytest.raises(HomeAssistantError) as error:
+            await call("switch", "fast_boot", "turn_on")
+        assert PASSWORD not in str(error.value)
+        return error.value.translation_key
+
+    assert state("binary_sensor", "write_access") == STATE_ON
+    miner.api_switch = False
+    assert await refused() == "write_api_disabled"
+    assert state("binary_sensor", "write_access") == STATE_OFF
+    miner.api_switch = True
+    miner.set_password("changed")
+    assert await refused() == "wrong_password"
+    miner.set_password(PASSWORD)
+    miner.refuse["enable_btminer_fast_boot"] = 14
+    assert await refused() == "unsupported_command"
+    miner.refuse["enable_btminer_fast_boot"] = 132
+    assert await refused() == "command_refused"
+    miner.refuse.clear()
+    await call("switch", "fast_boot", "turn_on")
+    assert state("binary_sensor", "write_access") == STATE_ON
+    miner.inject("refuse")
+    assert await refused() == "cannot_connect"
+    assert PASSWORD not in caplog.text
+
+
+async def test_percent_before_tuning(
+    miner: SimulatedMiner, clock: RaceClock, call: Call, state: Show, poll: Poll
+) -> None:
+    """A percent that the miner ignores would leave its owner believing in it."""
+    miner.machine.restart()
+    clock.advance(300)
+    await poll()
+    assert state("sensor", "status") == "tuning"
+    with pytest.raises(HomeAssistantError) as error:
+        await call("number", "power_percent", "set_value", value=60)
+    assert error.value.translation_key == "percent_needs_tuning"
+    assert not sent(miner, "set_power_pct_v2")
+
+
+async def test_percent_is_forgotten_with_a_restart(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """After a restart the miner draws full power again; the old percent would be a lie."""
+    await call("number", "power_percent", "set_value", value=60)
+    assert state("number", "power_percent") == "60"
+    # It is remembered over a restart of Home Assistant ...
+    await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("number", "power_percent") == "60"
+    clock.advance(30)
+    await poll()
+    assert state("number", "power_percent") == "60"
+    # ... and not over one of the miner.
+    miner.machine.restart()
+    clock.advance(120)
+    await poll()
+    assert state("number", "power_percent") == STATE_UNKNOWN
+
+
+async def test_percent_is_forgotten_if_btminer_restarted_meanwhile(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+) -> None:
+    """The same, when the miner restarted while Home Assistant was down."""
+    await call("number", "power_percent", "set_value", value=60)
+    await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
+    miner.machine.restart()
+    clock.advance(7200)
+    await hass.config_entries.async_setup(coordinator.config_entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("sensor", "status") == "mining"
+    assert state("number", "power_percent") == STATE_UNKNOWN
+
+
+async def test_reboot_is_no_outage(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+) -> None:
+    """A reboot that was asked for must not set off the alarms of an outage."""
+    task = hass.async_create_task(call("button", "reboot", "press"))
+    async with asyncio.timeout(5):
+        while not sent(miner, "reboot"):
+            await asyncio.sleep(0.01)
+        clock.advance(2)
+        while state("sensor", "status") != "restarting":
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert state("sensor", "status") == "restarting"
+    assert state("sensor", "power") == "unavailable"
+    clock.race()
+    await task
+    assert state("sensor", "power") != "unavailable"
+
+
+async def test_reboot_that_never_returns(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A miner that does not come back is an outage in the end, and says so."""
+    miner.inject("refuse")
+    miner.inject("applied_no_answer", "reboot")
+
+    async def send(_: object) -> None:
+        """Nothing reaches a miner that is gone."""
+
+    with pytest.raises(HomeAssistantError) as error:
+        await coordinator.async_command(
+            Command(
+                key="reboot",
+                send=send,
+                done=lambda _: False,
+                deadline=0.1,
+                interrupts=True,
+            )
+        )
+    assert error.value.translation_key == "not_confirmed"
+    await poll()
+    assert state("sensor", "status") == "unavailable"
+
+
+async def test_unloading_ends_the_confirming(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    call: Call,
+) -> None:
+    """A command in the making must not outlive its entry."""
+    task = hass.async_create_task(
+        call("number", "power_limit", "set_value", value=3000)
+    )
+    async with asyncio.timeout(5):
+        while not sent(miner, "adjust_power_limit"):
+            await asyncio.sleep(0.01)
+        await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
+        await task
+    await hass.async_block_till_done()
+    assert miner.open_connections == 0
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_setting_that_cannot_be_asked_for(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """1.x does not tell fast boot: what was commanded must be kept, and marked as assumed."""
+    await call("switch", "fast_boot", "turn_on")
+    await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    await hass.async_block_till_done()
+    switch = hass.states.get(entity_id("switch", "fast_boot"))
+    assert switch
+    assert switch.state == STATE_ON
+    assert switch.attributes["assumed_state"] is True
+    assert miner.machine.fast_boot is True

@@ -1,0 +1,312 @@
+"""The dialogs: each failure has its own sentence, and each can be mended in the same dialog."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers.device_registry import format_mac
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import (
+    CONF_POWER_LIMIT_MAX,
+    CONF_POWER_LIMIT_MIN,
+    DOMAIN,
+)
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner
+
+from .conftest import PASSWORD, RaceClock
+
+SENTENCES: dict[str, str] = json.loads(
+    (
+        Path(__file__).parents[2]
+        / "custom_components"
+        / DOMAIN
+        / "translations"
+        / "en.json"
+    ).read_text()
+)["config"]["error"]
+
+type Form = dict[str, Any]
+
+
+@pytest.fixture
+def form(miner: SimulatedMiner) -> Form:
+    """What a user enters who knows everything."""
+    return {CONF_HOST: miner.host, CONF_PORT: miner.port, CONF_PASSWORD: PASSWORD}
+
+
+@pytest.fixture
+async def other_server() -> AsyncGenerator[Callable[[bytes], int]]:
+    """A server that is no WhatsMiner; `answer` is what it says to everything."""
+    answer = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+
+    def set_answer(said: bytes) -> int:
+        nonlocal answer
+        answer = said
+        return server.sockets[0].getsockname()[1]
+
+    yield set_answer
+    server.close()
+    await server.wait_closed()
+
+
+async def _start(hass: HomeAssistant) -> str:
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {}
+    return result["flow_id"]
+
+
+async def _submit(hass: HomeAssistant, flow_id: str, form: Form) -> ConfigFlowResult:
+    return await hass.config_entries.flow.async_configure(flow_id, form)
+
+
+async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
+    """The same dialog, filled in rightly, creates the entry."""
+    result = await _submit(hass, flow_id, form)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == form
+    await hass.async_block_till_done()
+
+
+async def test_creates_entry(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Nobody could add a miner; a name without model and MAC would mix up two of them."""
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, {**form, CONF_HOST: f" {miner.host} "})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "M50 04EB"
+    assert result["data"] == form
+    assert result["result"].unique_id == format_mac(miner.mac)
+    await hass.async_block_till_done()
+    assert miner.most_open_connections == 1
+
+
+async def test_password_is_optional(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Who only wants to look must not need a password, nor be offered controls."""
+    del form[CONF_PASSWORD]
+    await _recover(hass, await _start(hass), form)
+    assert not hass.states.async_entity_ids(["switch", "number", "select", "button"])
+    assert len(hass.states.async_entity_ids("sensor")) > 5
+    assert not [command for command in miner.commands if command.encrypted]
+
+
+async def test_changes_nothing(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Proving the password must not restart a miner or change a setting."""
+    before = miner.truth()
+    await _recover(hass, await _start(hass), form)
+    assert miner.truth() == before
+    sent = {command.name for command in miner.commands if command.encrypted}
+    assert sent == {
+        "status",
+        "set_led",
+    }  # LEDs that were automatic are set to automatic
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_refuses_nothing_on_1x(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """On 1.x the state of the LEDs is unknown, so not even they may be touched."""
+    await _recover(hass, await _start(hass), form)
+    sent = {command.name for command in miner.commands if command.encrypted}
+    assert sent == {"status"}
+
+
+async def test_unreachable(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form, unused_tcp_port: int
+) -> None:
+    """Who mistypes the address must read that nothing answers there."""
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, {**form, CONF_PORT: unused_tcp_port})
+    assert result["errors"] == {"base": "cannot_connect"}
+    assert result["description_placeholders"] == {"host": miner.host}
+    await _recover(hass, flow_id, form)
+
+
+async def test_wrong_password(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """A wrong password must be named at the field, not on the first refused command."""
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, {**form, CONF_PASSWORD: "wrong"})
+    assert result["errors"] == {CONF_PASSWORD: "wrong_password"}
+    await _recover(hass, flow_id, form)
+
+
+async def test_write_api_disabled(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Who forgot the switch in WhatsMinerTool must be sent there."""
+    miner.api_switch = False
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, form)
+    assert result["errors"] == {CONF_PASSWORD: "write_api_disabled"}
+    miner.api_switch = True
+    await _recover(hass, flow_id, form)
+
+
+async def test_token_table_full(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Who has another program that eats all tokens must be told so, and for how long."""
+    miner.fill_token_table()
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, form)
+    assert result["errors"] == {CONF_PASSWORD: "token_table_full"}
+    assert result["description_placeholders"] == {"host": miner.host, "seconds": "185"}
+    miner.forget_tokens()
+    await _recover(hass, flow_id, form)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"STATUS":[{"STATUS":"E","When":1,"Code":14,"Msg":"Invalid command",'
+        b'"Description":"cgminer 4.12"}],"id":1}',
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b'{"hello":"world"}',
+    ],
+    ids=["cgminer", "http", "json"],
+)
+async def test_not_a_whatsminer(
+    hass: HomeAssistant,
+    form: Form,
+    other_server: Callable[[bytes], int],
+    answer: bytes,
+) -> None:
+    """Who enters the address of another device must not be told to wait for it."""
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, {**form, CONF_PORT: other_server(answer)})
+    assert result["errors"] == {"base": "not_whatsminer"}
+    await _recover(hass, flow_id, form)
+
+
+async def test_no_answer(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """A miner that is starting must not be called unreachable."""
+    miner.inject("close")
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, form)
+    assert result["errors"] == {"base": "no_answer"}
+    miner.clear_faults()
+    await _recover(hass, flow_id, form)
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_stopped_1x_cannot_say_who_it_is(
+    hass: HomeAssistant, miner: SimulatedMiner, clock: RaceClock, form: Form
+) -> None:
+    """Without its MAC a miner must not be added: it could not be told from another."""
+    miner.machine.power_off()
+    clock.advance(60)
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, form)
+    assert result["errors"] == {"base": "btminer_down"}
+    miner.machine.power_on()
+    clock.advance(60)
+    await _recover(hass, flow_id, form)
+
+
+async def test_unexpected_error(
+    hass: HomeAssistant, form: Form, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours must be a sentence and a trace in the log, not a dead dialog."""
+    flow_id = await _start(hass)
+    with patch(
+        "custom_components.whatsminer.config_flow.connect", side_effect=RuntimeError
+    ):
+        result = await _submit(hass, flow_id, form)
+    assert result["errors"] == {"base": "unknown"}
+    assert "Unexpected error" in caplog.text
+    assert PASSWORD not in caplog.text
+    await _recover(hass, flow_id, form)
+
+
+async def test_same_miner_only_once(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, form: Form
+) -> None:
+    """Two entries for one miner would send it every command twice."""
+    result = await _submit(hass, await _start(hass), {**form, CONF_HOST: "localhost"})
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+
+
+async def test_entered_values_stay(
+    hass: HomeAssistant, form: Form, unused_tcp_port: int
+) -> None:
+    """Nothing typed is lost when an attempt fails."""
+    result = await _submit(
+        hass, await _start(hass), {**form, CONF_PORT: unused_tcp_port}
+    )
+    schema = result["data_schema"]
+    assert schema
+    suggested = {
+        str(key): (key.description or {}).get("suggested_value")
+        for key in schema.schema
+    }
+    assert suggested == {**form, CONF_PORT: unused_tcp_port}
+
+
+def test_five_failures_have_five_sentences() -> None:
+    """Two failures with the same sentence send people looking in the wrong place."""
+    keys = (
+        "cannot_connect",
+        "not_whatsminer",
+        "wrong_password",
+        "write_api_disabled",
+        "token_table_full",
+    )
+    assert len({SENTENCES[key] for key in keys}) == 5
+
+
+async def test_options_narrow_the_bounds(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """Who must protect the wiring of the house needs bounds of their own."""
+    number = hass.states.get(entity_id("number", "power_limit"))
+    assert number
+    assert (number.attributes["min"], number.attributes["max"]) == (1400, 3500)
+
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {CONF_POWER_LIMIT_MIN: 3000, CONF_POWER_LIMIT_MAX: 2000}
+    )
+    assert result["errors"] == {CONF_POWER_LIMIT_MAX: "max_below_min"}
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {CONF_POWER_LIMIT_MIN: 2000, CONF_POWER_LIMIT_MAX: 3000}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+    number = hass.states.get(entity_id("number", "power_limit"))
+    assert number
+    assert (number.attributes["min"], number.attributes["max"]) == (2000, 3000)

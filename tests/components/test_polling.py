@@ -1,0 +1,388 @@
+"""Polling: what each failure costs, and that no number is ever invented."""
+
+from collections.abc import Awaitable, Callable
+import logging
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_HOST, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import SLOW_EVERY
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+
+def _complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines that a user sees in the log."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and "whatsminer" in record.name
+    ]
+
+
+async def test_device(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
+) -> None:
+    """Two equal miners must be told apart, and firmware and model be seen for support."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert device.name == "M50 04EB"
+    assert device.manufacturer == "MicroBT"
+    assert device.model == "WhatsMiner M50"
+    assert device.model_id == "M50_VH84"
+    assert device.sw_version == "20230803.11.REL"
+    assert device.connections == {(dr.CONNECTION_NETWORK_MAC, entry.unique_id)}
+
+
+async def test_fast_and_slow(
+    coordinator: WhatsminerCoordinator, miner: SimulatedMiner, poll: Poll
+) -> None:
+    """A control board that is asked for everything all the time has less time to mine."""
+    counts = []
+    for _ in range(SLOW_EVERY):
+        before = len(miner.commands)
+        await poll()
+        counts.append(len(miner.commands) - before)
+    # Nine polls of three reads, then one with pools, PSU, errors, version and info.
+    assert counts == [3] * (SLOW_EVERY - 1) + [8]
+    assert miner.most_open_connections == 1
+
+
+@pytest.mark.usefixtures("entity_registry_enabled_by_default")
+@pytest.mark.parametrize(
+    ("command", "lost", "kept"),
+    [
+        ("pools", ["pool", "pool_user"], ["power", "psu_temperature", "fault"]),
+        ("get_psu", ["psu_temperature"], ["power", "pool", "fault"]),
+        ("get_error_code", ["fault"], ["power", "pool", "psu_temperature"]),
+        ("devs", ["board_0_hashrate"], ["power", "hashrate"]),
+        ("summary", ["power", "hashrate"], ["pool", "fault"]),
+        ("status", ["stop_reason"], ["power", "pool", "board_0_hashrate"]),
+    ],
+)
+@pytest.mark.parametrize("fault", ["truncate", "close"])
+async def test_a_failing_read_costs_its_own_entities(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+    command: str,
+    lost: list[str],
+    kept: list[str],
+    fault: str,
+) -> None:
+    """A miner that cuts its answer on pools must not take the power reading away."""
+    miner.inject(fault, command)
+    if command == "devs":
+        miner.inject(fault, "edevs")
+    for _ in range(SLOW_EVERY):
+        await poll()
+    assert [state("sensor", key) for key in lost] == [STATE_UNAVAILABLE] * len(lost)
+    assert STATE_UNAVAILABLE not in [state("sensor", key) for key in kept]
+    miner.clear_faults()
+    for _ in range(SLOW_EVERY):
+        await poll()
+    assert STATE_UNAVAILABLE not in [state("sensor", key) for key in lost]
+
+
+async def test_outage(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Zeros in an outage would tell an automation that the miner has stopped."""
+    miner.inject("refuse")
+    for _ in range(3):
+        await poll()
+    assert state("sensor", "power") == STATE_UNAVAILABLE
+    assert state("switch", "mining") == STATE_UNAVAILABLE
+    assert len(_complaints(caplog)) == 1
+    miner.clear_faults()
+    await miner.tick()
+    await poll()
+    assert float(state("sensor", "power")) > 3000
+    assert state("switch", "mining") == "on"
+
+
+async def test_silent_miner_is_given_up_early(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A miner that takes connections and says nothing must not be waited for eight times."""
+    monkeypatch.setattr(
+        "custom_components.whatsminer.api.transport.ANSWER_TIMEOUT", 0.1
+    )
+    miner.inject("silent")
+    before = len(miner.commands)
+    await poll()
+    assert state("sensor", "power") == STATE_UNAVAILABLE
+    assert len(miner.commands) - before == 2
+
+
+@pytest.mark.parametrize(
+    "profile", ["v1_m20s", "v204_m30sp", "v205_m50", "v205_m56s", "v2c_m60s"]
+)
+async def test_stopped_is_a_normal_state(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A stopped miner that says 0 shows 0; one that says nothing shows nothing."""
+    miner.machine.power_off()
+    clock.advance(1200)
+    await poll()
+    assert state("sensor", "status") == "stopped"
+    assert state("switch", "mining") == "off"
+    if coordinator.data.summary is None:  # old firmware: btminer is down (A.4)
+        assert state("sensor", "hashrate") == STATE_UNAVAILABLE
+        assert state("sensor", "power") == STATE_UNAVAILABLE
+    else:
+        assert float(state("sensor", "hashrate")) == 0
+        assert float(state("sensor", "power")) < 30
+
+
+async def test_reason_of_a_stop(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """Who finds the miner stopped wants to know by whom."""
+    assert state("sensor", "stop_reason") == STATE_UNKNOWN
+    miner.machine.power_off()
+    clock.advance(60)
+    await poll()
+    assert state("sensor", "stop_reason") == miner.truth().stop_reason
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v2c_m60s"])
+async def test_phases_of_a_start(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """Ten minutes of starting and tuning are no fault and must have their own names."""
+    miner.machine.restart()
+    seen = []
+    for seconds in (5, 25, 300, 7200):
+        clock.advance(seconds)
+        await poll()
+        seen.append(state("sensor", "status"))
+    assert seen == ["restarting", "starting", "tuning", "mining"]
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_nothing_vanishes_when_started_while_stopped(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A restart of Home Assistant while the miner pauses must not lose its entities."""
+    before = set(hass.states.async_entity_ids())
+    miner.machine.power_off()
+    clock.advance(60)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert set(hass.states.async_entity_ids()) == before
+    assert state("sensor", "board_0_hashrate") == STATE_UNAVAILABLE
+    assert state("sensor", "status") == "stopped"
+    miner.machine.power_on()
+    clock.advance(7200)
+    await poll()
+    assert float(state("sensor", "board_0_hashrate")) > 10
+
+
+async def test_board_that_appears_later(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A board that was dead at the start gets its entities when it comes back."""
+    miner.set_board_count(2)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not hass.states.get("sensor.m50_04eb_board_2_hashrate")
+    miner.set_board_count(3)
+    await poll()
+    assert float(state("sensor", "board_2_hashrate")) > 10
+    miner.set_board_count(2)
+    await poll()
+    # Reported by no one: not 0, and not the last value.
+    assert state("sensor", "board_2_hashrate") == STATE_UNKNOWN
+
+
+async def test_faults_in_words(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A code alone sends its owner to a search engine."""
+    assert state("binary_sensor", "problem") == "off"
+    miner.set_errors([110, 541])
+    for _ in range(SLOW_EVERY):
+        await poll()
+    assert state("binary_sensor", "problem") == "on"
+    shown = state("sensor", "fault")
+    assert "110" in shown
+    assert "fan" in shown
+    assert "541" in shown
+    assert "oard 1" in shown
+    miner.set_errors([531 + n for n in range(20)])
+    for _ in range(SLOW_EVERY):
+        await poll()
+    assert len(state("sensor", "fault")) == 255
+
+
+async def test_another_miner_at_the_address(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+) -> None:
+    """After DHCP has shuffled, the data of two miners must not be mixed up."""
+    hass.config_entries.async_update_entry(entry, unique_id="aa:bb:cc:dd:ee:ff")
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "wrong_miner"
+
+
+async def test_unreachable_at_start(
+    hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner
+) -> None:
+    """A miner that is off when Home Assistant starts is looked for again by itself."""
+    miner.inject("refuse")
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "cannot_connect"
+
+
+async def test_unload_closes_everything(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, miner: SimulatedMiner
+) -> None:
+    """An entry that was removed must leave the miner alone."""
+    assert await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
+    asked = len(miner.commands)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(miner.commands) == asked
+    assert miner.open_connections == 0
+
+
+async def test_removal_forgets(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    hass_storage: dict[str, object],
+) -> None:
+    """What was remembered of a miner must not stay behind when it is removed."""
+    entry_id = coordinator.config_entry.entry_id
+    await hass.config_entries.async_unload(entry_id)
+    assert f"whatsminer.{entry_id}" in hass_storage
+    await hass.config_entries.async_remove(entry_id)
+    assert f"whatsminer.{entry_id}" not in hass_storage
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_lowered_limit_does_not_lower_the_bound(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    poll: Poll,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """Who once lowers the limit must be able to raise it again, also after a restart."""
+
+    def bounds() -> tuple[float, float]:
+        number = hass.states.get(entity_id("number", "power_limit"))
+        assert number
+        return number.attributes["min"], number.attributes["max"]
+
+    assert bounds() == (1440, 3600)
+    miner.machine.set_power_limit(2000)
+    clock.advance(7200)
+    await poll()
+    assert bounds() == (1440, 3600)
+    await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    await hass.async_block_till_done()
+    assert bounds() == (1440, 3600)
+
+
+async def test_limit_that_was_lowered_before(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """A miner that comes with a low limit must not be tied to it."""
+    miner.machine.set_power_limit(2000)
+    clock.advance(7200)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    number = hass.states.get(entity_id("number", "power_limit"))
+    assert number
+    assert number.state == "2000"
+    assert number.attributes["max"] > 2500
+
+
+async def test_host_names_the_web_page(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, miner: SimulatedMiner
+) -> None:
+    """The device page must lead to the miner's own page."""
+    [device] = dr.async_entries_for_config_entry(
+        dr.async_get(hass), coordinator.config_entry.entry_id
+    )
+    host = coordinator.config_entry.data[CONF_HOST]
+    assert device.configuration_url == f"http://{host}"
+
+
+async def test_enabled_by_default(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator
+) -> None:
+    """The first look must not be sixty entities, nor miss those that matter."""
+    entries = er.async_entries_for_config_entry(
+        er.async_get(hass), coordinator.config_entry.entry_id
+    )
+    mac = coordinator.config_entry.unique_id
+    enabled = {
+        found.unique_id.removeprefix(f"{mac}_")
+        for found in entries
+        if not found.disabled_by
+    }
+    assert len(enabled) < 40
+    assert enabled >= {
+        "power",
+        "hashrate",
+        "efficiency",
+        "temperature",
+        "status",
+        "mining",
+        "power_limit",
+        "power_percent",
+        "power_mode",
+        "problem",
+        "fault",
+    }

@@ -1,0 +1,90 @@
+"""Texts: every entity has a name, every error a sentence, nothing is left over."""
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+
+from custom_components.whatsminer.api import WhatsminerError
+from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
+from custom_components.whatsminer.button import BUTTONS
+from custom_components.whatsminer.errors import _KEYS, translation_key
+from custom_components.whatsminer.number import NUMBERS
+from custom_components.whatsminer.select import SELECTS
+from custom_components.whatsminer.sensor import SENSORS, board_sensors
+from custom_components.whatsminer.switch import SWITCHES
+
+HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
+TABLES = {
+    "binary_sensor": BINARY_SENSORS,
+    "button": BUTTONS,
+    "number": NUMBERS,
+    "select": SELECTS,
+    "sensor": (*SENSORS, *board_sensors(0)),
+    "switch": SWITCHES,
+}
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read one of the integration's JSON files."""
+    return json.loads((HOUSE / name).read_text())
+
+
+@pytest.mark.parametrize("platform", TABLES)
+def test_every_entity_has_a_name(platform: str) -> None:
+    """An entity without a name is called like its device."""
+    named = load("translations/en.json")["entity"].get(platform, {})
+    wanted = {table.translation_key for table in TABLES[platform]} - {None}
+    assert set(named) == wanted
+    for table in TABLES[platform]:
+        assert table.translation_key or table.device_class, table.key
+
+
+@pytest.mark.parametrize("platform", TABLES)
+def test_icons_belong_to_entities(platform: str) -> None:
+    """An icon for nothing is a typing error that hides the icon of something."""
+    keys = {table.translation_key for table in TABLES[platform]}
+    assert set(load("icons.json")["entity"].get(platform, {})) <= keys
+
+
+def test_every_error_has_a_sentence() -> None:
+    """An error without a sentence shows its key."""
+    texts = load("translations/en.json")
+    sentences = {key: text["message"] for key, text in texts["exceptions"].items()}
+    keys = {key for _, key in _KEYS} | {"unknown"}
+    used = {
+        key
+        for path in HOUSE.glob("*.py")
+        for key in re.findall(r'translation_key="(\w+)"', path.read_text())
+    } | {"percent_needs_tuning"}
+    assert keys <= set(sentences)
+    assert set(sentences) - keys == {"not_confirmed", "percent_needs_tuning"} <= used
+    assert texts["config"]["error"] == {key: sentences[key] for key in sorted(keys)} | {
+        key: sentences[key] for key in keys
+    }
+    assert len(set(sentences.values())) == len(sentences)
+    for sentence in sentences.values():
+        assert sentence.endswith(".")
+        assert set(re.findall(r"{(\w+)}", sentence)) <= {
+            "host",
+            "command",
+            "code",
+            "message",
+            "seconds",
+            "expected",
+            "found",
+        }
+
+
+def test_every_error_class_has_a_key() -> None:
+    """A new error of the client must not end as `unknown`."""
+
+    def leaves(cls: type[Exception]) -> list[type[Exception]]:
+        below = cls.__subclasses__()
+        return [cls] if not below else [leaf for sub in below for leaf in leaves(sub)]
+
+    known = {cls for cls, _ in _KEYS}
+    assert set(leaves(WhatsminerError)) <= known
+    assert translation_key(WhatsminerError()) == "unknown"
