@@ -78,7 +78,6 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
         device_class=NumberDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         native_step=1,
-        mode=NumberMode.BOX,  # a slider would send a restart for every stop on its way
         min_fn=power_limit_min,
         max_fn=power_limit_max,
         feature=Feature.POWER_LIMIT,
@@ -95,7 +94,6 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
         translation_key=POWER_PERCENT,
         native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
         native_step=1,
-        mode=NumberMode.SLIDER,
         min_fn=lambda _: 0,
         max_fn=lambda _: 100,
         feature=Feature.POWER_PERCENT,
@@ -128,6 +126,17 @@ class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
     """A quantity the miner is told."""
 
     entity_description: WhatsminerNumberDescription
+
+    @property
+    @override
+    def mode(self) -> NumberMode:
+        """A slider, but not where it would restart the miner at every stop on its way.
+
+        Nor where the value may be unknown, which a slider shows as its lowest.
+        """
+        if self.entity_description.interrupts or self._attr_assumed_state:
+            return NumberMode.BOX
+        return NumberMode.SLIDER
 
     @property
     @override

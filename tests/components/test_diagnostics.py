@@ -44,6 +44,6 @@ async def test_diagnostics(
     assert all(private)
     assert [value for value in private if value and value in text] == []
     assert data["state"]["info"]["model"] == "M50_VH84"
-    assert data["state"]["summary"]["power"] == truth.power_w
+    assert data["state"]["summary"]["power"] == round(truth.power_w)
     assert data["write_access"] is True
     assert data["power_ceiling"] == 3500

@@ -84,12 +84,14 @@ def parse_answer(raw: bytes) -> JsonObject:
 
 
 def is_complete(raw: bytes) -> bool:
-    """Whether the bytes so far are one whole JSON object (I, "end of response")."""
-    if not raw.rstrip(b"\0 \t\r\n").endswith(b"}"):
+    """Whether the bytes so far are one whole answer (I, "end of response")."""
+    if not raw.rstrip(_PADDING.encode()).endswith((b"}", b"refused")):
         return False
     try:
-        json.loads(raw.decode("utf-8", errors="replace").strip(_PADDING))
-    except ValueError, RecursionError:
+        parse_answer(raw)
+    except BtminerDownError:
+        return True
+    except InvalidAnswerError:
         return False
     return True
 

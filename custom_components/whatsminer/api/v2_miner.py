@@ -141,45 +141,58 @@ class V2Miner(Miner):
         """
         if not self._password:
             raise NoPasswordError("no admin password is known")
-        if not self._identified:
-            await self.identify()
-        async with self._lock:
-            reused = self._token is not None
-            try:
-                return await self._send(command, params)
-            except TokenRejectedError:
-                self._token = None
-            except WrongPasswordError:
-                self._token = None
-                if not reused:
-                    raise
-            # Both are certain refusals, and a token of before may be worth nothing by now: one
-            # retry with a new one is safe (B.5, B.6).
+        await self._know_the_miner()
+        try:
             return await self._send(command, params)
+        except TokenRejectedError:
+            # A certain refusal: the token is worth nothing by now, or another miner has got the
+            # address. Once it is known who answers, one retry is safe (B.5).
+            await self._know_the_miner()
+        return await self._send(command, params)
+
+    async def _know_the_miner(self) -> None:
+        """Compare the MAC before every new token: two miners often share a password."""
+        if not self._identified or not self._has_token:
+            await self.identify()
 
     async def _send(self, command: str, params: dict[str, Any]) -> JsonObject:
         """Encrypt, exchange and judge once."""
-        token = await self._get_token()
-        request = encrypt(
-            {"cmd": command, "token": token.sign, **params}, token.aes_key
-        )
-        try:
-            raw = await self._exchange(request)
-            answer = decrypt(raw, token.aes_key)
-        except (NoAnswerError, InvalidAnswerError) as err:
-            raise UnknownOutcomeError(f"{command} was sent and not answered") from err
-        if error := refusal(command, answer):
+        async with self._lock:
+            reused = self._has_token
+            token = await self._get_token()
+            request = encrypt(
+                {"cmd": command, "token": token.sign, **params}, token.aes_key
+            )
+            try:
+                raw = await self._exchange(request)
+                answer = decrypt(raw, token.aes_key)
+            except (BtminerDownError, NoAnswerError, InvalidAnswerError) as err:
+                raise UnknownOutcomeError(
+                    f"{command} was sent and not answered"
+                ) from err
+            error = refusal(command, answer)
+            if isinstance(error, (TokenRejectedError, WrongPasswordError)):
+                self._token = None
+                if reused:
+                    # The key, too, may be that of before (B.6).
+                    error = TokenRejectedError("the token of before is rejected")
+        if error:
             raise error
         # What could be decrypted comes from the miner, even without an envelope (C.7).
         if answer is raw and "STATUS" not in answer:
             raise UnknownOutcomeError(f"{command} was answered with something else")
         return answer
 
+    @property
+    def _has_token(self) -> bool:
+        """Whether the token is there and still good."""
+        return self._token is not None and time.monotonic() < self._token_ends
+
     async def _get_token(self) -> Token:
         """The token in use, or a new one; never one that the miner would have to wait for."""
-        now = time.monotonic()
-        if self._token and now < self._token_ends:
+        if self._token and self._has_token:
             return self._token
+        now = time.monotonic()
         if now < self._no_token_before:
             raise TokenTableFullError(self._no_token_before - now)
         self._token = None
@@ -317,7 +330,10 @@ class V2Miner(Miner):
         return tuple(Fault(code=code) for code in state.summary.error_codes)
 
     async def _read_info(self, state: MinerState) -> MinerInfo:
-        return await self.identify()
+        try:
+            return await self.identify()
+        except NotWhatsminerError as err:
+            raise InvalidAnswerError("the miner does not say who it is") from err
 
     @override
     def _with_activity(self, state: MinerState) -> MinerState:
