@@ -1,0 +1,218 @@
+"""Command line: `python -m simulator --profile v205_m50` starts simulated miners and says where."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+import os
+import signal
+import sys
+
+from . import FAULTS, PROFILES, Phase, SimulatedMiner
+
+EXAMPLES = """\
+examples:
+  python -m simulator
+      one M50 on 127.0.0.1:4028, password admin
+  python -m simulator --profile v205_m50 --profile v2c_m60s --port 4028
+      two miners, on 4028 and 4029
+  python -m simulator --count 5 --speed 60 --state stopped
+      five stopped miners for whom a minute passes in a second
+  python -m simulator --fault truncate:pools --fault close:status
+      a miner that cuts off its pools and says nothing about its status
+  python -m simulator --refuse set_power_pct_v2 --api-switch off
+      a miner that does not know a command, and allows no other
+
+profiles:
+{profiles}
+
+faults (--fault NAME for every command, --fault NAME:COMMAND for one):
+{faults}
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    profiles = "\n".join(f"  {_describe(name)}" for name in PROFILES)
+    faults = "\n".join(f"  {name:21} {what}" for name, what in FAULTS.items())
+    result = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="Simulate MicroBT WhatsMiners that answer on TCP 4028 like real ones. Ctrl-C ends them.",
+        epilog=EXAMPLES.format(profiles=profiles, faults=faults),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("--list-profiles", action="store_true", help="print the profiles and end")
+    add(
+        "--profile",
+        action="append",
+        choices=PROFILES,
+        metavar="NAME",
+        help="which miner (v205_m50); may be repeated",
+    )
+    add(
+        "--count",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="so many of each profile, on consecutive ports (1)",
+    )
+    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    add("--port", type=_port, default=4028, help="first port (4028); 0 takes free ones")
+    add("--password", default="admin", help="admin password (admin)")
+    add(
+        "--api-switch",
+        choices=("on", "off"),
+        default="on",
+        help="whether writes are allowed (on)",
+    )
+    add(
+        "--state",
+        choices=[phase.value for phase in Phase],
+        default="stable",
+        help="where it begins (stable)",
+    )
+    add(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help="how much faster time passes for the miner (1)",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="noise, serials and MAC of the first miner (1); then N+1, ...",
+    )
+    add("--mac", help="MAC of a single miner")
+    add(
+        "--refuse",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="answer code 14 to it; may be repeated",
+    )
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        type=_fault,
+        metavar="NAME[:COMMAND]",
+        help="may be repeated",
+    )
+    return result
+
+
+def _describe(name: str) -> str:
+    profile = PROFILES[name]
+    return f"{name:12} {profile.model:11} API {profile.api_version:18} firmware {profile.firmware}"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 250:
+        raise argparse.ArgumentTypeError("give a number from 1 to 250")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("give a number from 0 to 65535")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 10000:
+        raise argparse.ArgumentTypeError("give a number above 0, up to 10000")
+    return speed
+
+
+def _fault(text: str) -> tuple[str, str | None]:
+    name, _, command = text.partition(":")
+    if name not in FAULTS:
+        raise argparse.ArgumentTypeError(
+            f"unknown fault {name}; see the list in --help"
+        )
+    return name, command or None
+
+
+def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
+    """Make the miners that were asked for."""
+    names = [
+        name
+        for name in arguments.profile or ["v205_m50"]
+        for _ in range(arguments.count)
+    ]
+    miners = []
+    for number, name in enumerate(names):
+        miner = SimulatedMiner(
+            name,
+            host=arguments.host,
+            port=arguments.port + number if arguments.port else 0,
+            password=arguments.password,
+            api_switch=arguments.api_switch == "on",
+            mac=arguments.mac,
+            state=arguments.state,
+            speed=arguments.speed,
+            seed=arguments.seed + number,
+            refuse=dict.fromkeys(arguments.refuse, 14),
+        )
+        for fault, command in arguments.fault:
+            miner.inject(fault, command)
+        miners.append(miner)
+    return miners
+
+
+async def serve(miners: Sequence[SimulatedMiner]) -> int:
+    """Run until a signal comes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        for miner in miners:
+            try:
+                await stack.enter_async_context(miner)
+            except OSError as err:
+                print(
+                    f"Cannot listen on {miner.host}:{miner.port}: {reason(err)}. "
+                    "Choose another --port or --host, or end the program that is using it.",
+                    file=sys.stderr,
+                )
+                return 1
+            profile = miner.profile
+            print(
+                f"{miner.host}:{miner.port}  {profile.name}  {profile.model}  {miner.mac}",
+                flush=True,
+            )
+        await stop.wait()
+    return 0
+
+
+def reason(error: OSError) -> str:
+    """Say what is wrong, without asyncio's own words around it."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    options = parser()
+    given = options.parse_args(arguments)
+    if given.list_profiles:
+        print("\n".join(map(_describe, PROFILES)))
+        return 0
+    number = len(given.profile or [""]) * given.count
+    if given.mac and number > 1:
+        options.error("--mac is for a single miner")
+    if given.port + number > 65536:
+        options.error("there are not so many ports after --port")
+    return asyncio.run(serve(build(given)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

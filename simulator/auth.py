@@ -1,0 +1,156 @@
+"""Passwords, tokens and the encrypted envelope (section B of docs/protocol.md)."""
+
+from base64 import b64decode, b64encode
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+import hashlib
+import json
+from random import Random
+
+from Crypto.Cipher import AES
+from Crypto.Cipher._mode_ecb import EcbMode
+from passlib.hash import md5_crypt
+
+SALT_LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+BLOCK = 16
+
+
+class BadBase64(Exception):
+    """What came under `data` is not base64."""
+
+
+class BadKey(Exception):
+    """The text does not decrypt to JSON: another password, or rubbish."""
+
+
+def crypt(password: str, salt: str) -> str:
+    """Return the last field of md5-crypt."""
+    hashed: str = md5_crypt.using(salt=salt).hash(password)
+    return hashed.split("$")[3]
+
+
+def new_salt(random: Random) -> str:
+    """Eight letters of the md5-crypt alphabet."""
+    return "".join(random.choices(SALT_LETTERS, k=8))
+
+
+class Envelope:
+    """Encrypts and decrypts with the key that a password and its salt give."""
+
+    def __init__(self, password: str, salt: str) -> None:
+        """Derive the key."""
+        self.password = password
+        self.salt = salt
+        self.key = crypt(password, salt)
+        self._aes = hashlib.sha256(self.key.encode()).digest()
+
+    def sign(self, time: str, newsalt: str) -> str:
+        """Return the token that belongs to one answer of get_token."""
+        return crypt(self.key + time[-4:], newsalt)
+
+    def decrypt(self, data: object) -> dict[str, object]:
+        """Open a request; NUL and PKCS#7 padding are both ignored, like anything after the object."""
+        try:
+            sealed = b64decode(data if isinstance(data, str) else "", validate=True)
+        except (binascii.Error, ValueError) as err:
+            raise BadBase64 from err
+        if not sealed or len(sealed) % BLOCK:
+            raise BadKey
+        try:
+            text = self._cipher().decrypt(sealed).decode(errors="surrogateescape")
+            request, _ = json.JSONDecoder(strict=False).raw_decode(text)
+        except (ValueError, RecursionError) as err:
+            raise BadKey from err
+        if not isinstance(request, dict):
+            raise BadKey
+        return request
+
+    def encrypt(self, text: str) -> str:
+        """Seal an answer, padded with NUL up to a whole block."""
+        data = text.encode()
+        padded = data + b"\0" * (-len(data) % BLOCK)
+        return b64encode(self._cipher().encrypt(padded)).decode()
+
+    def _cipher(self) -> EcbMode:
+        return AES.new(self._aes, AES.MODE_ECB)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One token that was given out."""
+
+    ip: str
+    token: str
+    expires: float
+
+
+class TokenTable:
+    """The sessions of a miner: limited in number, limited in life (section B.5)."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        limit: int,
+        per_ip: int,
+        life_s: float,
+        busy_s: float,
+    ) -> None:
+        """Start empty."""
+        self._clock = clock
+        self._limit = limit
+        self._per_ip = per_ip
+        self._life_s = life_s
+        self._busy_s = busy_s
+        self._busy_until: float | None = None
+        self._sessions: list[Session] = []
+        self.issued = 0
+
+    def has_room(self, ip: str) -> bool:
+        """Whether this address gets one more token.
+
+        With `busy_s` a full table answers nobody for that long, counted again from every
+        further request, and is empty afterwards [WMC].
+        """
+        now = self._clock()
+        self._sessions = [
+            session for session in self._sessions if session.expires > now
+        ]
+        of_ip = sum(session.ip == ip for session in self._sessions)
+        full = len(self._sessions) >= self._limit or of_ip >= self._per_ip
+        if not self._busy_s:
+            return not full
+        if self._busy_until is not None:
+            if now < self._busy_until:
+                self._busy_until = now + self._busy_s
+                return False
+            self.forget()
+            return True
+        if full:
+            self._busy_until = now + self._busy_s
+        return not full
+
+    def add(self, ip: str, token: str) -> None:
+        """Remember a token that was given to an address."""
+        self._sessions.append(Session(ip, token, self._clock() + self._life_s))
+        self.issued += 1
+
+    def knows(self, ip: str, token: object) -> bool:
+        """Whether this token is good from this address, now."""
+        now = self._clock()
+        return any(
+            session.ip == ip and session.token == token and session.expires > now
+            for session in self._sessions
+        )
+
+    def forget(self) -> None:
+        """Drop every token."""
+        self._sessions.clear()
+        self._busy_until = None
+
+    def fill(self) -> None:
+        """Let others have every token there is."""
+        room = self._limit - len(self._sessions)
+        expires = self._clock() + self._life_s
+        self._sessions += [Session("another client", "", expires)] * room

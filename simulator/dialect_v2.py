@@ -1,0 +1,311 @@
+"""API 2.0.x: firmware of 2022 (2.0.4) and of 2023 and later (2.0.5) (section C of docs/protocol.md)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .dialect import Dialect, Row, pick
+from .machine import Machine
+from .timing import SimTime
+from .truth import Truth
+from .wire import Raw
+
+SUMMARY_2022 = (
+    *(
+        "Elapsed",
+        "MHS av",
+        "MHS 5s",
+        "MHS 1m",
+        "MHS 5m",
+        "MHS 15m",
+        "HS RT",
+        "Accepted",
+        "Rejected",
+        "Total MH",
+    ),
+    *(
+        "Temperature",
+        "freq_avg",
+        "Fan Speed In",
+        "Fan Speed Out",
+        "Power",
+        "Power Rate",
+        "Pool Rejected%",
+    ),
+    *(
+        "Pool Stale%",
+        "Last getwork",
+        "Uptime",
+        "Security Mode",
+        "Hash Stable",
+        "Hash Stable Cost Seconds",
+    ),
+    *(
+        "Hash Deviation%",
+        "Target Freq",
+        "Target MHS",
+        "Env Temp",
+        "Power Mode",
+        "Factory GHS",
+        "Power Limit",
+    ),
+    *("Chip Temp Min", "Chip Temp Max", "Chip Temp Avg", "Debug", "Btminer Fast Boot"),
+)
+
+GONE_IN_2023 = frozenset(
+    {
+        "Last getwork",
+        "Security Mode",
+        "Hash Stable",
+        "Hash Stable Cost Seconds",
+        "Hash Deviation%",
+        "Debug",
+    }
+)
+
+SUMMARY_2023 = (
+    *(key for key in SUMMARY_2022 if key not in GONE_IN_2023),
+    "Upfreq Complete",
+)
+
+POOL = (
+    *(
+        "POOL",
+        "URL",
+        "Status",
+        "Priority",
+        "Quota",
+        "Long Poll",
+        "Getworks",
+        "Accepted",
+        "Rejected",
+        "Works",
+    ),
+    *(
+        "Discarded",
+        "Stale",
+        "Get Failures",
+        "Remote Failures",
+        "User",
+        "Last Share Time",
+        "Diff1 Shares",
+    ),
+    *(
+        "Proxy Type",
+        "Proxy",
+        "Difficulty Accepted",
+        "Difficulty Rejected",
+        "Difficulty Stale",
+    ),
+    *(
+        "Last Share Difficulty",
+        "Work Difficulty",
+        "Has Stratum",
+        "Stratum Active",
+        "Stratum URL",
+    ),
+    *(
+        "Stratum Difficulty",
+        "Best Share",
+        "Pool Rejected%",
+        "Pool Stale%",
+        "Bad Work",
+        "Current Block Height",
+    ),
+    "Current Block Version",
+)
+
+BOARD_2022 = (
+    *(
+        "ASC",
+        "Slot",
+        "Enabled",
+        "Status",
+        "Temperature",
+        "Chip Frequency",
+        "MHS av",
+        "MHS 5s",
+        "MHS 1m",
+    ),
+    *(
+        "MHS 5m",
+        "MHS 15m",
+        "HS RT",
+        "HS Factory",
+        "Accepted",
+        "Rejected",
+        "Last Valid Work",
+    ),
+    *(
+        "Upfreq Complete",
+        "Effective Chips",
+        "PCB SN",
+        "Chip Data",
+        "Chip Temp Min",
+        "Chip Temp Max",
+    ),
+    *("Chip Temp Avg", "chip_vol_diff"),
+)
+
+BOARD_2023 = tuple(
+    "Factory GHS" if key == "HS Factory" else key
+    for key in BOARD_2022
+    if key not in ("Accepted", "Rejected", "Last Valid Work")
+)
+
+PSU_2022 = (
+    *(
+        "name",
+        "hw_version",
+        "sw_version",
+        "model",
+        "iin",
+        "vin",
+        "fan_speed",
+        "version",
+        "serial_no",
+        "vender",
+    ),
+)
+
+PSU_2023 = (
+    *(
+        "name",
+        "hw_version",
+        "sw_version",
+        "model",
+        "enable",
+        "iin",
+        "vin",
+        "pin",
+        "fan_speed",
+        "serial_no",
+    ),
+    *("vendor", "temp0"),
+)
+
+
+class DialectV2(Dialect):
+    """Firmware of 2023 and later that speaks 2.0.5."""
+
+    def __init__(self, machine: Machine, time: SimTime, mac: str, ip: str) -> None:
+        """Speak for one machine."""
+        super().__init__(machine, time, mac, ip)
+        self.reads["get_miner_info"] = self.miner_info
+        self.reads["get_error_code"] = lambda _: self.btminer(
+            {"error_code": self.error_codes()}
+        )
+
+    def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
+        """Envelope 2 with a short head."""
+        return {"STATUS": [{"STATUS": "S", "Msg": msg}], key: rows, "id": 1}
+
+    def truth(self) -> Truth:
+        """Return what 2.0.5 tells: all but the percentage."""
+        truth = super().truth()
+        return replace(truth, elapsed_s=int(truth.elapsed_s), power_percent=None)
+
+    def summary(self) -> Row:
+        """The miner in figures."""
+        return self.cgminer(
+            11,
+            "Summary",
+            "SUMMARY",
+            [pick(self.summary_row(self.truth()), SUMMARY_2023)],
+        )
+
+    def pools(self) -> Row:
+        """All pools."""
+        rows = [pick(row, POOL) for row in self.pool_rows(self.truth())]
+        return self.cgminer(7, f"{len(rows)} Pool(s)", "POOLS", rows)
+
+    def devs(self) -> Row:
+        """All boards; some firmware does not number them."""
+        keys = BOARD_2023 if self.profile.board_numbers else BOARD_2023[1:]
+        rows = [pick(row, keys) for row in self.board_rows(self.truth())]
+        return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
+
+    def psu(self) -> Row:
+        """The power supply with its figures."""
+        return pick(self.psu_row(self.truth()), PSU_2023)
+
+    def status(self) -> Row:
+        """The flag with reason and time, and the settings as strings."""
+        machine = self.machine
+        row = self.off_fields() | {
+            "FirmwareVersion": self.profile.firmware,
+            "power_mode": machine.mode_text,
+            "hash_percent": "",
+        }
+        if self.profile.tells_limit_set:
+            row = pick(
+                row | {"power_limit_set": self.limit_text(), "hash_percent": "0"},
+                (
+                    *self.off_fields(),
+                    "FirmwareVersion",
+                    "power_mode",
+                    "power_limit_set",
+                    "hash_percent",
+                ),
+            )
+        return self.btminer(row)
+
+    def limit_text(self) -> str:
+        """What the user set: nothing, a number, or no limit at all."""
+        limit = self.machine.power_limit_set
+        if limit is None:
+            return self.profile.default_limit_text
+        return str(limit) if limit else "2147483647"
+
+
+class DialectV204(DialectV2):
+    """Firmware of 2022: as documented, and with its broken JSON."""
+
+    def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
+        """Envelope 2 without an id."""
+        return {"STATUS": [{"STATUS": "S", "Msg": msg}], key: rows}
+
+    def truth(self) -> Truth:
+        """Return what 2.0.4 tells; nothing about reasons, less about the power supply."""
+        truth = super().truth()
+        return replace(
+            truth,
+            stop_reason=None,
+            psu=replace(truth.psu, input_power_w=None, temperature_c=None),
+        )
+
+    def summary(self) -> Row:
+        """The miner in figures."""
+        return self.cgminer(
+            11,
+            "Summary",
+            "SUMMARY",
+            [pick(self.summary_row(self.truth()), SUMMARY_2022)],
+        )
+
+    def devs(self) -> Row:
+        """All boards."""
+        rows = [pick(row, BOARD_2022) for row in self.board_rows(self.truth())]
+        return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
+
+    def psu(self) -> Row:
+        """The power supply with a typing error."""
+        return pick(self.psu_row(self.truth()), PSU_2022)
+
+    def status(self) -> Row:
+        """The flag under its old name, and the firmware."""
+        flag = "false" if self.machine.mining else "true"
+        return self.btminer(
+            {"btmineroff": flag, "Firmware Version": self.profile.firmware}
+        )
+
+    def error_codes(self) -> object:
+        """Return a list with keys, which is not JSON (section A.6)."""
+        errors = (
+            f'"{code}":"{self.time.local(since)}"'
+            for code, since in self.machine.errors.items()
+        )
+        return Raw(f"[{','.join(errors)}]")
+
+    def joined(self, commands: Mapping[str, object]) -> str:
+        """Join as it should be, then spoil it (section A.6)."""
+        return super().joined(commands).replace("[{", "[,{").replace("},{", "}{")

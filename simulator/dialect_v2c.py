@@ -1,0 +1,212 @@
+"""API 2.2.x: what newer firmware answers on TCP 4028 (sections C.1.3, C.2, C.3 of docs/protocol.md)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .dialect import Dialect, Row, pick
+from .dialect_v2 import PSU_2023, DialectV2
+from .truth import Truth
+from .wire import encode, f2, number, number32
+
+NTP = [
+    "0.cn.pool.ntp.org",
+    "0.openwrt.pool.ntp.org",
+    "0.asia.pool.ntp.org",
+    "0.pool.ntp.org",
+]
+POOL = (
+    *(
+        "POOL",
+        "URL",
+        "Status",
+        "Priority",
+        "Quota",
+        "Getworks",
+        "Accepted",
+        "Rejected",
+        "Discarded",
+        "Stale",
+    ),
+    *(
+        "Get Failures",
+        "Remote Failures",
+        "User",
+        "Last Share Time",
+        "Stratum Active",
+        "Stratum Difficulty",
+    ),
+    *("Pool Rejected%", "Pool Stale%", "Bad Work", "To Remove"),
+)
+JOINED_SUMMARY = ("Elapsed", "MHS av", "Uptime", "Power")
+
+
+class DialectV2c(DialectV2):
+    """The compatibility layer of firmware that speaks 3.0 on another port."""
+
+    always_told = frozenset({"upfreq_speed"})
+
+    def btminer_down(self) -> str:
+        """Say it in JSON here."""
+        return encode(self.error(132, "API btminer unknow err"))
+
+    def truth(self) -> Truth:
+        """Return what 2.2.x tells: a mean of the power, and the last minute as the hashrate of now."""
+        truth = Dialect.truth(self)
+        machine = self.machine
+        power = machine.power_mean_w
+        pools = truth.pools if machine.mining else ()
+        return replace(
+            truth,
+            hashrate_ths=truth.hashrate_1m_ths,
+            hashrate_5s_ths=None,
+            hashrate_5m_ths=None,
+            hashrate_target_ths=None,
+            power_w=power,
+            power_rate_jth=power / truth.hashrate_1m_ths
+            if truth.hashrate_1m_ths
+            else 0.0,
+            temperature_c=None,
+            frequency_target_mhz=0,
+            accepted_shares=sum(pool.accepted for pool in pools) if pools else None,
+            rejected_shares=sum(pool.rejected for pool in pools) if pools else None,
+            boards=tuple(
+                replace(
+                    board,
+                    hashrate_ths=machine.board_rate(board.slot, 60),
+                    chip_temperature_min_c=None,
+                    chip_temperature_avg_c=None,
+                    chip_temperature_max_c=None,
+                )
+                for board in truth.boards
+            ),
+            pools=pools,
+        )
+
+    def _summary_row(self) -> Row:
+        truth, machine = self.truth(), self.machine
+        boards = " ".join(
+            f"{board.hashrate_ths / 10:.1f}/0.5" for board in truth.boards
+        )
+        return {
+            "Elapsed": number32(truth.elapsed_s),
+            "MHS av": mhs32(truth.hashrate_average_ths),
+            "MHS 1m": mhs32(truth.hashrate_1m_ths),
+            "MHS 15m": mhs32(truth.hashrate_15m_ths),
+            "HS RT": mhs32(truth.hashrate_ths),
+            "freq_avg": number32(truth.frequency_average_mhz),
+            "Fan Speed In": truth.fan_speed_in_rpm,
+            "Fan Speed Out": truth.fan_speed_out_rpm,
+            # A mean of 300 whole numbers
+            "Power": number(round(truth.power_w * 300) / 300),
+            "Power Rate": number32(truth.power_rate_jth or 0.0),
+            "Pool Rejected%": number32(truth.reject_rate_percent),
+            "Uptime": truth.uptime_s,
+            "Hash Stable": "true" if truth.hash_stable else "false",
+            "Hash Stable Cost Seconds": machine.stable_cost_s
+            if truth.hash_stable
+            else 0,
+            "Target Freq": 0,
+            "Env Temp": number(round(truth.environment_temperature_c or 0.0, 3)),
+            "Power Mode": truth.power_mode.capitalize(),
+            "Factory GHS": round(truth.hashrate_nominal_ths * 1000),
+            "Power Limit": truth.power_limit_w,
+            "Chip Temp Min": number32(truth.chip_temperature_min_c),
+            "Chip Temp Max": number32(truth.chip_temperature_max_c),
+            "Chip Temp Avg": number32(truth.chip_temperature_avg_c),
+            "Debug": f"{truth.environment_temperature_c:.1f} {boards} ",
+            "Btminer Fast Boot": "enable" if machine.fast_boot else "disable",
+        }
+
+    def summary(self) -> Row:
+        """The figures flat in `Msg`."""
+        return self.btminer(self._summary_row())
+
+    def pools(self) -> Row:
+        """The pools, none while it is stopped."""
+        truth = self.truth()
+        rows: list[Row] = []
+        for row, pool in zip(
+            self.pool_rows(truth) if truth.pools else [], truth.pools, strict=True
+        ):
+            used = pool.accepted + pool.rejected > 0
+            more: Row = {
+                "Stratum Difficulty": self.profile.share_difficulty
+                if pool.active
+                else 0,
+                "Pool Rejected%": number32(truth.reject_rate_percent if used else 0),
+                "Pool Stale%": 0,
+                "To Remove": False,
+            }
+            rows.append(pick(row | more, POOL))
+        return self.cgminer(7, f"{len(rows)} Pool(s)", "POOLS", rows)
+
+    def edevs(self) -> Row:
+        """The boards, whose MHS are TH/s."""
+        machine, profile = self.machine, self.profile
+        truth = self.truth()
+        rows: list[Row] = [
+            {
+                "Slot": board.slot,
+                "Temperature": f2(board.temperature_c or 0.0),
+                "Chip Frequency": round(board.frequency_mhz or 0.0),
+                "MHS av": f2(machine.board_rate(board.slot, None)),
+                "MHS 1m": f2(machine.board_rate(board.slot, 60)),
+                "MHS 15m": f2(machine.board_rate(board.slot, 900)),
+                "HS RT": f2(board.hashrate_ths),
+                "Factory GHS": round(profile.nominal_ths * 1000 / profile.boards),
+                "Upfreq Complete": int(truth.hash_stable),
+                "Effective Chips": profile.chips,
+                "PCB SN": f"SKM3CSD7104716K9075{board.slot + 1}",
+                "Chip Data": profile.chip,
+            }
+            for board in truth.boards
+        ]
+        return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
+
+    def devs(self) -> Row:
+        """Refuse: only `edevs` works."""
+        return self.error(132, "API btminer unknow err")
+
+    def devdetails(self) -> Row:
+        """Refuse: the model is in the version."""
+        return self.error(132, "This command is deprecated.")
+
+    def joined(self, commands: Mapping[str, object]) -> str:
+        """Join in the form of cgminer, with the summary cut down."""
+        answers: Row = {command: [self.reads[command]({})] for command in commands}
+        if "summary" in commands:
+            short = pick(self._summary_row(), JOINED_SUMMARY)
+            answers["summary"] = [self.cgminer(11, "Summary", "SUMMARY", [short])]
+        return encode(answers | {"id": 1})
+
+    def psu(self) -> Row:
+        """The power supply with its figures."""
+        return pick(self.psu_row(self.truth()), PSU_2023)
+
+    def version(self) -> Row:
+        """API, firmware and model."""
+        return super().version() | {"miner_type": self.profile.model}
+
+    def status(self) -> Row:
+        """The flag, the settings as strings, and the percentage as a number."""
+        return self.btminer(
+            self.off_fields()
+            | {
+                "FirmwareVersion": self.profile.firmware,
+                "power_mode": self.machine.mode_text,
+                "power_limit_set": self.limit_text(),
+                "hash_percent": "0",
+                "fast_mining": "false",
+                "fast_hash": "false",
+                "power_pct": self.machine.power_percent,
+            }
+        )
+
+    def more_info(self) -> Row:
+        """Time servers, and the speed of tuning."""
+        return {"ntp": NTP, "upfreq_speed": str(self.machine.upfreq_speed)}
+
+
+def mhs32(ths: float) -> int | float:
+    """TH/s as MH/s, as far as 32 bits know them."""
+    return int(number32(ths * 1e6))

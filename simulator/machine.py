@@ -1,0 +1,679 @@
+"""The machine itself: state, settings and physics, a function of time, seed and commands (section H)."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import pairwise
+from math import exp, floor, inf, log, pi, sin, sqrt
+from random import Random
+
+from .profiles import Profile
+from .timing import Timing
+from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
+
+HISTORY_S = 900
+NOISE_PERIODS_S = (7.3, 17.9, 41.0)
+STOP_REASON = "by whatsminer api"
+
+
+@dataclass(slots=True)
+class Lag:
+    """A value that follows a target; exact for any stride while the target stands still."""
+
+    value: float
+
+    def follow(
+        self, target: float, seconds: float, tau: float, snap: float = 0.0
+    ) -> None:
+        """Move on by some seconds; closer than `snap` counts as there."""
+        self.value = target + (self.value - target) * exp(-seconds / tau)
+        if abs(self.value - target) < snap:
+            self.value = target
+
+
+@dataclass(slots=True)
+class Ramp:
+    """A share that moves in a straight line to its target."""
+
+    start: float = 1.0
+    target: float = 1.0
+    begin: float = 0.0
+    seconds: float = 0.0
+
+    def at(self, now: float) -> float:
+        """Return where it is."""
+        done = (now - self.begin) / self.seconds if self.seconds else 1.0
+        return (
+            self.target
+            if done >= 1
+            else self.start + (self.target - self.start) * max(done, 0.0)
+        )
+
+
+@dataclass(slots=True)
+class Odometer:
+    """Adds up a rate, and remembers enough to give the mean of the last minutes."""
+
+    times: list[float] = field(default_factory=list)
+    totals: list[float] = field(default_factory=list)
+
+    def start(self, now: float, rate: float, total: float) -> None:
+        """Begin with a past of one steady rate."""
+        self.times = [now - HISTORY_S, now]
+        self.totals = [total - HISTORY_S * rate, total]
+
+    @property
+    def total(self) -> float:
+        """All that was counted."""
+        return self.totals[-1]
+
+    def add(self, now: float, amount: float) -> None:
+        """Count what came until now."""
+        self.times.append(now)
+        self.totals.append(self.total + amount)
+        if len(self.times) > 2 * HISTORY_S:
+            keep = bisect_right(self.times, now - HISTORY_S) - 1
+            del self.times[:keep], self.totals[:keep]
+
+    def at(self, time: float) -> float:
+        """Return the total at a time within the memory."""
+        right = min(max(bisect_right(self.times, time), 1), len(self.times) - 1)
+        t0, t1 = self.times[right - 1], self.times[right]
+        v0, v1 = self.totals[right - 1], self.totals[right]
+        return v0 + (v1 - v0) * (time - t0) / (t1 - t0)
+
+    def mean(self, window: float) -> float:
+        """Return the mean rate of the last seconds."""
+        return (self.total - self.at(self.times[-1] - window)) / window
+
+
+class Machine:
+    """One miner. It is advanced lazily, in whole simulated seconds, by whoever looks at it."""
+
+    def __init__(
+        self, profile: Profile, *, seed: int, state: str, timing: Timing
+    ) -> None:
+        """Put it in a state that it has been in for a while."""
+        self.profile = profile
+        self.timing = timing
+        self.seed = seed
+        self._random = Random(seed)
+        self._phases = [self._random.uniform(0, 2 * pi) for _ in range(64)]
+        spread = [
+            1 + self._random.uniform(-0.015, 0.015) for _ in range(profile.boards)
+        ]
+        self._shares = [share / sum(spread) for share in spread]
+        self._board_offsets = [
+            0.0,
+            *(-self._random.uniform(0.5, 3.0) for _ in range(profile.boards - 1)),
+        ]
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._event_number = 0
+
+        # Settings
+        self.power_mode = "normal"
+        self.mode_text = profile.mode_text
+        self.power_limit_set: int | None = None
+        self.power_percent = 100
+        self.fast_boot = False
+        self.upfreq_speed = 0
+        self.leds: dict[int, str] = {}
+        self.boards = tuple(range(profile.boards))
+        self.errors: dict[int, float] = {}
+        self.hostname = "WhatsMiner"
+
+        # Where it stands
+        self.now = 0.0
+        self.phase = Phase.STABLE
+        self.stopped_at: float | None = None
+        self.reboots = 0
+        self._phase_since = 0.0
+        self._phase_until = inf
+        self._wanted = True
+        self._fast = False
+        self._started = 0.0
+        self._changed = 0.0
+        self._settle(state)
+
+    def _settle(self, state: str) -> None:
+        """Begin in the state asked for."""
+        profile = self.profile
+        phase = Phase(state)
+        elapsed, lost = 86412.0, 420.0
+        self.board_start = -elapsed - self.timing.btminer_boot_s
+        self.btminer_start = -elapsed
+        self.stable_cost_s = int(self.timing.stable_s)
+        self._ramp = Ramp()
+        running = phase is Phase.STABLE
+        power = profile.power_w if running else self.timing.idle_power_w
+        share = 1.0 if running else 0.0
+        self._power = Lag(power)
+        self._frequency = share
+        self._hash = Lag(share)
+        self._fan = Lag(profile.fan_rpm * share)
+        self._heat = Lag(profile.board_c - profile.environment_c if running else 0.0)
+        rate = profile.hashrate_ths * share
+        self._hashes = Odometer()
+        self._hashes.start(0.0, rate, profile.hashrate_ths * (elapsed - lost))
+        self._energy = Odometer()
+        self._energy.start(0.0, power, 0.0)
+        self._hashes_at_start = 0.0
+        self._changed = -float(self.timing.settle_s)
+        match phase:
+            case Phase.STOPPED:
+                self._wanted = False
+                self.phase = Phase.STOPPED
+                self.stopped_at = self._phase_since = -float(self.timing.settle_s)
+            case Phase.OFF_BOARD:
+                self._reboot()
+            case Phase.BTMINER_DOWN:
+                self._board_up()
+            case Phase.STARTING | Phase.UPFREQ:
+                self._board_up()
+                self.board_start = -self.timing.btminer_boot_s
+                self._btminer_up()
+                if phase is Phase.UPFREQ:
+                    self.board_start -= self.timing.starting_s
+                    self.btminer_start -= self.timing.starting_s
+                    self._started -= self.timing.starting_s
+                    self._tune()
+            case _:
+                pass
+
+    # Time
+
+    def advance(self, to: float) -> None:
+        """Bring the machine up to a time: second by second while things move, else in one stride."""
+        end = float(floor(to))
+        while self.now < end:
+            self._happen()
+            quiet = self._changed + self.timing.settle_s
+            if self.phase in (Phase.STABLE, Phase.STOPPED) and self.now >= quiet:
+                self._step(
+                    min(end, self._events[0][0] if self._events else inf) - self.now
+                )
+            else:
+                self._step(1.0)
+        self._happen()
+
+    def _happen(self) -> None:
+        """Let everything happen that is due."""
+        while self._events and self._events[0][0] <= self.now:
+            heappop(self._events)[2]()
+        if self.now >= self._phase_until:
+            self._phase_until = inf
+            match self.phase:
+                case Phase.OFF_BOARD:
+                    self._board_up()
+                case Phase.BTMINER_DOWN:
+                    self._btminer_up()
+                case Phase.STARTING:
+                    self._tune()
+                case _:
+                    self._finish_tuning()
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Plan something; a stride ends on whole seconds."""
+        self._event_number += 1
+        heappush(
+            self._events,
+            (self.now + max(floor(seconds), 0), self._event_number, action),
+        )
+
+    def _enter(self, phase: Phase, seconds: float = inf) -> None:
+        self.phase = phase
+        self._phase_since = self._changed = self.now
+        self._phase_until = self.now + seconds
+
+    # What follows what
+
+    def _reboot(self) -> None:
+        self.reboots += 1
+        self._events.clear()
+        self.stopped_at = None
+        self._wanted = True
+        self._forget_percent()
+        self._enter(Phase.OFF_BOARD, self.timing.off_board_s)
+
+    def _board_up(self) -> None:
+        self.board_start = self.now
+        self._enter(Phase.BTMINER_DOWN, self.timing.btminer_boot_s)
+
+    def _btminer_up(self, starting_s: float | None = None) -> None:
+        self.btminer_start = self.now
+        self._hashes_at_start = self._hashes.total
+        self._start(starting_s)
+
+    def _start(self, starting_s: float | None = None) -> None:
+        self._fast = self.fast_boot
+        if self.fast_boot:
+            starting_s = self.timing.starting_fast_boot_s
+        self._started = self.now
+        self._enter(
+            Phase.STARTING, self.timing.starting_s if starting_s is None else starting_s
+        )
+
+    def _tune(self) -> None:
+        self._enter(Phase.UPFREQ, self._tuning_s())
+
+    def _finish_tuning(self) -> None:
+        self.stable_cost_s = int(self.now - self._started)
+        self._enter(Phase.STABLE)
+
+    def _restart(self) -> None:
+        self._forget_percent()
+        self.stopped_at = None
+        self._enter(Phase.BTMINER_DOWN, self.timing.btminer_down_s)
+
+    def _restart_if_mining(self) -> None:
+        if self.phase is not Phase.STOPPED:
+            self._restart()
+
+    def _stop(self) -> None:
+        if not self._wanted and self.phase is not Phase.STOPPED:
+            self._forget_percent()
+            self.stopped_at = self.now
+            self._enter(Phase.STOPPED)
+
+    def _forget_percent(self) -> None:
+        self.power_percent = 100
+        self._ramp = Ramp()
+
+    def _upfreq_90_s(self) -> float:
+        """Time until 90 %: between the speeds that are known, in a straight line."""
+        if self._fast:
+            return self.timing.upfreq_fast_boot_90_s
+        points = self.timing.upfreq_90_s
+        for (low, slow), (high, fast) in pairwise(points):
+            if self.upfreq_speed <= high:
+                return slow + (fast - slow) * (self.upfreq_speed - low) / (high - low)
+        return points[-1][1]
+
+    def _tuning_s(self) -> float:
+        """Return how long UPFREQ lasts."""
+        whole = (
+            self.timing.stable_s * self._upfreq_90_s() / self.timing.upfreq_90_s[0][1]
+        )
+        return max(whole - (self.now - self._started), 1.0)
+
+    # Commands; each takes effect after the answer is on its way
+
+    def reboot(self) -> None:
+        """Restart the control board."""
+        self._later(self.timing.command_delay_s, self._reboot)
+
+    def restart(self) -> None:
+        """Restart btminer, which also ends a stop."""
+        self._wanted = True
+        self._later(self.timing.command_delay_s, self._restart)
+
+    def power_off(self) -> None:
+        """Stop mining."""
+        self._wanted = False
+        self._later(self.timing.command_delay_s, self._stop)
+
+    def undo_power_off(self) -> None:
+        """Let the stop not hold, as on one firmware (section D.3)."""
+        self._later(self.timing.undone_s, self.power_on)
+
+    def power_on(self) -> None:
+        """Start mining."""
+        self._wanted = True
+        if self.phase is Phase.STOPPED:
+            self.stopped_at = None
+            starting_s = self.timing.starting_after_power_on_s
+            if self.profile.elapsed_survives_stop:
+                self._start(starting_s)
+            else:
+                self._btminer_up(starting_s)
+
+    def set_mode(self, mode: str) -> None:
+        """Choose low, normal or high power."""
+        self.power_mode = self.mode_text = mode
+        self._apply()
+
+    def set_power_limit(self, watts: int | None) -> None:
+        """Set the limit of the user; None is the default again, 0 is none at all."""
+        if watts is not None:
+            watts = min(watts, self.profile.power_limit_w)
+        if watts != self.power_limit_set:
+            self.power_limit_set = watts
+            self._apply()
+
+    def set_percent(self, percent: int, *, gentle: bool) -> None:
+        """Set the share of the tuned power; without effect before tuning is done (section D.4)."""
+        if self.phase is not Phase.STABLE:
+            return
+        seconds = self.timing.percent_ramp_s if gentle else self.timing.percent_fast_s
+        self._ramp = Ramp(self._ramp.at(self.now), percent / 100, self.now, seconds)
+        self.power_percent = percent
+        self._changed = self.now
+        unstable = percent < self.timing.low_percent and not gentle
+        if (
+            unstable
+            and self._random.random() < self.timing.low_percent_restart_probability
+        ):
+            self._restart()
+
+    def _apply(self) -> None:
+        """Restart for a setting that needs it; a stopped miner keeps it for its next start."""
+        self._later(self.timing.command_delay_s, self._restart_if_mining)
+
+    def set_board_count(self, count: int) -> None:
+        """Lose boards, or find them again."""
+        self.boards = tuple(range(count))
+
+    # Physics
+
+    @property
+    def power_limit_w(self) -> int:
+        """The limit in force: the smaller of the user's and the mode's."""
+        nominal = self.profile.power_limit_w
+        limit = round(nominal * self._mode_share())
+        return min(limit, self.power_limit_set) if self.power_limit_set else limit
+
+    def _mode_share(self) -> float:
+        shares = {
+            "low": self.timing.low_mode_share,
+            "high": self.timing.high_mode_share,
+        }
+        return shares.get(self.power_mode, 1.0)
+
+    def _tuned_power_w(self) -> float:
+        return min(self.profile.power_w * self._mode_share(), self.power_limit_w)
+
+    def tuned_share(self, percent: float = 1.0) -> float:
+        """Frequency and hashrate of the tuned miner, as a share of normal mode."""
+        return float(
+            (self._tuned_power_w() * percent / self.profile.power_w)
+            ** self.timing.hash_exponent
+        )
+
+    def _targets(self) -> tuple[float, float]:
+        """Return power, and frequency as a share of normal mode."""
+        age = self.now - self._phase_since
+        match self.phase:
+            case Phase.STARTING:
+                begun = min(age / (self._phase_until - self._phase_since), 1.0)
+                idle = self.timing.idle_power_w
+                return idle + (self.timing.starting_power_w - idle) * begun, 0.0
+            case Phase.UPFREQ:
+                first = self.timing.upfreq_first_share
+                tau = self._upfreq_90_s() / log((1 - first) / 0.1)
+                share = 1 - (1 - first) * exp(-age / tau)
+                # Power runs ahead: an untuned miner is less efficient
+                power = self._tuned_power_w() * share**self.timing.hash_exponent
+                return max(
+                    power, self.timing.starting_power_w
+                ), self.tuned_share() * share
+            case Phase.STABLE:
+                percent = self._ramp.at(self.now)
+                power = max(self._tuned_power_w() * percent, self.timing.idle_power_w)
+                return power, self.tuned_share(percent)
+            case _:
+                return self.timing.idle_power_w, 0.0
+
+    def _step(self, seconds: float) -> None:
+        """Move on; the targets hold for the whole step."""
+        timing, profile = self.timing, self.profile
+        power, frequency = self._targets()
+        before = self._rate()
+        power_before = self._power.value
+        self._frequency = frequency
+        self._power.follow(
+            power, seconds, timing.power_stop_s / 7, profile.power_w * 1e-3
+        )
+        self._hash.follow(frequency, seconds, timing.hash_stop_s / 7.5, 1e-3)
+        load = max(self._power.value - timing.idle_power_w, 0.0) / profile.power_w
+        heat = (profile.board_c - profile.environment_c) * sqrt(load)
+        warming = heat > self._heat.value
+        self._heat.follow(
+            heat, seconds, timing.heating_s if warming else timing.cooling_s
+        )
+        self._fan.follow(self._fan_target(load), seconds, 5.0, 1.0)
+        self.now += seconds
+        self._hashes.add(self.now, (before + self._rate()) / 2 * seconds)
+        self._energy.add(self.now, (power_before + self._power.value) / 2 * seconds)
+
+    def _fan_target(self, load: float) -> float:
+        if not self.profile.fan_rpm:
+            return 0.0
+        match self.phase:
+            case Phase.STARTING | Phase.BTMINER_DOWN:
+                return self.timing.starting_fan_rpm
+            case Phase.STOPPED if (
+                self.now - self._phase_since >= self.timing.fan_run_on_s
+            ):
+                return 0.0
+            case _:
+                return self.profile.fan_rpm * (0.5 + 0.5 * load)
+
+    def _rate(self) -> float:
+        return (
+            self.profile.hashrate_ths
+            * self._hash.value
+            * len(self.boards)
+            / self.profile.boards
+        )
+
+    # What can be seen
+
+    @property
+    def mining(self) -> bool:
+        """Whether the miner is not switched off."""
+        return self.phase is not Phase.STOPPED
+
+    @property
+    def hash_stable(self) -> bool:
+        """Whether tuning is done."""
+        return self.phase is Phase.STABLE
+
+    @property
+    def btminer_answers(self) -> bool:
+        """Whether the process that knows about hashing is there to be asked."""
+        if self.phase is Phase.STOPPED:
+            return not self.profile.text_when_stopped
+        return self.phase not in (Phase.BTMINER_DOWN, Phase.OFF_BOARD)
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since btminer started; most firmware stands still while stopped."""
+        if self.stopped_at is not None and not self.profile.elapsed_survives_stop:
+            now = self.stopped_at
+        return max(now - self.btminer_start, 0.0)
+
+    def noise(self, channel: int, amplitude: float) -> float:
+        """Return a factor around one that depends on seed and second alone."""
+        wave = sum(
+            sin(
+                2 * pi * self.now / (period * (1 + channel / 29))
+                + self._phases[(3 * channel + number) % 64]
+            )
+            for number, period in enumerate(NOISE_PERIODS_S)
+        )
+        return 1 + amplitude * wave / len(NOISE_PERIODS_S)
+
+    def board_rate(self, slot: int, window: float | None) -> float:
+        """Return TH/s of one board over a window, or since btminer's start."""
+        share = self._shares[slot] / sum(self._shares[board] for board in self.boards)
+        if self.phase is Phase.STOPPED:
+            return self._rate() * share
+        elapsed = self.now - self.btminer_start
+        if window is None or window >= elapsed:
+            return self.hashes_th / elapsed * share if elapsed > 0 else 0.0
+        amplitude = {5: self.timing.noise_5s, 60: self.timing.noise_1m}.get(
+            round(window), self.timing.noise
+        )
+        noise = self.noise(3 * slot + round(window) % 7, amplitude)
+        return max(self._hashes.mean(window), 0.0) * share * noise
+
+    def rate(self, window: float | None) -> float:
+        """Return TH/s of the miner: the sum of its boards."""
+        return sum(self.board_rate(slot, window) for slot in self.boards)
+
+    @property
+    def hashes_th(self) -> float:
+        """All hashes since btminer's start, in TH."""
+        return max(self._hashes.total - self._hashes_at_start, 0.0)
+
+    @property
+    def power_w(self) -> float:
+        """Power at this moment."""
+        return self._power.value * self.noise(40, self.timing.noise)
+
+    @property
+    def power_mean_w(self) -> float:
+        """Power of the last five minutes, as 2.2.x tells it."""
+        return self._energy.mean(self.timing.power_mean_s) * self.noise(
+            41, self.timing.noise / 5
+        )
+
+    @property
+    def environment_c(self) -> float:
+        """Temperature of the air at the intake, or of the control board."""
+        return self.profile.environment_c * self.noise(42, 0.01)
+
+    def board_c(self, slot: int) -> float:
+        """Temperature of one board."""
+        heat = self._heat.value * self.noise(43 + slot, self.timing.noise)
+        cooler = self._board_offsets[slot] * self._load()
+        return self.environment_c + heat + cooler
+
+    def chip_c(self, slot: int) -> tuple[float, float, float]:
+        """Coldest, average and all_chips chip of one board."""
+        profile, board, load = self.profile, self.board_c(slot), self._load()
+        first, mean, last = (
+            board + kelvin * load
+            for kelvin in (profile.chip_min_k, profile.chip_avg_k, profile.chip_max_k)
+        )
+        return first, mean, last
+
+    def _load(self) -> float:
+        return (
+            max(self._power.value - self.timing.idle_power_w, 0.0)
+            / self.profile.power_w
+        )
+
+    def fan_rpm(self, channel: int) -> int:
+        """Speed of a fan, in the steps of its counter."""
+        step = self.profile.fan_step_rpm
+        speed = self._fan.value * self.noise(48 + channel, self.timing.noise)
+        return step * round(speed / step)
+
+    @property
+    def frequency_mhz(self) -> float:
+        """Mean frequency of the chips."""
+        return (
+            self.profile.frequency_mhz
+            * self._frequency
+            * self.noise(50, self.timing.noise / 5)
+        )
+
+    def board_mhz(self, slot: int) -> float:
+        """Frequency of one board."""
+        return self.profile.frequency_mhz * self._frequency * (1 + (slot - 1) * 0.004)
+
+    @property
+    def shares(self) -> tuple[int, int]:
+        """Accepted and rejected shares since btminer's start."""
+        found = floor(self.hashes_th * 1e12 / 2**32 / self.profile.share_difficulty)
+        rejected = found // 1700
+        return found - rejected, rejected
+
+    def _psu(self) -> PsuTruth:
+        psu = self.profile.psu
+        load = self._load()
+        power = self.power_w
+        volts = psu.voltage_v * self.noise(51, self.timing.noise)
+        lines = sqrt(3) if psu.phases == 3 else 1.0
+        return PsuTruth(
+            model=psu.model,
+            input_voltage_v=volts,
+            input_current_a=power / volts / lines if load else 0.0,
+            input_power_w=power,
+            fan_speed_rpm=round(psu.fan_rpm * min(1.0, 0.5 + 0.5 * load))
+            if load
+            else 0,
+            temperature_c=self.environment_c
+            + (psu.temperature_c - self.profile.environment_c) * load,
+        )
+
+    def truth(self, now: float) -> Truth:
+        """Return all of it; what a dialect does not tell is taken out there."""
+        profile = self.profile
+        chips = [self.chip_c(slot) for slot in self.boards]
+        all_chips = chips or [(self.environment_c,) * 3]
+        accepted, rejected = self.shares
+        power, rate = self.power_w, self.rate(300)
+        return Truth(
+            phase=self.phase,
+            mining=self.mining,
+            stop_reason=None if self.mining else STOP_REASON,
+            elapsed_s=self.elapsed(now),
+            uptime_s=int(max(now - self.board_start, 0.0)),
+            hashrate_ths=rate,
+            hashrate_average_ths=self.rate(None),
+            hashrate_5s_ths=self.rate(5),
+            hashrate_1m_ths=self.rate(60),
+            hashrate_5m_ths=rate,
+            hashrate_15m_ths=self.rate(900),
+            hashrate_target_ths=profile.hashrate_ths * self.tuned_share(),
+            hashrate_nominal_ths=profile.nominal_ths,
+            power_w=power,
+            power_rate_jth=power / rate if rate else 0.0,
+            power_limit_w=(
+                0
+                if profile.limit_zero_while_starting and self.phase is Phase.STARTING
+                else self.power_limit_w
+            ),
+            power_mode=self.power_mode,
+            power_percent=self.power_percent,
+            temperature_c=max(
+                (self.board_c(slot) for slot in self.boards), default=self.environment_c
+            ),
+            environment_temperature_c=self.environment_c,
+            liquid_temperature_c=None,
+            chip_temperature_min_c=min(chip[0] for chip in all_chips),
+            chip_temperature_avg_c=sum(chip[1] for chip in all_chips) / len(all_chips),
+            chip_temperature_max_c=max(chip[2] for chip in all_chips),
+            fan_speed_in_rpm=self.fan_rpm(0),
+            fan_speed_out_rpm=self.fan_rpm(1),
+            frequency_average_mhz=self.frequency_mhz,
+            frequency_target_mhz=profile.frequency_mhz * self.tuned_share(),
+            hash_stable=self.hash_stable,
+            fast_boot=self.fast_boot,
+            accepted_shares=accepted,
+            rejected_shares=rejected,
+            reject_rate_percent=100 * rejected / (accepted + rejected)
+            if accepted
+            else 0.0,
+            boards=tuple(
+                BoardTruth(
+                    slot=slot,
+                    hashrate_ths=self.board_rate(slot, 300),
+                    temperature_c=self.board_c(slot),
+                    chip_temperature_min_c=chip[0],
+                    chip_temperature_avg_c=chip[1],
+                    chip_temperature_max_c=chip[2],
+                    frequency_mhz=self.board_mhz(slot),
+                    chips=profile.chips,
+                )
+                for slot, chip in zip(self.boards, chips, strict=True)
+            ),
+            pools=tuple(
+                PoolTruth(
+                    url=pool.url,
+                    user=pool.user,
+                    active=number == 0 and self.mining,
+                    status="Alive",
+                    accepted=accepted if number == 0 else 0,
+                    rejected=rejected if number == 0 else 0,
+                )
+                for number, pool in enumerate(profile.pools)
+            ),
+            psu=self._psu(),
+            error_codes=tuple(self.errors),
+            led_auto=not self.leds,
+            firmware=profile.firmware,
+            model=profile.model,
+        )

@@ -1,0 +1,310 @@
+"""The miners that are simulated (section J of docs/protocol.md): identity, figures and habits."""
+
+from dataclasses import dataclass, field, replace
+
+from .timing import Timing
+
+MODES = frozenset({"set_low_power", "set_normal_power", "set_high_power"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Psu:
+    """A power supply as get_psu names it."""
+
+    name: str
+    model: str
+    hw_version: str
+    sw_version: str
+    serial: str
+    vendor: str
+    voltage_v: float
+    phases: int
+    fan_rpm: int
+    temperature_c: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A pool that is configured."""
+
+    url: str
+    user: str
+
+    @property
+    def host(self) -> str:
+        """The address alone."""
+        return self.url.split("//")[-1].split(":")[0]
+
+
+POOLS = (
+    Pool(url="stratum+tcp://btc.example.com:3333", user="account.worker1"),
+    Pool(url="stratum+tcp://eu.example.com:443", user="account.worker1"),
+    Pool(url="stratum+tcp://backup.example.net:25", user="account.worker1"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One model with one firmware; the figures are those of a healthy miner in normal mode."""
+
+    name: str
+    # v1, v204, v205 or v2c: what it answers, and which commands it knows
+    dialect: str
+    model: str
+    api_version: str
+    firmware: str
+    platform: str
+    chip: str
+    mac: str
+
+    hashrate_ths: float
+    nominal_ths: float
+    power_w: float
+    power_limit_w: int
+    frequency_mhz: float
+    boards: int
+    chips: int
+    # Board, and how far its coldest, average and hottest chip are from it
+    board_c: float
+    chip_min_k: float
+    chip_avg_k: float
+    chip_max_k: float
+    environment_c: float
+    fan_rpm: int
+    fan_step_rpm: int = 30
+    psu: Psu
+    pools: tuple[Pool, ...] = POOLS
+    share_difficulty: int = 131072
+
+    # Habits
+    liquid: bool = False
+    text_when_stopped: bool = False
+    elapsed_survives_stop: bool = False
+    limit_zero_while_starting: bool = False
+    default_limit_text: str = ""
+    mode_text: str = ""
+    percent_max: int = 100
+    token_code: int = 134
+    terminator: bytes = b""
+    unanswered: frozenset[str] = frozenset()
+    board_numbers: bool = True
+    tells_limit_set: bool = False
+    info_is_filtered: bool = True
+    timing: Timing = field(default_factory=Timing)
+
+
+def _profiles(*profiles: Profile) -> dict[str, Profile]:
+    return {profile.name: profile for profile in profiles}
+
+
+_M50 = Profile(
+    name="v205_m50",
+    dialect="v205",
+    model="M50_VH84",
+    api_version="2.0.5",
+    firmware="20230803.11.REL",
+    platform="H616",
+    chip="H36K07-22110702 BINV02-196804B",
+    mac="CA:01:14:00:04:EB",
+    hashrate_ths=113.9,
+    nominal_ths=114.12,
+    power_w=3312,
+    power_limit_w=3500,
+    frequency_mhz=612,
+    boards=3,
+    chips=111,
+    board_c=76.5,
+    chip_min_k=-8.2,
+    chip_avg_k=5.0,
+    chip_max_k=15.6,
+    environment_c=29.5,
+    fan_rpm=4950,
+    psu=Psu(
+        name="P221B",
+        model="P221B",
+        hw_version="V00.02",
+        sw_version="V02.01.V02.03",
+        serial="A1232G0120100049",
+        vendor="7",
+        voltage_v=231.5,
+        phases=1,
+        fan_rpm=4992,
+        temperature_c=46.5,
+    ),
+    unanswered=MODES,
+)
+
+PROFILES: dict[str, Profile] = _profiles(
+    Profile(
+        name="v1_m20s",
+        dialect="v1",
+        model="M20SV10",
+        api_version="whatsminer v1.4.0",
+        firmware="20210322.22.REL",
+        platform="H3",
+        chip="HP5A01-19101436   BINV04-192101D",
+        mac="C4:08:28:00:A4:19",
+        hashrate_ths=67.7,
+        nominal_ths=68.796,
+        power_w=3417,
+        power_limit_w=3500,
+        frequency_mhz=648,
+        boards=3,
+        chips=105,
+        board_c=71.5,
+        chip_min_k=-0.5,
+        chip_avg_k=12.6,
+        chip_max_k=21.0,
+        environment_c=28.0,
+        fan_rpm=6465,
+        psu=Psu(
+            name="P21",
+            model="P21-12-3600-E",
+            hw_version="",
+            sw_version="102220.009",
+            serial="",
+            vendor="",
+            voltage_v=228.75,
+            phases=1,
+            fan_rpm=9060,
+            temperature_c=50.0,
+        ),
+        share_difficulty=65536,
+        text_when_stopped=True,
+        terminator=b"\0",
+        timing=Timing(stable_s=1538),
+    ),
+    Profile(
+        name="v204_m30sp",
+        dialect="v204",
+        model="M30S+_VE40",
+        api_version="2.0.4",
+        firmware="20220125.13.Rel",
+        platform="H6OS",
+        chip="K88Z001-2039 BINV01-195001B",
+        mac="C6:07:20:00:1E:5B",
+        hashrate_ths=84.98,
+        nominal_ths=84.773,
+        power_w=3593,
+        power_limit_w=3600,
+        frequency_mhz=646,
+        boards=3,
+        chips=156,
+        board_c=80.0,
+        chip_min_k=-4.8,
+        chip_avg_k=9.6,
+        chip_max_k=21.2,
+        environment_c=32.0,
+        fan_rpm=4530,
+        psu=Psu(
+            name="P221B",
+            model="P221B",
+            hw_version="V01.00",
+            sw_version="V01.00.V01.03",
+            serial="A1232B0120100049",
+            vendor="7",
+            voltage_v=232.0,
+            phases=1,
+            fan_rpm=6976,
+            temperature_c=50.0,
+        ),
+        pools=POOLS[:1],
+        share_difficulty=65536,
+        text_when_stopped=True,
+        token_code=133,
+        unanswered=MODES,
+        info_is_filtered=False,
+    ),
+    _M50,
+    replace(
+        _M50,
+        name="v205_m56s",
+        model="M56S_VH30",
+        firmware="20240924.14.Rel",
+        chip="H36K12-23041301 BINV02-196804D",
+        mac="CE:11:26:00:0B:7D",
+        hashrate_ths=212.0,
+        nominal_ths=212.34,
+        power_w=5512,
+        power_limit_w=5600,
+        frequency_mhz=588,
+        boards=4,
+        chips=152,
+        board_c=58.0,
+        chip_min_k=1.5,
+        chip_avg_k=11.0,
+        chip_max_k=19.5,
+        environment_c=36.5,
+        fan_rpm=0,
+        psu=Psu(
+            name="P463B",
+            model="P463B",
+            hw_version="R00010",
+            sw_version="20221024_P00032.20221017_S00030",
+            serial="1413C2246300196",
+            vendor="1",
+            voltage_v=396.0,
+            phases=3,
+            fan_rpm=0,
+            temperature_c=52.5,
+        ),
+        liquid=True,
+        mode_text="normal",
+        board_numbers=False,
+        tells_limit_set=True,
+        unanswered=frozenset({"reboot"}),
+    ),
+    replace(
+        _M50,
+        name="v2c_m60s",
+        dialect="v2c",
+        model="M60S_VK40",
+        api_version="2.2.2",
+        firmware="20251016.14.Rel2",
+        chip="H37A01-24051902BINVE6-197801C",
+        mac="A0:5B:06:00:2C:60",
+        hashrate_ths=165.8,
+        nominal_ths=165.848,
+        power_w=3540,
+        power_limit_w=3600,
+        frequency_mhz=423,
+        boards=3,
+        chips=215,
+        board_c=72.0,
+        chip_min_k=-6.0,
+        chip_avg_k=6.5,
+        chip_max_k=18.0,
+        environment_c=28.7,
+        fan_rpm=3750,
+        fan_step_rpm=1,
+        psu=Psu(
+            name="P566B",
+            model="P566B",
+            hw_version="R00020",
+            sw_version="20231108_P00041.20230915_S00036",
+            serial="2F260200665",
+            vendor="1",
+            voltage_v=231.5,
+            phases=1,
+            fan_rpm=4720,
+            temperature_c=47.5,
+        ),
+        pools=POOLS[:1],
+        share_difficulty=4194304,
+        elapsed_survives_stop=True,
+        limit_zero_while_starting=True,
+        mode_text="normal",
+        default_limit_text="2147483647",
+        token_code=131,
+        terminator=b"\n",
+        unanswered=MODES | {"reboot", "restart_btminer"},
+        board_numbers=False,
+        tells_limit_set=True,
+        timing=Timing(
+            starting_after_power_on_s=10,
+            token_limit_per_ip=100,
+            token_limit=100,
+            busy_s=180,
+        ),
+    ),
+)

@@ -1,0 +1,173 @@
+"""The socket: one request, one answer, one connection, and what can go wrong there (section A.1)."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+import socket
+import struct
+
+from .timing import Timing
+
+LARGEST_REQUEST = 1 << 16
+HALF_CLOSE_S = 0.05
+FOR_EVER_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back, and how badly."""
+
+    data: bytes
+    faults: frozenset[str] = frozenset()
+
+
+def is_complete(request: bytes) -> bool:
+    """Whether the first JSON object has come to its end; other text never gets any better."""
+    text = request.lstrip()
+    if not text.startswith(b"{"):
+        return bool(text)
+    depth, quoted, escaped = 0, False, False
+    for letter in text:
+        if escaped:
+            escaped = False
+        elif letter == ord("\\"):
+            escaped = quoted
+        elif letter == ord('"'):
+            quoted = not quoted
+        elif not quoted:
+            depth += (letter == ord("{")) - (letter == ord("}"))
+            if not depth:
+                return True
+    return False
+
+
+class Listener:
+    """One port, which can be shut and opened again while its miner reboots."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        timing: Timing,
+        answer: Callable[[bytes, str], Reply],
+    ) -> None:
+        """Remember whom to ask for answers."""
+        self.host = host
+        self.port = port
+        self.connections = 0
+        self.most_connections = 0
+        self._timing = timing
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody can connect."""
+        return self._server is not None
+
+    async def open(self) -> None:
+        """Listen; port 0 takes a free one, and keeps it."""
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def shut(self) -> None:
+        """Refuse connections from now on."""
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    def drop(self) -> None:
+        """Cut the connections there are, apart from an answer that is on its way."""
+        for task in self._tasks.keys() - self._answering:
+            task.cancel()
+
+    async def stop(self) -> None:
+        """End everything."""
+        self.shut()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # The transports close in the next turn of the loop
+        await asyncio.sleep(0)
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._tasks[task] = writer
+        self.connections += 1
+        self.most_connections = max(self.most_connections, self.connections)
+        try:
+            with suppress(ConnectionError, TimeoutError):
+                if request := await self._read(reader):
+                    self._answering.add(task)
+                    reply = self._answer(request, writer.get_extra_info("peername")[0])
+                    await self._send(reply, reader, writer)
+        finally:
+            self.connections -= 1
+            self._answering.discard(task)
+            del self._tasks[task]
+            writer.transport.abort()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        """Read one request; the client may or may not close its side after it."""
+        request = b""
+        while not is_complete(request):
+            async with asyncio.timeout(self._timing.idle_s):
+                chunk = await reader.read(LARGEST_REQUEST)
+            request += chunk
+            if not chunk or len(request) > LARGEST_REQUEST:
+                break
+        return request
+
+    async def _send(
+        self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        faults, data = reply.faults, reply.data
+        if "reset" in faults:
+            sock: socket.socket = writer.get_extra_info("socket")
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            return
+        if "silent" in faults:
+            await self._hold(reader)
+            return
+        if faults & {"truncate", "stall_midway"}:
+            data = data[: len(data) // 2]
+        if "bytewise" in faults:
+            for letter in data:
+                writer.write(bytes((letter,)))
+                await writer.drain()
+                await asyncio.sleep(0)
+        else:
+            writer.write(data)
+            await writer.drain()
+        if faults & {"stall_midway", "never_close"}:
+            await self._hold(reader)
+        elif "stall_after_answer" in faults:
+            await asyncio.sleep(self._timing.stall_s)
+        await self._close(reader, writer)
+
+    async def _close(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Close without cutting off an answer that is still under way."""
+        with suppress(OSError):
+            writer.write_eof()
+        async with asyncio.timeout(self._timing.linger_s):
+            await reader.read()
+
+    async def _hold(self, reader: asyncio.StreamReader) -> None:
+        """Stay until the client goes; one that closed its side with the request is still there."""
+        self._answering.discard(asyncio.current_task())
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        await reader.read()
+        if loop.time() - begin < HALF_CLOSE_S:
+            await asyncio.sleep(FOR_EVER_S)

@@ -1,0 +1,110 @@
+"""Time: every number of the timelines of section H.2, and a clock that stands still for tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long things take, and how far they go (sections A.1, B.5 and H.2 of docs/protocol.md).
+
+    What the miner does is simulated time, so the speed factor makes it shorter. What the
+    connection does (idle, token, stall) is time on the clock.
+    """
+
+    # Reboot, restart, start
+    off_board_s: float = 60
+    btminer_boot_s: float = 27
+    btminer_down_s: float = 10
+    starting_s: float = 45
+    starting_after_power_on_s: float = 60
+    starting_fast_boot_s: float = 10
+    starting_power_w: float = 500
+    starting_fan_rpm: float = 7200
+    command_delay_s: float = 1
+
+    # Tuning: time to 90 % at upfreq speed 0, 5 and 9; stable after `stable_s` at speed 0
+    upfreq_first_share: float = 0.12
+    upfreq_90_s: tuple[tuple[int, float], ...] = ((0, 900), (5, 540), (9, 400))
+    upfreq_fast_boot_90_s: float = 40
+    stable_s: float = 1300
+
+    # Stop
+    hash_stop_s: float = 15
+    power_stop_s: float = 5
+    idle_power_w: float = 15
+    fan_run_on_s: float = 60
+    undone_s: float = 180
+
+    # Power
+    low_mode_share: float = 0.75
+    high_mode_share: float = 1.10
+    hash_exponent: float = 0.8
+    percent_fast_s: float = 1
+    percent_ramp_s: float = 180
+    low_percent: int = 40
+    low_percent_restart_probability: float = 0.5
+    power_mean_s: float = 300
+
+    # Heat
+    heating_s: float = 120
+    cooling_s: float = 300
+
+    # Noise, as a share of the value
+    noise: float = 0.005
+    noise_5s: float = 0.15
+    noise_1m: float = 0.02
+
+    # After this time without a change the rest is computed in one stride
+    settle_s: int = 1800
+
+    # The connection
+    idle_s: float = 10
+    stall_s: float = 3
+    linger_s: float = 0.25
+    token_life_s: float = 1800
+    token_limit_per_ip: int = 32
+    token_limit: int = 32 * 16
+    busy_s: float = 0
+
+
+class ManualClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        """Start at a time of choice."""
+        self.now = now
+
+    def __call__(self) -> float:
+        """Read the clock."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        self.now += seconds
+
+
+class SimTime:
+    """Turns what a clock reads into simulated seconds, and those into time of day."""
+
+    def __init__(self, clock: Callable[[], float], speed: float, epoch: float) -> None:
+        """Begin now."""
+        self.clock = clock
+        self._begin = clock()
+        self._speed = speed
+        self._epoch = epoch
+
+    @property
+    def now(self) -> float:
+        """Simulated seconds since the beginning."""
+        return (self.clock() - self._begin) * self._speed
+
+    def wall(self, simulated: float) -> float:
+        """Return the time of day, which does not run faster than any other clock."""
+        return self._epoch + simulated / self._speed
+
+    def local(self, simulated: float) -> str:
+        """Return the same as the miner writes it, in its own zone (CST-8)."""
+        zone = timezone(timedelta(hours=8))
+        return f"{datetime.fromtimestamp(self.wall(simulated), zone):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,70 @@
+"""Runs in the environment of pyasic: does what it is told on stdin, one JSON line for one JSON line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import json
+import sys
+from typing import Any
+
+from pyasic import get_miner, settings  # type: ignore[import-not-found]
+from pyasic.miners.whatsminer import BTMinerM60SVK40  # type: ignore[import-not-found]
+
+MINERS: dict[str, Any] = {}
+
+
+async def identify(ip: str, password: str) -> dict[str, Any]:
+    """Let pyasic find out what answers there."""
+    settings.update("default_whatsminer_rpc_password", password)
+    miner = await get_miner(ip)
+    MINERS[ip] = miner
+    return {
+        "found": type(miner).__name__ if miner else None,
+        "model": getattr(miner, "model", None),
+    }
+
+
+async def assume(ip: str, password: str) -> dict[str, Any]:
+    """Tell pyasic what answers there."""
+    settings.update("default_whatsminer_rpc_password", password)
+    MINERS[ip] = BTMinerM60SVK40(ip)
+    return {"found": type(MINERS[ip]).__name__}
+
+
+async def read(ip: str) -> dict[str, Any]:
+    """Read a whole miner."""
+    data = await MINERS[ip].get_data()
+    return json.loads(data.model_dump_json())
+
+
+async def ask(ip: str, commands: list[str]) -> dict[str, Any]:
+    """Send plain commands with pyasic's transport, JSON repair and validation."""
+    return {command: await MINERS[ip].rpc.send_command(command) for command in commands}
+
+
+async def write(ip: str, method: str, arguments: list[Any]) -> dict[str, Any]:
+    """Call one of pyasic's own methods."""
+    return {"done": await getattr(MINERS[ip], method)(*arguments)}
+
+
+DO: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+    "identify": identify,
+    "assume": assume,
+    "read": read,
+    "ask": ask,
+    "write": write,
+}
+
+
+async def main() -> None:
+    """Serve until stdin ends."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        request = json.loads(line)
+        try:
+            answer = await DO[request.pop("do")](**request)
+        except Exception as err:  # noqa: BLE001 - the test shows it
+            answer = {"error": f"{type(err).__name__}: {err}"}
+        print(json.dumps(answer), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

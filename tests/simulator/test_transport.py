@@ -1,0 +1,378 @@
+"""The socket, well behaved and badly (sections A.1, A.2 and A.6 of docs/protocol.md)."""
+
+import asyncio
+from contextlib import suppress
+import json
+import re
+
+import pytest
+
+from simulator import FAULTS, ManualClock, SimulatedMiner, Timing
+from simulator.faults import PAYLOAD, Faults, spoil
+from simulator.server import is_complete
+
+from .conftest import Make, Writer, ask, ask_text, send
+
+STATUS = b'{"cmd":"status"}'
+QUICK = Timing(idle_s=0.1, stall_s=0.2)
+
+
+async def settle(miner: SimulatedMiner) -> None:
+    """Wait until all connections are gone."""
+    async with asyncio.timeout(2):
+        while miner.open_connections:
+            await asyncio.sleep(0.01)
+
+
+async def read_for(reader: asyncio.StreamReader, seconds: float) -> tuple[bytes, bool]:
+    """Read for some time; return what came, and whether the other side closed."""
+    got = b""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while chunk := await reader.read(1000):
+                got += chunk
+            return got, True
+    return got, False
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\0", b"\r\n"])
+@pytest.mark.parametrize("half_close", [False, True])
+async def test_requests_of_all_clients(
+    make: Make, end: bytes, half_close: bool
+) -> None:
+    """If it failed: a client that ends its request in its own way would get no answer."""
+    miner = await make()
+    answer = await send(miner, STATUS + end, half_close=half_close)
+    assert json.loads(answer)["STATUS"] == "S"
+    await settle(miner)
+
+
+async def test_request_in_pieces(make: Make) -> None:
+    """If it failed: a request that comes in two segments would be an error."""
+    miner = await make()
+    reader, writer = await asyncio.open_connection(miner.host, miner.port)
+    for piece in (STATUS[:5], STATUS[5:]):
+        writer.write(piece)
+        await asyncio.sleep(0.02)
+    writer.write(b"\n")
+    assert json.loads(await reader.read())["STATUS"] == "S"
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"get_token",
+        b"set_led|auto",
+        b"[1]",
+        b'{"cmd":}',
+        b'{"cmd":"status"',
+        b"{\xff}",
+        b'"summary"',
+        b'{"cmd":' + b"[" * 60_000 + b"}",
+    ],
+)
+async def test_what_is_not_a_request(make: Make, request_: bytes) -> None:
+    """If it failed: rubbish would end the simulator or hang."""
+    answer = json.loads(await send(await make(), request_, half_close=True))
+    assert (answer["STATUS"], answer["Code"], answer["Msg"]) == (
+        "E",
+        23,
+        "json cmd err",
+    )
+
+
+async def test_request_without_a_command(make: Make) -> None:
+    """If it failed: an empty object would end the simulator."""
+    assert json.loads(await send(await make(), b'{"info":"mac"}'))["Code"] == 14
+    answer = await send(await make("v1_m20s"), b'{"cmd":5}')
+    assert b"Missing JSON 'command'" in answer
+
+
+def test_end_of_a_request() -> None:
+    """If it failed: braces and quotes inside of strings would end a request too early."""
+    assert is_complete(b'{"a":"}\\"{","b":{}}')
+    assert not is_complete(b'{"a":"}"')
+    assert not is_complete(b'{"a":{}')
+    assert not is_complete(b"  ")
+    assert is_complete(b"get_token")
+
+
+async def test_idle_connection_is_closed(make: Make) -> None:
+    """If it failed: a client that connects and says nothing would hold a connection for ever."""
+    miner = await make(timing=QUICK)
+    reader, writer = await asyncio.open_connection(miner.host, miner.port)
+    async with asyncio.timeout(2):
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+    assert await send(miner, b"", half_close=True) == b""
+
+
+async def test_endless_request_is_refused(make: Make) -> None:
+    """If it failed: somebody could fill the memory."""
+    miner = await make()
+    answer = await send(miner, b'{"cmd":"' + b"a" * 70_000)
+    assert json.loads(answer)["Code"] == 23
+
+
+async def test_client_that_goes_away(make: Make) -> None:
+    """If it failed: a client that drops its connection would end the simulator."""
+    miner = await make()
+    miner.inject("bytewise")
+    for _ in range(3):
+        _, writer = await asyncio.open_connection(miner.host, miner.port)
+        writer.write(b'{"cmd":"summary"}')
+        await writer.drain()
+        writer.transport.abort()
+    await settle(miner)
+    miner.clear_faults()
+    assert (await ask(miner, "status"))["STATUS"] == "S"
+
+
+async def test_connections_are_counted(make: Make) -> None:
+    """If it failed: a client with two sockets at once would not be noticed."""
+    miner = await make()
+    await asyncio.gather(*(ask(miner, "status") for _ in range(3)))
+    await settle(miner)
+    assert 1 <= miner.most_open_connections <= 3
+    assert miner.open_connections == 0
+
+
+async def test_stop_closes_everything(clock: ManualClock) -> None:
+    """If it failed: a test would leave tasks and sockets behind."""
+    miner = SimulatedMiner("v205_m50", clock=clock)
+    await miner.stop()
+    async with miner:
+        reader, writer = await asyncio.open_connection(miner.host, miner.port)
+        await asyncio.sleep(0.02)
+        assert miner.open_connections == 1
+    assert await reader.read() == b""
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(miner.host, miner.port)
+
+
+async def test_real_time_passes_by_itself() -> None:
+    """If it failed: `python -m simulator` would show a miner that stands still."""
+    async with SimulatedMiner(
+        "v205_m50", speed=1000, timing=Timing(off_board_s=100)
+    ) as miner:
+        miner.machine.reboot()
+        async with asyncio.timeout(5):
+            while miner._listener.is_open:  # noqa: SLF001
+                await asyncio.sleep(0.01)
+            while not miner._listener.is_open:  # noqa: SLF001
+                await asyncio.sleep(0.01)
+        assert (await ask(miner, "status"))["STATUS"] == "S"
+
+
+async def test_port_that_somebody_took_meanwhile(make: Make) -> None:
+    """If it failed: a rebooted miner would end the simulator if its port is busy for a moment."""
+    miner = await make()
+    miner.inject("refuse")
+    thief = await asyncio.start_server(
+        lambda reader, writer: writer.close(), miner.host, miner.port
+    )
+    miner.clear_faults()
+    await miner.tick()
+    thief.close()
+    await thief.wait_closed()
+    await miner.tick()
+    assert (await ask(miner, "status"))["STATUS"] == "S"
+
+
+async def test_reboot_cuts_other_connections(
+    make: Make, writer: type[Writer], clock: ManualClock
+) -> None:
+    """If it failed: a connection would outlive the board behind it."""
+    miner = await make()
+    reader, other = await asyncio.open_connection(miner.host, miner.port)
+    await writer(miner)("reboot")
+    clock.advance(3)
+    await miner.tick()
+    async with asyncio.timeout(2):
+        assert await reader.read() == b""
+    other.close()
+
+
+# Faults
+
+
+async def test_refuse(make: Make) -> None:
+    """If it failed: an unreachable miner could not be simulated."""
+    miner = await make()
+    miner.inject("refuse")
+    with pytest.raises(ConnectionRefusedError):
+        await send(miner, STATUS)
+    miner.clear_faults()
+    await miner.tick()
+    assert await send(miner, STATUS)
+
+
+@pytest.mark.parametrize("half_close", [False, True])
+@pytest.mark.parametrize("fault", ["silent", "stall_midway", "never_close"])
+async def test_miner_that_stays(make: Make, fault: str, half_close: bool) -> None:
+    """If it failed: a client without a deadline would pass."""
+    miner = await make()
+    miner.inject(fault)
+    reader, writer = await asyncio.open_connection(miner.host, miner.port)
+    writer.write(STATUS)
+    if half_close:
+        writer.write_eof()
+    got, ended = await read_for(reader, 0.3)
+    assert not ended
+    whole = len(got) and got.endswith(b"}")
+    assert bool(whole) == (fault == "never_close")
+    assert bool(got) == (fault != "silent")
+    writer.close()
+    if not half_close:
+        await settle(miner)
+
+
+async def test_close_and_reset(make: Make) -> None:
+    """If it failed: no answer at all could not be simulated in its two ways."""
+    miner = await make()
+    miner.inject("close", times=1)
+    assert await send(miner, STATUS) == b""
+    miner.inject("reset", times=1)
+    with pytest.raises(ConnectionResetError):
+        await send(miner, STATUS)
+    assert await send(miner, STATUS)
+
+
+async def test_bytewise(make: Make) -> None:
+    """If it failed: clients that stop at the first short answer would pass."""
+    miner = await make()
+    whole = await send(miner, STATUS)
+    miner.inject("bytewise")
+    assert await send(miner, STATUS) == whole
+
+
+async def test_truncate(make: Make) -> None:
+    """If it failed: an answer that is cut off could not be simulated."""
+    miner = await make()
+    whole = await send(miner, b'{"cmd":"pools"}')
+    miner.inject("truncate", "pools")
+    assert await send(miner, b'{"cmd":"pools"}') == whole[: len(whole) // 2]
+    assert (await ask(miner, "status"))["STATUS"] == "S"
+
+
+async def test_nul_and_newline(make: Make) -> None:
+    """If it failed: the two terminators of real firmware would not be tried with every dialect."""
+    miner = await make()
+    miner.inject("nul", times=1)
+    assert (await send(miner, STATUS)).endswith(b"}\0")
+    miner.inject("newline", times=1)
+    assert (await send(miner, STATUS)).endswith(b"}\n")
+    assert (await send(await make("v1_m20s"), STATUS)).endswith(b"}\0")
+    assert (await send(await make("v2c_m60s"), STATUS)).endswith(b"}\n")
+
+
+async def test_stall_after_answer(make: Make) -> None:
+    """If it failed: a client that waits for the end would never have to wait."""
+    miner = await make(timing=QUICK)
+    miner.inject("stall_after_answer")
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    assert (await send(miner, STATUS)).endswith(b"}")
+    assert loop.time() - begin >= 0.19
+
+
+async def test_write_without_answer(
+    make: Make, writer: type[Writer], clock: ManualClock
+) -> None:
+    """If it failed: a client that repeats a write after a time-out would not be found out."""
+    miner = await make()
+    miner.inject("applied_no_answer", "power_off")
+    assert await writer(miner)("power_off") is None
+    clock.advance(5)
+    assert not miner.truth().mining
+
+
+async def test_write_without_effect(
+    make: Make, writer: type[Writer], clock: ManualClock
+) -> None:
+    """If it failed: a client that believes an acknowledgement would pass."""
+    miner = await make()
+    miner.inject("answered_not_applied")
+    assert (await writer(miner)("power_off"))["Code"] == 131
+    clock.advance(5)
+    assert miner.truth().mining
+
+
+async def test_power_off_that_undoes_itself(
+    make: Make, writer: type[Writer], clock: ManualClock
+) -> None:
+    """If it failed: a controller that looks only once would pass."""
+    miner = await make()
+    miner.inject("undone")
+    await writer(miner)("power_off")
+    clock.advance(179)
+    assert not miner.truth().mining
+    clock.advance(3)
+    assert miner.truth().mining
+
+
+async def test_closed_write_has_no_effect(
+    make: Make, writer: type[Writer], clock: ManualClock
+) -> None:
+    """If it failed: two different faults would be the same."""
+    miner = await make()
+    miner.inject("close", "power_off")
+    assert await writer(miner)("power_off") is None
+    clock.advance(5)
+    assert miner.truth().mining
+
+
+DEFECTS = {
+    "trailing_comma": ("summary", r",\}$"),
+    "raw_newline": ("get_version", "\n"),
+    "joined_objects": ("devs", r"\}\{"),
+    "list_comma": ("devs", r"\[,\{"),
+    "psu_comma": ("get_psu", r'""temp0"'),
+    "leading_comma": ("status", r"^,"),
+    "bare_nan": ("summary", r'"Temperature":-nan,'),
+    "string_inf": ("summary", r'"MHS 15m":"inf"'),
+    "duplicate_key": ("summary", r'"Uptime":\d+,"Uptime":\d+'),
+    "no_asc": ("devs", r'\{"Slot"'),
+    "no_flag": ("status", r'"Msg":\{"mineroff_reason"'),
+    "no_envelope": ("status", r'^\{"mineroff".*\}$'),
+    "clock_zero": ("status", r'"When":0,'),
+    "clock_negative": ("status", r'"When":-28800,'),
+    "power_missing": ("summary", r'"Power":-1,'),
+}
+
+
+@pytest.mark.parametrize("fault", PAYLOAD)
+async def test_defects_of_the_text(make: Make, fault: str) -> None:
+    """If it failed: a repair in a client would be tested with text that is not broken."""
+    command, pattern = DEFECTS[fault]
+    miner = await make()
+    assert not re.search(pattern, await ask_text(miner, command))
+    miner.inject(fault)
+    assert re.search(pattern, await ask_text(miner, command))
+
+
+async def test_defects_inside_of_the_envelope(make: Make, writer: type[Writer]) -> None:
+    """If it failed: only plain answers could be broken."""
+    miner = await make()
+    miner.inject("clock_zero", "set_led")
+    assert (await writer(miner)("set_led", param="auto"))["When"] == 0
+
+
+def test_faults_are_for_a_command_and_for_some_times() -> None:
+    """If it failed: a test could not break one answer of many."""
+    faults = Faults()
+    faults.inject("nul", "summary", times=1)
+    faults.inject("close")
+    assert faults.take("pools") == {"close"}
+    assert faults.take("summary") == {"close", "nul"}
+    assert faults.take("summary") == {"close"}
+    faults.clear()
+    assert faults.take("summary") == frozenset()
+    with pytest.raises(ValueError, match="truncate"):
+        faults.inject("flood")
+    assert spoil("text", frozenset(FAULTS)) == ",ext"
