@@ -1,0 +1,292 @@
+"""The demo: two simulated miners, and a Home Assistant that knows them.
+
+What scripts/demo runs once all is installed. Each start looks what is there already and adds
+what is missing, so that it does not matter when the last one was interrupted.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+import fcntl
+import json
+from pathlib import Path
+import re
+import shutil
+import signal
+import socket
+import sys
+from typing import Any
+
+from aiohttp import ClientError, ClientSession
+from demo_client import DemoError, Home
+from demo_requirements import ANY_VERSION
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "demo"
+DEMO = ROOT / ".demo"
+CONFIG = DEMO / "config"
+
+HOST = "127.0.0.1"
+USER = PASSWORD = "demo"
+AREA = {"name": "Mining room", "icon": "mdi:pickaxe"}
+DASHBOARD = "mining-room"
+RESTART = 100  # the exit code of Home Assistant that asks to be started again
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedMiner:
+    """A miner of the demo."""
+
+    profile: str
+    mac: str
+    port: int
+    password: str = "admin1"
+
+
+MINERS = (
+    SimulatedMiner(profile="v205_m50", mac="CA:01:14:00:00:A4", port=4028),
+    SimulatedMiner(profile="v2c_m60s", mac="CA:01:14:00:00:B7", port=4029),
+)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    print(f"==> {text}", flush=True)
+
+
+# Ports
+
+
+def free(port: int) -> bool:
+    """Tell whether nothing listens there."""
+    with socket.socket() as probe, suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
+        return True
+    return False
+
+
+def next_free(port: int) -> int:
+    """Take this port, or the next one that is free."""
+    for candidate in range(port, port + 100):
+        if free(candidate):
+            if candidate != port:
+                say(f"Port {port} is taken by another program, so it is {candidate}")
+            return candidate
+    raise DemoError(f"The ports {port} to {port + 99} are all taken. Free one of them.")
+
+
+def web_port(wanted: int | None) -> int:
+    """Find a port for Home Assistant."""
+    if wanted is None:
+        return next_free(8123)
+    if not free(wanted):
+        raise DemoError(f"Port {wanted} is taken by another program. Choose another.")
+    return wanted
+
+
+def miner_ports() -> list[int]:
+    """Give the miners the ports that Home Assistant knows, or free ones the first time."""
+    memory = CONFIG / "miner_ports.json"
+    if memory.exists():
+        ports: list[int] = json.loads(memory.read_text())
+        for port in ports:
+            if not free(port):
+                raise DemoError(
+                    f"Port {port}, where this demo has a miner, is taken by another program. "
+                    "End that program, or start over with --fresh."
+                )
+        return ports
+    ports = []
+    for miner in MINERS:
+        ports.append(next_free(max([miner.port, *(port + 1 for port in ports)])))
+    memory.write_text(json.dumps(ports))
+    return ports
+
+
+# Files
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Let one demo at a time use the folder."""
+    DEMO.mkdir(exist_ok=True)
+    with (DEMO / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(
+                "The demo is already running. End it with Ctrl-C in its terminal."
+            ) from None
+        yield
+
+
+def write_config(port: int) -> None:
+    """Lay out Home Assistant's folder; what is in it from the last time stays."""
+    for name, source in (
+        ("custom_components", ROOT / "custom_components"),
+        ("configuration.yaml", SOURCE / "configuration.yaml"),
+        ("dashboard.yaml", SOURCE / "dashboard.yaml"),
+    ):
+        (CONFIG / name).unlink(missing_ok=True)
+        (CONFIG / name).symlink_to(source)
+    for name in ("automations.yaml", "scenes.yaml", "scripts.yaml"):
+        (CONFIG / name).touch()
+
+    # These two have to be known before Home Assistant can be asked for anything.
+    store("http", 1, {"server_host": [HOST], "server_port": port})
+    if not (CONFIG / ".storage" / "onboarding").exists():
+        store("onboarding", 4, {"done": ["core_config", "analytics", "integration"]})
+
+
+def store(key: str, version: int, data: Mapping[str, Any]) -> None:
+    """Write a file as Home Assistant keeps its own."""
+    content = {"version": version, "minor_version": 1, "key": key, "data": data}
+    (CONFIG / ".storage").mkdir(exist_ok=True)
+    (CONFIG / ".storage" / key).write_text(json.dumps(content))
+
+
+def shown_entities() -> set[str]:
+    """Find the entities on the dashboard."""
+    dashboard = (SOURCE / "dashboard.yaml").read_text()
+    return set(re.findall(r"(?:entity:|-) (\w+\.\w+)$", dashboard, re.MULTILINE))
+
+
+# Programs
+
+
+async def service(name: str, *command: str) -> None:
+    """Run a program until this is cancelled, and again when the program asks for it."""
+    log = DEMO / f"{name}.log"
+    code = RESTART
+    while code == RESTART:
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", *command),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for us alone
+            )
+        try:
+            code = await process.wait()
+        finally:
+            await end(process)
+    last = "\n".join(log.read_text().splitlines()[-20:])
+    raise DemoError(f"{name} ended by itself (code {code}). {log} closes with:\n{last}")
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """End a program the polite way, or the other way after a while."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 30)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def miner_command(miner: SimulatedMiner, port: int, speed: float) -> list[str]:
+    """Say how this miner is started."""
+    options = {
+        "profile": miner.profile,
+        "mac": miner.mac,
+        "host": HOST,
+        "port": port,
+        "password": miner.password,
+        "speed": speed,
+    }
+    return ["simulator", *(f"--{name}={value}" for name, value in options.items())]
+
+
+async def demo(options: argparse.Namespace) -> None:
+    """Run everything until cancelled."""
+    if options.fresh:
+        shutil.rmtree(CONFIG, ignore_errors=True)
+    CONFIG.mkdir(exist_ok=True)
+    port = web_port(options.port)
+    url = f"http://{HOST}:{port}"
+    write_config(port)
+    miners = list(zip(MINERS, miner_ports(), strict=True))
+    skipped = ",".join(sorted(ANY_VERSION))
+    command = ["homeassistant", f"--config={CONFIG}", f"--skip-pip-packages={skipped}"]
+
+    async with ClientSession() as http, asyncio.TaskGroup() as group:
+        say("Starting Home Assistant and two simulated miners")
+        services = [group.create_task(service("homeassistant", *command))]
+        for miner, port in miners:
+            command = miner_command(miner, port, options.speed)
+            services.append(group.create_task(service(miner.profile, *command)))
+
+        home = Home(http, url)
+        await home.answers()
+        async with home.logged_in(USER, PASSWORD):
+            await home.runs()
+            for miner, port in miners:
+                await home.add_miner(HOST, port, miner.password)
+            await home.furnish(AREA, DASHBOARD)
+            names = [device["name"] for device in await home.miners()]
+            if options.check and (missing := await home.missing(shown_entities())):
+                raise DemoError(f"Not there, but on the dashboard: {sorted(missing)}")
+
+        print(
+            f"\n    Open      {url}"
+            f"\n    Log in    user {USER}, password {PASSWORD}"
+            f"\n    Miners    {' and '.join(names)}, {options.speed:g} times as fast as real ones"
+            f"\n    Logs      {DEMO}/*.log"
+            "\n\nEnd with Ctrl-C.",
+            flush=True,
+        )
+        if options.check:
+            for task in services:
+                task.cancel()
+
+
+async def until_signal(options: argparse.Namespace) -> None:
+    """Run the demo, and end it cleanly when told to."""
+    running = asyncio.create_task(demo(options))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    with suppress(asyncio.CancelledError):
+        await running
+    say("Ended")
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description="Start Home Assistant with two simulated miners, ready to click on.",
+    )
+    add = parser.add_argument
+    add(
+        "--fresh", action="store_true", help="forget the last demo and set up a new one"
+    )
+    add(
+        "--port", type=int, help="where Home Assistant listens (8123, or the next free)"
+    )
+    add(
+        "--speed", type=float, default=10, help="how fast time goes for the miners (10)"
+    )
+    add(
+        "--check",
+        action="store_true",
+        help="see that all the dashboard shows is there, and end",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        options = arguments()
+        with only_one():
+            asyncio.run(until_signal(options))
+    except* DemoError as errors:
+        sys.exit("\n".join(f"error: {error}" for error in errors.exceptions))
+    except* ClientError as errors:
+        log = DEMO / "homeassistant.log"
+        sys.exit(f"error: Home Assistant gave an odd answer, see {log}: {errors}")

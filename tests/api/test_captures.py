@@ -1,0 +1,936 @@
+"""The answers of real miners mean what docs/protocol.md says they mean, field by field.
+
+Every expected value is worked out from the page by hand. A field that is not named is None: the
+miner did not report it, and whoever shows a number there has made it up.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from custom_components.whatsminer.api.errors import (
+    BtminerDownError,
+    CommandRefusedError,
+    InvalidAnswerError,
+    NotWhatsminerError,
+    TokenRejectedError,
+    TokenTableFullError,
+    UnsupportedCommandError,
+    WhatsminerError,
+    WriteApiDisabledError,
+    WrongPasswordError,
+)
+from custom_components.whatsminer.api.models import (
+    Board,
+    Cooling,
+    Dialect,
+    Fault,
+    Feature,
+    MinerInfo,
+    Pool,
+    PowerMode,
+    Psu,
+    Status,
+    Summary,
+)
+from custom_components.whatsminer.api.parse import JsonObject, parse_answer
+from custom_components.whatsminer.api.v2 import (
+    is_challenge,
+    parse_boards,
+    parse_faults,
+    parse_miner_info,
+    parse_model,
+    parse_pools,
+    parse_psu,
+    parse_status,
+    parse_summary,
+    parse_version,
+    refusal,
+)
+
+from . import capture, parsed
+
+SUMMARY_2023 = Summary(
+    hashrate=113.9021143,
+    hashrate_average=113.87421055,
+    hashrate_5s=118.20334112,
+    hashrate_1m=114.01002287,
+    hashrate_5m=113.9021143,
+    hashrate_15m=113.88100441,
+    hashrate_target=113.1,
+    hashrate_nominal=114.12,
+    power=3312,
+    efficiency=29.08,
+    power_limit=3500,
+    power_mode=PowerMode.NORMAL,
+    temperature=76.5,
+    environment_temperature=29.5,
+    chip_temperature_min=68.25,
+    chip_temperature_avg=81.44,
+    chip_temperature_max=92.13,
+    fan_speed_in=4920,
+    fan_speed_out=4980,
+    frequency_average=612,
+    frequency_target=605,
+    elapsed=86412,
+    uptime=86501,
+    accepted_shares=20311,
+    rejected_shares=12,
+    reject_rate=0.059,
+    stable=True,
+    fast_boot=False,
+)
+
+
+def summary_v140(error_codes: tuple[int, ...]) -> Summary:
+    """The M20S of CAP-V1, which lists its faults in the summary."""
+    return Summary(
+        hashrate=67.39480097,
+        hashrate_average=67.75325119,
+        hashrate_5s=70.66811452,
+        hashrate_1m=67.43935249,
+        hashrate_5m=67.39480097,
+        hashrate_15m=67.68162018,
+        hashrate_target=65.3625,
+        hashrate_nominal=68.796,
+        power=3417,
+        efficiency=pytest.approx(50.7012, abs=1e-4),  # 3417 W / 67.39480097 TH/s
+        power_limit=3500,
+        power_mode=PowerMode.NORMAL,
+        temperature=71.5,
+        chip_temperature_min=71,
+        chip_temperature_avg=84.11,
+        chip_temperature_max=92.5,
+        fan_speed_in=6450,
+        fan_speed_out=6480,
+        psu_fan_speed=9060,
+        frequency_average=648,
+        frequency_target=625,
+        elapsed=10154,
+        uptime=10792,
+        accepted_shares=2338,
+        rejected_shares=0,
+        reject_rate=0,
+        stable=True,
+        mac="C4:08:28:00:A4:19",
+        firmware="20210322.22.REL",
+        error_codes=error_codes,
+    )
+
+
+def summary_2023(**changes: float | None) -> Summary:
+    """The 2.0.5 summary of 2023, with some fields changed by a defect."""
+    fields = {name: getattr(SUMMARY_2023, name) for name in Summary.__slots__}
+    return Summary(**fields | changes)
+
+
+SUMMARIES = {
+    "summary_v140_cap.json": summary_v140((110, 600)),
+    "summary_v140_no_errors_comp.json": summary_v140(()),
+    "summary_v205_doc.json": Summary(
+        hashrate=84.94136602,
+        hashrate_average=84.98373062,
+        hashrate_5s=102.42386964,
+        hashrate_1m=86.36142306,
+        hashrate_5m=84.94136602,
+        hashrate_15m=84.96942409,
+        hashrate_target=76.157172,
+        hashrate_nominal=84.773,
+        power=3593,
+        efficiency=42.31,
+        power_limit=3600,
+        power_mode=PowerMode.NORMAL,
+        temperature=80,
+        environment_temperature=32,
+        chip_temperature_min=75.17,
+        chip_temperature_avg=89.6,
+        chip_temperature_max=101.25,
+        fan_speed_in=4530,
+        fan_speed_out=4530,
+        frequency_average=646,
+        frequency_target=574,
+        elapsed=2648,
+        uptime=20507,
+        accepted_shares=804,
+        rejected_shares=0,
+        reject_rate=0,
+        stable=True,
+        fast_boot=False,
+    ),
+    "summary_v205_2023_comp.json": SUMMARY_2023,
+    "summary_v205_power_minus_1_comp.json": summary_2023(power=None, efficiency=None),
+    "summary_v2c_m60s_cap.json": Summary(
+        hashrate=140.544208,
+        hashrate_average=111.337976,
+        hashrate_1m=140.544208,
+        hashrate_15m=111.337976,
+        hashrate_nominal=165.848,
+        power=3173.4533333333334,
+        efficiency=22.191356658935547,
+        power_limit=3600,
+        power_mode=PowerMode.NORMAL,
+        environment_temperature=28.687,
+        chip_temperature_min=54.443180084228516,
+        chip_temperature_avg=69.33332824707031,
+        chip_temperature_max=84.19318389892578,
+        fan_speed_in=3764,
+        fan_speed_out=3735,
+        frequency_average=358.30596923828125,
+        elapsed=884.010009765625,
+        uptime=911,
+        reject_rate=0,
+        stable=False,
+        fast_boot=False,
+    ),
+    "summary_v2c_m7bs_cap.json": Summary(
+        hashrate=692.632192,
+        hashrate_average=692.030656,
+        hashrate_1m=692.632192,
+        hashrate_15m=692.00544,
+        hashrate_nominal=560.974,
+        power=9763.263333333334,
+        efficiency=14.103324890136719,
+        power_limit=9758,
+        power_mode=PowerMode.HIGH,
+        environment_temperature=45.562,
+        chip_temperature_min=57.628570556640625,
+        chip_temperature_avg=67.5,
+        chip_temperature_max=77.70713806152344,
+        fan_speed_in=0,
+        fan_speed_out=0,
+        frequency_average=419.217041015625,
+        elapsed=10658.685546875,
+        uptime=12927,
+        reject_rate=0,
+        stable=True,
+        fast_boot=False,
+    ),
+    "broken_trailing_nul.txt": summary_v140((110, 600)),
+    "broken_trailing_comma.txt": summary_v140((110, 600)),
+    # The efficiency is 3312 W / 113.9021143 TH/s, as if the miner had said none.
+    "broken_inf_nan_strings.txt": summary_2023(
+        environment_temperature=None, efficiency=pytest.approx(29.0776, abs=1e-4)
+    ),
+    "broken_inf_nan_bare.txt": summary_2023(
+        environment_temperature=None,
+        temperature=None,
+        efficiency=pytest.approx(29.0776, abs=1e-4),
+    ),
+}
+
+# file: the summary's MHS av in TH/s at that moment, boards
+BOARDS = {
+    "devs_v140_cap.json": (
+        67.75325119,
+        (
+            Board(
+                slot=0,
+                hashrate=22.42834306,
+                hashrate_average=22.65021507,
+                temperature=70,
+                chip_temperature_min=71,
+                chip_temperature_avg=83.33,
+                chip_temperature_max=90,
+                frequency=650,
+                chips=105,
+                tuned=True,
+                serial="H5M14S69129A17K10095",
+            ),
+        ),
+    ),
+    "devs_v205_doc.json": (
+        84.98373062,
+        (
+            Board(
+                slot=0,
+                hashrate=10.35111056,
+                hashrate_average=10.3422848,
+                hashrate_nominal=28.836,
+                temperature=80,
+                chip_temperature_min=80.56,
+                chip_temperature_avg=89.89,
+                chip_temperature_max=97,
+                frequency=587,
+                chips=156,
+                tuned=False,
+                serial="HEM1EP9C400929K60003",
+            ),
+        ),
+    ),
+    "devs_d22_comp.json": (
+        31.0,
+        (
+            Board(
+                slot=0,
+                hashrate=10.35111056,
+                hashrate_average=10.3422848,
+                hashrate_nominal=28.836,
+                temperature=80,
+                frequency=587,
+                chips=156,
+                tuned=False,
+                serial="HEM1EP9C400929K60003",
+            ),
+        ),
+    ),
+    "edevs_v2c_m60s_cap.json": (
+        41.1,
+        (
+            Board(
+                slot=0,
+                hashrate=20.32,
+                hashrate_average=13.7,
+                hashrate_nominal=54.735,
+                temperature=41.69,
+                frequency=162,
+                chips=215,
+                tuned=False,
+                serial="SKM3CSD7104716K90757",
+            ),
+        ),
+    ),
+    "edevs_v2c_m7bs_comp.json": (
+        692.030656,
+        tuple(
+            Board(
+                slot=slot,
+                hashrate=rate,
+                hashrate_average=rate,
+                hashrate_nominal=139.93,
+                temperature=0,
+                frequency=419,
+                chips=288,
+                tuned=True,
+                serial=serial,
+            )
+            for slot, rate, serial in (
+                (0, 170.62, "SKM7A"),
+                (1, 175.49, "SKM7A"),
+                (2, 175.56, "SKM7B"),
+                (3, 170.35, "SKM7B"),
+            )
+        ),
+    ),
+    "devs_v2_without_asc_and_slot_comp.json": (
+        None,
+        (
+            Board(slot=0, hashrate_average=28, temperature=70.5, tuned=True),
+            Board(slot=1, hashrate_average=29, temperature=71.5, tuned=True),
+        ),
+    ),
+    "broken_list_starts_with_comma.txt": (
+        None,
+        (
+            Board(
+                slot=0,
+                hashrate=20.32,
+                hashrate_average=13.7,
+                hashrate_nominal=54.735,
+                temperature=41.69,
+                frequency=162,
+                chips=215,
+                tuned=False,
+                serial="SKM3CSD7104716K90757",
+            ),
+        ),
+    ),
+}
+
+POOL_V140 = Pool(
+    index=1,
+    url="stratum+tcp://btc.example.pool:3333",
+    user="asic-rs.test",
+    status="alive",
+    active=True,
+    priority=0,
+    accepted=2338,
+    rejected=0,
+    reject_rate=0,
+    last_share=datetime(2025, 10, 21, 15, 42, 44, tzinfo=UTC),
+)
+
+
+def spare_pool_v140(index: int) -> Pool:
+    """The two other pools of CAP-V1: zero counters, not in use."""
+    return Pool(
+        index=index,
+        url="stratum+tcp://btc.example.pool:3333",
+        user="asic-rs.test",
+        status="alive",
+        active=False,
+        priority=index - 1,
+        accepted=0,
+        rejected=0,
+        reject_rate=0,
+    )
+
+
+POOLS = {
+    "pools_v140_cap.json": (POOL_V140,),
+    "pools_v140_three_comp.json": (
+        POOL_V140,
+        spare_pool_v140(2),
+        spare_pool_v140(3),
+    ),
+    "pools_v205_doc.json": (
+        Pool(
+            index=1,
+            url="stratum+tcp://btc.ss.poolin.com:443",
+            user="microbtinitial",
+            status="alive",
+            active=True,
+            priority=0,
+            accepted=0,
+            rejected=0,
+            reject_rate=0,
+        ),
+    ),
+    "pools_v2c_m7bs_cap.json": (
+        Pool(
+            index=1,
+            url="stratum+tcp://pool.example:1314",
+            user="account.worker",
+            status="alive",
+            active=True,
+            priority=0,
+            accepted=432,
+            rejected=0,
+            reject_rate=0,
+            last_share=datetime(2026, 8, 13, 13, 42, 3, tzinfo=UTC),
+        ),
+    ),
+}
+
+
+def psu_stopped(temperature: float) -> Psu:
+    """The stopped 400 V hydro unit of TET."""
+    return Psu(
+        model="P564B",
+        input_voltage=396,
+        input_current=0,
+        input_power=13,
+        fan_speed=0,
+        temperature=temperature,
+        enabled=False,
+        serial="1413C2246300196",
+    )
+
+
+PSUS = {
+    "get_psu_v140_cap.json": Psu(model="P21-12-3600-E"),
+    "get_psu_v205_doc.json": Psu(
+        model="P221B",
+        input_voltage=224,
+        input_current=8.718,
+        fan_speed=6976,
+        serial="A1232B0120100049",
+    ),
+    "get_psu_stopped_tet.json": psu_stopped(0),
+    "broken_psu_comma_missing_before_temp0.txt": psu_stopped(33.5),
+}
+
+STATUSES = {
+    "status_v140_20220919_cap.json": Status(off=True, firmware="20220919.15.REL"),
+    "status_v2_20230208_cap.json": Status(
+        off=False, power_mode=PowerMode.NORMAL, firmware="20230208.18.Rel"
+    ),
+    "status_v205_20230803_cap.json": Status(off=False, firmware="20230803.11.REL"),
+    "status_v205_20230911_cap.json": Status(off=False, firmware="20230911.12.Rel"),
+    "status_v205_20240924_cap.json": Status(
+        off=False,
+        power_mode=PowerMode.NORMAL,
+        power_limit_set=3300,
+        firmware="20240924.14.Rel",
+    ),
+    # 2147483647 W is the miner's way to say "no limit"
+    "status_v2c_20250214_cap.json": Status(off=False, firmware="20250214.16.1"),
+    "status_v2c_m7bs_cap.json": Status(
+        off=False,
+        power_mode=PowerMode.HIGH,
+        power_limit_set=10030,
+        power_percent=120,
+        liquid_temperature=49,
+        firmware="20260312.16.REL3",
+    ),
+    "status_bare_d205_comp.json": Status(off=False, firmware="20220125.13.Rel"),
+    "status_bare_d22_comp.json": Status(
+        off=True, power_mode=PowerMode.LOW, firmware="20240924.14.Rel"
+    ),
+    "status_stopped_by_api_comp.json": Status(
+        off=True,
+        stop_reason="by whatsminer api",
+        power_mode=PowerMode.NORMAL,
+        power_limit_set=3300,
+        firmware="20240924.14.Rel",
+    ),
+    "status_without_flag_comp.json": Status(firmware="20200207.23.1"),
+    "broken_duplicate_keys.txt": Status(
+        off=False,
+        power_mode=PowerMode.NORMAL,
+        power_limit_set=3300,
+        firmware="20240924.14.Rel",
+    ),
+}
+
+FEATURES_V1 = {
+    Feature.MINING,
+    Feature.RESTART,
+    Feature.REBOOT,
+    Feature.LED,
+    Feature.FAST_BOOT,
+    Feature.POWER_MODE,
+    Feature.POWER_PERCENT,
+}
+# 1.x and 2.0.x do not show the percent, and 1.x does not show fast boot (C.1.1, D.4).
+UNREADABLE_V1 = frozenset({Feature.POWER_PERCENT, Feature.FAST_BOOT})
+UNREADABLE_V2 = frozenset({Feature.POWER_PERCENT})
+FEATURES_V2 = FEATURES_V1 | {Feature.POWER_LIMIT}
+FEATURES_V2C = FEATURES_V2 | {Feature.RESTORE_POWER_PERCENT}
+
+INFO_V203 = MinerInfo(
+    dialect=Dialect.V2,
+    api_version="2.0.3",
+    firmware="20220125.13.Rel",
+    platform="H6OS",
+    features=frozenset(FEATURES_V2),
+    unreadable=UNREADABLE_V2,
+)
+INFO_V140 = MinerInfo(
+    dialect=Dialect.V1,
+    api_version="whatsminer v1.4.0",
+    firmware="20210322.22.REL",
+    features=frozenset(FEATURES_V1),
+    unreadable=UNREADABLE_V1,
+)
+
+VERSIONS = {
+    "get_version_v140_cap.json": INFO_V140,
+    "get_version_v203_doc.json": INFO_V203,
+    "get_version_v205_comp.json": MinerInfo(
+        dialect=Dialect.V2,
+        api_version="2.0.5",
+        firmware="20230803.11.REL",
+        platform="H616",
+        features=frozenset(FEATURES_V2),
+        unreadable=UNREADABLE_V2,
+    ),
+    "get_version_v2c_m7bs_cap.json": MinerInfo(
+        dialect=Dialect.V2C,
+        api_version="2.2.2",
+        firmware="20260312.16.REL3",
+        platform="H616",
+        model="M7BS_VM30",
+        features=frozenset(FEATURES_V2C),
+        cooling=Cooling.LIQUID,
+    ),
+    "get_version_plain_text_comp.json": MinerInfo(
+        dialect=Dialect.V1,
+        api_version="20200207.23.1",
+        features=frozenset(FEATURES_V1),
+        unreadable=UNREADABLE_V1,
+    ),
+    "broken_raw_newline_in_string.txt": INFO_V140,
+    "broken_leading_comma.txt": INFO_V203,
+    "broken_leading_comma_before_brace.txt": INFO_V203,
+}
+
+MODELS = {
+    "devdetails_v203_doc.json": "M30S+VE40",
+    "broken_objects_without_comma.txt": "M30S+VE40",
+}
+
+MINER_INFOS = {
+    "get_miner_info_v2c_m7bs_cap.json": {
+        "mac": "A0:5B:06:00:36:60",
+        "hostname": "WhatsMiner",
+        "serial": "BTM7BS30FA26031256090407244H05947",
+        "led_auto": False,
+    },
+    "get_miner_info_led_auto_comp.json": {
+        "mac": "A0:5B:06:00:36:60",
+        "hostname": "WhatsMiner",
+        "serial": None,
+        "led_auto": True,
+    },
+}
+
+FAULTS = {
+    "get_error_code_v205_comp.json": (
+        Fault(code=218, time="2024-06-15 10:30:00"),
+        Fault(code=110, time="2024-06-15 09:15:00"),
+    ),
+    "get_error_code_empty_doc.json": (),
+    "get_error_code_numbers_comp.json": (Fault(code=218), Fault(code=110)),
+    "get_error_code_dict_comp.json": (
+        Fault(code=329, time="2022-01-17 11:28:11"),
+        Fault(code=541, time="2022-01-17 11:30:00"),
+    ),
+    "get_error_code_reason_comp.json": (Fault(code=531, time="2025-03-12 14:52:35"),),
+    "broken_error_code_list.txt": (Fault(code=329, time="2022-01-17 11:28:11"),),
+    "broken_error_code_list_two.txt": (
+        Fault(code=329, time="2022-01-17 11:28:11"),
+        Fault(code=541, time="2022-01-17 11:30:00"),
+    ),
+}
+
+# parser, file, model
+READS: list[tuple[Callable[[JsonObject], Any], str, Any]] = [
+    (parser, name, model)
+    for parser, table in (
+        (parse_summary, SUMMARIES),
+        (parse_pools, POOLS),
+        (parse_psu, PSUS),
+        (parse_status, STATUSES),
+        (parse_version, VERSIONS),
+        (parse_model, MODELS),
+        (parse_miner_info, MINER_INFOS),
+        (parse_faults, FAULTS),
+    )
+    for name, model in table.items()
+]
+
+READ_IDS = [name for _, name, _ in READS]
+
+# file: exception class, code, text of the miner
+REFUSALS = {
+    "error_14_invalid_cmd_cap.json": (UnsupportedCommandError, 14, "invalid cmd"),
+    "error_14_invalid_cmd_v140_comp.json": (
+        UnsupportedCommandError,
+        14,
+        "invalid cmd",
+    ),
+    "error_14_cgminer_comp.json": (UnsupportedCommandError, 14, "Invalid command"),
+    "error_14_invalid_data_comp.json": (CommandRefusedError, 14, "invalid data"),
+    "error_23_json_cmd_err_comp.json": (CommandRefusedError, 23, "json cmd err"),
+    "error_24_missing_command_v1_cap.json": (
+        CommandRefusedError,
+        24,
+        "Missing JSON 'command'",
+    ),
+    "error_45_command_join_err_comp.json": (
+        CommandRefusedError,
+        45,
+        "command join err",
+    ),
+    "error_132_command_error_cap.json": (
+        CommandRefusedError,
+        132,
+        "API command ERROR",
+    ),
+    "error_132_deprecated_v2c_cap.json": (
+        UnsupportedCommandError,
+        132,
+        "This command is deprecated.",
+    ),
+    "error_132_unknow_err_v2c_cap.json": (
+        CommandRefusedError,
+        132,
+        "API btminer unknow err",
+    ),
+    "error_137_base64_comp.json": (CommandRefusedError, 137, ""),
+}
+WRITE_REFUSALS = {
+    "error_23_enc_json_load_err_doc.json": WrongPasswordError,
+    "error_45_write_switch_off_doc.json": WriteApiDisabledError,
+    "error_135_check_token_err_comp.json": TokenRejectedError,
+    "error_json_token_err_comp.json": TokenRejectedError,
+    "error_136_over_max_connect_doc.json": TokenTableFullError,
+}
+
+CHALLENGES = [
+    "get_token_131_comp.json",
+    "get_token_133_doc.json",
+    "get_token_134_doc.json",
+    "get_token_time_0000_comp.json",
+    "get_token_timeout_doc.json",
+]
+
+# Everything that reports success, with whatever code and in whichever envelope.
+SUCCESSES = [
+    "ok_v2_doc.json",
+    *CHALLENGES,
+    *(name for _, name, _ in READS),
+    *BOARDS,
+]
+
+
+@pytest.mark.parametrize(("parser", "name", "model"), READS, ids=READ_IDS)
+def test_an_answer_means(
+    parser: Callable[[JsonObject], Any], name: str, model: Any
+) -> None:
+    """Otherwise the dashboard shows something that the miner did not say."""
+    assert parser(parsed(name)) == model
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_boards_mean(name: str) -> None:
+    """Otherwise a board shows a million times its hashrate, or is in the wrong slot."""
+    average, boards = BOARDS[name]
+    assert parse_boards(parsed(name), average) == boards
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_means(name: str) -> None:
+    """Otherwise the user is told that a command worked which the miner refused."""
+    kind, code, message = REFUSALS[name]
+    error = refusal("some_cmd", parsed(name))
+    assert isinstance(error, CommandRefusedError)
+    assert type(error) is kind
+    assert (error.command, error.code, error.message) == ("some_cmd", code, message)
+    assert str(error) == f"some_cmd: code {code}: {message}"
+
+
+@pytest.mark.parametrize(("name", "kind"), WRITE_REFUSALS.items())
+def test_a_refused_write_means(name: str, kind: type[WhatsminerError]) -> None:
+    """Otherwise the user is sent to change the password when the API switch is off."""
+    assert type(refusal("power_off", parsed(name))) is kind
+
+
+def test_a_full_token_table_says_how_long_to_wait() -> None:
+    """Asking again before 185 s starts the miner's waiting time anew."""
+    error = refusal("get_token", parsed("error_136_over_max_connect_doc.json"))
+    assert isinstance(error, TokenTableFullError)
+    assert error.retry_after == 185
+    assert str(error) == "token table full, wait 185 s"
+
+
+@pytest.mark.parametrize("name", SUCCESSES)
+def test_a_success_is_no_refusal(name: str) -> None:
+    """Otherwise a miner with an unusual success code cannot be added."""
+    assert refusal("some_cmd", parsed(name)) is None
+
+
+@pytest.mark.parametrize("name", CHALLENGES)
+def test_a_challenge_is_known_by_its_shape(name: str) -> None:
+    """The success code of get_token was seen as 131, 133 and 134."""
+    assert is_challenge(parsed(name))
+
+
+@pytest.mark.parametrize("name", ["error_136_over_max_connect_doc.json", "ok_b4.json"])
+def test_no_challenge_is_made_up(name: str) -> None:
+    """A token made from anything else would be a write with a wrong password."""
+    assert not is_challenge(parsed(name))
+
+
+def test_btminer_down_is_no_broken_answer() -> None:
+    """A restarting miner would be shown as broken."""
+    with pytest.raises(BtminerDownError):
+        parse_answer(capture("btminer_down.txt"))
+
+
+def test_a_truncated_answer_is_not_half_believed() -> None:
+    """One pool of three would be shown as all there are."""
+    raw = capture("broken_truncated_pools.txt")
+    assert len(raw) == 1228
+    with pytest.raises(InvalidAnswerError):
+        parse_answer(raw)
+
+
+def test_a_joined_answer_is_no_summary() -> None:
+    """The cut summary inside a joined answer would wipe most sensors."""
+    answer = parsed("joined_summary_pools_doc.json")
+    assert set(answer) == {"summary", "pools", "id"}
+    with pytest.raises(InvalidAnswerError):
+        parse_summary(answer)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "error_14_invalid_cmd_cap.json",
+        "error_14_cgminer_comp.json",
+        "ok_sealed_b4.json",
+    ],
+)
+def test_something_else_is_not_taken_for_a_whatsminer(name: str) -> None:
+    """The user would get a device full of unknowns for another maker's miner."""
+    with pytest.raises(NotWhatsminerError):
+        parse_version(parsed(name))
+
+
+@pytest.mark.parametrize(
+    ("parser", "name"),
+    [
+        (parse_summary, "summary_empty_doc.json"),
+        (parse_summary, "ok_v2_doc.json"),
+        (lambda answer: parse_boards(answer, None), "summary_v205_doc.json"),
+        (parse_pools, "summary_v205_doc.json"),
+        (parse_psu, "ok_v2_doc.json"),
+        (parse_status, "ok_v2_doc.json"),
+        (parse_miner_info, "ok_v2_doc.json"),
+        (parse_faults, "get_psu_v205_doc.json"),
+    ],
+)
+def test_an_answer_to_another_question_is_rejected(
+    parser: Callable[[JsonObject], Any], name: str
+) -> None:
+    """Empty models would turn all the sensors unknown without a word in the log."""
+    with pytest.raises(InvalidAnswerError):
+        parser(parsed(name))
+
+
+def test_the_model_is_unknown_where_no_board_tells() -> None:
+    """An invented model would pick wrong limits."""
+    assert parse_model({"DEVDETAILS": [{"Model": ""}, "x"]}) is None
+
+
+# The units of the boards (C.3)
+
+
+@pytest.mark.parametrize(
+    ("summary_average", "board_averages", "expected"),
+    [
+        pytest.param(84.0, [28e6, 28e6, 28e6], [28, 28, 28], id="MH/s by the ratio"),
+        pytest.param(84.0, [28, 28, 28], [28, 28, 28], id="TH/s by the ratio"),
+        pytest.param(
+            0.012,
+            [4000, 4000, 4000],
+            [0.004] * 3,
+            id="MH/s by the ratio while starting",
+        ),
+        pytest.param(
+            0.012, [0.004, 0.004, 0.004], [0.004] * 3, id="TH/s by the ratio as well"
+        ),
+        pytest.param(12000.0, [12000.0], [12000], id="TH/s of a giant by the ratio"),
+        pytest.param(None, [28e6, 29e6], [28, 29], id="MH/s by the value"),
+        pytest.param(0.0, [28e6, 29e6], [28, 29], id="MH/s, summary says 0"),
+        pytest.param(None, [13.7, 14.0], [13.7, 14.0], id="TH/s by the value"),
+        pytest.param(None, [9999.0], [9999.0], id="TH/s just below the border"),
+        pytest.param(None, [10000.0], [0.01], id="MH/s on the border"),
+        pytest.param(None, [0.0, 28e6], [0, 28], id="a dead board stays 0"),
+        pytest.param(84.0, [0.0, 0.0], [0, 0], id="all boards 0"),
+        pytest.param(84.0, [None, 28e6], [None, 28], id="one says nothing"),
+    ],
+)
+def test_the_unit_of_the_boards(
+    summary_average: float | None,
+    board_averages: list[float | None],
+    expected: list[float | None],
+) -> None:
+    """A wrong guess shows a board with a million times its hashrate, or a millionth."""
+    rows = [{"Slot": slot, "MHS av": av} for slot, av in enumerate(board_averages)]
+    boards = parse_boards({"DEVS": rows}, summary_average)
+    assert [board.hashrate_average for board in boards] == expected
+
+
+def test_the_unit_of_boards_without_an_average() -> None:
+    """A board that has just begun would show a million times its hashrate."""
+    (board,) = parse_boards({"DEVS": [{"HS RT": 28e6}]}, None)
+    assert board.hashrate == 28
+
+
+def test_boards_are_sorted_by_slot() -> None:
+    """Else board 0 would show the values of another after a change of order."""
+    answer = {"DEVS": [{"Slot": 2}, {"ASC": 0}, {"Slot": "1", "ASC": 7}]}
+    assert [board.slot for board in parse_boards(answer, None)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("row", "index"), [({"POOL": 0}, 0), ({"POOL": "2"}, 2), ({}, 0)]
+)
+def test_pools_keep_their_number(row: JsonObject, index: int) -> None:
+    """2020 firmware counts from 0, later ones from 1."""
+    assert parse_pools({"POOLS": [row]}) == (Pool(index=index),)
+
+
+def test_a_stopped_miner_has_no_pools_in_use() -> None:
+    """An empty list is an answer, not an error."""
+    assert parse_pools({"POOLS": []}) == ()
+
+
+# Spelling (rule 2 of section 0)
+
+
+def respelt(value: Any, number: Callable[[Any], Any], truth: dict[bool, Any]) -> Any:
+    """The same answer with all its numbers and booleans spelt in another way."""
+    match value:
+        case dict():
+            return {key: respelt(item, number, truth) for key, item in value.items()}
+        case list():
+            return [respelt(item, number, truth) for item in value]
+        case bool():
+            return truth[value]
+        case int() | float():
+            return number(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("number", "truth"),
+    [
+        pytest.param(str, {True: "true", False: "false"}, id="strings"),
+        pytest.param(float, {True: 1, False: 0}, id="floats"),
+        pytest.param(
+            lambda value: f" {float(value)!r} ",
+            {True: "1", False: "0"},
+            id="floats in padded strings",
+        ),
+        pytest.param(
+            lambda value: f"{value:.20e}", {True: "ENABLE", False: "Disable"}, id="loud"
+        ),
+    ],
+)
+@pytest.mark.parametrize(("parser", "name", "model"), READS, ids=READ_IDS)
+def test_spelling_does_not_matter(
+    parser: Callable[[JsonObject], Any],
+    name: str,
+    model: Any,
+    number: Callable[[Any], Any],
+    truth: dict[bool, Any],
+) -> None:
+    """Another firmware spells the same value in another way and would show unknown."""
+    assert parser(respelt(parsed(name), number, truth)) == model
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_spelling_of_boards_does_not_matter(name: str) -> None:
+    """As above, and the unit is still found."""
+    average, boards = BOARDS[name]
+    answer = respelt(parsed(name), str, {True: "true", False: "false"})
+    assert parse_boards(answer, average) == boards
+
+
+@pytest.mark.parametrize(
+    ("spelling", "off"),
+    [
+        (True, True),
+        ("true", True),
+        ("True", True),
+        (" TRUE ", True),
+        (1, True),
+        (1.0, True),
+        ("1", True),
+        ("enable", True),
+        ("enabled", True),
+        ("on", True),
+        ("Y", True),
+        ("yes", True),
+        (False, False),
+        ("false", False),
+        ("FALSE", False),
+        (0, False),
+        (0.0, False),
+        ("0", False),
+        ("disable", False),
+        ("Disabled", False),
+        ("off", False),
+        ("N", False),
+        ("no", False),
+        ("", None),
+        (None, None),
+        (2, None),
+        ("maybe", None),
+        ([], None),
+        (["true"], None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["mineroff", "btmineroff"])
+def test_the_stopped_flag_in_all_spellings(
+    key: str, spelling: Any, off: bool | None
+) -> None:
+    """A mining miner would be shown as stopped, or the reverse."""
+    answer = {"STATUS": "S", "Msg": {key: spelling, "FirmwareVersion": "1"}}
+    assert parse_status(answer).off is off

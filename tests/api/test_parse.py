@@ -1,0 +1,663 @@
+"""Whatever bytes come, they become a value the miner meant, nothing, or one of our errors."""
+
+from collections.abc import Callable
+import dataclasses
+from datetime import datetime
+import json
+import math
+from typing import Any
+
+from hypothesis import example, given, strategies as st
+import pytest
+
+from custom_components.whatsminer.api.auth import decrypt, derive_token
+from custom_components.whatsminer.api.errors import (
+    BtminerDownError,
+    InvalidAnswerError,
+    WhatsminerError,
+)
+from custom_components.whatsminer.api.models import Activity, Dialect, Status, Summary
+from custom_components.whatsminer.api.parse import (
+    JsonObject,
+    as_amount,
+    as_bool,
+    as_count,
+    as_float,
+    as_int,
+    as_limit,
+    as_object,
+    as_objects,
+    as_positive,
+    as_text,
+    first,
+    is_complete,
+    parse_answer,
+    parse_padded,
+    pick,
+    scaled,
+)
+from custom_components.whatsminer.api.v2 import (
+    activity_of,
+    cooling_of,
+    has_gentle_percent,
+    is_challenge,
+    parse_boards,
+    parse_faults,
+    parse_miner_info,
+    parse_model,
+    parse_pools,
+    parse_psu,
+    parse_status,
+    parse_summary,
+    parse_version,
+    refusal,
+    version_tuple,
+)
+
+from . import CAPTURES, capture
+
+HUGE = 10**400
+NO_NUMBERS = [
+    None,
+    True,
+    False,
+    "",
+    " ",
+    "abc",
+    "12 W",
+    "0x10",
+    "1_000",
+    "nan",
+    "-nan",
+    "inf",
+    "-Infinity",
+    "1e999",
+    "9" * 5000,
+    math.nan,
+    math.inf,
+    -math.inf,
+    HUGE,
+    -HUGE,
+    [],
+    [1],
+    {},
+    {"a": 1},
+    b"1",
+]
+
+
+# Coercion
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize(
+    "coerce",
+    [as_float, as_amount, as_positive, as_limit, as_int, as_count],
+)
+def test_what_is_no_number_is_nothing(coerce: Callable[[Any], Any], value: Any) -> None:
+    """An invented number would be charted, averaged and acted on."""
+    assert coerce(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (0, 0),
+        (-1, -1),
+        (3312, 3312),
+        (80.0, 80),
+        ("33.5", 33.5),
+        (" 22400 ", 22400),
+        ("-5", -5),
+        ("1e3", 1000),
+        ("+7", 7),
+        (".5", 0.5),
+        ("225043191209.0000", 225043191209),
+    ],
+)
+def test_a_number_in_any_type(value: Any, number: float) -> None:
+    """The same field is int, float or string, by firmware."""
+    assert as_float(value) == number
+
+
+@pytest.mark.parametrize(
+    ("coerce", "value", "expected"),
+    [
+        (as_amount, -1, None),
+        (as_amount, "-0.001", None),
+        (as_amount, 0, 0),
+        (as_positive, 0, None),
+        (as_positive, "0.0", None),
+        (as_positive, 0.5, 0.5),
+        (as_limit, 0, None),
+        (as_limit, "", None),
+        (as_limit, "3300", 3300),
+        (as_limit, 100_000, 100_000),
+        (as_limit, 100_001, None),
+        (as_limit, "2147483647", None),
+        (as_int, "7.9", 7),
+        (as_int, -1, -1),
+        (as_count, 7.9, 7),
+        (as_count, "-1", None),
+    ],
+)
+def test_the_words_for_none(
+    coerce: Callable[[Any], Any], value: Any, expected: float | None
+) -> None:
+    """-1 W, or a limit of two gigawatts, would be shown as a fact."""
+    assert coerce(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "truth"),
+    [
+        (True, True),
+        (False, False),
+        ("Enable", True),
+        ("1.00", True),
+        (0.0, False),
+        ("-1", None),
+        (2, None),
+        (math.nan, None),
+        (None, None),
+        ([], None),
+        ("", None),
+    ],
+)
+def test_a_truth_in_any_spelling(value: Any, truth: bool | None) -> None:
+    """What is neither yes nor no is unknown, not no."""
+    assert as_bool(value) is truth
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("'20210322.22.REL'", "20210322.22.REL"),
+        ('"x"', "x"),
+        (" x\0\r\n", "x"),
+        ("Missing JSON 'command'", "Missing JSON 'command'"),
+        ("'", "'"),
+        ("''", None),
+        ("", None),
+        ("  ", None),
+        (5626, "5626"),
+        (2.5, "2.5"),
+        (None, None),
+        (True, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_a_text(value: Any, text: str | None) -> None:
+    """Quoted firmware would never equal the firmware of another answer."""
+    assert as_text(value) == text
+
+
+def test_objects() -> None:
+    """A list where an object was expected is no reason to fail."""
+    assert as_object({"a": 1}) == {"a": 1}
+    assert as_object([1]) == {}
+    assert as_objects([{"a": 1}, 2, None, [], {}]) == [{"a": 1}, {}]
+    assert as_objects({"a": 1}) == []
+
+
+def test_scaled_has_no_binary_dust() -> None:
+    """The history would show 67.43935249000001 TH/s."""
+    assert scaled(67439352.49, 1e-6) == 67.43935249
+    assert scaled("x", 1e-6) is None
+    assert scaled(0, 1e-3, as_positive) is None
+
+
+def test_first_and_pick() -> None:
+    """0 and False are values; only None and a missing key are not."""
+    assert first(None, 0, 5, default=9) == 0
+    assert first(None, None, default=9) == 9
+    assert pick({"vendor": 7, "vender": 1}, "vender", "vendor") == 1
+    assert pick({"vendor": None}, "vender", "vendor") is None
+    assert pick({}, "vender") is None
+
+
+# Answers and their defects
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        (b'{"a":1}', {"a": 1}),
+        (b' \r\n{"a":1}\n', {"a": 1}),
+        (b'{"a":1}\0\0', {"a": 1}),
+        (b'{"a":1,}', {"a": 1}),
+        (b'{"a":[1,2,]}', {"a": [1, 2]}),
+        (b'{"a":"x\ny"}', {"a": "xy"}),
+        (b'{"a":"x\ty"}', {"a": "xy"}),
+        (b'{"a":[{"b":1}{"b":2}]}', {"a": [{"b": 1}, {"b": 2}]}),
+        (b'{"a":[,{"b":1}]}', {"a": [{"b": 1}]}),
+        (b'{"a":"1""temp0":"0"}', {"a": "1", "temp0": "0"}),
+        (b'{"a":"""temp0":"0"}', {"a": "", "temp0": "0"}),
+        (b'{"a":nan,"b":-nan,"c":inf,"d":-INF}', dict.fromkeys("abcd")),
+        (b'{"a":NaN,"b":[Infinity,-Infinity]}', {"a": None, "b": [None, None]}),
+        (b',"a":1}', {"a": 1}),
+        (b',{"a":1}', {"a": 1}),
+        (b'{"error_code":["329":"x"]}', {"error_code": {"329": "x"}}),
+        (b'{"error_code": [ "3":"x", "4":"y"]}', {"error_code": {"3": "x", "4": "y"}}),
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b'{"a":"\xff"}', {"a": "\ufffd"}),
+        (b'{"a":nan,"b":[{},{},],}', {"a": None, "b": [{}, {}]}),
+    ],
+)
+def test_a_defect_is_repaired(raw: bytes, answer: JsonObject) -> None:
+    """One stray comma of old firmware would make the miner unavailable."""
+    assert parse_answer(raw) == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,}b",
+        "a}{b",
+        "a[,{b",
+        "\0",
+        ',{"',
+        'x""temp0":',
+        '"error_code":["329":"x"]',
+        ":nan,",
+        "line\nline",
+    ],
+)
+def test_a_right_answer_is_never_repaired(text: str) -> None:
+    """A pool worker with odd characters would be shown, and sent back, damaged."""
+    answer = {"User": text}
+    assert parse_answer(json.dumps(answer).encode()) == answer
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\0\n",
+        b"{",
+        b'{"a":',
+        b'{"a":1',
+        b'{"a":1,"b',
+        b"[]",
+        b"[{}]",
+        b"1",
+        b'"x"',
+        b"null",
+        b"NaN",
+        b'{"a":1}{"b":2}',
+        b'{"a":1} and more',
+        b"HTTP/1.1 400 Bad Request\r\n\r\n<html>",
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"a":' + b"9" * 5000 + b"}",
+        b"\xff\xfe{}",
+    ],
+    ids=lambda raw: repr(raw[:20]),
+)
+def test_what_cannot_be_repaired_is_invalid(raw: bytes) -> None:
+    """Half an answer, or none, must not become values."""
+    with pytest.raises(InvalidAnswerError) as caught:
+        parse_answer(raw)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ['{"error_code":["1":"2",', '"error_code":["a":"', ", ", ":  ", '""a', "} ", "[ "],
+)
+def test_a_hostile_answer_costs_no_time(pattern: str) -> None:
+    """A megabyte made for it would freeze all of Home Assistant, not only the miner."""
+    with pytest.raises(InvalidAnswerError):
+        parse_answer(pattern.encode() * (1 << 17) + b"x")
+    assert as_float("9" * (1 << 20) + "x") is None
+
+
+def test_btminer_down_in_any_wrapping() -> None:
+    """A stopped miner would be taken for a broken one."""
+    for raw in (
+        b"Socket connect failed: Connection refused\n\0",
+        b" Socket connect failed",
+    ):
+        with pytest.raises(BtminerDownError):
+            parse_answer(raw)
+
+
+def test_every_broken_capture_but_the_truncated_one_is_repaired() -> None:
+    """Each of them was seen on a miner that someone owns."""
+    broken = {path.name for path in CAPTURES.glob("broken_*")}
+    assert len(broken) >= 14
+    for name in broken - {"broken_truncated_pools.txt"}:
+        assert parse_answer(capture(name))
+
+
+@pytest.mark.parametrize(
+    ("raw", "complete"),
+    [
+        (b"", False),
+        (b"\0", False),
+        (b'{"a":{}', False),
+        (b'{"a":{}}', True),
+        (b'{"a":{}}\n\0', True),
+        (b'{"a":"}', False),
+        (b"Socket connect failed: Connection refused\n", True),
+        (b"Socket connect failed: Conn", False),
+        (capture("broken_error_code_list.txt"), True),
+        (capture("broken_trailing_comma.txt"), True),
+        (capture("broken_truncated_pools.txt"), False),
+        (b'{"a":' * 200_000 + b"}", False),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_completeness(raw: bytes, complete: bool) -> None:
+    """A miner that does not close would cost ten seconds per read, or half its answer."""
+    assert is_complete(raw) is complete
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        (b'{"a":1}', {"a": 1}),
+        (b'{"a":1}' + b"\0" * 9, {"a": 1}),
+        (b'{"a":1}' + b"\x09" * 9, {"a": 1}),
+        (b'{"a":1}\n' + b"\x08" * 8, {"a": 1}),
+        (b'{"a":1}' + b"\0" * 4 + b"rest!", {"a": 1}),
+        (b'{"a":nan}' + b"\x07" * 7, {"a": None}),
+        (b'{"a":NaN}', {"a": None}),
+    ],
+)
+def test_padding_of_a_decrypted_answer(raw: bytes, answer: JsonObject) -> None:
+    """A done command would be reported as unknown."""
+    assert parse_padded(raw) == answer
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0" * 16, b"[1]", b"1", b"\xff" * 16, b'{"a"'])
+def test_a_decrypted_answer_that_is_none(raw: bytes) -> None:
+    """Garbage from a wrong key must not look like an answer."""
+    with pytest.raises(InvalidAnswerError):
+        parse_padded(raw)
+
+
+# Anything at all
+
+SOME_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([HUGE, -HUGE, "9" * 5000, "nan", "-inf", "1e400", "-1", "true"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def objects_with(keys: set[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy:
+    """Objects that have some of the keys a miner would send, with anything in them."""
+    return st.dictionaries(st.sampled_from(sorted(keys)), values, max_size=12)
+
+
+def keys_of(value: Any) -> set[str]:
+    """All the keys of an answer, at any depth."""
+    match value:
+        case dict():
+            return set(value).union(*(keys_of(item) for item in value.values()))
+        case list():
+            return set().union(*(keys_of(item) for item in value))
+    return set()
+
+
+KNOWN_KEYS = set().union(
+    *(keys_of(json.loads(path.read_bytes())) for path in CAPTURES.glob("*.json"))
+)
+ROWS = SOME_JSON | objects_with(KNOWN_KEYS, SOME_JSON)
+ANSWERS = objects_with(
+    {
+        "STATUS",
+        "When",
+        "Code",
+        "Msg",
+        "Description",
+        "SUMMARY",
+        "DEVS",
+        "POOLS",
+        "DEVDETAILS",
+        "enc",
+        "data",
+    },
+    ROWS | st.lists(ROWS, max_size=4),
+)
+
+PARSERS: list[Callable[[JsonObject], Any]] = [
+    parse_summary,
+    lambda answer: parse_boards(answer, None),
+    lambda answer: parse_boards(answer, 1e-300),
+    lambda answer: parse_boards(answer, 84.0),
+    parse_pools,
+    parse_psu,
+    parse_status,
+    parse_version,
+    parse_model,
+    parse_miner_info,
+    parse_faults,
+    is_challenge,
+    lambda answer: refusal("x", answer),
+]
+
+
+def assert_sane(value: Any) -> None:
+    """Every number of a model is finite, and every part of it is of a plain type."""
+    match value:
+        case float():
+            assert math.isfinite(value)
+        case tuple() | frozenset():
+            for item in value:
+                assert_sane(item)
+        case dict():
+            for item in value.values():
+                assert_sane(item)
+        case None | bool() | int() | str() | datetime() | WhatsminerError():
+            pass
+        case _:
+            for field in dataclasses.fields(value):
+                assert_sane(getattr(value, field.name))
+
+
+@given(st.binary())
+@example(b'{"STATUS":"S"}\0')
+@example(b"Socket connect failed")
+def test_any_bytes_are_an_object_or_an_error(raw: bytes) -> None:
+    """A KeyError out of a poll would leave all entities dead until a restart."""
+    for parse in (parse_answer, parse_padded):
+        try:
+            answer = parse(raw)
+        except BtminerDownError, InvalidAnswerError:
+            continue
+        assert isinstance(answer, dict)
+    assert is_complete(raw) in (True, False)
+
+
+@given(st.data())
+def test_any_damage_to_a_capture_is_an_object_or_an_error(data: st.DataObject) -> None:
+    """The same, with bytes that nearly look right."""
+    path = data.draw(st.sampled_from(sorted(CAPTURES.glob("*.*"))))
+    raw = path.read_bytes()
+    start = data.draw(st.integers(0, len(raw)))
+    end = data.draw(st.integers(start, min(len(raw), start + 40)))
+    try:
+        answer = parse_answer(
+            raw[:start] + data.draw(st.binary(max_size=4)) + raw[end:]
+        )
+    except BtminerDownError, InvalidAnswerError:
+        return
+    for parse in PARSERS:
+        try:
+            assert_sane(parse(answer))
+        except WhatsminerError:
+            continue
+
+
+@given(ANSWERS)
+@example({"Msg": {"api_ver": "9" * 5000}})
+@example({"Msg": {"HS RT": 0.001, "Power": 1e308}})
+@example({"Msg": {"mineroff": [], "power_mode": {}, "liquid_temp": [[]]}})
+@example(
+    {"Msg": {"error_code": {"x": 1}}, "DEVS": [{"Slot": HUGE, "MHS av": 1e308}] * 2}
+)
+@example({"Msg": {"error_code": [[], None, {"1": []}, HUGE]}})
+@example({"Msg": {"Error Code Count": 1e300, "Error Code 0": "x"}})
+@example({"POOLS": [{"Last Share Time": 1e300}, {"Last Share Time": -5}]})
+@example({"STATUS": [], "Msg": {"enc": 1}})
+@example({"enc": "AAAA", "STATUS": [None]})
+def test_any_json_is_a_model_or_an_error(answer: JsonObject) -> None:
+    """One odd field would take down the whole miner."""
+    for parse in PARSERS:
+        try:
+            assert_sane(parse(answer))
+        except WhatsminerError:
+            continue
+    try:
+        assert isinstance(decrypt(answer, bytes(32)), dict)
+    except WhatsminerError:
+        return
+
+
+@given(objects_with({"salt", "newsalt", "time"}, SOME_JSON))
+@example({"salt": "\ud800", "newsalt": "x", "time": "1"})
+def test_any_challenge_is_a_token_or_an_error(challenge: JsonObject) -> None:
+    """A broken challenge would end the command with a traceback."""
+    try:
+        token = derive_token("Secret_1", challenge)
+    except InvalidAnswerError:
+        return
+    assert len(token.aes_key) == 32
+
+
+NUMBER_KEYS = sorted(KNOWN_KEYS - {"Power Mode", "MAC", "Firmware Version"})
+
+
+@given(st.dictionaries(st.sampled_from(NUMBER_KEYS), st.sampled_from(NO_NUMBERS[4:])))
+def test_no_number_is_ever_invented(fields: JsonObject) -> None:
+    """A 0 that the miner did not say would stop an automation, or a heater."""
+    if not fields:
+        return
+    summary = parse_summary({"Msg": fields})
+    numbers = {
+        field.name: value
+        for field in dataclasses.fields(Summary)
+        if (value := getattr(summary, field.name)) is not None
+    }
+    assert numbers == {}
+    for board in parse_boards({"DEVS": [fields]}, None):
+        assert (board.slot, board.hashrate, board.temperature) == (0, None, None)
+        assert (board.frequency, board.chips, board.tuned) == (None, None, None)
+
+
+# Who and what
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("2.0.5", (2, 0, 5)), ("whatsminer v1.4.0", (1, 4, 0)), ("x", ()), (None, ())],
+)
+def test_a_version_as_numbers(text: str | None, numbers: tuple[int, ...]) -> None:
+    """2.0.10 comes after 2.0.9, which text would not know."""
+    assert version_tuple(text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("dialect", "version", "gentle"),
+    [
+        (Dialect.V1, "whatsminer v1.4.0", False),
+        (Dialect.V2, "2.0.3", False),
+        (Dialect.V2, "2.0.4", False),
+        (Dialect.V2, "2.0.5", True),
+        (Dialect.V2C, "2.2.2", True),
+        (Dialect.V2, None, False),
+    ],
+)
+def test_who_knows_the_gentle_percent(
+    dialect: Dialect, version: str | None, gentle: bool
+) -> None:
+    """Older firmware refuses it; newer would be stressed by the fast one."""
+    assert has_gentle_percent(dialect, version) is gentle
+
+
+@pytest.mark.parametrize(
+    ("model", "cooling"),
+    [
+        ("M20SV10", "air"),
+        ("M21S", "air"),
+        ("M29", "air"),
+        ("M30S++_VH70", "air"),
+        ("M31S+_V100", "air"),
+        ("M32V20", "air"),
+        ("M50_VH84", "air"),
+        ("M60S_VK40", "air"),
+        ("m61s_vl10", "air"),
+        ("M70_VM10", "air"),
+        ("M33S++_VH20", "liquid"),
+        ("M36S_VE10", "liquid"),
+        ("M39_V10", "liquid"),
+        ("M52S_VH10", "liquid"),
+        ("M56S_VH30", "liquid"),
+        ("M59_VH30", "liquid"),
+        ("M62S+_VK10", "liquid"),
+        ("M63S++_VL20", "liquid"),
+        ("M64_VL30", "liquid"),
+        ("M66S++_VM30", "liquid"),
+        ("M79_VM10", "liquid"),
+        ("M7BS_VM30", "liquid"),
+        ("", None),
+        ("Antminer S19", None),
+        (None, None),
+    ],
+)
+def test_the_cooling_of_a_model(model: str | None, cooling: str | None) -> None:
+    """An air miner would be let above 100 percent, or a liquid one held below."""
+    assert cooling_of(model) == cooling
+
+
+HASHING = Summary(hashrate=100.0, hashrate_5s=101.0, stable=True)
+FROZEN = Summary(hashrate=100.0, hashrate_5s=0.0, stable=True)
+IDLE = Summary(hashrate=0.0, stable=False)
+ON, OFF, SILENT = Status(off=False), Status(off=True), Status()
+DOWN = BtminerDownError("down")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "status", "summary", "error", "activity"),
+    [
+        (Dialect.V2, ON, HASHING, None, Activity.MINING),
+        (Dialect.V2, ON, Summary(hashrate=9.0, stable=False), None, Activity.TUNING),
+        (Dialect.V2, ON, Summary(hashrate=9.0), None, Activity.MINING),
+        (Dialect.V2, ON, IDLE, None, Activity.STARTING),
+        (Dialect.V2, ON, None, DOWN, Activity.RESTARTING),
+        (Dialect.V2, ON, None, InvalidAnswerError("x"), None),
+        (Dialect.V2, ON, Summary(power=15.0), None, None),
+        (Dialect.V2, OFF, None, DOWN, Activity.STOPPED),
+        (Dialect.V2, OFF, IDLE, None, Activity.STOPPED),
+        # hashrates are means and fall slowly, so the flag is believed, except on 1.x
+        (Dialect.V2, OFF, HASHING, None, Activity.STOPPED),
+        (Dialect.V1, OFF, HASHING, None, Activity.MINING),
+        (Dialect.V1, OFF, FROZEN, None, Activity.STOPPED),
+        (Dialect.V1, OFF, None, DOWN, Activity.STOPPED),
+        # without a flag, or without a status at all
+        (Dialect.V2, SILENT, HASHING, None, Activity.MINING),
+        (Dialect.V2, SILENT, None, DOWN, Activity.RESTARTING),
+        (Dialect.V2C, None, IDLE, None, Activity.STARTING),
+        (Dialect.V2C, None, None, None, None),
+    ],
+)
+def test_what_the_miner_is_doing(
+    dialect: Dialect,
+    status: Status | None,
+    summary: Summary | None,
+    error: WhatsminerError | None,
+    activity: Activity | None,
+) -> None:
+    """The mining switch would show the wrong side."""
+    assert activity_of(dialect, status, summary, error) is activity
