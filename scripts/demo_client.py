@@ -95,12 +95,19 @@ class Home:
         async with self.http.post(f"{self.url}/auth/revoke", data=form):
             self.tokens = {}
 
-    async def add_miner(self, host: str, port: int, password: str) -> None:
-        """Fill in the form that a person fills in."""
+    async def add_miner(
+        self, host: str, port: int, v3_port: int, passwords: Mapping[str, str]
+    ) -> None:
+        """Fill in the forms that a person fills in: the address, then a password."""
         flows = "/api/config/config_entries/flow"
         flow = await self.post(flows, {"handler": "whatsminer"})
-        form = {"host": host, "port": port, "password": password}
-        result = await self.post(f"{flows}/{flow['flow_id']}", form)
+        step = f"{flows}/{flow['flow_id']}"
+        form = {"host": host, "port": port, "v3_port": v3_port}
+        result = await self.post(step, form)
+        if result["type"] == "form" and not result["errors"]:
+            asked = {field["name"] for field in result["data_schema"]}
+            form = {name: passwords[name] for name in asked & passwords.keys()}
+            result = await self.post(step, form)
         if (
             result["type"] == "create_entry"
             or result.get("reason") == "already_configured"

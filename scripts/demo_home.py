@@ -45,6 +45,7 @@ class SimulatedMiner:
     password: str = "admin1"
 
 
+V3_OFFSET = 4433 - 4028  # where a miner speaks API 3, if it does, seen from its port
 MINERS = (
     SimulatedMiner(profile="v205_m50", mac="CA:01:14:00:00:A4", port=4028),
     SimulatedMiner(profile="v2c_m60s", mac="CA:01:14:00:00:B7", port=4029),
@@ -93,7 +94,7 @@ def miner_ports() -> list[int]:
     if memory.exists():
         ports: list[int] = json.loads(memory.read_text())
         for port in ports:
-            if not free(port):
+            if not free(port) or not free(port + V3_OFFSET):
                 raise DemoError(
                     f"Port {port}, where this demo has a miner, is taken by another program. "
                     "End that program, or start over with --fresh."
@@ -148,12 +149,6 @@ def store(key: str, version: int, data: Mapping[str, Any]) -> None:
     (CONFIG / ".storage" / key).write_text(json.dumps(content))
 
 
-def shown_entities() -> set[str]:
-    """Find the entities on the dashboard."""
-    dashboard = (SOURCE / "dashboard.yaml").read_text()
-    return set(re.findall(r"(?:entity:|-) (\w+\.\w+)$", dashboard, re.MULTILINE))
-
-
 # Programs
 
 
@@ -197,7 +192,9 @@ def miner_command(miner: SimulatedMiner, port: int, speed: float) -> list[str]:
         "mac": miner.mac,
         "host": HOST,
         "port": port,
+        "v3-port": port + V3_OFFSET,
         "password": miner.password,
+        "v3-password": miner.password,
         "speed": speed,
     }
     return ["simulator", *(f"--{name}={value}" for name, value in options.items())]
@@ -227,12 +224,17 @@ async def demo(options: argparse.Namespace) -> None:
         async with home.logged_in(USER, PASSWORD):
             await home.runs()
             for miner, port in miners:
-                await home.add_miner(HOST, port, miner.password)
+                passwords = dict.fromkeys(("password", "v3_password"), miner.password)
+                await home.add_miner(HOST, port, port + V3_OFFSET, passwords)
             await home.furnish(AREA, DASHBOARD)
             names = [device["name"] for device in await home.miners()]
-            if options.check and (missing := await home.missing(shown_entities())):
-                raise DemoError(f"Not there, but on the dashboard: {sorted(missing)}")
+            if options.check:
+                await check_dashboard(home)
 
+        if options.check:
+            for task in services:
+                task.cancel()
+            return
         print(
             f"\n    Open      {url}"
             f"\n    Log in    user {USER}, password {PASSWORD}"
@@ -241,9 +243,15 @@ async def demo(options: argparse.Namespace) -> None:
             "\n\nEnd with Ctrl-C.",
             flush=True,
         )
-        if options.check:
-            for task in services:
-                task.cancel()
+
+
+async def check_dashboard(home: Home) -> None:
+    """See that all the dashboard shows is there."""
+    dashboard = (SOURCE / "dashboard.yaml").read_text()
+    shown = set(re.findall(r"(?:entity:|-) (\w+\.\w+)$", dashboard, re.MULTILINE))
+    if missing := await home.missing(shown):
+        raise DemoError(f"On the dashboard, but not there: {sorted(missing)}")
+    say(f"The dashboard is complete, all {len(shown)} entities are there")
 
 
 async def until_signal(options: argparse.Namespace) -> None:
@@ -289,4 +297,5 @@ if __name__ == "__main__":
         sys.exit("\n".join(f"error: {error}" for error in errors.exceptions))
     except* ClientError as errors:
         log = DEMO / "homeassistant.log"
-        sys.exit(f"error: Home Assistant gave an odd answer, see {log}: {errors}")
+        why = ", ".join(str(error) for error in errors.exceptions)
+        sys.exit(f"error: Home Assistant did not do as asked ({why}). See {log}.")

@@ -5,8 +5,9 @@ import asyncio
 import json
 from pathlib import Path
 import shutil
+import sys
 
-from aiohttp import ClientSession
+from aiohttp import ClientConnectionError, ClientSession
 from demo_client import Home
 from playwright.async_api import Page, ViewportSize, async_playwright
 
@@ -64,4 +65,8 @@ async def main(url: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="scripts/screenshot", description=__doc__)
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8123")
-    asyncio.run(main(parser.parse_args().url))
+    url = parser.parse_args().url
+    try:
+        asyncio.run(main(url))
+    except ClientConnectionError:
+        sys.exit(f"error: Nothing answers at {url}. Start scripts/demo first.")

@@ -22,6 +22,8 @@ examples:
       a miner that cuts off its pools and says nothing about its status
   python -m simulator --refuse set_power_pct_v2 --api-switch off
       a miner that does not know a command, and allows no other
+  python -m simulator --profile v2c_m60s --v3-password Secret_1 --clock-offset -3600
+      a miner that speaks API v3 on 4433 as well, and is an hour late
 
 profiles:
 {profiles}
@@ -37,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     faults = "\n".join(f"  {name:21} {what}" for name, what in FAULTS.items())
     result = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="Simulate MicroBT WhatsMiners that answer on TCP 4028 like real ones. Ctrl-C ends them.",
+        description="Simulate MicroBT WhatsMiners that answer on TCP 4028 and 4433 like real ones. Ctrl-C ends them.",
         epilog=EXAMPLES.format(profiles=profiles, faults=faults),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,7 +61,19 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", type=_port, default=4028, help="first port (4028); 0 takes free ones")
+    add(
+        "--v3-port",
+        type=_port,
+        metavar="PORT",
+        help="first port for API v3 (4433, with --port 0 free ones); 0 takes free ones",
+    )
     add("--password", default="admin", help="admin password (admin)")
+    add(
+        "--v3-password",
+        default="super",
+        metavar="PASSWORD",
+        help="password of the v3 account super (super)",
+    )
     add(
         "--api-switch",
         choices=("on", "off"),
@@ -88,11 +102,18 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--mac", help="MAC of a single miner")
     add(
+        "--clock-offset",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how wrong the clock of the miner is (0)",
+    )
+    add(
         "--refuse",
         action="append",
         default=[],
         metavar="COMMAND",
-        help="answer code 14 to it; may be repeated",
+        help="answer code 14 to it, or -2 on API v3; may be repeated",
     )
     add(
         "--fault",
@@ -148,6 +169,9 @@ def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
         for name in arguments.profile or ["v205_m50"]
         for _ in range(arguments.count)
     ]
+    v3_port = arguments.v3_port
+    if v3_port is None:
+        v3_port = 4433 if arguments.port else 0
     miners = []
     for number, name in enumerate(names):
         miner = SimulatedMiner(
@@ -160,7 +184,10 @@ def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
             state=arguments.state,
             speed=arguments.speed,
             seed=arguments.seed + number,
-            refuse=dict.fromkeys(arguments.refuse, 14),
+            refuse={name: -2 if "." in name else 14 for name in arguments.refuse},
+            clock_offset_s=arguments.clock_offset,
+            v3_port=v3_port + number if v3_port else 0,
+            v3_password=arguments.v3_password,
         )
         for fault, command in arguments.fault:
             miner.inject(fault, command)
@@ -180,14 +207,15 @@ async def serve(miners: Sequence[SimulatedMiner]) -> int:
                 await stack.enter_async_context(miner)
             except OSError as err:
                 print(
-                    f"Cannot listen on {miner.host}:{miner.port}: {reason(err)}. "
-                    "Choose another --port or --host, or end the program that is using it.",
+                    f"Cannot listen on {err.filename}: {reason(err)}. "
+                    "Choose another --port, --v3-port or --host, or end the program that is using it.",
                     file=sys.stderr,
                 )
                 return 1
             profile = miner.profile
+            v3 = f"  API v3 on {miner.v3_port}" if miner.v3_port else ""
             print(
-                f"{miner.host}:{miner.port}  {profile.name}  {profile.model}  {miner.mac}",
+                f"{miner.host}:{miner.port}  {profile.name}  {profile.model}  {miner.mac}{v3}",
                 flush=True,
             )
         await stop.wait()
@@ -209,8 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     number = len(given.profile or [""]) * given.count
     if given.mac and number > 1:
         options.error("--mac is for a single miner")
-    if given.port + number > 65536:
-        options.error("there are not so many ports after --port")
+    if max(given.port, given.v3_port or 0) + number > 65536:
+        options.error("there are not so many ports after --port or --v3-port")
     return asyncio.run(serve(build(given)))
 
 

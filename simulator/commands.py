@@ -113,9 +113,7 @@ WRITES: dict[str, Write] = {
     "disable_btminer_fast_boot": Write(_V2, _fast_boot(on=False)),
     "adjust_power_limit": Write(_V2, adjust_power_limit),
     "set_power_pct_v2": Write(_V205, set_power_pct_v2),
-    "restore_power_pct": Write(
-        _V2C, lambda machine, params: machine.set_percent(100, gentle=False)
-    ),
+    "restore_power_pct": Write(_V2C, lambda machine, params: machine.restore_percent()),
     # Known to the firmware, not simulated yet
     "update_pools": Write(_ALL),
     "update_firmware": Write(_ALL),

@@ -184,7 +184,6 @@ class Dialect(ABC):
 
     def miner_info(self, request: Request) -> object:
         """Network, light and serials, all of it or what was asked for."""
-        serial = self.mac.replace(":", "")
         gateway = self.ip.rpartition(".")[0] + ".1"
         everything: Row = {
             "ip": self.ip,
@@ -195,7 +194,7 @@ class Dialect(ABC):
             "hostname": self.machine.hostname,
             "mac": self.mac,
             "ledstat": self.led_state(),
-            "minersn": f"HTM1EKKU2210190000000000{serial}",
+            "minersn": self.miner_serial,
             "powersn": self.profile.psu.serial,
         } | self.more_info()
         wanted = request.get("info")
@@ -211,6 +210,16 @@ class Dialect(ABC):
     def more_info(self) -> Row:
         """What later firmware adds."""
         return {}
+
+    @property
+    def miner_serial(self) -> str:
+        """Serial of the miner."""
+        return f"HTM1EKKU2210190000000000{self.mac.replace(':', '')}"
+
+    def board_serial(self, slot: int) -> str:
+        """Serial of a board; one board may be two slots (section C.3)."""
+        number = slot // 2 if self.profile.shared_pcb else slot
+        return f"SKM3CSD7104716K9075{number + 1}"
 
     def led_state(self) -> str:
         """`auto`, or one group for each light, ended by a space (section C.8)."""
@@ -284,7 +293,7 @@ class Dialect(ABC):
         difficulty = self.profile.share_difficulty
         rows: list[Row] = []
         for number, (pool, configured) in enumerate(
-            zip(truth.pools, self.profile.pools, strict=True)
+            zip(truth.pools, self.machine.pools, strict=True)
         ):
             used = pool.accepted + pool.rejected > 0
             work = pool.accepted * difficulty

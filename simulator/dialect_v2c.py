@@ -66,7 +66,11 @@ class DialectV2c(DialectV2):
             if truth.hashrate_1m_ths
             else 0.0,
             temperature_c=None,
+            liquid_temperature_c=round(machine.liquid_c)
+            if self.profile.tells_liquid
+            else None,
             frequency_target_mhz=0,
+            power_percent=truth.power_percent if self.profile.tells_percent else None,
             accepted_shares=sum(pool.accepted for pool in pools) if pools else None,
             rejected_shares=sum(pool.rejected for pool in pools) if pools else None,
             boards=tuple(
@@ -156,7 +160,7 @@ class DialectV2c(DialectV2):
                 "Factory GHS": round(profile.nominal_ths * 1000 / profile.boards),
                 "Upfreq Complete": int(truth.hash_stable),
                 "Effective Chips": profile.chips,
-                "PCB SN": f"SKM3CSD7104716K9075{board.slot + 1}",
+                "PCB SN": self.board_serial(board.slot),
                 "Chip Data": profile.chip,
             }
             for board in truth.boards
@@ -189,18 +193,20 @@ class DialectV2c(DialectV2):
 
     def status(self) -> Row:
         """The flag, the settings as strings, and the percentage as a number."""
-        return self.btminer(
-            self.off_fields()
-            | {
-                "FirmwareVersion": self.profile.firmware,
-                "power_mode": self.machine.mode_text,
-                "power_limit_set": self.limit_text(),
-                "hash_percent": "0",
-                "fast_mining": "false",
-                "fast_hash": "false",
-                "power_pct": self.machine.power_percent,
-            }
-        )
+        machine, profile = self.machine, self.profile
+        row = self.off_fields() | {
+            "FirmwareVersion": profile.firmware,
+            "power_mode": machine.mode_text,
+            "power_limit_set": self.limit_text(),
+            "hash_percent": str(machine.target_freq or profile.hash_percent_text),
+        }
+        if profile.tells_percent:
+            row["fast_mining"] = "false"
+            row["fast_hash"] = "true" if machine.fast_hash else "false"
+            if profile.tells_liquid:
+                row["liquid_temp"] = round(machine.liquid_c)
+            row["power_pct"] = machine.power_percent
+        return self.btminer(row)
 
     def more_info(self) -> Row:
         """Time servers, and the speed of tuning."""

@@ -1,27 +1,39 @@
-"""What a miner may do wrong: the tables of sections A.1, A.6 and H.2 of docs/protocol.md."""
+"""What a miner may do wrong: the tables of sections A.1, A.6, E.1 and H.2 of docs/protocol.md."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 import re
 
 TRANSPORT = {
-    "refuse": "the port is closed",
+    "refuse": "every port is closed",
+    "refuse_4028": "the port of API 1 and 2 is closed",
+    "refuse_4433": "the port of API 3 is closed",
     "silent": "accepts, reads, and never answers",
     "close": "closes without a byte",
     "reset": "resets the connection without a byte",
     "bytewise": "sends the answer in single bytes",
     "truncate": "stops after half of the answer and closes",
     "stall_midway": "stops after half of the answer and stays open",
-    "stall_after_answer": "closes only some seconds after the answer",
-    "never_close": "never closes after the answer",
+    "stall_after_answer": "closes only some seconds after the answer (4028)",
+    "never_close": "never closes after the answer (4028)",
     "nul": "ends the answer with a NUL",
     "newline": "ends the answer with a newline",
+}
+
+FRAMES = {
+    "long_length": "a frame says that it is longer than it is (4433)",
+    "short_length": "a frame says that it is shorter than it is (4433)",
+    "huge_length": "a frame says that it has 4 GiB (4433)",
+    "split_header": "the length of a frame comes byte by byte (4433)",
+    "report_between": "a report that nobody asked for comes before the answer (4433)",
+    "heartbeat_between": "a heartbeat comes before the answer (4433)",
+    "heartbeat_answered": "a heartbeat is answered with one (4433)",
 }
 
 WRITES = {
     "applied_no_answer": "the write takes effect, no answer comes",
     "answered_not_applied": "the write is acknowledged and has no effect",
-    "undone": "power_off undoes itself after 3 minutes",
+    "undone": "power_off, or a stop on 4433, undoes itself after 3 minutes",
 }
 
 
@@ -66,8 +78,8 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
         "the object alone, as the documents print status",
         _put(r'^\{"STATUS":.*"Msg":(\{.*\}),"Description":.*$', r"\1"),
     ),
-    "clock_zero": ("a clock that was never set", _put(r'(?<="When":)-?\d+', "0")),
-    "clock_negative": ("a clock before 1970", _put(r'(?<="When":)-?\d+', "-28800")),
+    "clock_zero": ("a clock that was never set", _put(r'(?<="[Ww]hen":)-?\d+', "0")),
+    "clock_negative": ("a clock before 1970", _put(r'(?<="[Ww]hen":)-?\d+', "-28800")),
     "power_missing": (
         "power that is not reported",
         _put(r'(?<="Power":)[0-9.]+', "-1"),
@@ -75,7 +87,7 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
 }
 
 FAULTS: dict[str, str] = (
-    TRANSPORT | WRITES | {name: what for name, (what, _) in PAYLOAD.items()}
+    TRANSPORT | FRAMES | WRITES | {name: what for name, (what, _) in PAYLOAD.items()}
 )
 
 
@@ -105,10 +117,15 @@ class Faults:
         """Remove all."""
         self._active.clear()
 
-    @property
-    def refusing(self) -> bool:
-        """Whether the port is closed."""
-        return any(active.fault == "refuse" for active in self._active)
+    def refusing(self, port: int) -> bool:
+        """Whether this port is closed; 4028 and 4433 stand for those that take their place."""
+        return any(
+            active.fault in ("refuse", f"refuse_{port}") for active in self._active
+        )
+
+    def has(self, fault: str) -> bool:
+        """Whether a fault is in force that belongs to no request."""
+        return any(active.fault == fault for active in self._active)
 
     def take(self, command: str) -> frozenset[str]:
         """Return the faults of one request, and count it."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import exp, floor, inf, log, pi, sin, sqrt
 from random import Random
 
-from .profiles import Profile
+from .profiles import Pool, Profile
 from .timing import Timing
 from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
 
@@ -112,16 +112,24 @@ class Machine:
         self._event_number = 0
 
         # Settings
-        self.power_mode = "normal"
+        self.power_mode = profile.power_mode
         self.mode_text = profile.mode_text
-        self.power_limit_set: int | None = None
-        self.power_percent = 100
+        self.power_limit_set = profile.power_limit_set
+        self.power_percent = profile.power_percent
+        # The percentage that was asked for since the last start; 0 is none
+        self.percent_set = 0 if profile.power_percent == 100 else profile.power_percent
+        self.power_set_w = 0
+        self.target_freq = 0
         self.fast_boot = False
+        self.fast_hash = False
+        self.heat_mode = "normal"
         self.upfreq_speed = 0
-        self.leds: dict[int, str] = {}
+        self.autostart = True
+        self.pools = profile.pools
+        self.leds: dict[int, str] = dict(profile.leds)
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
-        self.hostname = "WhatsMiner"
+        self.hostname = self.hostname_next = "WhatsMiner"
 
         # Where it stands
         self.now = 0.0
@@ -131,7 +139,11 @@ class Machine:
         self._phase_since = 0.0
         self._phase_until = inf
         self._wanted = True
+        self._switched = 0
+        self._held = False
         self._fast = False
+        self._power_target_w = 0
+        self._shares_before_pools = (0, 0)
         self._started = 0.0
         self._changed = 0.0
         self._settle(state)
@@ -146,16 +158,25 @@ class Machine:
         self.stable_cost_s = int(self.timing.stable_s)
         self._ramp = Ramp()
         running = phase is Phase.STABLE
-        power = profile.power_w if running else self.timing.idle_power_w
-        share = 1.0 if running else 0.0
+        if running:
+            self._ramp.target = self.power_percent / 100
+        else:
+            self._forget_percent()
+        power = self.timing.idle_power_w
+        share = 0.0
+        if running:
+            power = self._tuned_power_w() * self._ramp.target
+            share = self.tuned_share(self._ramp.target)
+        load = power / profile.power_w
         self._power = Lag(power)
         self._frequency = share
         self._hash = Lag(share)
         self._fan = Lag(profile.fan_rpm * share)
-        self._heat = Lag(profile.board_c - profile.environment_c if running else 0.0)
+        warm = (profile.board_c - profile.environment_c) * sqrt(load)
+        self._heat = Lag(warm if running else 0.0)
         rate = profile.hashrate_ths * share
         self._hashes = Odometer()
-        self._hashes.start(0.0, rate, profile.hashrate_ths * (elapsed - lost))
+        self._hashes.start(0.0, rate, (rate or profile.hashrate_ths) * (elapsed - lost))
         self._energy = Odometer()
         self._energy.start(0.0, power, 0.0)
         self._hashes_at_start = 0.0
@@ -232,7 +253,9 @@ class Machine:
         self.reboots += 1
         self._events.clear()
         self.stopped_at = None
-        self._wanted = True
+        self._held = False
+        self._wanted = self.autostart
+        self.hostname = self.hostname_next
         self._forget_percent()
         self._enter(Phase.OFF_BOARD, self.timing.off_board_s)
 
@@ -243,10 +266,15 @@ class Machine:
     def _btminer_up(self, starting_s: float | None = None) -> None:
         self.btminer_start = self.now
         self._hashes_at_start = self._hashes.total
-        self._start(starting_s)
+        self._shares_before_pools = (0, 0)
+        if self._wanted:
+            self._start(starting_s)
+        else:
+            self._stop()
 
     def _start(self, starting_s: float | None = None) -> None:
         self._fast = self.fast_boot
+        self._power_target_w = self.power_set_w
         if self.fast_boot:
             starting_s = self.timing.starting_fast_boot_s
         self._started = self.now
@@ -278,6 +306,7 @@ class Machine:
 
     def _forget_percent(self) -> None:
         self.power_percent = 100
+        self.percent_set = 0
         self._ramp = Ramp()
 
     def _upfreq_90_s(self) -> float:
@@ -305,20 +334,33 @@ class Machine:
 
     def restart(self) -> None:
         """Restart btminer, which also ends a stop."""
+        self._switched += 1
+        self._held = False
         self._wanted = True
         self._later(self.timing.command_delay_s, self._restart)
 
-    def power_off(self) -> None:
-        """Stop mining."""
+    def power_off(self, *, hold: bool = False) -> None:
+        """Stop mining; who holds it off is not undone by a firmware that undoes the others."""
+        self._switched += 1
+        self._held |= hold
         self._wanted = False
         self._later(self.timing.command_delay_s, self._stop)
 
-    def undo_power_off(self) -> None:
-        """Let the stop not hold, as on one firmware (section D.3)."""
-        self._later(self.timing.undone_s, self.power_on)
+    def undo_power_off(self, *, restarts: bool = False, held: bool = False) -> None:
+        """Let the stop not hold, as on one firmware (section D.3), unless another command follows."""
+        switched = self._switched
+
+        def undo() -> None:
+            if self._switched == switched:
+                (self.restart if restarts else self.power_on)()
+
+        if held or not self._held:
+            self._later(self.timing.undone_s, undo)
 
     def power_on(self) -> None:
         """Start mining."""
+        self._switched += 1
+        self._held = False
         self._wanted = True
         if self.phase is Phase.STOPPED:
             self.stopped_at = None
@@ -336,7 +378,8 @@ class Machine:
     def set_power_limit(self, watts: int | None) -> None:
         """Set the limit of the user; None is the default again, 0 is none at all."""
         if watts is not None:
-            watts = min(watts, self.profile.power_limit_w)
+            profile = self.profile
+            watts = min(watts, profile.power_limit_max_w or profile.power_limit_w)
         if watts != self.power_limit_set:
             self.power_limit_set = watts
             self._apply()
@@ -347,7 +390,7 @@ class Machine:
             return
         seconds = self.timing.percent_ramp_s if gentle else self.timing.percent_fast_s
         self._ramp = Ramp(self._ramp.at(self.now), percent / 100, self.now, seconds)
-        self.power_percent = percent
+        self.power_percent = self.percent_set = percent
         self._changed = self.now
         unstable = percent < self.timing.low_percent and not gentle
         if (
@@ -355,6 +398,29 @@ class Machine:
             and self._random.random() < self.timing.low_percent_restart_probability
         ):
             self._restart()
+
+    def restore_percent(self) -> None:
+        """Take the percentage back."""
+        self.set_percent(100, gentle=False)
+        self.percent_set = 0
+
+    def set_power(self, watts: int) -> None:
+        """Set the power to tune to: at once on a tuned miner, else at the next start; 0 is none."""
+        self.power_set_w = watts
+        if self.phase is Phase.STABLE:
+            self._power_target_w = watts
+            self._changed = self.now
+
+    def set_target_freq(self, percent: int) -> None:
+        """Set the offset of the frequency."""
+        if percent != self.target_freq:
+            self.target_freq = percent
+            self._apply()
+
+    def set_pools(self, pools: tuple[Pool, ...]) -> None:
+        """Mine for others from now on."""
+        self.pools = pools
+        self._shares_before_pools = self.shares
 
     def _apply(self) -> None:
         """Restart for a setting that needs it; a stopped miner keeps it for its next start."""
@@ -381,7 +447,10 @@ class Machine:
         return shares.get(self.power_mode, 1.0)
 
     def _tuned_power_w(self) -> float:
-        return min(self.profile.power_w * self._mode_share(), self.power_limit_w)
+        """Return what tuning comes to: the smallest of mode, frequency, limit and power asked for."""
+        frequency = max(1 + self.target_freq / 100, self.timing.lowest_freq_share)
+        power = self.profile.power_w * self._mode_share() * frequency
+        return min(power, self.power_limit_w, self._power_target_w or inf)
 
     def tuned_share(self, percent: float = 1.0) -> float:
         """Frequency and hashrate of the tuned miner, as a share of normal mode."""
@@ -580,6 +649,23 @@ class Machine:
         rejected = found // 1700
         return found - rejected, rejected
 
+    @property
+    def pool_shares(self) -> tuple[int, int]:
+        """Accepted and rejected shares of the pool in use."""
+        (accepted, rejected), (before, lost) = self.shares, self._shares_before_pools
+        return accepted - before, rejected - lost
+
+    @property
+    def liquid_c(self) -> float:
+        """Temperature of the liquid, measured in the power supply."""
+        warmer = (self.profile.liquid_c - self.profile.environment_c) * self._load()
+        return self.environment_c + warmer
+
+    @property
+    def output_v(self) -> float:
+        """Voltage that the power supply gives the boards."""
+        return 12.22 * self.noise(53, self.timing.noise) if self._load() else 0.0
+
     def _psu(self) -> PsuTruth:
         psu = self.profile.psu
         load = self._load()
@@ -604,6 +690,7 @@ class Machine:
         chips = [self.chip_c(slot) for slot in self.boards]
         all_chips = chips or [(self.environment_c,) * 3]
         accepted, rejected = self.shares
+        of_pool = self.pool_shares
         power, rate = self.power_w, self.rate(300)
         return Truth(
             phase=self.phase,
@@ -666,10 +753,10 @@ class Machine:
                     user=pool.user,
                     active=number == 0 and self.mining,
                     status="Alive",
-                    accepted=accepted if number == 0 else 0,
-                    rejected=rejected if number == 0 else 0,
+                    accepted=of_pool[0] if number == 0 else 0,
+                    rejected=of_pool[1] if number == 0 else 0,
                 )
-                for number, pool in enumerate(profile.pools)
+                for number, pool in enumerate(self.pools)
             ),
             psu=self._psu(),
             error_codes=tuple(self.errors),

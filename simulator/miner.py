@@ -1,4 +1,4 @@
-"""The simulated miner: a machine, its dialect, its passwords and its socket."""
+"""The simulated miner: a machine, its dialects, its passwords and its sockets."""
 
 import asyncio
 from collections import deque
@@ -11,18 +11,24 @@ import time as clocks
 from types import TracebackType
 from typing import Self
 
+from .api_v3 import ApiV3
 from .auth import BadBase64, BadKey, Envelope, TokenTable, new_salt
+from .auth_v3 import SUPER, Accounts
 from .commands import Ignored, Refused, Write, write_of
+from .commands_v3 import Session
 from .dialect import TEXTS, Dialect
 from .dialect_v1 import DialectV1
 from .dialect_v2 import DialectV2, DialectV204
 from .dialect_v2c import DialectV2c
+from .dialect_v3 import DialectV3
 from .faults import Faults, spoil
 from .machine import Machine
 from .profiles import PROFILES, Profile
-from .server import Listener, Reply
+from .server import Listener, OneShotListener, Reply
+from .server_v3 import FrameListener, FrameReply
 from .timing import SimTime, Timing
 from .truth import Phase, Truth
+from .truth_v3 import V3Truth
 from .wire import encode
 
 DIALECTS: dict[str, type[Dialect]] = {
@@ -37,16 +43,26 @@ TICK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One command that came in, opened if it was sealed; `at` is what the clock read."""
+    """One command that came in, opened if it was sealed; `at` is what the clock read.
+
+    `api` is the port it came to: "v2" for 4028, "v3" for 4433. There, `params` is all but command
+    and token, and an encrypted `param` is left as it came.
+    """
 
     name: str
     params: dict[str, object]
     encrypted: bool
     at: float
+    api: str = "v2"
 
 
 class SimulatedMiner:
-    """A WhatsMiner on a socket of this computer."""
+    """A WhatsMiner on sockets of this computer.
+
+    Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
+    it is answered with: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
+    in a v3 token may be from the miner's clock; None: any).
+    """
 
     def __init__(
         self,
@@ -64,8 +80,17 @@ class SimulatedMiner:
         timing: Timing | None = None,
         refuse: Mapping[str, int] | None = None,
         epoch: float | None = None,
+        clock_offset_s: float = 0.0,
+        v3_port: int | None = 0,
+        v3_password: str = SUPER,
+        v3_passwords: Mapping[str, str] | None = None,
+        ts_tolerance_s: float | None = 300,
     ) -> None:
-        """Build it; miners with the same profile need different seeds to have different MACs."""
+        """Build it; miners with the same profile need different seeds to have different MACs.
+
+        Port 0 is any free one. `v3_port` is ignored where firmware has no API v3; None closes it.
+        `v3_passwords` are those of user1, user2 and user3; who is not named has his name as password.
+        """
         if profile not in PROFILES:
             raise ValueError(
                 f"Unknown profile {profile!r}; known are {', '.join(PROFILES)}"
@@ -78,7 +103,10 @@ class SimulatedMiner:
         self.refuse = dict(refuse or {})
         self.commands: deque[Received] = deque(maxlen=COMMANDS_KEPT)
         self.faults = Faults()
-        self.time = SimTime(clock, speed, clocks.time() if epoch is None else epoch)
+        self.ts_tolerance_s = ts_tolerance_s
+        self.time = SimTime(
+            clock, speed, clocks.time() if epoch is None else epoch, clock_offset_s
+        )
         self._machine = Machine(self.profile, seed=seed, state=state, timing=timing)
         self._random = Random(seed)
         self._tokens = TokenTable(
@@ -88,11 +116,25 @@ class SimulatedMiner:
             life_s=timing.token_life_s,
             busy_s=timing.busy_s,
         )
-        self._listener = Listener(host, port, timing, self._answer)
+        self._listener = OneShotListener(host, port, timing, self._answer)
         ip = "192.168.2.16" if host in ("", "0.0.0.0", "::") else host
         self._dialect = DIALECTS[self.profile.dialect](
             self._machine, self.time, self.mac, ip
         )
+        self._api_v3: ApiV3 | None = None
+        self._v3_listener: FrameListener | None = None
+        if isinstance(self._dialect, DialectV2c) and self.profile.v3:
+            accounts = Accounts(
+                Random(seed), {**(v3_passwords or {}), SUPER: v3_password}
+            )
+            dialect = DialectV3(
+                self._dialect, self.profile.v3, accounts, lambda: self.api_switch
+            )
+            self._api_v3 = ApiV3(self, dialect, accounts)
+            if v3_port is not None:
+                self._v3_listener = FrameListener(
+                    host, v3_port, timing, self._answer_v3
+                )
         self._reboots = self._machine.reboots
         self._ticking: asyncio.Task[None] | None = None
         self.set_password(password)
@@ -101,18 +143,24 @@ class SimulatedMiner:
 
     async def start(self) -> None:
         """Listen, and let time pass."""
-        await self._listener.open()
+        try:
+            for listener in self._listeners:
+                await listener.open()
+        except OSError:
+            await self.stop()
+            raise
         await self.tick()
         self._ticking = asyncio.create_task(self._tick_on())
 
     async def stop(self) -> None:
-        """Close the port and every connection."""
+        """Close the ports and every connection."""
         if self._ticking:
             self._ticking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticking
             self._ticking = None
-        await self._listener.stop()
+        for listener in self._listeners:
+            await listener.stop()
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -129,12 +177,15 @@ class SimulatedMiner:
         await self.stop()
 
     async def tick(self) -> None:
-        """Bring machine and port in line with the time: a rebooting board has no port."""
+        """Bring machine and ports in line with the time: a rebooting board has no port."""
         self._advance()
-        if self._reachable and not self._listener.is_open:
-            # Somebody may have taken the port meanwhile; the next tick tries again
-            with suppress(OSError):
-                await self._listener.open()
+        for listener in self._listeners:
+            if self._reachable(listener) and not listener.is_open:
+                # Somebody may have taken the port meanwhile; the next tick tries again
+                with suppress(OSError):
+                    await listener.open()
+        if self._api_v3 and self._v3_listener:
+            self._v3_listener.push(self.time.now, self._api_v3.report)
 
     async def _tick_on(self) -> None:
         while True:
@@ -142,17 +193,34 @@ class SimulatedMiner:
             await self.tick()
 
     @property
-    def _reachable(self) -> bool:
-        return self._machine.phase is not Phase.OFF_BOARD and not self.faults.refusing
+    def _listeners(self) -> tuple[Listener, ...]:
+        v3 = (self._v3_listener,) if self._v3_listener else ()
+        return (self._listener, *v3)
+
+    def _reachable(self, listener: Listener) -> bool:
+        phase = self._machine.phase
+        if phase is Phase.OFF_BOARD:
+            return False
+        if listener is self._listener:
+            return not self.faults.refusing(4028)
+        v3 = self.profile.v3
+        if v3 and v3.refuses_while_down and phase is Phase.BTMINER_DOWN:
+            return False
+        return not self.faults.refusing(4433)
 
     def _advance(self) -> None:
         self._machine.advance(self.time.now)
         if self._machine.reboots != self._reboots:
             self._reboots = self._machine.reboots
             self._tokens.forget()
-            self._listener.drop()
-        if not self._reachable:
-            self._listener.shut()
+            for listener in self._listeners:
+                listener.drop()
+        for listener in self._listeners:
+            if not self._reachable(listener):
+                listener.shut()
+                # Here a connection would go on for ever
+                if listener is self._v3_listener:
+                    listener.drop()
 
     # What a test wants to know
 
@@ -173,14 +241,39 @@ class SimulatedMiner:
         return self._listener.port
 
     @property
+    def v3_port(self) -> int | None:
+        """Number of the port of API v3, known once it has started; None: it has none."""
+        return self._v3_listener.port if self._v3_listener else None
+
+    @property
     def open_connections(self) -> int:
-        """Connections at this moment."""
+        """Connections to 4028 at this moment."""
         return self._listener.connections
 
     @property
     def most_open_connections(self) -> int:
-        """The most connections there were at one moment."""
+        """The most connections to 4028 there were at one moment."""
         return self._listener.most_connections
+
+    @property
+    def connections_accepted(self) -> int:
+        """How many connections to 4028 there have been."""
+        return self._listener.accepted
+
+    @property
+    def open_v3_connections(self) -> int:
+        """Connections to 4433 at this moment."""
+        return self._v3_listener.connections if self._v3_listener else 0
+
+    @property
+    def most_open_v3_connections(self) -> int:
+        """The most connections to 4433 there were at one moment."""
+        return self._v3_listener.most_connections if self._v3_listener else 0
+
+    @property
+    def v3_connections_accepted(self) -> int:
+        """How many connections to 4433 there have been, with those that were closed at once."""
+        return self._v3_listener.accepted if self._v3_listener else 0
 
     @property
     def tokens_issued(self) -> int:
@@ -188,9 +281,39 @@ class SimulatedMiner:
         return self._tokens.issued
 
     def truth(self) -> Truth:
-        """Return what is true now, as the wire would tell it now."""
+        """Return what is true now, as 4028 would tell it now."""
         self._advance()
         return self._dialect.truth()
+
+    def v3_truth(self) -> V3Truth:
+        """Return what is true now, as 4433 would tell it now; AttributeError without API v3."""
+        self._advance()
+        return self._v3.dialect.truth()
+
+    @property
+    def _v3(self) -> ApiV3:
+        if not self._api_v3:
+            raise AttributeError(f"{self.profile.name} has no API v3")
+        return self._api_v3
+
+    @property
+    def v3_permissions(self) -> dict[str, set[str]]:
+        """What user1, user2 and user3 may do; it may be changed."""
+        return self._v3.accounts.permissions
+
+    @property
+    def v3_salt(self) -> str:
+        """The salt of the v3 tokens."""
+        return self._v3.accounts.salt
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How wrong the miner's clock is; it may be changed."""
+        return self.time.offset_s
+
+    @clock_offset_s.setter
+    def clock_offset_s(self, seconds: float) -> None:
+        self.time.offset_s = seconds
 
     # What a test wants to change
 
@@ -198,6 +321,10 @@ class SimulatedMiner:
         """Change the admin password: salt and key change, tokens are gone (section B.5)."""
         self._envelope = Envelope(password, new_salt(self._random))
         self._tokens.forget()
+
+    def set_v3_password(self, account: str, password: str) -> None:
+        """Change the password of a v3 account; the salt changes too."""
+        self._v3.accounts.set_password(account, password)
 
     def forget_tokens(self) -> None:
         """Make every token worthless."""
@@ -228,6 +355,17 @@ class SimulatedMiner:
         self.faults.clear()
 
     # Requests
+
+    def _answer_v3(self, body: bytes, session: Session) -> FrameReply:
+        """Answer one request on 4433."""
+        self._advance()
+        return self._v3.answer(body, session)
+
+    def remember_v3(self, name: str, params: Mapping[str, object]) -> None:
+        """Keep a command that came to 4433."""
+        self.commands.append(
+            Received(name, dict(params), False, self.time.clock(), "v3")
+        )
 
     def _answer(self, raw: bytes, ip: str) -> Reply:
         """Answer one request: plain, sealed, or nothing that can be read (section B.6)."""
@@ -301,6 +439,8 @@ class SimulatedMiner:
                 write.effect(self._machine, params)
                 if name == "power_off" and "undone" in faults:
                     self._machine.undo_power_off()
+                elif name == "power_off" and not self.profile.power_off_holds:
+                    self._machine.undo_power_off(restarts=True)
         except Refused:
             return self._finish(encode(self._dialect.error(132)), faults, sealed=True)
         except Ignored:

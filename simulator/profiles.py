@@ -36,6 +36,27 @@ class Pool:
         return self.url.split("//")[-1].split(":")[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class V3:
+    """What a firmware does on the v3 port, where firmware differs or nobody knows (section E)."""
+
+    api_version: str
+    # Figures of the power supply, and the list of errors, in get.device.info
+    tells_electrics: bool = True
+    tells_errors: bool = True
+    tells_factory_hash: bool = True
+    # get.miner.status without a param
+    missing_param_code: int = 0
+    wrong_token_code: int = -4
+    percent_as_number: bool = True
+    # While btminer restarts, nobody listens
+    refuses_while_down: bool = False
+
+    def since(self, version: str) -> bool:
+        """Whether this firmware is as new as that."""
+        return self.api_version >= version
+
+
 POOLS = (
     Pool(url="stratum+tcp://btc.example.com:3333", user="account.worker1"),
     Pool(url="stratum+tcp://eu.example.com:443", user="account.worker1"),
@@ -64,12 +85,20 @@ class Profile:
     frequency_mhz: float
     boards: int
     chips: int
+    # The settings it is found with
+    power_mode: str = "normal"
+    power_percent: int = 100
+    power_limit_set: int | None = None
+    # How far the user's limit may go, where that is not power_limit_w
+    power_limit_max_w: int = 0
+    leds: tuple[tuple[int, str], ...] = ()
     # Board, and how far its coldest, average and hottest chip are from it
     board_c: float
     chip_min_k: float
     chip_avg_k: float
     chip_max_k: float
     environment_c: float
+    liquid_c: float = 0.0
     fan_rpm: int
     fan_step_rpm: int = 30
     psu: Psu
@@ -89,6 +118,12 @@ class Profile:
     unanswered: frozenset[str] = frozenset()
     board_numbers: bool = True
     tells_limit_set: bool = False
+    tells_percent: bool = True
+    tells_liquid: bool = False
+    hash_percent_text: str = "0"
+    shared_pcb: bool = False
+    power_off_holds: bool = True
+    v3: V3 | None = None
     info_is_filtered: bool = True
     timing: Timing = field(default_factory=Timing)
 
@@ -300,11 +335,112 @@ PROFILES: dict[str, Profile] = _profiles(
         unanswered=MODES | {"reboot", "restart_btminer"},
         board_numbers=False,
         tells_limit_set=True,
+        v3=V3(api_version="3.0.2", tells_electrics=False, tells_errors=False),
         timing=Timing(
             starting_after_power_on_s=10,
             token_limit_per_ip=100,
             token_limit=100,
             busy_s=180,
+        ),
+    ),
+)
+PROFILES |= _profiles(
+    replace(
+        PROFILES["v2c_m60s"],
+        name="v3_m7bs",
+        model="M7BS_VM30",
+        firmware="20260312.16.REL3",
+        chip="KAAP315-2601 BINVLC-199004E",
+        mac="A0:5B:06:00:36:60",
+        # In normal mode at 100 %; it is found at 692 TH/s and 9763 W
+        hashrate_ths=554.2,
+        nominal_ths=560.974,
+        power_w=7396,
+        power_limit_w=8871,
+        power_limit_max_w=10030,
+        frequency_mhz=335.7,
+        boards=4,
+        chips=288,
+        power_mode="high",
+        mode_text="high",
+        power_percent=120,
+        power_limit_set=10030,
+        percent_max=200,
+        leds=((1, "200,100,0"), (0, "200,100,0")),
+        board_c=55.0,
+        chip_min_k=0.9,
+        chip_avg_k=8.4,
+        chip_max_k=16.1,
+        environment_c=45.5,
+        liquid_c=48.2,
+        fan_rpm=0,
+        psu=Psu(
+            name="P966B",
+            model="P966B",
+            hw_version="R00030",
+            sw_version="20250611_P00012.20250520_S00009",
+            serial="2F260200665",
+            vendor="1",
+            voltage_v=396.0,
+            phases=3,
+            fan_rpm=0,
+            temperature_c=54.0,
+        ),
+        liquid=True,
+        tells_liquid=True,
+        shared_pcb=True,
+        v3=V3(
+            api_version="3.0.5",
+            missing_param_code=-3,
+            wrong_token_code=-2,
+            percent_as_number=False,
+        ),
+        timing=replace(PROFILES["v2c_m60s"].timing, stable_s=1299),
+    ),
+    replace(
+        PROFILES["v2c_m60s"],
+        name="v3_m64_bad",
+        model="M64_VL30",
+        firmware="20250409.15.REL",
+        chip="H38L01-24081203 BINVL1-198803C",
+        mac="CA:15:25:00:64:01",
+        hashrate_ths=183.6,
+        nominal_ths=184.2,
+        power_w=3690,
+        power_limit_w=3750,
+        frequency_mhz=402,
+        boards=4,
+        chips=114,
+        board_c=60.0,
+        chip_min_k=1.0,
+        chip_avg_k=9.5,
+        chip_max_k=17.5,
+        environment_c=33.0,
+        liquid_c=52.0,
+        fan_rpm=0,
+        psu=Psu(
+            name="P564B",
+            model="P564B",
+            hw_version="R00010",
+            sw_version="20221024_P00032.20221017_S00030",
+            serial="1413C2246300196",
+            vendor="1",
+            voltage_v=396.0,
+            phases=3,
+            fan_rpm=0,
+            temperature_c=53.5,
+        ),
+        liquid=True,
+        percent_max=100,
+        mode_text="",
+        hash_percent_text="",
+        tells_percent=False,
+        power_off_holds=False,
+        v3=V3(
+            api_version="3.0.1",
+            tells_factory_hash=False,
+            wrong_token_code=-2,
+            refuses_while_down=True,
         ),
     ),
 )

@@ -1,5 +1,6 @@
-"""The socket: one request, one answer, one connection, and what can go wrong there (section A.1)."""
+"""The socket of 4028: one request, one answer, one connection, and what can go wrong (section A.1)."""
 
+from abc import ABC, abstractmethod
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,23 +43,17 @@ def is_complete(request: bytes) -> bool:
     return False
 
 
-class Listener:
+class Listener(ABC):
     """One port, which can be shut and opened again while its miner reboots."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        timing: Timing,
-        answer: Callable[[bytes, str], Reply],
-    ) -> None:
-        """Remember whom to ask for answers."""
+    def __init__(self, host: str, port: int, timing: Timing) -> None:
+        """Remember where."""
         self.host = host
         self.port = port
+        self.accepted = 0
         self.connections = 0
         self.most_connections = 0
         self._timing = timing
-        self._answer = answer
         self._server: asyncio.Server | None = None
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._answering: set[asyncio.Task[None]] = set()
@@ -70,7 +65,11 @@ class Listener:
 
     async def open(self) -> None:
         """Listen; port 0 takes a free one, and keeps it."""
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        try:
+            self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        except OSError as err:
+            err.filename = f"{self.host}:{self.port}"
+            raise
         self.port = self._server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
@@ -99,20 +98,94 @@ class Listener:
     ) -> None:
         task = asyncio.current_task()
         assert task
+        self.accepted += 1
+        if self._full:
+            writer.transport.abort()
+            return
         self._tasks[task] = writer
         self.connections += 1
         self.most_connections = max(self.most_connections, self.connections)
         try:
-            with suppress(ConnectionError, TimeoutError):
-                if request := await self._read(reader):
-                    self._answering.add(task)
-                    reply = self._answer(request, writer.get_extra_info("peername")[0])
-                    await self._send(reply, reader, writer)
+            with suppress(ConnectionError, EOFError, TimeoutError):
+                await self._talk(reader, writer)
         finally:
             self.connections -= 1
             self._answering.discard(task)
             del self._tasks[task]
             writer.transport.abort()
+
+    @property
+    def _full(self) -> bool:
+        """Whether there is no room for one more client."""
+        return False
+
+    def _begin_answer(self) -> None:
+        """From now on the connection of this task is not cut."""
+        task = asyncio.current_task()
+        assert task
+        self._answering.add(task)
+
+    def _end_answer(self) -> None:
+        self._answering.discard(asyncio.current_task())
+
+    @abstractmethod
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve one connection until it is to be closed."""
+
+    async def _write(
+        self, data: bytes, faults: frozenset[str], writer: asyncio.StreamWriter
+    ) -> None:
+        """Send an answer in one piece, in single bytes, or half of it."""
+        if faults & {"truncate", "stall_midway"}:
+            data = data[: len(data) // 2]
+        if "bytewise" in faults:
+            for letter in data:
+                writer.write(bytes((letter,)))
+                await writer.drain()
+                await asyncio.sleep(0)
+        else:
+            writer.write(data)
+            await writer.drain()
+
+    async def _close(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Close without cutting off an answer that is still under way."""
+        with suppress(OSError):
+            writer.write_eof()
+        async with asyncio.timeout(self._timing.linger_s):
+            await reader.read()
+
+
+def reset_on_close(writer: asyncio.StreamWriter) -> None:
+    """Let the end of this connection be a reset."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class OneShotListener(Listener):
+    """Port 4028."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        timing: Timing,
+        answer: Callable[[bytes, str], Reply],
+    ) -> None:
+        """Remember whom to ask for answers."""
+        super().__init__(host, port, timing)
+        self._answer = answer
+
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if request := await self._read(reader):
+            self._begin_answer()
+            reply = self._answer(request, writer.get_extra_info("peername")[0])
+            await self._send(reply, reader, writer)
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         """Read one request; the client may or may not close its side after it."""
@@ -128,44 +201,23 @@ class Listener:
     async def _send(
         self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        faults, data = reply.faults, reply.data
+        faults = reply.faults
         if "reset" in faults:
-            sock: socket.socket = writer.get_extra_info("socket")
-            sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )
+            reset_on_close(writer)
             return
         if "silent" in faults:
             await self._hold(reader)
             return
-        if faults & {"truncate", "stall_midway"}:
-            data = data[: len(data) // 2]
-        if "bytewise" in faults:
-            for letter in data:
-                writer.write(bytes((letter,)))
-                await writer.drain()
-                await asyncio.sleep(0)
-        else:
-            writer.write(data)
-            await writer.drain()
+        await self._write(reply.data, faults, writer)
         if faults & {"stall_midway", "never_close"}:
             await self._hold(reader)
         elif "stall_after_answer" in faults:
             await asyncio.sleep(self._timing.stall_s)
         await self._close(reader, writer)
 
-    async def _close(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Close without cutting off an answer that is still under way."""
-        with suppress(OSError):
-            writer.write_eof()
-        async with asyncio.timeout(self._timing.linger_s):
-            await reader.read()
-
     async def _hold(self, reader: asyncio.StreamReader) -> None:
         """Stay until the client goes; one that closed its side with the request is still there."""
-        self._answering.discard(asyncio.current_task())
+        self._end_answer()
         loop = asyncio.get_running_loop()
         begin = loop.time()
         await reader.read()

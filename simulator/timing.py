@@ -43,6 +43,7 @@ class Timing:
     hash_exponent: float = 0.8
     percent_fast_s: float = 1
     percent_ramp_s: float = 180
+    lowest_freq_share: float = 0.1
     low_percent: int = 40
     low_percent_restart_probability: float = 0.5
     power_mean_s: float = 300
@@ -67,6 +68,8 @@ class Timing:
     token_limit_per_ip: int = 32
     token_limit: int = 32 * 16
     busy_s: float = 0
+    v3_idle_s: float = 300
+    v3_clients: int = 10
 
 
 class ManualClock:
@@ -88,9 +91,16 @@ class ManualClock:
 class SimTime:
     """Turns what a clock reads into simulated seconds, and those into time of day."""
 
-    def __init__(self, clock: Callable[[], float], speed: float, epoch: float) -> None:
-        """Begin now."""
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        speed: float,
+        epoch: float,
+        offset_s: float = 0.0,
+    ) -> None:
+        """Begin now; the miner's own clock may be wrong by an offset."""
         self.clock = clock
+        self.offset_s = offset_s
         self._begin = clock()
         self._speed = speed
         self._epoch = epoch
@@ -101,8 +111,8 @@ class SimTime:
         return (self.clock() - self._begin) * self._speed
 
     def wall(self, simulated: float) -> float:
-        """Return the time of day, which does not run faster than any other clock."""
-        return self._epoch + simulated / self._speed
+        """Return the miner's time of day, which does not run faster than any other clock."""
+        return self._epoch + simulated / self._speed + self.offset_s
 
     def local(self, simulated: float) -> str:
         """Return the same as the miner writes it, in its own zone (CST-8)."""

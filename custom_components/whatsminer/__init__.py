@@ -21,6 +21,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
     coordinator = WhatsminerCoordinator(hass, entry)
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
+    await coordinator.async_check_write_access()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 

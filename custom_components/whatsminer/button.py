@@ -28,7 +28,6 @@ from .entity import WhatsminerDescription, WhatsminerEntity
 PARALLEL_UPDATES = 0
 
 BLINK_SECONDS = 20
-_BLINK = {"period": 200, "duration": 100, "start": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +70,8 @@ def _begun_anew(
 
 async def _blink(miner: Miner) -> None:
     """Blink both LEDs for a while, then leave them to the miner again."""
-    await miner.set_led("red", **_BLINK)
+    await miner.blink()
     try:
-        await miner.set_led("green", **_BLINK)
         await asyncio.sleep(BLINK_SECONDS)
     finally:
         await miner.set_led_auto()

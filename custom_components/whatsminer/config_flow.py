@@ -1,9 +1,11 @@
 """Config flow: find the miner, prove the password, and say of each failure what to do."""
 
+from collections.abc import Mapping
 import logging
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_REAUTH,
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
@@ -17,15 +19,35 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 import probatio
 
-from .api import DEFAULT_PORT, MinerInfo, WhatsminerError, WriteRefusedError, connect
-from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN
-from .entity import device_name
+from .api import (
+    ACCOUNTS,
+    DEFAULT_ACCOUNT,
+    DEFAULT_PORT,
+    DEFAULT_V3_PORT,
+    Dialect,
+    MinerInfo,
+    WhatsminerError,
+    WriteRefusedError,
+)
+from .const import (
+    CONF_ACCOUNT,
+    CONF_POWER_LIMIT_MAX,
+    CONF_POWER_LIMIT_MIN,
+    CONF_V3_PASSWORD,
+    CONF_V3_PORT,
+    DOMAIN,
+)
+from .coordinator import async_connect
+from .entity import device_name, series
 from .errors import placeholders, translation_key
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,17 +67,28 @@ _WATTS = probatio.All(
     ),
     probatio.Coerce(int),
 )
+_PASSWORD = TextSelector(
+    TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+)
 
 USER_SCHEMA = probatio.Schema(
     {
         probatio.Required(CONF_HOST): str,
         probatio.Required(CONF_PORT, default=DEFAULT_PORT): _PORT,
-        probatio.Optional(CONF_PASSWORD): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-        ),
+        probatio.Required(CONF_V3_PORT, default=DEFAULT_V3_PORT): _PORT,
     }
 )
-
+ADMIN_SCHEMA = probatio.Schema({probatio.Optional(CONF_PASSWORD): _PASSWORD})
+ACCOUNT_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(CONF_ACCOUNT, default=DEFAULT_ACCOUNT): SelectSelector(
+            SelectSelectorConfig(
+                options=list(ACCOUNTS), mode=SelectSelectorMode.DROPDOWN
+            )
+        ),
+        probatio.Optional(CONF_V3_PASSWORD): _PASSWORD,
+    }
+)
 OPTIONS_SCHEMA = probatio.Schema(
     {
         probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
@@ -69,6 +102,12 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
 
     VERSION = 1
 
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._data: dict[str, Any] = {}
+        self._info: MinerInfo | None = None
+        self._named: dict[str, str] = {}
+
     @staticmethod
     @callback
     @override
@@ -80,48 +119,145 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the address and, to command the miner, for its admin password."""
+        """Ask for the address, and find out who answers there."""
         errors: dict[str, str] = {}
-        description = {"host": ""}
         if user_input is not None:
-            data = {**user_input, CONF_HOST: user_input[CONF_HOST].strip()}
-            info, errors, named = await self._async_identify(data)
-            description |= named
-            if info is not None and info.mac is not None and not errors:
-                mac = format_mac(info.mac)
-                await self.async_set_unique_id(mac)
+            self._data = {**user_input, CONF_HOST: user_input[CONF_HOST].strip()}
+            errors = await self._async_check(None)
+            if not errors and self._info and self._info.mac:
+                await self.async_set_unique_id(format_mac(self._info.mac))
                 self._abort_if_unique_id_configured()
-                return self.async_create_entry(title=device_name(info, mac), data=data)
-        return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(USER_SCHEMA, user_input),
-            errors=errors,
-            description_placeholders=description,
+                return await self._async_step_password()
+        return self._form("user", USER_SCHEMA, user_input, errors)
+
+    async def _async_step_password(self) -> ConfigFlowResult:
+        """Go on with the step that fits what the miner speaks."""
+        assert self._info
+        if self._info.dialect is not Dialect.V3:
+            return await self.async_step_admin()
+        if self._info.api_switch is False:
+            return await self.async_step_account_switch_off()
+        return await self.async_step_account()
+
+    async def async_step_admin(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the admin password of API 1.x and 2.x; without one there are only sensors."""
+        return await self._async_password_form("admin", ADMIN_SCHEMA, user_input)
+
+    async def async_step_account(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for an account of API 3.x; without its password there are only sensors."""
+        return await self._async_password_form("account", ACCOUNT_SCHEMA, user_input)
+
+    async def async_step_account_switch_off(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """The same, and say that the miner's API switch is off."""
+        return await self._async_password_form(
+            "account_switch_off", ACCOUNT_SCHEMA, user_input
         )
 
-    async def _async_identify(
-        self, data: dict[str, Any]
-    ) -> tuple[MinerInfo | None, dict[str, str], dict[str, str]]:
-        """Connect and prove the password; give back who it is, or what is wrong and where."""
-        host = data[CONF_HOST]
-        info: MinerInfo | None = None
+    async def async_step_reauth(
+        self, entry_data: Mapping[str, Any]
+    ) -> ConfigFlowResult:
+        """Ask again, when the password no longer fits or the firmware has other accounts now."""
+        entry = self._get_reauth_entry()
+        self._data = dict(entry_data)
+        self._named = {"name": entry.title, "host": entry_data[CONF_HOST]}
+        coordinator = getattr(entry, "runtime_data", None)
+        if coordinator and coordinator.miner.info.dialect is Dialect.V3:
+            return await self.async_step_reauth_account()
+        return await self.async_step_reauth_admin()
+
+    async def async_step_reauth_admin(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the admin password again."""
+        return await self._async_password_form("reauth_admin", ADMIN_SCHEMA, user_input)
+
+    async def async_step_reauth_account(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for an account of API 3.x, and say why."""
+        return await self._async_password_form(
+            "reauth_account", ACCOUNT_SCHEMA, user_input
+        )
+
+    async def _async_password_form(
+        self,
+        step_id: str,
+        schema: probatio.Schema,
+        user_input: dict[str, Any] | None,
+    ) -> ConfigFlowResult:
+        """Prove what was entered, and create or update the entry."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            # What was entered before counts no more, also if it is left empty now.
+            fields = {str(key) for key in schema.schema}
+            kept = {key: self._data[key] for key in self._data.keys() - fields}
+            self._data = kept | user_input
+            errors = await self._async_check(self.unique_id)
+            if not errors:
+                return self._async_finish(fields)
+        return self._form(step_id, schema, user_input, errors)
+
+    @callback
+    def _async_finish(self, fields: set[str]) -> ConfigFlowResult:
+        """Create the entry, or update the one whose password was asked for."""
+        if self.source == SOURCE_REAUTH:
+            entry = self._get_reauth_entry()
+            return self.async_update_reload_and_abort(entry, data=self._data)
+        assert self._info
+        assert self.unique_id
+        return self.async_create_entry(
+            title=device_name(self._info, self.unique_id), data=self._data
+        )
+
+    def _form(
+        self,
+        step_id: str,
+        schema: probatio.Schema,
+        user_input: dict[str, Any] | None,
+        errors: dict[str, str],
+    ) -> ConfigFlowResult:
+        """Show a form that keeps what was typed."""
+        named = {"host": "", "model": "", **self._named}
+        if self._info:
+            named["model"] = series(self._info.model)
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders=named,
+        )
+
+    async def _async_check(self, mac: str | None) -> dict[str, str]:
+        """Connect, and prove the password if there is one; give back what is wrong and where."""
+        host = self._data[CONF_HOST]
+        self._named |= {"host": host}
         try:
-            miner = await connect(
-                host, data[CONF_PORT], password=data.get(CONF_PASSWORD)
-            )
-            info = miner.info
-            if miner.has_password:
-                await miner.check_write_access()
-        except WriteRefusedError as err:
-            return info, {CONF_PASSWORD: translation_key(err)}, placeholders(err, host)
+            miner = await async_connect(self._data, mac)
+            try:
+                self._info = miner.info
+                if miner.has_password:
+                    await miner.check_write_access()
+            finally:
+                await miner.close()
         except WhatsminerError as err:
-            return info, {"base": translation_key(err)}, placeholders(err, host)
+            self._named |= placeholders(err, host)
+            return {self._field(err): translation_key(err)}
         except Exception:
             _LOGGER.exception("Unexpected error while looking for a miner")
-            return info, {"base": "unknown"}, {"host": host}
-        if info.mac is None:
-            return info, {"base": "btminer_down"}, {"host": host}
-        return info, {}, {"host": host}
+            return {"base": "unknown"}
+        return {} if self._info.mac else {"base": "btminer_down"}
+
+    def _field(self, error: WhatsminerError) -> str:
+        """The field that an error belongs to."""
+        if not isinstance(error, WriteRefusedError):
+            return "base"
+        return CONF_V3_PASSWORD if CONF_V3_PASSWORD in self._data else CONF_PASSWORD
 
 
 class WhatsminerOptionsFlow(OptionsFlowWithReload):

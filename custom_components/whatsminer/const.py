@@ -7,6 +7,9 @@ from typing import Final
 DOMAIN: Final = "whatsminer"
 LOGGER: Final = logging.getLogger(__package__)
 
+CONF_V3_PORT: Final = "v3_port"
+CONF_ACCOUNT: Final = "account"
+CONF_V3_PASSWORD: Final = "v3_password"
 CONF_POWER_LIMIT_MIN: Final = "power_limit_min"
 CONF_POWER_LIMIT_MAX: Final = "power_limit_max"
 

@@ -1,7 +1,7 @@
 """Polls one miner, sends its commands, and confirms each by reading back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,8 +14,12 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .api import (
+    DEFAULT_ACCOUNT,
+    DEFAULT_V3_PORT,
+    AccountRefusedError,
     Activity,
     CannotConnectError,
+    Dialect,
     Feature,
     Miner,
     MinerState,
@@ -25,9 +29,18 @@ from .api import (
     UnknownOutcomeError,
     WhatsminerError,
     WriteRefusedError,
+    WrongPasswordError,
     connect,
 )
-from .const import DOMAIN, LOGGER, SCAN_INTERVAL, SLOW_EVERY
+from .const import (
+    CONF_ACCOUNT,
+    CONF_V3_PASSWORD,
+    CONF_V3_PORT,
+    DOMAIN,
+    LOGGER,
+    SCAN_INTERVAL,
+    SLOW_EVERY,
+)
 from .errors import translated
 from .memory import Memory
 
@@ -37,6 +50,7 @@ READ_BACK_INTERVAL = 2.0
 """Seconds between the quick re-reads after a command."""
 
 # How long a command may take to show (section H of docs/protocol.md, D.8).
+DEADLINE_REACHABLE = 60.0
 DEADLINE_FLAG = 60.0
 DEADLINE_RESTART = 180.0
 DEADLINE_REBOOT = 300.0
@@ -68,6 +82,19 @@ class _Pending:
     overtaken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+async def async_connect(data: Mapping[str, Any], mac: str | None) -> Miner:
+    """Connect to the miner that the data of an entry speaks of."""
+    return await connect(
+        data[CONF_HOST],
+        data[CONF_PORT],
+        password=data.get(CONF_PASSWORD),
+        mac=mac,
+        v3_port=data.get(CONF_V3_PORT, DEFAULT_V3_PORT),
+        account=data.get(CONF_ACCOUNT, DEFAULT_ACCOUNT),
+        v3_password=data.get(CONF_V3_PASSWORD),
+    )
+
+
 class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     """One miner: its last state, what was commanded, and whether it lets us write."""
 
@@ -89,6 +116,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._pending: dict[str, _Pending] = {}
         self._polls = 0
         self._away_until = 0.0
+        self._api_switch: bool | None = None
 
     @property
     def host(self) -> str:
@@ -108,18 +136,21 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         await self.memory.async_load()
         data = self.config_entry.data
         try:
-            self.miner = await connect(
-                self.host,
-                data[CONF_PORT],
-                password=data.get(CONF_PASSWORD),
-                mac=self.config_entry.unique_id,
-            )
+            self.miner = await async_connect(data, self.config_entry.unique_id)
         except WhatsminerError as err:
             raise translated(UpdateFailed, err, self.host) from err
-        await self._async_check_write_access()
+        self.config_entry.async_on_unload(self.miner.close)
 
-    async def _async_check_write_access(self) -> None:
+    async def async_check_write_access(self) -> None:
         """Learn whether writes are let in, without changing anything on the miner."""
+        data = self.config_entry.data
+        if (
+            self.miner.info.dialect is Dialect.V3
+            and CONF_PASSWORD in data
+            and CONF_ACCOUNT not in data
+        ):
+            # The firmware was updated since the entry was made, and has other accounts now.
+            self.config_entry.async_start_reauth(self.hass)
         if not self.miner.has_password:
             self.write_access = False
             return
@@ -142,7 +173,19 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             raise translated(UpdateFailed, err, self.host) from err
         self._polls += 1
         self.memory.learn(state)
+        await self._async_follow_api_switch(state)
+        if self.miner.outdated:
+            LOGGER.info("%s: the firmware has changed, connecting anew", self.name)
+            self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
         return state
+
+    async def _async_follow_api_switch(self, state: MinerState) -> None:
+        """Where the miner tells its API switch, learn of it before a command is refused."""
+        switch, self._api_switch = self._api_switch, state.info.api_switch
+        if state.info.api_switch is False:
+            self.write_access = False
+        elif state.info.api_switch and switch is False:
+            await self.async_check_write_access()
 
     @property
     def _is_away(self) -> bool:
@@ -192,20 +235,31 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     async def _async_send(self, command: Command) -> None:
         """Send once. An unknown outcome is left to the reading back, where there is one."""
-        if command.interrupts:
-            self._away_until = self.hass.loop.time() + command.deadline
         try:
-            await command.send(self.miner)
+            await self._async_send_when_reachable(command)
         except UnknownOutcomeError as err:
             if command.done is None:
                 raise translated(HomeAssistantError, err, self.host) from err
             LOGGER.debug("%s: %s; reading back", self.name, err)
         except WhatsminerError as err:
-            self._away_until = 0.0
             self._learn_write_access(err)
             raise translated(HomeAssistantError, err, self.host) from err
         else:
             self.write_access = True
+        if command.interrupts:
+            self._away_until = self.hass.loop.time() + command.deadline
+
+    async def _async_send_when_reachable(self, command: Command) -> None:
+        """Send once. A port that is closed for a restart is waited for: nothing was sent yet."""
+        end = self.hass.loop.time() + DEADLINE_REACHABLE
+        while True:
+            try:
+                return await command.send(self.miner)
+            except CannotConnectError:
+                await self.async_refresh()
+                if not self.last_update_success or self.hass.loop.time() >= end:
+                    raise
+            await asyncio.sleep(READ_BACK_INTERVAL)
 
     async def _async_confirm(self, command: Command, mine: _Pending) -> None:
         """Re-read until the miner shows the effect; its own word counts, not ours."""
@@ -240,3 +294,5 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             error, TokenTableFullError
         ):
             self.write_access = False
+        if isinstance(error, (AccountRefusedError, WrongPasswordError)):
+            self.config_entry.async_start_reauth(self.hass)

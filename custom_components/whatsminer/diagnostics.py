@@ -9,12 +9,14 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import json_loads_object
 
+from .const import CONF_V3_PASSWORD
 from .coordinator import WhatsminerConfigEntry
 
 # Names of fields in the entry and in the models of the client.
 TO_REDACT = {
     CONF_HOST,
     CONF_PASSWORD,
+    CONF_V3_PASSWORD,
     "hostname",
     "mac",
     "serial",

@@ -7,6 +7,7 @@ Each error class has one translation key; the same keys stand under `exceptions`
 from homeassistant.exceptions import HomeAssistantError
 
 from .api import (
+    AccountRefusedError,
     BtminerDownError,
     CannotConnectError,
     CommandRefusedError,
@@ -38,6 +39,7 @@ _KEYS: tuple[tuple[type[WhatsminerError], str], ...] = (
     (CommandRefusedError, "command_refused"),
     (NoPasswordError, "no_password"),
     (WrongPasswordError, "wrong_password"),
+    (AccountRefusedError, "account_refused"),
     (WriteApiDisabledError, "write_api_disabled"),
     (TokenTableFullError, "token_table_full"),
     (TokenRejectedError, "token_rejected"),
@@ -60,6 +62,8 @@ def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
         }
     elif isinstance(error, TokenTableFullError):
         values["seconds"] = f"{error.retry_after:.0f}"
+    elif isinstance(error, AccountRefusedError):
+        values["account"] = error.account
     elif isinstance(error, WrongMinerError):
         values |= {"expected": error.expected, "found": error.found}
     return values

@@ -28,7 +28,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import Activity, Board, Cooling, Dialect, MinerState, Section, Summary
+from .api import Activity, Board, Cooling, Dialect, Fault, MinerState, Section, Summary
 from .api.faults import fault_text
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerConfigEntry
@@ -64,6 +64,12 @@ def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState],
         )
 
     return exists
+
+
+def _fault(fault: Fault) -> str:
+    """One fault in our words, and in the miner's own where it has some."""
+    text = f"{fault.code}: {fault_text(fault.code)}"
+    return f"{text} ({fault.reason.rstrip('.')})" if fault.reason else text
 
 
 def _faults(state: MinerState) -> str | None:
@@ -177,6 +183,17 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         suggested_display_precision=0,
         sections=(Section.SUMMARY,),
         value_fn=lambda state: state.summary and state.summary.power,
+    ),
+    WhatsminerSensorDescription(
+        key="power_5m",
+        translation_key="power_5m",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_registry_enabled_default=False,
+        sections=(Section.SUMMARY,),
+        value_fn=lambda state: state.summary and state.summary.power_5m,
     ),
     _hashrate("hashrate", lambda summary: summary.hashrate, enabled=True),
     _hashrate(
@@ -327,8 +344,8 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=2,
         entity_category=EntityCategory.DIAGNOSTIC,
-        sections=(Section.SUMMARY,),
-        value_fn=lambda state: state.summary and state.summary.reject_rate,
+        sections=(Section.SUMMARY, Section.POOLS),
+        value_fn=lambda state: state.reject_rate,
     ),
     WhatsminerSensorDescription(
         key="pool",
@@ -352,7 +369,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         translation_key="stop_reason",
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.STATUS,),
-        exists_fn=lambda state: state.info.dialect is not Dialect.V1,
+        exists_fn=lambda state: state.info.dialect in (Dialect.V2, Dialect.V2C),
         value_fn=lambda state: state.status and state.status.stop_reason,
     ),
     WhatsminerSensorDescription(

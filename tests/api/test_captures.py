@@ -761,6 +761,10 @@ def test_something_else_is_not_taken_for_a_whatsminer(name: str) -> None:
         (parse_status, "ok_v2_doc.json"),
         (parse_miner_info, "ok_v2_doc.json"),
         (parse_faults, "get_psu_v205_doc.json"),
+        (
+            lambda answer: parse_faults({"Msg": {"error_code": answer["Msg"]}}),
+            "ok_v2_doc.json",
+        ),
     ],
 )
 def test_an_answer_to_another_question_is_rejected(

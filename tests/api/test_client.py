@@ -18,7 +18,6 @@ from custom_components.whatsminer.api import (
     Dialect,
     Feature,
     InvalidAnswerError,
-    Miner,
     MinerState,
     NoAnswerError,
     NoPasswordError,
@@ -36,6 +35,7 @@ from custom_components.whatsminer.api import (
     transport,
     v2_miner,
 )
+from custom_components.whatsminer.api.v2_miner import V2Miner
 from simulator import ManualClock, Phase, SimulatedMiner, Truth
 
 PASSWORD = "Secret_1"
@@ -102,9 +102,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
 
 
-async def client(sim: SimulatedMiner, **options: Any) -> Miner:
+async def client(sim: SimulatedMiner, **options: Any) -> V2Miner:
     """Connect to a simulated miner with the right password."""
-    return await connect(sim.host, sim.port, **{"password": PASSWORD} | options)
+    miner = await connect(sim.host, sim.port, **{"password": PASSWORD} | options)
+    assert isinstance(miner, V2Miner)
+    return miner
 
 
 def names(sim: SimulatedMiner, *, encrypted: bool | None = None) -> list[str]:
@@ -552,7 +554,6 @@ async def test_no_board_command_works(start: Start) -> None:
 async def test_an_unknown_read_is_refused(start: Start) -> None:
     """Actions of the integration tell the user that this firmware cannot do it."""
     miner = await client(await start())
-    assert isinstance(miner, v2_miner.V2Miner)
     with pytest.raises(UnsupportedCommandError) as caught:
         await miner.ask("get_coffee")
     assert caught.value.code == 14
@@ -560,7 +561,7 @@ async def test_an_unknown_read_is_refused(start: Start) -> None:
 
 # Writing
 
-type Write = Callable[[Miner], Awaitable[None]]
+type Write = Callable[[V2Miner], Awaitable[None]]
 type Check = Callable[[Truth], bool]
 
 ALL = set(PROFILES)
@@ -704,6 +705,15 @@ async def test_settings_are_taken_back(
     await miner.set_led_auto()
     assert sim.machine.fast_boot is False
     assert sim.machine.leds == {}
+
+
+@every_profile
+async def test_both_leds_blink(start: Start, profile: str) -> None:
+    """Somebody in front of forty miners looks for this one."""
+    sim = await start(profile)
+    await (await client(sim)).blink()
+    assert names(sim, encrypted=True) == ["set_led", "set_led"]
+    assert set(sim.machine.leds) == {0, 1}
 
 
 async def test_the_percent_is_taken_back(start: Start, clock: ManualClock) -> None:

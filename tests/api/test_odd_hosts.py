@@ -11,6 +11,7 @@ import pytest
 from custom_components.whatsminer.api import (
     Activity,
     BtminerDownError,
+    CommandRefusedError,
     Dialect,
     InvalidAnswerError,
     Miner,
@@ -252,6 +253,17 @@ async def test_the_boards_under_the_other_command(serve: Serve) -> None:
     host.requests.clear()
     await miner.read(slow=False)
     assert host.commands == ["summary", "devs", "status"]
+
+
+async def test_a_refused_summary_is_no_restart(serve: Serve) -> None:
+    """Only 132 means that btminer is away; the log says what else it was."""
+    refused = capture("error_23_json_cmd_err_comp.json")
+    host = await serve(scripted(M7BS | {"summary": refused}))
+    state = await (await client(host)).read()
+    error = state.failed[Section.SUMMARY]
+    assert isinstance(error, CommandRefusedError)
+    assert error.code == 23
+    assert state.activity is None
 
 
 async def test_what_is_known_without_a_summary(serve: Serve) -> None:

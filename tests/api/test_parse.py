@@ -29,6 +29,7 @@ from custom_components.whatsminer.api.parse import (
     as_objects,
     as_positive,
     as_text,
+    cooling_of,
     first,
     is_complete,
     parse_answer,
@@ -38,7 +39,6 @@ from custom_components.whatsminer.api.parse import (
 )
 from custom_components.whatsminer.api.v2 import (
     activity_of,
-    cooling_of,
     has_gentle_percent,
     is_challenge,
     parse_boards,

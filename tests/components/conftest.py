@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import time
+from typing import Any
 from unittest.mock import PropertyMock, patch
 
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
@@ -15,7 +16,13 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.whatsminer.const import DOMAIN, SCAN_INTERVAL
+from custom_components.whatsminer.const import (
+    CONF_ACCOUNT,
+    CONF_V3_PASSWORD,
+    CONF_V3_PORT,
+    DOMAIN,
+    SCAN_INTERVAL,
+)
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
@@ -75,7 +82,9 @@ def profile() -> str:
 @pytest.fixture
 async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
     """A simulated miner."""
-    async with SimulatedMiner(profile, password=PASSWORD, clock=clock) as simulated:
+    async with SimulatedMiner(
+        profile, password=PASSWORD, v3_password=PASSWORD, clock=clock
+    ) as simulated:
         yield simulated
 
 
@@ -86,13 +95,33 @@ def password() -> str | None:
 
 
 @pytest.fixture
+def address(miner: SimulatedMiner, unused_tcp_port: int) -> dict[str, Any]:
+    """Where the miner is; a port that is closed stands for the one it does not have."""
+    return {
+        CONF_HOST: miner.host,
+        CONF_PORT: miner.port,
+        CONF_V3_PORT: miner.v3_port or unused_tcp_port,
+    }
+
+
+@pytest.fixture
+def credentials(miner: SimulatedMiner, password: str | None) -> dict[str, Any]:
+    """What the second step of the form asks for."""
+    if miner.v3_port is None:
+        return {} if password is None else {CONF_PASSWORD: password}
+    account = {CONF_ACCOUNT: "super"}
+    return account if password is None else {**account, CONF_V3_PASSWORD: password}
+
+
+@pytest.fixture
 def entry(
-    hass: HomeAssistant, miner: SimulatedMiner, password: str | None
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    address: dict[str, Any],
+    credentials: dict[str, Any],
 ) -> MockConfigEntry:
     """The config entry of the simulated miner, not yet set up."""
-    data = {CONF_HOST: miner.host, CONF_PORT: miner.port}
-    if password is not None:
-        data[CONF_PASSWORD] = password
+    data = {**address, **credentials}
     entry = MockConfigEntry(
         domain=DOMAIN, unique_id=format_mac(miner.mac), title="Miner", data=data
     )

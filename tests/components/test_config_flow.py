@@ -16,8 +16,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.const import (
+    CONF_ACCOUNT,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
+    CONF_V3_PASSWORD,
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
@@ -39,9 +41,9 @@ type Form = dict[str, Any]
 
 
 @pytest.fixture
-def form(miner: SimulatedMiner) -> Form:
-    """What a user enters who knows everything."""
-    return {CONF_HOST: miner.host, CONF_PORT: miner.port, CONF_PASSWORD: PASSWORD}
+def form(address: Form, credentials: Form) -> Form:
+    """What a user enters who knows everything, in both steps."""
+    return {**address, **credentials}
 
 
 @pytest.fixture
@@ -77,7 +79,17 @@ async def _start(hass: HomeAssistant) -> str:
 
 
 async def _submit(hass: HomeAssistant, flow_id: str, form: Form) -> ConfigFlowResult:
-    return await hass.config_entries.flow.async_configure(flow_id, form)
+    """Fill in the step that is asked, with what of the form belongs to it; go on to the end."""
+    while True:
+        shown = await hass.config_entries.flow.async_configure(flow_id)
+        schema = shown["data_schema"]
+        assert schema
+        asked = {str(key) for key in schema.schema}
+        result = await hass.config_entries.flow.async_configure(
+            flow_id, {key: value for key, value in form.items() if key in asked}
+        )
+        if result["type"] is not FlowResultType.FORM or result["errors"]:
+            return result
 
 
 async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
@@ -144,7 +156,7 @@ async def test_unreachable(
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_PORT: unused_tcp_port})
     assert result["errors"] == {"base": "cannot_connect"}
-    assert result["description_placeholders"] == {"host": miner.host}
+    assert result["description_placeholders"]["host"] == miner.host
     await _recover(hass, flow_id, form)
 
 
@@ -178,7 +190,7 @@ async def test_token_table_full(
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, form)
     assert result["errors"] == {CONF_PASSWORD: "token_table_full"}
-    assert result["description_placeholders"] == {"host": miner.host, "seconds": "185"}
+    assert result["description_placeholders"]["seconds"] == "185"
     miner.forget_tokens()
     await _recover(hass, flow_id, form)
 
@@ -239,7 +251,8 @@ async def test_unexpected_error(
     """A fault of ours must be a sentence and a trace in the log, not a dead dialog."""
     flow_id = await _start(hass)
     with patch(
-        "custom_components.whatsminer.config_flow.connect", side_effect=RuntimeError
+        "custom_components.whatsminer.config_flow.async_connect",
+        side_effect=RuntimeError,
     ):
         result = await _submit(hass, flow_id, form)
     assert result["errors"] == {"base": "unknown"}
@@ -257,20 +270,56 @@ async def test_same_miner_only_once(
     assert result["reason"] == "already_configured"
 
 
-async def test_entered_values_stay(
-    hass: HomeAssistant, form: Form, unused_tcp_port: int
-) -> None:
+async def test_entered_values_stay(hass: HomeAssistant, address: Form) -> None:
     """Nothing typed is lost when an attempt fails."""
-    result = await _submit(
-        hass, await _start(hass), {**form, CONF_PORT: unused_tcp_port}
-    )
+    result = await _submit(hass, await _start(hass), {**address, CONF_PORT: 1})
     schema = result["data_schema"]
     assert schema
     suggested = {
         str(key): (key.description or {}).get("suggested_value")
         for key in schema.schema
     }
-    assert suggested == {**form, CONF_PORT: unused_tcp_port}
+    assert suggested == {**address, CONF_PORT: 1}
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s", "v3_m7bs", "v3_m64_bad"])
+async def test_api_3_asks_for_an_account(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Who has new firmware must not be asked for the password of the old one."""
+    flow_id = await _start(hass)
+    for wrong in ({CONF_V3_PASSWORD: "wrong"}, {CONF_ACCOUNT: "user1"}):
+        result = await _submit(hass, flow_id, {**form, **wrong})
+        assert result["step_id"] == "account"
+        assert result["errors"] == {CONF_V3_PASSWORD: "account_refused"}
+    assert result["description_placeholders"]["account"] == "user1"
+    await _recover(hass, flow_id, form)
+    assert not [command for command in miner.commands if command.encrypted]
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+async def test_api_switch_is_told_before_it_is_needed(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """API 3 tells its switch: it must be said before the user wonders."""
+    miner.api_switch = False
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, form)
+    assert result["step_id"] == "account_switch_off"
+    assert result["errors"] == {CONF_V3_PASSWORD: "write_api_disabled"}
+    miner.api_switch = True
+    await _recover(hass, flow_id, form)
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+@pytest.mark.parametrize("password", [None])
+async def test_api_3_without_password(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Reading needs no account."""
+    miner.api_switch = False
+    await _recover(hass, await _start(hass), form)
+    assert not hass.states.async_entity_ids(["switch", "number", "select", "button"])
 
 
 def test_five_failures_have_five_sentences() -> None:

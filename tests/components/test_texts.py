@@ -68,6 +68,7 @@ def test_every_error_has_a_sentence() -> None:
     for sentence in sentences.values():
         assert sentence.endswith(".")
         assert set(re.findall(r"{(\w+)}", sentence)) <= {
+            "account",
             "host",
             "command",
             "code",

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator import ManualClock, SimulatedMiner
 from simulator.auth import Envelope
+from simulator.auth_v3 import digest, seal, token
+
+from .interop import environment
 
 EPOCH = 1_700_000_000.0
 DEFAULT = "admin"
@@ -23,6 +27,12 @@ def sockets(socket_enabled: None) -> None:
 def clock() -> ManualClock:
     """A clock that moves only when told to."""
     return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def interop_python(pytestconfig: pytest.Config) -> Path:
+    """A Python that has the clients of others."""
+    return environment(pytestconfig.rootpath / ".pytest_cache" / "interop")
 
 
 Make = Callable[..., Awaitable[SimulatedMiner]]
@@ -110,6 +120,100 @@ class Writer:
     async def __call__(self, command: str, **params: Any) -> Any:
         """Send a sealed command."""
         return (await self.send(command, **params))[0]
+
+
+class V3:
+    """A client of port 4433 that keeps its connection."""
+
+    def __init__(self, miner: SimulatedMiner, account: str, password: str) -> None:
+        """Know where, and who."""
+        self.miner = miner
+        self.account = account
+        self.password = password
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+
+    async def connect(self) -> V3:
+        """Open the connection."""
+        self.reader, self.writer = await asyncio.open_connection(
+            self.miner.host, self.miner.v3_port
+        )
+        return self
+
+    def send(self, text: str) -> None:
+        """Send a frame."""
+        self.writer.write(len(text).to_bytes(4, "little") + text.encode())
+
+    async def frame(self) -> str:
+        """Read a frame; an empty one is a heartbeat."""
+        async with asyncio.timeout(5):
+            length = int.from_bytes(await self.reader.readexactly(4), "little")
+            return (await self.reader.readexactly(length)).decode("ascii")
+
+    async def ended(self) -> bool:
+        """Whether the miner has closed without another byte."""
+        async with asyncio.timeout(5):
+            return await self.reader.read(1) == b""
+
+    async def ask(self, cmd: str, param: Any = None) -> Any:
+        """Read something, and return the whole answer."""
+        request = {"cmd": cmd} | ({} if param is None else {"param": param})
+        self.send(json.dumps(request))
+        return json.loads(await self.frame())
+
+    async def read(self, cmd: str, param: Any = None) -> Any:
+        """Read something that is there."""
+        answer = await self.ask(cmd, param)
+        assert (answer["code"], answer["desc"]) == (0, cmd)
+        return answer["msg"]
+
+    def request(
+        self, cmd: str, param: Any = None, *, sealed: bool = False, **fields: Any
+    ) -> str:
+        """Make a write; fields replace what belongs there, None leaves it out."""
+        ts = fields.get("ts") or int(self.miner.time.wall(self.miner.time.now))
+        secret = digest(cmd, self.password, self.miner.v3_salt, ts)
+        if sealed:
+            param = seal(secret, json.dumps(param))
+        request = {
+            "cmd": cmd,
+            "ts": ts,
+            "token": token(secret),
+            "account": self.account,
+            "param": param,
+        } | fields
+        return json.dumps({k: v for k, v in request.items() if v is not None})
+
+    async def write(self, cmd: str, param: Any = None, **fields: Any) -> Any:
+        """Write something, and return code and text."""
+        self.send(self.request(cmd, param, **fields))
+        answer = json.loads(await self.frame())
+        assert answer["desc"] == cmd
+        return answer["code"], answer["msg"]
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.writer.close()
+        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+
+Connect = Callable[..., Awaitable[V3]]
+
+
+@pytest.fixture
+async def v3() -> AsyncIterator[Connect]:
+    """Connect to port 4433, and close at the end."""
+    clients: list[V3] = []
+
+    async def connect(
+        miner: SimulatedMiner, account: str = "super", password: str | None = None
+    ) -> V3:
+        clients.append(await V3(miner, account, password or account).connect())
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        await client.close()
 
 
 @pytest.fixture

@@ -7,7 +7,10 @@ import sys
 from typing import Any
 
 from pyasic import get_miner, settings  # type: ignore[import-not-found]
-from pyasic.miners.whatsminer import BTMinerM60SVK40  # type: ignore[import-not-found]
+from pyasic.miners.whatsminer import (  # type: ignore[import-not-found]
+    BTMinerM60SVK40,
+    BTMinerM64VL30,
+)
 
 MINERS: dict[str, Any] = {}
 
@@ -30,6 +33,18 @@ async def assume(ip: str, password: str) -> dict[str, Any]:
     return {"found": type(MINERS[ip]).__name__}
 
 
+async def assume_v3(ip: str, firmware: str) -> dict[str, Any]:
+    """Tell pyasic what answers there on 4433."""
+    MINERS[ip] = BTMinerM64VL30(ip, version=firmware)
+    return {"found": type(MINERS[ip]).__name__}
+
+
+async def v3_password(ip: str, password: str) -> dict[str, Any]:
+    """Set the password of `super`, which pyasic takes for unchanged."""
+    MINERS[ip].rpc.pwd = password
+    return {}
+
+
 async def read(ip: str) -> dict[str, Any]:
     """Read a whole miner."""
     data = await MINERS[ip].get_data()
@@ -49,6 +64,8 @@ async def write(ip: str, method: str, arguments: list[Any]) -> dict[str, Any]:
 DO: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
     "identify": identify,
     "assume": assume,
+    "assume_v3": assume_v3,
+    "v3_password": v3_password,
     "read": read,
     "ask": ask,
     "write": write,

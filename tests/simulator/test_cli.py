@@ -13,7 +13,7 @@ import pytest
 from simulator import PROFILES, SimulatedMiner
 from simulator.__main__ import build, main, parser, reason, serve
 
-from .conftest import Writer, ask
+from .conftest import V3, Writer, ask
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,6 +106,9 @@ def test_list_of_profiles(capsys: pytest.CaptureFixture[str]) -> None:
         ["--fault", "flood"],
         ["--count", "2", "--mac", "CA:01:14:00:04:EB"],
         ["--port", "65535", "--count", "2"],
+        ["--v3-port", "65535", "--count", "2"],
+        ["--v3-port", "no"],
+        ["--clock-offset", "late"],
     ],
 )
 def test_wrong_arguments(
@@ -155,6 +158,44 @@ async def test_options_reach_the_miner(capsys: pytest.CaptureFixture[str]) -> No
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running_miner == 0
     assert miner.mac in capsys.readouterr().out
+
+
+async def test_v3_options_reach_the_miner() -> None:
+    """If it failed: an option of the command line would be ignored."""
+    miners = made("--profile", "v2c_m60s", "--count", "2")
+    assert [miner.v3_port for miner in miners] == [4433, 4434]
+    miners = made("--profile", "v2c_m60s", "--count", "2", "--v3-port", "5000")
+    assert [miner.v3_port for miner in miners] == [5000, 5001]
+    assert made("--profile", "v2c_m60s", "--v3-port", "0")[0].v3_port == 0
+    assert made("--v3-port", "5000")[0].v3_port is None
+    (miner,) = made(
+        *("--profile", "v2c_m60s", "--port", "0", "--v3-password", "Secret_1"),
+        *("--clock-offset", "-3600", "--refuse", "set.system.led", "--speed", "9"),
+    )
+    assert miner.v3_port == 0
+    assert miner.clock_offset_s == -3600
+    async with miner:
+        client = await V3(miner, "super", "Secret_1").connect()
+        assert await client.write("set.system.led", "auto") == (-2, "invalid cmd")
+        assert await client.write("set.miner.fastboot", "enable") == (0, "ok")
+        await client.close()
+
+
+async def test_serve_tells_the_v3_port(capsys: pytest.CaptureFixture[str]) -> None:
+    """If it failed: a user would not know where API v3 answers, or which port is taken."""
+    (miner,) = made("--profile", "v2c_m60s", "--port", "0")
+    running_miner = asyncio.create_task(serve([miner]))
+    while not miner.v3_port:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running_miner == 0
+    assert f"API v3 on {miner.v3_port}" in capsys.readouterr().out
+    async with SimulatedMiner("v2c_m60s") as first:
+        second = SimulatedMiner("v2c_m60s", v3_port=first.v3_port)
+        assert await serve([second]) == 1
+    told = capsys.readouterr().err
+    assert f"Cannot listen on 127.0.0.1:{first.v3_port}: Address already" in told
 
 
 async def test_serve_tells_that_a_port_is_taken(

@@ -253,6 +253,28 @@ STATUS = {
         "fast_hash": "false",
         "power_pct": 100,
     },
+    "v3_m7bs": {
+        "mineroff": "false",
+        "mineroff_reason": "",
+        "mineroff_time": "",
+        "FirmwareVersion": "20260312.16.REL3",
+        "power_mode": "high",
+        "power_limit_set": "10030",
+        "hash_percent": "0",
+        "fast_mining": "false",
+        "fast_hash": "false",
+        "liquid_temp": 49,
+        "power_pct": 120,
+    },
+    "v3_m64_bad": {
+        "mineroff": "false",
+        "mineroff_reason": "",
+        "mineroff_time": "",
+        "FirmwareVersion": "20250409.15.REL",
+        "power_mode": "",
+        "power_limit_set": "2147483647",
+        "hash_percent": "",
+    },
 }
 
 
@@ -386,7 +408,7 @@ async def test_truth_is_what_the_wire_tells(
         if value is not None:
             assert told[key] == pytest.approx(value, abs=0.51), key
     boards = (await ask(miner, "edevs"))["DEVS"]
-    unit = 1 if profile == "v2c_m60s" else 1e6
+    unit = 1 if miner.profile.dialect == "v2c" else 1e6
     for row, board in zip(boards, truth.boards, strict=True):
         assert row["Slot"] == board.slot
         assert row.get("HS RT", row.get("MHS 5m")) / unit == pytest.approx(

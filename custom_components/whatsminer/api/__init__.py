@@ -1,7 +1,8 @@
 """The bundled async client: knows the miner, and nothing of Home Assistant."""
 
-from .client import DEFAULT_PORT, connect
+from .client import DEFAULT_PORT, DEFAULT_V3_PORT, connect
 from .errors import (
+    AccountRefusedError,
     BtminerDownError,
     CannotConnectError,
     CommandRefusedError,
@@ -36,9 +37,14 @@ from .models import (
     Status,
     Summary,
 )
+from .v3 import ACCOUNTS, DEFAULT_ACCOUNT
 
 __all__ = [
+    "ACCOUNTS",
+    "DEFAULT_ACCOUNT",
     "DEFAULT_PORT",
+    "DEFAULT_V3_PORT",
+    "AccountRefusedError",
     "Activity",
     "Board",
     "BtminerDownError",

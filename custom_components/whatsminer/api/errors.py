@@ -81,8 +81,17 @@ class WrongPasswordError(WriteRefusedError):
     """The miner cannot read what was encrypted with this password (code 23, B.6)."""
 
 
+class AccountRefusedError(WriteRefusedError):
+    """The account of API 3.x is refused: its password is wrong, or it may not write (E.2)."""
+
+    def __init__(self, account: str) -> None:
+        """Name the account, which is no secret."""
+        super().__init__(f"account {account} is refused")
+        self.account = account
+
+
 class WriteApiDisabledError(WriteRefusedError):
-    """The API switch of the miner is off (code 45, B.7)."""
+    """The API switch of the miner is off (code 45, B.7; `apiswitch`, E.3)."""
 
 
 class TokenTableFullError(WriteRefusedError):

@@ -22,6 +22,7 @@ from .models import Feature, MinerInfo, MinerState, PowerMode, Section
 
 _LOGGER = logging.getLogger(__name__)
 
+# These are read in every poll, and those now and then.
 FAST = (Section.SUMMARY, Section.BOARDS, Section.STATUS)
 SLOW = (Section.POOLS, Section.PSU, Section.FAULTS, Section.INFO)
 
@@ -36,6 +37,9 @@ SECTION_ERRORS = (
 POWER_LIMIT_RANGE = range(1, 100_000)
 """W; 0 does not stop the miner but lifts the limit, so it is never sent (D.3)."""
 MAX_PERCENT, MAX_PERCENT_LIQUID = 100, 200
+
+BLINK = {"period": 200, "duration": 100, "start": 0}
+"""ms; how the vendor's own examples blink an LED (D.2)."""
 
 type Reader = Callable[[MinerState], Awaitable[Any]]
 
@@ -59,6 +63,10 @@ class Miner(ABC):
     """
 
     info: MinerInfo
+    fast: tuple[Section, ...] = FAST
+    slow: tuple[Section, ...] = SLOW
+    outdated = False
+    """The miner no longer speaks as it did: connect anew."""
 
     def __init__(self, host: str, password: str | None, mac: str | None) -> None:
         """Remember the address, the password of the write API, and who is expected there."""
@@ -101,7 +109,9 @@ class Miner(ABC):
         named in `failed`. Raises when the miner did not answer at all, CannotConnectError or
         NoAnswerError, and WrongMinerError when it is another one.
         """
-        due = tuple(sections) if sections is not None else FAST + (SLOW if slow else ())
+        if sections is None:
+            sections = self.fast + (self.slow if slow else ())
+        due = tuple(sections)
         if not self._identified:
             await self.identify()
         state = MinerState(info=self.info, read_at=datetime.now(UTC))
@@ -212,8 +222,12 @@ class Miner(ABC):
         """Let the miner itself drive its LEDs."""
 
     @abstractmethod
-    async def set_led(self, color: str, period: int, duration: int, start: int) -> None:
-        """Blink the `red` or `green` LED: period, duration and start in ms."""
+    async def blink(self) -> None:
+        """Blink both LEDs, until they are set to automatic again."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close what is open."""
 
     def require(self, feature: Feature) -> None:
         """Raise ValueError for what this miner's dialect cannot do."""

@@ -20,6 +20,7 @@ class Dialect(StrEnum):
     V1 = "1"
     V2 = "2.0"
     V2C = "2.2"
+    V3 = "3"
 
 
 class Feature(StrEnum):
@@ -87,6 +88,8 @@ class MinerInfo:
     serial: str | None = None
     hostname: str | None = None
     led_auto: bool | None = None
+    api_switch: bool | None = None
+    """Whether the miner lets anybody write, where it tells (3.x)."""
     features: frozenset[Feature] = frozenset()
     unreadable: frozenset[Feature] = frozenset()
     """Features that can be set, while the miner cannot be asked for them (D.4)."""
@@ -107,6 +110,8 @@ class Summary:
     hashrate_target: float | None = None
     hashrate_nominal: float | None = None
     power: float | None = None
+    power_5m: float | None = None
+    """The mean of five minutes, where `power` is a momentary value (3.x)."""
     efficiency: float | None = None
     """J/TH; the miner's own, or power / hashrate where it says none."""
     power_limit: float | None = None
@@ -214,6 +219,8 @@ class Fault:
 
     code: int
     time: str | None = None
+    reason: str | None = None
+    """The miner's own words (since 3.0.1)."""
 
 
 @final
@@ -278,6 +285,13 @@ class MinerState:
         if self.summary and self.summary.rejected_shares is not None:
             return self.summary.rejected_shares
         return _total(pool.rejected for pool in self.pools or ())
+
+    @property
+    def reject_rate(self) -> float | None:
+        """Percent of rejected shares: over all pools, else of the one in use."""
+        if self.summary and self.summary.reject_rate is not None:
+            return self.summary.reject_rate
+        return self.active_pool.reject_rate if self.active_pool else None
 
     @property
     def active_pool(self) -> Pool | None:

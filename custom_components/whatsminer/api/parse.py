@@ -5,12 +5,14 @@ through one of the `as_*` helpers. They give None for whatever is not clearly a 
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 import json
 import math
 import re
 from typing import Any
 
 from .errors import BtminerDownError, InvalidAnswerError
+from .models import Cooling, PowerMode
 
 type JsonObject = dict[str, Any]
 
@@ -46,6 +48,10 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
 _NUMBER = re.compile(
     r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
 )
+
+# Second digit of the series (M5[3]S): hydro, immersion and other liquid models (G.2).
+_AIR_DIGITS = "01"
+_EXTRA_AIR = frozenset({"M29", "M32"})
 
 _TRUE = frozenset({"true", "enable", "enabled", "on", "y", "yes"})
 _FALSE = frozenset({"false", "disable", "disabled", "off", "n", "no"})
@@ -206,3 +212,28 @@ def first[T, D](*values: T | None, default: D) -> T | D:
 def pick(source: Mapping[str, Any], *keys: str) -> Any:
     """The first of several keys that is there (`vender`, `vendor`)."""
     return next((source[key] for key in keys if key in source), None)
+
+
+def as_power_mode(value: Any) -> PowerMode | None:
+    """A power mode, in any case of letters."""
+    word = (as_text(value) or "").lower()
+    return PowerMode(word) if word in PowerMode else None
+
+
+def as_moment(value: Any) -> datetime | None:
+    """Unix seconds of the miner's clock as UTC; 0 is never (C.2)."""
+    seconds = as_positive(value)
+    # A miner's clock may hold anything; only a 32-bit one is a date.
+    return (
+        datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 1 << 32 else None
+    )
+
+
+def cooling_of(model: str | None) -> Cooling | None:
+    """Air or liquid, by the model's name (G.2); None when the name says nothing."""
+    series = re.match(r"M\d([\dB])", (model or "").upper())  # M60S, M7BS
+    if series is None:
+        return None
+    if series[1] in _AIR_DIGITS or series[0] in _EXTRA_AIR:
+        return Cooling.AIR
+    return Cooling.LIQUID

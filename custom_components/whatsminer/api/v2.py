@@ -4,7 +4,6 @@ Pure functions and tables: nothing here opens a socket. Letters in brackets are 
 docs/protocol.md.
 """
 
-from datetime import UTC, datetime
 import re
 from typing import Any
 
@@ -23,13 +22,11 @@ from .errors import (
 from .models import (
     Activity,
     Board,
-    Cooling,
     Dialect,
     Fault,
     Feature,
     MinerInfo,
     Pool,
-    PowerMode,
     Psu,
     Status,
     Summary,
@@ -42,10 +39,13 @@ from .parse import (
     as_float,
     as_int,
     as_limit,
+    as_moment,
     as_object,
     as_objects,
     as_positive,
+    as_power_mode,
     as_text,
+    cooling_of,
     first,
     pick,
     scaled,
@@ -96,9 +96,6 @@ FAST_BOOT_COMMANDS: dict[Dialect, str] = {
 }
 
 _GENTLE_PERCENT_SINCE = (2, 0, 5)
-# Second digit of the series (M5[3]S): hydro, immersion and other liquid models (G.2).
-_AIR_DIGITS = "01"
-_EXTRA_AIR = frozenset({"M29", "M32"})
 
 
 # What the miner said: errors
@@ -197,16 +194,6 @@ def parse_model(answer: JsonObject) -> str | None:
     return None
 
 
-def cooling_of(model: str | None) -> Cooling | None:
-    """Air or liquid, by the model's name (G.2); None when the name says nothing."""
-    series = re.match(r"M\d([\dB])", (model or "").upper())  # M60S, M7BS
-    if series is None:
-        return None
-    if series[1] in _AIR_DIGITS or series[0] in _EXTRA_AIR:
-        return Cooling.AIR
-    return Cooling.LIQUID
-
-
 def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
     """`get_miner_info` (C.8): the fields of MinerInfo that it knows."""
     detail = as_object(answer.get("Msg"))
@@ -222,11 +209,6 @@ def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
 
 
 # What the miner does
-
-
-def _power_mode(value: Any) -> PowerMode | None:
-    word = (as_text(value) or "").lower()
-    return PowerMode(word) if word in PowerMode else None
 
 
 def parse_summary(answer: JsonObject) -> Summary:
@@ -261,7 +243,7 @@ def parse_summary(answer: JsonObject) -> Summary:
         power=power,
         efficiency=efficiency,
         power_limit=as_limit(raw.get("Power Limit")),
-        power_mode=_power_mode(raw.get("Power Mode")),
+        power_mode=as_power_mode(raw.get("Power Mode")),
         temperature=as_float(raw.get("Temperature")),
         environment_temperature=as_float(raw.get("Env Temp")),
         chip_temperature_min=as_float(raw.get("Chip Temp Min")),
@@ -346,18 +328,9 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
             accepted=as_count(row.get("Accepted")),
             rejected=as_count(row.get("Rejected")),
             reject_rate=as_amount(row.get("Pool Rejected%")),
-            last_share=_moment(row.get("Last Share Time")),
+            last_share=as_moment(row.get("Last Share Time")),
         )
         for number, row in enumerate(as_objects(answer["POOLS"]))
-    )
-
-
-def _moment(value: Any) -> datetime | None:
-    """Unix seconds of the miner's clock as UTC; 0 is never (C.2)."""
-    seconds = as_positive(value)
-    # A miner's clock may hold anything; only a 32-bit one is a date.
-    return (
-        datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 1 << 32 else None
     )
 
 
@@ -388,7 +361,7 @@ def parse_status(answer: JsonObject) -> Status:
     return Status(
         off=off,
         stop_reason=as_text(raw.get("mineroff_reason")),
-        power_mode=_power_mode(raw.get("power_mode")),
+        power_mode=as_power_mode(raw.get("power_mode")),
         power_limit_set=as_limit(raw.get("power_limit_set")),
         power_percent=as_amount(raw.get("power_pct")),
         liquid_temperature=as_float(raw.get("liquid_temp")),

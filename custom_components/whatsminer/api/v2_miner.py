@@ -8,6 +8,7 @@ from typing import Any, override
 from .auth import Token, decrypt, derive_token, encrypt
 from .errors import (
     BtminerDownError,
+    CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
     NoAnswerError,
@@ -22,6 +23,7 @@ from .errors import (
     WrongPasswordError,
 )
 from .miner import (
+    BLINK,
     MAX_PERCENT,
     MAX_PERCENT_LIQUID,
     POWER_LIMIT_RANGE,
@@ -44,8 +46,8 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import JsonObject, parse_answer
-from .transport import exchange
+from .parse import JsonObject, cooling_of, parse_answer
+from .transport import Link, exchange
 from .v2 import (
     BACK_OFF,
     BOARD_COMMANDS,
@@ -53,7 +55,6 @@ from .v2 import (
     FEATURES,
     UNREADABLE,
     activity_of,
-    cooling_of,
     has_gentle_percent,
     is_challenge,
     parse_boards,
@@ -87,10 +88,15 @@ class V2Miner(Miner):
         *,
         password: str | None = None,
         mac: str | None = None,
+        v3_port: int | None = None,
     ) -> None:
-        """Prepare; nothing is sent before `identify`."""
+        """Prepare; nothing is sent before `identify`.
+
+        `v3_port` is where API 3.x is looked for now and then, in case the firmware has it.
+        """
         super().__init__(host, password, mac)
         self.port = port
+        self._v3_port = v3_port
         self.info = MinerInfo(dialect=Dialect.V2)
         self._request_key = "cmd"
         self._board_commands = BOARD_COMMANDS[Dialect.V2]
@@ -98,6 +104,10 @@ class V2Miner(Miner):
         self._token: Token | None = None
         self._token_ends = 0.0
         self._no_token_before = 0.0
+
+    @override
+    async def close(self) -> None:
+        """Nothing is open between two exchanges."""
 
     # Exchanges
 
@@ -249,6 +259,9 @@ class V2Miner(Miner):
         ):
             self._board_commands = BOARD_COMMANDS[info.dialect]
             self._gentle_percent = has_gentle_percent(info.dialect, info.api_version)
+        # A miner whose firmware was never heard is new, not changed.
+        if self.info.firmware and info.firmware != self.info.firmware:
+            self.outdated = True
         self.info = info
         self._identified = True
         return info
@@ -331,9 +344,27 @@ class V2Miner(Miner):
 
     async def _read_info(self, state: MinerState) -> MinerInfo:
         try:
-            return await self.identify()
+            info = await self.identify()
         except NotWhatsminerError as err:
             raise InvalidAnswerError("the miner does not say who it is") from err
+        # 4433 may have been closed when the connection was made, for a restart (E.7).
+        if info.dialect is Dialect.V2C and await self._speaks_v3():
+            self.outdated = True
+        return info
+
+    async def _speaks_v3(self) -> bool:
+        """Whether API 3.x answers by now."""
+        if self._v3_port is None:
+            return False
+        link = Link(self.host, self._v3_port)
+        async with self._lock:
+            try:
+                answer = await link.request({"cmd": "get.device.info", "param": "salt"})
+            except CannotConnectError, InvalidAnswerError, NoAnswerError:
+                return False
+            finally:
+                await link.close()
+        return answer.get("code") == 0
 
     @override
     def _with_activity(self, state: MinerState) -> MinerState:
@@ -433,7 +464,12 @@ class V2Miner(Miner):
         await self.command("set_led", param="auto")
 
     @override
+    async def blink(self) -> None:
+        for color in ("red", "green"):
+            await self.set_led(color, **BLINK)
+
     async def set_led(self, color: str, period: int, duration: int, start: int) -> None:
+        """Blink the `red` or `green` LED: period, duration and start in ms (D.1)."""
         if color not in ("red", "green"):
             raise ValueError(f"LED color must be red or green, not {color}")
         for name, value in (

@@ -1,0 +1,468 @@
+"""A miner on TCP 4433: reads and writes on one kept link, completed from 4028 where v3 says less."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from dataclasses import replace
+import time
+from typing import Any, override
+
+from .errors import (
+    AccountRefusedError,
+    CannotConnectError,
+    CommandRefusedError,
+    InvalidAnswerError,
+    NoAnswerError,
+    NoPasswordError,
+    NotWhatsminerError,
+    UnknownOutcomeError,
+    WhatsminerError,
+    WriteApiDisabledError,
+)
+from .miner import (
+    BLINK,
+    MAX_PERCENT,
+    MAX_PERCENT_LIQUID,
+    POWER_LIMIT_RANGE,
+    Miner,
+    Reader,
+    check_range,
+)
+from .models import (
+    Board,
+    Cooling,
+    Dialect,
+    Fault,
+    MinerInfo,
+    MinerState,
+    Pool,
+    PowerMode,
+    Psu,
+    Section,
+    Status,
+    Summary,
+)
+from .parse import JsonObject, as_bool, as_int, as_object, as_text
+from .transport import Link
+from .v2 import (
+    FEATURES,
+    parse_faults as parse_faults_4028,
+    parse_pools as parse_pools_4028,
+    parse_psu as parse_psu_4028,
+)
+from .v2_miner import V2Miner
+from .v3 import (
+    DEFAULT_ACCOUNT,
+    INVALID_ITEM,
+    activity_of,
+    make_token,
+    message_of,
+    other_spelling,
+    parse_boards,
+    parse_device,
+    parse_faults,
+    parse_pools,
+    parse_psu,
+    parse_status,
+    parse_summary,
+    raise_for_code,
+)
+
+GONE_AFTER = 600.0
+"""Seconds that 4433 may refuse while 4028 answers, before the firmware counts as changed."""
+
+_DEVICE = "get.device.info"
+_STATUS = "get.miner.status"
+_SETTING = "get.miner.setting"
+# It sets nothing on the miner: reports on this link are off already.
+_HARMLESS = ("set.miner.report", {"gap": 0})
+
+
+class _Companion(V2Miner):
+    """The same miner on TCP 4028, which it serves beside 4433 (2.2.x).
+
+    It shares the lock, and hangs up the link first: never two sockets at once.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        lock: asyncio.Lock,
+        port: int,
+        password: str | None,
+        mac: str | None,
+    ) -> None:
+        """Take over lock and link of the miner on 4433."""
+        super().__init__(link.host, port, password=password, mac=mac)
+        self._lock = lock
+        self._link = link
+        self.info = MinerInfo(dialect=Dialect.V2C, features=FEATURES[Dialect.V2C])
+
+    @override
+    async def _exchange(self, request: JsonObject) -> JsonObject:
+        await self._link.close()
+        return await super()._exchange(request)
+
+
+class V3Miner(Miner):
+    """The 4433 dialect, API 3.x."""
+
+    fast: tuple[Section, ...] = (
+        Section.SUMMARY,
+        Section.STATUS,
+        Section.BOARDS,
+        Section.PSU,
+        Section.FAULTS,
+        Section.INFO,
+    )
+    slow: tuple[Section, ...] = (Section.POOLS,)
+
+    def __init__(
+        self,
+        host: str,
+        v3_port: int,
+        port: int,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        v3_password: str | None = None,
+        password: str | None = None,
+        mac: str | None = None,
+    ) -> None:
+        """Prepare; nothing is sent before `identify`.
+
+        Without `v3_password` commands go to `port` with `password`, the admin's.
+        """
+        super().__init__(host, password, mac)
+        self.info = MinerInfo(dialect=Dialect.V3)
+        self._account = account
+        self._v3_password = v3_password
+        self._link = Link(host, v3_port)
+        self._companion = _Companion(self._link, self._lock, port, password, mac)
+        self._answers: dict[str, JsonObject | WhatsminerError] = {}
+        self._status_param = ""
+        self._refused_since: float | None = None
+
+    @property
+    @override
+    def has_password(self) -> bool:
+        return bool(self._v3_password) or super().has_password
+
+    @override
+    async def close(self) -> None:
+        async with self._lock:
+            await self._link.close()
+
+    # Reading
+
+    async def ask(self, command: str, param: str | None = None) -> JsonObject:
+        """Send one read command and give back the object it was answered with.
+
+        Raises CommandRefusedError and the errors of `Link.request`.
+        """
+        request = (
+            {"cmd": command} if param is None else {"cmd": command, "param": param}
+        )
+        async with self._lock:
+            return message_of(command, await self._request_read(request))
+
+    async def _request_read(self, request: JsonObject) -> JsonObject:
+        """A request that may be repeated: once, when the kept link turns out to be dead."""
+        was_open = self._link.is_open
+        try:
+            return await self._link.request(request)
+        except NoAnswerError:
+            if not was_open:
+                raise
+        return await self._link.request(request)
+
+    async def _once(self, command: str, param: str | None = None) -> JsonObject:
+        """An answer that several sections of one poll are read from; its error is theirs too."""
+        if command not in self._answers:
+            try:
+                self._answers[command] = await self.ask(command, param)
+            except WhatsminerError as err:
+                self._answers[command] = err
+        answer = self._answers[command]
+        if isinstance(answer, WhatsminerError):
+            raise answer
+        return answer
+
+    @override
+    async def identify(self) -> MinerInfo:
+        try:
+            device = await self.ask(_DEVICE)
+        except (CommandRefusedError, InvalidAnswerError) as err:
+            raise NotWhatsminerError(f"{_DEVICE} is not answered") from err
+        return self._identify_by(device)
+
+    def _identify_by(self, device: JsonObject) -> MinerInfo:
+        info = parse_device(device)
+        self._check_mac(info.mac)
+        if self.info.firmware and info.firmware != self.info.firmware:
+            self.outdated = True
+        self.info = replace(info, mac=info.mac or self._expected_mac)
+        self._identified = True
+        return self.info
+
+    @override
+    async def read(
+        self,
+        previous: MinerState | None = None,
+        *,
+        slow: bool = True,
+        sections: Iterable[Section] | None = None,
+    ) -> MinerState:
+        self._answers.clear()
+        self._status_param = "summary+edevs+pools" if slow else "summary+edevs"
+        try:
+            state = await super().read(previous, slow=slow, sections=sections)
+        except (CannotConnectError, NoAnswerError) as err:
+            # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
+            state = await self._companion.read(previous, slow=slow)
+            if isinstance(err, CannotConnectError):
+                now = time.monotonic()
+                self._refused_since = self._refused_since or now
+                self.outdated = now - self._refused_since >= GONE_AFTER
+            failed = {**state.failed, Section.INFO: err}
+            return replace(state, info=self.info, failed=failed)
+        finally:
+            self._answers.clear()
+        self._refused_since = None
+        return state
+
+    @property
+    @override
+    def _readers(self) -> dict[Section, Reader]:
+        return {
+            Section.SUMMARY: self._read_summary,
+            Section.BOARDS: self._read_boards,
+            Section.STATUS: self._read_status,
+            Section.POOLS: self._read_pools,
+            Section.PSU: self._read_psu,
+            Section.FAULTS: self._read_faults,
+            Section.INFO: self._read_info,
+        }
+
+    async def _status(self) -> JsonObject:
+        """`get.miner.status`; an idle miner may refuse all but its summary (E.5)."""
+        try:
+            return await self._once(_STATUS, self._status_param)
+        except CommandRefusedError:
+            return await self._once(f"{_STATUS} alone", "summary")
+
+    async def _setting(self) -> JsonObject:
+        """`get.miner.setting`, or nothing: it completes sections that can do without."""
+        with contextlib.suppress(CommandRefusedError, InvalidAnswerError):
+            return await self._once(_SETTING)
+        return {}
+
+    async def _read_summary(self, state: MinerState) -> Summary:
+        return parse_summary(await self._status(), await self._setting())
+
+    async def _read_boards(self, state: MinerState) -> tuple[Board, ...]:
+        return parse_boards(await self._status())
+
+    async def _read_status(self, state: MinerState) -> Status:
+        return parse_status(await self._once(_DEVICE), await self._setting())
+
+    async def _read_psu(self, state: MinerState) -> Psu:
+        psu = parse_psu(await self._once(_DEVICE))
+        if psu.input_voltage is not None or psu.input_power is not None:
+            return psu
+        self._leave_to_4028(Section.PSU)
+        with contextlib.suppress(WhatsminerError):
+            return parse_psu_4028(await self._companion.ask("get_psu"))
+        return psu
+
+    async def _read_faults(self, state: MinerState) -> tuple[Fault, ...]:
+        device = await self._once(_DEVICE)
+        if "error-code" in device:
+            return parse_faults(device)
+        self._leave_to_4028(Section.FAULTS)
+        return parse_faults_4028(await self._companion.ask("get_error_code"))
+
+    def _leave_to_4028(self, section: Section) -> None:
+        """Some firmware leaves these out of get.device.info (E.5): read them now and then."""
+        if section in self.fast:
+            self.fast = tuple(other for other in self.fast if other is not section)
+            self.slow = (*self.slow, section)
+
+    async def _read_info(self, state: MinerState) -> MinerInfo:
+        return self._identify_by(await self._once(_DEVICE))
+
+    async def _read_pools(self, state: MinerState) -> tuple[Pool, ...]:
+        status = await self._status()
+        counted: tuple[Pool, ...] | None = None
+        # Only 4028 counts shares; without it they are unknown.
+        with contextlib.suppress(WhatsminerError):
+            counted = parse_pools_4028(await self._companion.ask("pools"))
+        return parse_pools(status, counted)
+
+    @override
+    def _with_activity(self, state: MinerState) -> MinerState:
+        return replace(
+            state,
+            activity=activity_of(
+                state.status, state.summary, state.failed.get(Section.SUMMARY)
+            ),
+        )
+
+    # Commanding
+
+    async def command(self, command: str, param: Any = None) -> JsonObject:
+        """Send one write command and give back its answer (E.3, E.6).
+
+        Raises UnknownOutcomeError when it was sent but not answered; every other error means
+        that it had no effect.
+        """
+        if not self._v3_password:
+            raise NoPasswordError("no password of an account is known")
+        if not self._identified:
+            await self.identify()
+        answer = await self._send(command, param)
+        if as_int(answer.get("code")) == INVALID_ITEM:
+            # Firmware differs in what is a number and what is a string; this one was refused.
+            if (other := other_spelling(param)) is not None:
+                answer = await self._send(command, other)
+        try:
+            raise_for_code(command, answer)
+        except CommandRefusedError as err:
+            await self._explain(command)
+            raise err from None
+        return answer
+
+    async def _send(self, command: str, param: Any) -> JsonObject:
+        """Make a token and send once."""
+        assert self._v3_password
+        async with self._lock:
+            # Asking first proves that the link lives, and tells salt and clock of the miner.
+            challenge = await self._request_read({"cmd": _DEVICE, "param": "salt"})
+            salt = as_text(message_of(_DEVICE, challenge).get("salt"))
+            when = as_int(challenge.get("when"))
+            if salt is None or when is None:
+                raise InvalidAnswerError(f"{_DEVICE} without salt and when")
+            request: JsonObject = {
+                "cmd": command,
+                "ts": when,
+                "token": make_token(command, self._v3_password, salt, when),
+                "account": self._account,
+            }
+            if param is not None:
+                request["param"] = param
+            try:
+                return await self._link.request(request)
+            except (CannotConnectError, InvalidAnswerError, NoAnswerError) as err:
+                raise UnknownOutcomeError(
+                    f"{command} was sent and not answered"
+                ) from err
+
+    async def _explain(self, command: str) -> None:
+        """Raise why nothing is let in, where that is the reason of a refusal."""
+        system = as_object((await self.ask(_DEVICE, "system")).get("system"))
+        if as_bool(system.get("apiswitch")) is False:
+            raise WriteApiDisabledError("the API switch of the miner is off")
+        # What a wrong password is answered with is not known; so ask for nothing with it (E.2).
+        harmless, param = _HARMLESS
+        if command == harmless:
+            raise AccountRefusedError(self._account)
+        answer = await self._send(harmless, param)
+        if as_int(answer.get("code")) != 0:
+            raise AccountRefusedError(self._account)
+
+    async def _write(
+        self, command: str, param: Any, legacy: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Write here, or on 4028 when only the admin's password is known."""
+        if self._v3_password:
+            await self.command(command, param)
+        else:
+            await legacy()
+
+    @override
+    async def check_password(self) -> None:
+        if not self._v3_password:
+            await self._companion.check_password()
+            return
+        try:
+            await self.command(*_HARMLESS)
+        except UnknownOutcomeError as err:
+            raise NoAnswerError("the password check was not answered") from err
+
+    @override
+    async def check_write_access(self) -> bool:
+        if not self._v3_password:
+            return await self._companion.check_write_access()
+        await self.check_password()
+        return True
+
+    @override
+    async def start_mining(self) -> None:
+        await self._write("set.miner.service", "start", self._companion.start_mining)
+
+    @override
+    async def stop_mining(self) -> None:
+        await self._write("set.miner.service", "stop", self._companion.stop_mining)
+
+    @override
+    async def restart_btminer(self) -> None:
+        await self._write(
+            "set.miner.service", "restart", self._companion.restart_btminer
+        )
+
+    @override
+    async def reboot(self) -> None:
+        await self._write("set.system.reboot", None, self._companion.reboot)
+
+    @override
+    async def set_power_mode(self, mode: PowerMode) -> None:
+        await self._write(
+            "set.miner.power_mode",
+            mode.value,
+            lambda: self._companion.set_power_mode(mode),
+        )
+
+    @override
+    async def set_power_limit(self, watts: int) -> None:
+        check_range("power limit", watts, POWER_LIMIT_RANGE)
+        await self._write(
+            "set.miner.power_limit",
+            watts,
+            lambda: self._companion.set_power_limit(watts),
+        )
+
+    @override
+    async def set_power_percent(self, percent: int) -> None:
+        liquid = self.info.cooling is Cooling.LIQUID
+        highest = MAX_PERCENT_LIQUID if liquid else MAX_PERCENT
+        check_range("power percent", percent, range(highest + 1))
+        # As a string: MicroBT's own client says that a number is not read everywhere (E.6).
+        await self._write(
+            "set.miner.power_percent",
+            {"percent": str(percent), "mode": "normal"},
+            lambda: self._companion.set_power_percent(percent),
+        )
+
+    @override
+    async def restore_power_percent(self) -> None:
+        await self._write(
+            "set.miner.power_percent",
+            {"percent": "100", "mode": "normal"},
+            self._companion.restore_power_percent,
+        )
+
+    @override
+    async def set_fast_boot(self, enabled: bool) -> None:
+        await self._write(
+            "set.miner.fastboot",
+            "enable" if enabled else "disable",
+            lambda: self._companion.set_fast_boot(enabled),
+        )
+
+    @override
+    async def set_led_auto(self) -> None:
+        await self._write("set.system.led", "auto", self._companion.set_led_auto)
+
+    @override
+    async def blink(self) -> None:
+        leds = [{"color": color, **BLINK} for color in ("red", "green")]
+        await self._write("set.system.led", leds, self._companion.blink)

@@ -1,0 +1,151 @@
+"""API v3 as a whole: from a request to its answer (sections E.2 to E.6 of docs/protocol.md)."""
+
+from collections.abc import Mapping
+import json
+from typing import Protocol
+
+from .auth_v3 import Accounts, token
+from .commands_v3 import WRITES, Request, Session
+from .dialect_v3 import DialectV3, Failed, missing, not_permitted
+from .faults import Faults, spoil
+from .server_v3 import HEARTBEAT, FrameReply, frame
+from .wire import encode
+
+LOG = "get.log.download"
+OK = "ok"
+REFUSALS = {
+    -1: "failed",
+    -2: "invalid cmd",
+    -3: "param item is null",
+    -4: "no permission for write command",
+    -5: "out of memory",
+}
+WRONG_TOKEN = {-2: "invalid token", -4: REFUSALS[-4]}
+
+
+class Host(Protocol):
+    """What this needs of the miner around it."""
+
+    api_switch: bool
+    refuse: dict[str, int]
+    faults: Faults
+    ts_tolerance_s: float | None
+
+    def remember_v3(self, name: str, params: Mapping[str, object]) -> None:
+        """Keep a command that came in."""
+        ...
+
+
+class ApiV3:
+    """Answers requests, whoever brings them."""
+
+    def __init__(self, host: Host, dialect: DialectV3, accounts: Accounts) -> None:
+        """Speak for one miner."""
+        self._host = host
+        self.dialect = dialect
+        self.accounts = accounts
+
+    def answer(self, body: bytes, session: Session) -> FrameReply:
+        """Answer one request; an empty one is a heartbeat."""
+        if not body:
+            echoes = self._host.faults.has("heartbeat_answered")
+            return FrameReply(HEARTBEAT if echoes else b"")
+        try:
+            request = json.loads(body.decode("ascii"))
+        except ValueError, RecursionError:
+            request = None
+        if not isinstance(request, dict):
+            return self._reply("", -3, "json error")
+        cmd = request.get("cmd")
+        if not isinstance(cmd, str):
+            return self._reply("", -3, "cmd item is null")
+        sent = {
+            key: value for key, value in request.items() if key not in ("cmd", "token")
+        }
+        self._host.remember_v3(cmd, sent)
+        if cmd in self._host.refuse:
+            code = self._host.refuse[cmd]
+            return self._reply(cmd, code, REFUSALS.get(code, REFUSALS[-1]))
+        if cmd == LOG:
+            log = self.dialect.log()
+            return self._reply(cmd, 0, {"logsize": str(len(log))}, after=log)
+        try:
+            if read := self.dialect.reads.get(cmd):
+                return self._reply(cmd, 0, read(request.get("param")))
+            if cmd in WRITES:
+                return self._write(cmd, self._authorized(cmd, request, session))
+        except Failed as err:
+            return self._reply(cmd, err.code, err.msg)
+        return self._reply(cmd, -2, REFUSALS[-2])
+
+    def _authorized(
+        self, cmd: str, request: Mapping[str, object], session: Session
+    ) -> Request:
+        """Check switch, token, and permission, in this order (nobody documents it)."""
+        if not self._host.api_switch:
+            raise not_permitted()
+        account, ts, sign = (request.get(key) for key in ("account", "ts", "token"))
+        if type(ts) is not int:
+            raise missing("ts")
+        if not isinstance(sign, str):
+            raise missing("token")
+        if not isinstance(account, str):
+            raise missing("account")
+        secret = self.accounts.secret(account, cmd, ts)
+        tolerance = self._host.ts_tolerance_s
+        fresh = tolerance is None or abs(ts - self.dialect.when) <= tolerance
+        if secret is None or sign != token(secret) or not fresh:
+            code = self.dialect.firmware.wrong_token_code
+            raise Failed(code, WRONG_TOKEN[code])
+        if not self.accounts.may(account, cmd):
+            raise not_permitted()
+        return Request(request.get("param"), account, secret, session, self.dialect)
+
+    def _write(self, cmd: str, request: Request) -> FrameReply:
+        """Let a command take effect, and acknowledge it."""
+        faults = self._host.faults.take(cmd)
+        if faults & {"silent", "close", "reset"}:
+            return FrameReply(b"", faults)
+        try:
+            if "answered_not_applied" not in faults:
+                WRITES[cmd](request)
+                if "undone" in faults and request.param == "stop":
+                    request.machine.undo_power_off(held=True)
+        except Failed as err:
+            return self._finish(cmd, err.code, err.msg, faults)
+        if "applied_no_answer" in faults:
+            return FrameReply(b"", faults)
+        return self._finish(cmd, 0, OK, faults)
+
+    def _reply(
+        self, cmd: str, code: int, msg: object, *, after: bytes = b""
+    ) -> FrameReply:
+        return self._finish(cmd, code, msg, self._host.faults.take(cmd), after=after)
+
+    def _finish(
+        self,
+        cmd: str,
+        code: int,
+        msg: object,
+        faults: frozenset[str],
+        *,
+        after: bytes = b"",
+    ) -> FrameReply:
+        """Make a frame of an answer, with the defects that were asked for."""
+        if faults & {"silent", "close", "reset"}:
+            return FrameReply(b"", faults)
+        text = spoil(self._text(cmd, code, msg), faults)
+        text += "\0" * ("nul" in faults) + "\n" * ("newline" in faults)
+        before = frame(self.report()) if "report_between" in faults else b""
+        if "heartbeat_between" in faults:
+            before += HEARTBEAT
+        return FrameReply(frame(text), faults, before, after)
+
+    def _text(self, cmd: str, code: int, msg: object) -> str:
+        return encode(
+            {"code": code, "when": self.dialect.when, "msg": msg, "desc": cmd}
+        )
+
+    def report(self) -> str:
+        """Return a status that nobody asked for."""
+        return self._text("get.miner.report", 0, self.dialect.report())

@@ -1,0 +1,140 @@
+"""The socket of API v3: frames on a connection that stays (section E.1 of docs/protocol.md)."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .commands_v3 import Session
+from .server import Listener, reset_on_close
+from .timing import Timing
+
+HEADER = 4
+HEARTBEAT = bytes(HEADER)
+LARGEST_FRAME = 1 << 22
+LIE = 16
+BLOCK = 10240
+SPLIT_S = 0.01
+
+
+def frame(text: str) -> bytes:
+    """Put the length before a text."""
+    data = text.encode()
+    return len(data).to_bytes(HEADER, "little") + data
+
+
+def spoil_header(data: bytes, faults: frozenset[str]) -> bytes:
+    """Lie about the length of a frame."""
+    length = int.from_bytes(data[:HEADER], "little")
+    if "long_length" in faults:
+        length += LIE
+    if "short_length" in faults:
+        length = max(length - LIE, 1)
+    if "huge_length" in faults:
+        length = 0xFFFFFFFF
+    return length.to_bytes(HEADER, "little") + data[HEADER:]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReply:
+    """What goes back: frames that come before the answer, its own, and raw bytes that follow it."""
+
+    data: bytes
+    faults: frozenset[str] = frozenset()
+    before: bytes = b""
+    after: bytes = b""
+
+
+@dataclass(eq=False, slots=True)
+class Client:
+    """One connection; it has a deadline while it waits for a request."""
+
+    session: Session
+    writer: asyncio.StreamWriter
+    deadline: asyncio.Timeout | None = None
+
+
+class FrameListener(Listener):
+    """Port 4433."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        timing: Timing,
+        answer: Callable[[bytes, Session], FrameReply],
+    ) -> None:
+        """Remember whom to ask for answers; an empty request is a heartbeat."""
+        super().__init__(host, port, timing)
+        self._answer = answer
+        self._clients: set[Client] = set()
+
+    @property
+    def _full(self) -> bool:
+        return self.connections >= self._timing.v3_clients
+
+    def push(self, now: float, report: Callable[[], str]) -> None:
+        """Send a report to those whose time has come, unless they are being answered."""
+        for client in self._clients:
+            session, deadline = client.session, client.deadline
+            if session.report_gap_s and now >= session.next_report and deadline:
+                session.next_report = now + session.report_gap_s
+                client.writer.write(frame(report()))
+                deadline.reschedule(self._deadline())
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timing.v3_idle_s
+
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        client = Client(Session(), writer)
+        self._clients.add(client)
+        try:
+            while await self._exchange(client, reader) and self.is_open:
+                pass
+        finally:
+            self._clients.discard(client)
+
+    async def _exchange(self, client: Client, reader: asyncio.StreamReader) -> bool:
+        """Serve one request; return whether there may be another."""
+        async with asyncio.timeout_at(self._deadline()) as client.deadline:
+            length = int.from_bytes(await reader.readexactly(HEADER), "little")
+            if length > LARGEST_FRAME:
+                return False
+            request = await reader.readexactly(length)
+        client.deadline = None
+        self._begin_answer()
+        reply = self._answer(request, client.session)
+        stays = await self._send(reply, reader, client.writer)
+        self._end_answer()
+        return stays
+
+    async def _send(
+        self,
+        reply: FrameReply,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        faults = reply.faults
+        if "reset" in faults:
+            reset_on_close(writer)
+            return False
+        if "close" in faults:
+            return False
+        if not reply.data:
+            return True
+        writer.write(reply.before)
+        data = spoil_header(reply.data, faults)
+        if "split_header" in faults:
+            for letter in data[:HEADER]:
+                writer.write(bytes((letter,)))
+                await asyncio.sleep(SPLIT_S)
+            data = data[HEADER:]
+        await self._write(data, faults, writer)
+        if "truncate" in faults:
+            await self._close(reader, writer)
+            return False
+        for start in range(0, len(reply.after), BLOCK):
+            writer.write(reply.after[start : start + BLOCK])
+            await writer.drain()
+        return True

@@ -1,0 +1,82 @@
+"""Clients that others wrote, in an environment and processes of their own.
+
+They want other versions of what Home Assistant brings. They know only ports 4028 and 4433, so each
+miner here has an address of its own.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+import fcntl
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+from simulator import SimulatedMiner
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+REQUIREMENTS = HERE / "requirements_interop.txt"
+# Exactly as scripts/setup does it: the same uv, index and certificates
+UV = ("bash", "-c", 'source "$1/scripts/_lib.sh" && shift && uv "$@"', "uv", str(ROOT))
+
+
+def environment(folder: Path) -> Path:
+    """Return a Python that has the clients; made once, and again when a pin changes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place, stamp = folder / "venv", folder / "stamp"
+    python = place / "bin" / "python"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
+        if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
+            stamp.unlink(missing_ok=True)
+            make = ("venv", "--quiet", "--clear", "--python", sys.executable, place)
+            install = ("pip", "install", "--quiet", "--python", python)
+            for arguments in (make, (*install, "--requirement", REQUIREMENTS)):
+                subprocess.run((*UV, *arguments), check=True)
+            stamp.write_text(wanted)
+    return python
+
+
+class Client:
+    """A process with one of the clients in it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Talk to it through its standard input and output."""
+        self._process = process
+
+    async def __call__(
+        self, do: str, miner: SimulatedMiner, **arguments: Any
+    ) -> dict[str, Any]:
+        """Let it do something, and return what came of it."""
+        request = json.dumps({"do": do, "ip": miner.host, **arguments})
+        return json.loads(await asyncio.to_thread(self._exchange, request))
+
+    def _exchange(self, line: str) -> str:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(line, file=self._process.stdin, flush=True)
+        return self._process.stdout.readline()
+
+
+@contextmanager
+def running(python: Path, script: str) -> Iterator[Client]:
+    """Start the process, and end it."""
+    with subprocess.Popen(
+        (python, HERE / script),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield Client(process)
+
+
+def own_address(number: int) -> str:
+    """An address that no other run of the tests uses at the same time."""
+    process = os.getpid()
+    return f"127.{64 + process // 250 % 128}.{process % 250 + 1}.{number}"

@@ -1,0 +1,77 @@
+"""Runs in the environment of pyasic-rs: does what it is told on stdin, one JSON line for one JSON line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import json
+import sys
+from typing import Any
+
+from pyasic_rs import (  # type: ignore[import-not-found]
+    MinerFactory,
+    Pool,
+    PoolGroup,
+    TuningConfig,
+)
+from pyasic_rs.data import MiningMode  # type: ignore[import-not-found]
+
+MINERS: dict[str, Any] = {}
+
+
+async def identify(ip: str, password: str) -> dict[str, Any]:
+    """Let it find out what answers there."""
+    miner = await MinerFactory().get_miner(ip)
+    if miner is None:
+        return {"model": None}
+    miner.set_auth("super", password)
+    MINERS[ip] = miner
+    return {"model": miner.model}
+
+
+async def read(ip: str) -> dict[str, Any]:
+    """Read a whole miner."""
+    data = (await MINERS[ip].get_data()).model_dump()
+    data["uptime"] = data["uptime"].total_seconds()
+    return data
+
+
+async def write(ip: str, method: str, arguments: list[Any]) -> dict[str, Any]:
+    """Call one of its own methods."""
+    return {"done": await getattr(MINERS[ip], method)(*arguments)}
+
+
+async def pools(ip: str, url: str, user: str) -> dict[str, Any]:
+    """Set one pool."""
+    group = PoolGroup(
+        name="", quota=1, pools=[Pool(url=url, username=user, password="x")]
+    )
+    return {"done": await MINERS[ip].set_pools_config([group])}
+
+
+async def mode(ip: str) -> dict[str, Any]:
+    """Choose low power."""
+    config = TuningConfig.mode(MiningMode.Low)
+    return {"done": await MINERS[ip].set_tuning_config(config)}
+
+
+DO: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+    "identify": identify,
+    "read": read,
+    "write": write,
+    "pools": pools,
+    "mode": mode,
+}
+
+
+async def main() -> None:
+    """Serve until stdin ends."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        request = json.loads(line)
+        try:
+            answer = await DO[request.pop("do")](**request)
+        except Exception as err:  # noqa: BLE001 - the test shows it
+            answer = {"error": f"{type(err).__name__}: {err}"}
+        print(json.dumps(answer), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,419 @@
+"""Frames and connections of 4433, well behaved and badly (section E.1 of docs/protocol.md)."""
+
+import asyncio
+from contextlib import suppress
+import json
+import re
+import struct
+
+import pytest
+
+from simulator import ManualClock, SimulatedMiner, Timing
+from simulator.faults import FRAMES
+
+from .conftest import EPOCH, V3, Connect, Make, ask
+
+SETTING = '{"cmd":"get.fan.setting"}'
+SALT = '{"cmd":"get.device.info","param":"salt"}'
+QUICK = Timing(v3_idle_s=0.15)
+MINER = "v2c_m60s"
+
+
+async def settle(miner: SimulatedMiner) -> None:
+    """Wait until all connections are gone."""
+    async with asyncio.timeout(2):
+        while miner.open_v3_connections:
+            await asyncio.sleep(0.01)
+
+
+async def silence(client: V3, seconds: float = 0.1) -> bool:
+    """Whether nothing comes for some time, and the connection stays."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await client.reader.read(1)
+            return False
+    return True
+
+
+async def test_bytes_of_the_page(make: Make, v3: Connect) -> None:
+    """If it failed: the length would be counted otherwise than on a real miner."""
+    client = await v3(await make(MINER))
+    client.writer.write(b"\x28\x00\x00\x00" + SALT.encode())
+    header = await client.reader.readexactly(4)
+    (length,) = struct.unpack("<I", header)
+    answer = await client.reader.readexactly(length)
+    salt = client.miner.v3_salt
+    assert answer.decode() == (
+        f'{{"code":0,"when":{EPOCH:.0f},"msg":{{"salt":"{salt}"}},"desc":"get.device.info"}}'
+    )
+
+
+def test_frame_of_a_write() -> None:
+    """If it failed: the tests would send frames that the page does not know."""
+    request = (
+        '{"cmd":"set.miner.service","ts":1760000000,"token":"zxieOvik",'
+        '"account":"super","param":"stop"}'
+    )
+    assert len(request).to_bytes(4, "little") == b"\x5f\0\0\0"
+
+
+async def test_connection_is_kept(make: Make, v3: Connect) -> None:
+    """If it failed: a client that keeps its connection would have to open one for each request."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    for _ in range(20):
+        await client.read("get.fan.setting")
+    assert miner.v3_connections_accepted == 1
+    assert miner.open_v3_connections == miner.most_open_v3_connections == 1
+    assert miner.connections_accepted == 0
+    await ask(miner, "status")
+    assert miner.connections_accepted == 1
+    await client.close()
+    await settle(miner)
+
+
+async def test_two_requests_at_once(make: Make, v3: Connect) -> None:
+    """If it failed: bytes of the second request would be lost."""
+    client = await v3(await make(MINER))
+    client.send(SALT)
+    client.send(SETTING)
+    assert json.loads(await client.frame())["desc"] == "get.device.info"
+    assert json.loads(await client.frame())["desc"] == "get.fan.setting"
+
+
+async def test_request_in_pieces(make: Make, v3: Connect) -> None:
+    """If it failed: a request that comes in segments would be an error."""
+    client = await v3(await make(MINER))
+    for letter in len(SETTING).to_bytes(4, "little") + SETTING.encode():
+        client.writer.write(bytes((letter,)))
+        await asyncio.sleep(0)
+    assert json.loads(await client.frame())["code"] == 0
+
+
+async def test_silent_connection_is_closed(make: Make, v3: Connect) -> None:
+    """If it failed: a client would find its kept connection alive for ever."""
+    miner = await make(MINER, timing=QUICK)
+    client, half = await v3(miner), await v3(miner)
+    half.writer.write(b"\x28\0")
+    for _ in range(4):
+        await asyncio.sleep(0.08)
+        assert (await client.ask("get.fan.setting"))["code"] == 0
+    assert await client.ended()
+    assert await half.ended()
+    await settle(miner)
+
+
+async def test_heartbeat(make: Make, v3: Connect) -> None:
+    """If it failed: a client could not keep its connection alive."""
+    miner = await make(MINER, timing=QUICK)
+    client = await v3(miner)
+    for _ in range(4):
+        await asyncio.sleep(0.08)
+        client.send("")
+    assert await silence(client, 0.05)
+    assert (await client.ask("get.fan.setting"))["code"] == 0
+    miner.inject("heartbeat_answered")
+    client.send("")
+    assert await client.frame() == ""
+    assert [command.name for command in miner.commands] == ["get.fan.setting"]
+
+
+async def test_at_most_ten_clients(make: Make, v3: Connect) -> None:
+    """If it failed: a client that leaves its connections open would not be found out."""
+    miner = await make(MINER)
+    clients = [await v3(miner) for _ in range(10)]
+    for client in clients:
+        await client.read("get.fan.setting")
+    late = await v3(miner)
+    assert await late.ended()
+    assert miner.open_v3_connections == miner.most_open_v3_connections == 10
+    assert miner.v3_connections_accepted == 11
+    await clients[0].close()
+    async with asyncio.timeout(2):
+        while miner.open_v3_connections == 10:
+            await asyncio.sleep(0.01)
+    assert await (await v3(miner)).read("get.fan.setting")
+
+
+@pytest.mark.parametrize(
+    ("text", "msg"),
+    [
+        ("rubbish", "json error"),
+        ("[1]", "json error"),
+        ('{"cmd":"get.fan.setting"', "json error"),
+        ("[" * 60_000, "json error"),
+        ('{"cmd":"é"}', "json error"),
+        ('{"param":"salt"}', "cmd item is null"),
+        ('{"cmd":5}', "cmd item is null"),
+    ],
+)
+async def test_what_is_not_a_request(
+    make: Make, v3: Connect, text: str, msg: str
+) -> None:
+    """If it failed: rubbish would end the simulator or hang."""
+    client = await v3(await make(MINER))
+    data = text.encode()
+    client.writer.write(len(data).to_bytes(4, "little") + data)
+    answer = json.loads(await client.frame())
+    assert (answer["code"], answer["msg"], answer["desc"]) == (-3, msg, "")
+    assert await client.read("get.fan.setting")
+
+
+async def test_a_client_of_the_other_port(make: Make, v3: Connect) -> None:
+    """If it failed: JSON without a length would be read as a length of two gigabytes."""
+    client = await v3(await make(MINER))
+    client.writer.write(b'{"cmd":"status"}')
+    assert await client.reader.read() == b""
+
+
+async def test_client_that_goes_away(make: Make, v3: Connect) -> None:
+    """If it failed: a client that drops its connection would end the simulator."""
+    miner = await make(MINER)
+    miner.inject("bytewise")
+    for _ in range(3):
+        client = await v3(miner)
+        client.send('{"cmd":"get.device.info"}')
+        await client.writer.drain()
+        client.writer.transport.abort()
+    await settle(miner)
+    miner.clear_faults()
+    assert await (await v3(miner)).read("get.fan.setting")
+
+
+async def test_stop_closes_everything(clock: ManualClock, v3: Connect) -> None:
+    """If it failed: a test would leave tasks and sockets behind."""
+    async with SimulatedMiner(MINER, clock=clock) as miner:
+        client = await v3(miner)
+        await client.read("get.fan.setting")
+    assert await client.ended()
+    with pytest.raises(ConnectionRefusedError):
+        await v3(miner)
+
+
+async def test_without_a_v3_port(make: Make) -> None:
+    """If it failed: firmware with API v3 behind a firewall could not be simulated."""
+    miner = await make(MINER, v3_port=None)
+    assert miner.v3_port is None
+    assert miner.v3_truth().api_version == "3.0.2"
+    assert (await ask(miner, "status"))["STATUS"] == "S"
+
+
+async def test_v3_port_is_taken(make: Make) -> None:
+    """If it failed: a miner would be half there."""
+    first = await make(MINER)
+    second = SimulatedMiner(MINER, v3_port=first.v3_port)
+    with pytest.raises(OSError, match=str(first.v3_port)):
+        await second.start()
+    with pytest.raises(ConnectionRefusedError):
+        await ask(second, "status")
+
+
+async def test_update_of_the_firmware(clock: ManualClock, v3: Connect) -> None:
+    """If it failed: nobody could try what an update from 2.x to 3.x does to a client."""
+    mac = "CA:01:14:00:04:EB"
+    async with SimulatedMiner("v205_m50", clock=clock, mac=mac) as old:
+        port = old.port
+        reader, writer = await asyncio.open_connection(old.host, port)
+        assert (await ask(old, "get_version"))["Msg"]["api_ver"] == "2.0.5"
+    for _ in range(5):
+        async with SimulatedMiner(MINER, clock=clock, mac=mac, port=port) as new:
+            assert new.port == port
+            assert (await ask(new, "get_version"))["Msg"]["api_ver"] == "2.2.2"
+            network = await (await v3(new)).read("get.device.info", "network")
+            assert network["network"]["mac"] == mac
+    assert await reader.read() == b""
+    writer.close()
+
+
+# Reports
+
+
+async def test_reports(make: Make, v3: Connect, clock: ManualClock) -> None:
+    """If it failed: a client that takes the next frame for its answer would pass."""
+    miner = await make(MINER)
+    client, other = await v3(miner), await v3(miner)
+    assert await client.write("set.miner.report", {"gap": 30}) == (0, "ok")
+    await miner.tick()
+    clock.advance(29)
+    await miner.tick()
+    assert await silence(client, 0.05)
+    for _ in range(2):
+        clock.advance(30)
+        await miner.tick()
+        report = json.loads(await client.frame())
+        assert (report["code"], report["desc"]) == (0, "get.miner.report")
+        assert list(report["msg"]) == ["summary", "edevs"]
+        status = await client.read("get.miner.status", "summary+edevs")
+        assert status == report["msg"]
+    assert await client.write("set.miner.report", {"gap": 0}) == (0, "ok")
+    clock.advance(300)
+    await miner.tick()
+    assert await silence(client, 0.05)
+    assert await silence(other, 0.05)
+
+
+async def test_reports_break_the_silence(
+    make: Make, v3: Connect, clock: ManualClock
+) -> None:
+    """If it failed: a client that only listens would lose its connection."""
+    miner = await make(MINER, timing=QUICK)
+    client = await v3(miner)
+    await client.write("set.miner.report", {"gap": 10})
+    for _ in range(5):
+        clock.advance(11)
+        await asyncio.sleep(0.08)
+        await miner.tick()
+    for _ in range(5):
+        assert json.loads(await client.frame())["desc"] == "get.miner.report"
+    assert await client.ended()
+
+
+# Faults
+
+
+async def test_refused_ports(make: Make, v3: Connect) -> None:
+    """If it failed: one port that is gone could not be simulated."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    miner.inject("refuse_4433")
+    assert await client.ended()
+    with pytest.raises(ConnectionRefusedError):
+        await v3(miner)
+    assert (await ask(miner, "status"))["STATUS"] == "S"
+    miner.clear_faults()
+    miner.inject("refuse_4028")
+    await miner.tick()
+    assert await (await v3(miner)).read("get.fan.setting")
+    with pytest.raises(ConnectionRefusedError):
+        await ask(miner, "status")
+    miner.inject("refuse")
+    with pytest.raises(ConnectionRefusedError):
+        await v3(miner)
+    miner.clear_faults()
+    await miner.tick()
+    assert (await ask(miner, "status"))["STATUS"] == "S"
+    assert await (await v3(miner)).read("get.fan.setting")
+
+
+async def test_silent(make: Make, v3: Connect) -> None:
+    """If it failed: a client without a deadline would pass."""
+    miner = await make(MINER)
+    miner.inject("silent", "get.miner.status", times=1)
+    client = await v3(miner)
+    client.send('{"cmd":"get.miner.status","param":"summary"}')
+    assert await silence(client)
+    assert (await client.ask("get.fan.setting"))["desc"] == "get.fan.setting"
+
+
+async def test_close_reset_truncate(make: Make, v3: Connect) -> None:
+    """If it failed: a kept connection that breaks could not be simulated in its ways."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    whole = await client.ask("get.fan.setting")
+    miner.inject("close", times=1)
+    client.send(SETTING)
+    assert await client.ended()
+    miner.inject("reset", times=1)
+    client = await v3(miner)
+    client.send(SETTING)
+    with pytest.raises(ConnectionResetError):
+        await client.reader.read()
+    miner.inject("truncate", times=1)
+    client = await v3(miner)
+    client.send(SETTING)
+    half = await client.reader.read()
+    length = len(json.dumps(whole, separators=(",", ":"))) + 4
+    assert len(half) == length // 2
+    miner.inject("stall_midway", times=1)
+    client = await v3(miner)
+    client.send(SETTING)
+    assert await client.reader.readexactly(length // 2) == half
+    assert await silence(client)
+
+
+async def test_whole_answers(make: Make, v3: Connect) -> None:
+    """If it failed: a client that reads a frame in one go would pass."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    whole = await client.ask("get.fan.setting")
+    for fault in ("bytewise", "split_header", "never_close", "stall_after_answer"):
+        miner.inject(fault, times=1)
+        assert await client.ask("get.fan.setting") == whole
+    miner.inject("nul", times=1)
+    client.send(SETTING)
+    assert (await client.frame()).endswith("}\0")
+    miner.inject("newline", times=1)
+    client.send(SETTING)
+    assert (await client.frame()).endswith("}\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "lie"),
+    [("long_length", 16), ("short_length", -16), ("huge_length", None)],
+)
+async def test_lies_about_the_length(
+    make: Make, v3: Connect, fault: str, lie: int | None
+) -> None:
+    """If it failed: a client that believes every length would pass."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    client.send(SETTING)
+    length = len(await client.frame())
+    miner.inject(fault, "get.fan.setting")
+    client.send(SETTING)
+    told = int.from_bytes(await client.reader.readexactly(4), "little")
+    assert told == (0xFFFFFFFF if lie is None else length + lie)
+    await client.reader.readexactly(length)
+    assert await silence(client)
+
+
+async def test_frames_between(make: Make, v3: Connect) -> None:
+    """If it failed: a client that takes the next frame for its answer would pass."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    miner.inject("report_between", times=1)
+    miner.inject("heartbeat_between", times=1)
+    client.send(SETTING)
+    assert json.loads(await client.frame())["desc"] == "get.miner.report"
+    assert await client.frame() == ""
+    assert json.loads(await client.frame())["desc"] == "get.fan.setting"
+
+
+async def test_faults_of_writes(make: Make, v3: Connect, clock: ManualClock) -> None:
+    """If it failed: a client that believes an acknowledgement, or repeats a write, would pass."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    miner.inject("answered_not_applied", "set.miner.service", times=1)
+    assert await client.write("set.miner.service", "stop") == (0, "ok")
+    clock.advance(5)
+    assert miner.truth().mining
+    miner.inject("undone", "set.miner.service", times=1)
+    assert await client.write("set.miner.service", "stop") == (0, "ok")
+    clock.advance(179)
+    assert not miner.truth().mining
+    clock.advance(3)
+    assert miner.truth().mining
+    miner.inject("applied_no_answer", "set.miner.service", times=1)
+    client.send(client.request("set.miner.service", "stop"))
+    assert await silence(client)
+    clock.advance(5)
+    assert not miner.truth().mining
+    miner.inject("close", "set.miner.service", times=1)
+    client.send(client.request("set.miner.service", "start"))
+    assert await client.ended()
+    clock.advance(5)
+    assert not miner.truth().mining
+
+
+async def test_clock_that_was_never_set(make: Make, v3: Connect) -> None:
+    """If it failed: a client that takes over the miner's clock would never meet a wrong one."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    for fault, when in (("clock_zero", 0), ("clock_negative", -28800)):
+        miner.inject(fault, times=1)
+        assert (await client.ask("get.fan.setting"))["when"] == when
+
+
+def test_faults_of_frames_say_where() -> None:
+    """If it failed: somebody would look for their effect on 4028."""
+    assert all(re.search(r"\(4433\)$", what) for what in FRAMES.values())
