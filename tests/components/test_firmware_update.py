@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -105,3 +107,94 @@ async def test_4433_that_was_closed_at_first(
     for _ in range(SLOW_EVERY + 1):
         await poll()
     assert entry.runtime_data.miner.info.api_version == "3.0.2"
+
+
+@pytest.mark.parametrize("profile", ["v3_m64_bad"])
+async def test_stop_over_api_3_holds(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Callable[..., Awaitable[None]],
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A miner that starts again by itself mines through the dearest hours of the year."""
+    clock.race()
+    await call("switch", "mining", "turn_off")
+    clock.stop()
+    for _ in range(20):
+        clock.advance(60)
+        await poll()
+        assert state("switch", "mining") == "off"
+        assert state("sensor", "status") == "stopped"
+        assert not miner.truth().mining
+
+
+@pytest.mark.parametrize("profile", ["v3_m64_bad"])
+async def test_stop_over_4028_that_does_not_hold_is_shown(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Callable[..., Awaitable[None]],
+    state: Show,
+    poll: Poll,
+) -> None:
+    """With the admin password alone this firmware starts again; that must not be hidden."""
+    data = {**entry.data, "password": PASSWORD, CONF_ACCOUNT: "super"}
+    del data[CONF_V3_PASSWORD]
+    hass.config_entries.async_update_entry(entry, data=data)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    clock.race()
+    await call("switch", "mining", "turn_off")
+    clock.stop()
+    assert state("switch", "mining") == "off"
+    clock.advance(600)
+    await poll()
+    assert miner.truth().mining
+    assert state("switch", "mining") == "on"
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_api_switch_that_is_turned_off_and_on(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """API 3 tells its switch: a factory reset must show before a command is needed."""
+    assert state("binary_sensor", "write_access") == "on"
+    miner.api_switch = False
+    await poll()
+    assert state("binary_sensor", "write_access") == "off"
+    miner.api_switch = True
+    await poll()
+    assert state("binary_sensor", "write_access") == "on"
+
+
+async def test_reauth_with_the_admin_password(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Callable[..., Awaitable[None]],
+    state: Show,
+) -> None:
+    """Who changes the password on the miner must be asked for it, and keep the entry."""
+    miner.set_password("changed")
+    with pytest.raises(HomeAssistantError):
+        await call("switch", "fast_boot", "turn_on")
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    assert flow["step_id"] == "reauth_admin"
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_PASSWORD: "wrong"}
+    )
+    assert result["errors"] == {CONF_PASSWORD: "wrong_password"}
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_PASSWORD: "changed"}
+    )
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert entry.data[CONF_PASSWORD] == "changed"
+    assert state("binary_sensor", "write_access") == "on"

@@ -7,10 +7,7 @@ import sys
 from typing import Any
 
 from pyasic import get_miner, settings  # type: ignore[import-not-found]
-from pyasic.miners.whatsminer import (  # type: ignore[import-not-found]
-    BTMinerM60SVK40,
-    BTMinerM64VL30,
-)
+from pyasic.miners.whatsminer import BTMinerM60SVK40, BTMinerM64VL30  # type: ignore[import-not-found]
 
 MINERS: dict[str, Any] = {}
 

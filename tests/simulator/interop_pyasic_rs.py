@@ -6,12 +6,7 @@ import json
 import sys
 from typing import Any
 
-from pyasic_rs import (  # type: ignore[import-not-found]
-    MinerFactory,
-    Pool,
-    PoolGroup,
-    TuningConfig,
-)
+from pyasic_rs import MinerFactory, Pool, PoolGroup, TuningConfig  # type: ignore[import-not-found]
 from pyasic_rs.data import MiningMode  # type: ignore[import-not-found]
 
 MINERS: dict[str, Any] = {}
