@@ -156,7 +156,7 @@ async def test_unreachable(
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_PORT: unused_tcp_port})
     assert result["errors"] == {"base": "cannot_connect"}
-    assert result["description_placeholders"]["host"] == miner.host
+    assert (result["description_placeholders"] or {})["host"] == miner.host
     await _recover(hass, flow_id, form)
 
 
@@ -190,7 +190,7 @@ async def test_token_table_full(
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, form)
     assert result["errors"] == {CONF_PASSWORD: "token_table_full"}
-    assert result["description_placeholders"]["seconds"] == "185"
+    assert (result["description_placeholders"] or {})["seconds"] == "185"
     miner.forget_tokens()
     await _recover(hass, flow_id, form)
 
@@ -292,7 +292,7 @@ async def test_api_3_asks_for_an_account(
         result = await _submit(hass, flow_id, {**form, **wrong})
         assert result["step_id"] == "account"
         assert result["errors"] == {CONF_V3_PASSWORD: "account_refused"}
-    assert result["description_placeholders"]["account"] == "user1"
+    assert (result["description_placeholders"] or {})["account"] == "user1"
     await _recover(hass, flow_id, form)
     assert not [command for command in miner.commands if command.encrypted]
 

@@ -235,7 +235,7 @@ async def v3_miner(
 V3_FOUND = {
     "v2c_m60s": {"found": "BTMinerM60SVK40", "model": "M60S VK40 (Stock)"},
     # pyasic's table of models ends before this one
-    "v3_m7bs": {"found": "WhatsminerUnknown", "model": " (Stock)"},
+    "v3_m7bs": {"found": "WhatsminerUnknown", "model": "WhatsMiner (Stock)"},
 }
 
 

@@ -19,7 +19,7 @@ from simulator.auth_v3 import (
     token,
 )
 
-from .conftest import EPOCH, Connect, Make
+from .conftest import EPOCH, Connect, Make, ask
 
 OK = (0, "ok")
 FORBIDDEN = (-4, "no permission for write command")
@@ -167,6 +167,8 @@ async def test_clock_of_the_miner(make: Make, v3: Connect) -> None:
     assert await client.write("set.system.led", "auto", ts=ts) == FORBIDDEN
     when = (await client.ask("get.miner.setting"))["when"]
     assert when == ts - 7200
+    assert (await ask(miner, "status"))["When"] == when
+    assert (await ask(miner, "get_token"))["Msg"]["time"] == f"{when % 10000:04d}"
     assert await client.write("set.system.led", "auto", ts=when) == OK
     miner.clock_offset_s = 0
     assert miner.clock_offset_s == 0

@@ -26,7 +26,8 @@ async def _connect(
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await asyncio.open_connection(host, port)
-    except (OSError, ValueError) as err:  # TimeoutError is an OSError
+    # TimeoutError is an OSError, a port that cannot be is an OverflowError
+    except (OSError, OverflowError, ValueError) as err:
         raise CannotConnectError(f"no connection to port {port}") from err
 
 
@@ -90,6 +91,8 @@ class Link:
         self.host = host
         self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.opened = 0
+        """How many connections there have been; who is at the other end may differ."""
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +107,7 @@ class Link:
         """
         if self._streams is None:
             self._streams = await _connect(self.host, self.port)
+            self.opened += 1
         reader, writer = self._streams
         body = json.dumps(request, separators=(",", ":")).encode()
         try:
@@ -112,7 +116,8 @@ class Link:
                 await writer.drain()
                 while True:
                     answer = await _read_frame(reader)
-                    if answer and answer.get("desc", request["cmd"]) == request["cmd"]:
+                    # An answer names its command; what names none can be nothing else.
+                    if answer and answer.get("desc") in (request["cmd"], "", None):
                         return answer
         except (OSError, EOFError) as err:
             await self.close()

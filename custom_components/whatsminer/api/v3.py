@@ -73,7 +73,8 @@ def raise_for_code(command: str, answer: JsonObject) -> None:
     if code is None:
         raise InvalidAnswerError(f"{command} was answered without a code")
     message = as_text(answer.get("msg")) or ""
-    if code == INVALID_COMMAND and "cmd" in message.lower():
+    text = message.lower()
+    if code == INVALID_COMMAND and ("cmd" in text or "command" in text):
         raise UnsupportedCommandError(command, code, message)
     raise CommandRefusedError(command, code, message)
 
@@ -128,7 +129,7 @@ def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
     power = as_amount(pick(raw, "power-realtime", "power-5min"))
     efficiency = as_positive(raw.get("power-rate"))
     if efficiency is None and power is not None and hashrate:
-        efficiency = power / hashrate
+        efficiency = as_positive(power / hashrate)
     return Summary(
         hashrate=hashrate,
         hashrate_average=as_amount(raw.get("hash-average")),
@@ -191,11 +192,14 @@ def parse_pools(
     rows = status.get("pools")
     if not isinstance(rows, list):
         raise InvalidAnswerError("get.miner.status without pools")
-    shares = {(pool.url, pool.user): pool for pool in counted or ()}
+    uncounted = list(counted or ())
     pools = []
     for number, row in enumerate(as_objects(rows)):
         url, user = as_text(row.get("url")), as_text(row.get("account"))
-        same = shares.get((url, user))
+        # The same pool may be configured twice: each is counted once, in this order.
+        same = next((p for p in uncounted if (p.url, p.user) == (url, user)), None)
+        if same:
+            uncounted.remove(same)
         pools.append(
             Pool(
                 index=first(as_count(row.get("id")), default=number),
@@ -282,6 +286,8 @@ def activity_of(
         # The board answers and refuses: there is no btminer that it could ask.
         refused = isinstance(summary_error, CommandRefusedError)
         return Activity.RESTARTING if refused else None
+    if summary.hashrate is None:
+        return None
     if not summary.hashrate or summary.frequency_average == 0:
         return Activity.STARTING
     return Activity.TUNING if summary.stable is False else Activity.MINING
