@@ -2,6 +2,7 @@
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
 
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .memory import Memory
@@ -19,9 +20,14 @@ PLATFORMS = [
 async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
     """Find the miner, read it once, and set up its entities."""
     coordinator = WhatsminerCoordinator(hass, entry)
-    await coordinator.async_config_entry_first_refresh()
+    try:
+        await coordinator.async_config_entry_first_refresh()
+    except ConfigEntryNotReady:
+        if not coordinator.start_without_miner():
+            raise
     entry.runtime_data = coordinator
-    await coordinator.async_check_write_access()
+    if coordinator.last_update_success:
+        await coordinator.async_check_write_access()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 

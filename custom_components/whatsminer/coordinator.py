@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import uniform
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
@@ -22,6 +23,7 @@ from .api import (
     Dialect,
     Feature,
     Miner,
+    MinerInfo,
     MinerState,
     NoAnswerError,
     Section,
@@ -48,6 +50,9 @@ type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
 
 READ_BACK_INTERVAL = 2.0
 """Seconds between the quick re-reads after a command."""
+
+MISSES_ALLOWED = 1
+"""Polls in a row without an answer after which the last data still stand."""
 
 # How long a command may take to show (section H of docs/protocol.md, D.8).
 DEADLINE_REACHABLE = 60.0
@@ -82,7 +87,9 @@ class _Pending:
     overtaken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def async_connect(data: Mapping[str, Any], mac: str | None) -> Miner:
+async def async_connect(
+    data: Mapping[str, Any], mac: str | None, known: MinerInfo | None = None
+) -> Miner:
     """Connect to the miner that the data of an entry speaks of."""
     return await connect(
         data[CONF_HOST],
@@ -92,6 +99,7 @@ async def async_connect(data: Mapping[str, Any], mac: str | None) -> Miner:
         v3_port=data.get(CONF_V3_PORT, DEFAULT_V3_PORT),
         account=data.get(CONF_ACCOUNT, DEFAULT_ACCOUNT),
         v3_password=data.get(CONF_V3_PASSWORD),
+        known=known,
     )
 
 
@@ -108,13 +116,16 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             LOGGER,
             config_entry=entry,
             name=f"{DOMAIN} {entry.title}",
-            update_interval=SCAN_INTERVAL,
+            # The first wait differs, so that many miners are not all polled at the same time.
+            update_interval=SCAN_INTERVAL * uniform(0.1, 1),
         )
         self.memory = Memory(hass, entry.entry_id)
         self.write_access: bool | None = None
         """True after the miner took a command, False after it refused us, None before."""
         self._pending: dict[str, _Pending] = {}
         self._polls = 0
+        self._missed = 0
+        self._write_access_unchecked = False
         self._away_until = 0.0
         self._api_switch: bool | None = None
 
@@ -136,7 +147,9 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         await self.memory.async_load()
         data = self.config_entry.data
         try:
-            self.miner = await async_connect(data, self.config_entry.unique_id)
+            self.miner = await async_connect(
+                data, self.config_entry.unique_id, self.memory.info
+            )
         except WhatsminerError as err:
             raise translated(UpdateFailed, err, self.host) from err
         self.config_entry.async_on_unload(self.miner.close)
@@ -168,24 +181,51 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         except (CannotConnectError, NoAnswerError) as err:
             if self._is_away:
                 return self._away_state(err)
+            self._missed += 1
+            if (
+                self.data
+                and self.last_update_success
+                and self._missed <= MISSES_ALLOWED
+            ):
+                return self.data
             raise translated(UpdateFailed, err, self.host) from err
         except WhatsminerError as err:
             raise translated(UpdateFailed, err, self.host) from err
+        self._missed = 0
+        if self.data:
+            self.update_interval = SCAN_INTERVAL
         self._polls += 1
         self.memory.learn(state)
-        await self._async_follow_api_switch(state)
+        await self._async_follow_write_access(state)
         if self.miner.outdated:
             LOGGER.info("%s: the firmware has changed, connecting anew", self.name)
             self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
         return state
 
-    async def _async_follow_api_switch(self, state: MinerState) -> None:
-        """Where the miner tells its API switch, learn of it before a command is refused."""
+    async def _async_follow_write_access(self, state: MinerState) -> None:
+        """Look once the miner is back, and whenever it tells that its API switch was moved."""
         switch, self._api_switch = self._api_switch, state.info.api_switch
-        if state.info.api_switch is False:
+        if self._write_access_unchecked:
+            self._write_access_unchecked = False
+            await self.async_check_write_access()
+        elif state.info.api_switch is False:
             self.write_access = False
         elif state.info.api_switch and switch is False:
             await self.async_check_write_access()
+
+    @callback
+    def start_without_miner(self) -> bool:
+        """Set up with what is known from before, while the miner does not answer.
+
+        All entities are unavailable, and wake up at the first poll that is answered.
+        """
+        info = self.memory.info
+        cause = self.last_exception and self.last_exception.__cause__
+        if info is None or not isinstance(cause, (CannotConnectError, NoAnswerError)):
+            return False
+        self._write_access_unchecked = True
+        self.data = MinerState(info=info, read_at=datetime.now(UTC))
+        return True
 
     @property
     def _is_away(self) -> bool:

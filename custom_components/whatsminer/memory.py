@@ -8,11 +8,21 @@ from typing import Any
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 
-from .api import Activity, MinerState
+from .api import Activity, MinerInfo, MinerState, recall
 from .const import DOMAIN
 
 POWER_PERCENT = "power_percent"
 
+_INFO = (
+    "dialect",
+    "api_version",
+    "firmware",
+    "platform",
+    "model",
+    "mac",
+    "serial",
+    "hostname",
+)
 _VERSION = 1
 _SAVE_DELAY = 5
 _CLEARLY = 1.1
@@ -25,6 +35,8 @@ class Remembered:
 
     power_ceiling: float | None = None
     """The highest power limit the miner ever spoke for (W)."""
+    info: dict[str, str | None] | None = None
+    """Who the miner is, as far as it is text."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What was commanded last, by key of the entity, where the miner cannot be asked."""
     run: str | None = None
@@ -60,6 +72,11 @@ class Memory:
         """The highest power limit the miner ever spoke for (W)."""
         return self._values.power_ceiling
 
+    @property
+    def info(self) -> MinerInfo | None:
+        """Who the miner was when it answered last."""
+        return recall(self._values.info) if self._values.info else None
+
     def setting(self, key: str) -> Any:
         """What was commanded for an entity, or None."""
         return self._values.settings.get(key)
@@ -76,6 +93,10 @@ class Memory:
     @callback
     def learn(self, state: MinerState) -> None:
         """Take what a poll tells: a higher limit, or that btminer was restarted or stopped."""
+        info = {name: getattr(state.info, name) for name in _INFO}
+        if info != self._values.info:
+            self._values.info = info
+            self._save()
         if (ceiling := _ceiling(state)) and ceiling > (self.power_ceiling or 0):
             self._values.power_ceiling = ceiling
             self._save()

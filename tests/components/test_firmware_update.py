@@ -48,7 +48,8 @@ async def test_from_2_0_to_3(
 
     before = entities()
     await miner.stop()
-    await poll()
+    for _ in range(2):
+        await poll()
     assert state("sensor", "power") == "unavailable"
     async with SimulatedMiner(
         "v2c_m60s",

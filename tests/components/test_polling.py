@@ -101,7 +101,10 @@ async def test_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Zeros in an outage would tell an automation that the miner has stopped."""
+    before = state("sensor", "power")
     miner.inject("refuse")
+    await poll()
+    assert state("sensor", "power") == before
     for _ in range(3):
         await poll()
     assert state("sensor", "power") == STATE_UNAVAILABLE
@@ -112,6 +115,7 @@ async def test_outage(
     await poll()
     assert float(state("sensor", "power")) > 3000
     assert state("switch", "mining") == "on"
+    assert caplog.text.count("data recovered") == 1
 
 
 async def test_silent_miner_is_given_up_early(
@@ -126,10 +130,11 @@ async def test_silent_miner_is_given_up_early(
         "custom_components.whatsminer.api.transport.ANSWER_TIMEOUT", 0.1
     )
     miner.inject("silent")
+    await poll()
     before = len(miner.commands)
     await poll()
     assert state("sensor", "power") == STATE_UNAVAILABLE
-    assert len(miner.commands) - before == 2
+    assert len(miner.commands) - before == 1
 
 
 @pytest.mark.parametrize(
@@ -278,6 +283,31 @@ async def test_unreachable_at_start(
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == "cannot_connect"
+
+
+async def test_miner_that_is_off_at_start(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """After a power cut both start together; the entities must be there, and wake up alone."""
+    before = set(hass.states.async_entity_ids())
+    miner.inject("refuse")
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert set(hass.states.async_entity_ids()) == before
+    assert {hass.states.get(found).state for found in before} == {STATE_UNAVAILABLE}  # type: ignore[union-attr]
+    for _ in range(2):
+        await poll()
+    miner.clear_faults()
+    await miner.tick()
+    await poll()
+    assert float(state("sensor", "power")) > 3000
+    assert state("binary_sensor", "write_access") == "on"
 
 
 async def test_unload_closes_everything(

@@ -267,13 +267,13 @@ def test_no_v3_before_2024() -> None:
     """If it failed: a typing error in a test would go unnoticed."""
     miner = SimulatedMiner("v205_m50", v3_port=4433)
     assert miner.v3_port is None
-    for ask in (
+    for look in (
         miner.v3_truth,
         lambda: miner.v3_permissions,
         lambda: miner.v3_salt,
         lambda: miner.set_v3_password("super", "x"),
     ):
         with pytest.raises(AttributeError, match="v205_m50"):
-            ask()
+            look()
     assert miner.open_v3_connections == 0
     assert miner.most_open_v3_connections == miner.v3_connections_accepted == 0

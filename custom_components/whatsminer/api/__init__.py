@@ -1,6 +1,6 @@
 """The bundled async client: knows the miner, and nothing of Home Assistant."""
 
-from .client import DEFAULT_PORT, DEFAULT_V3_PORT, connect
+from .client import DEFAULT_PORT, DEFAULT_V3_PORT, connect, recall
 from .errors import (
     AccountRefusedError,
     BtminerDownError,
@@ -77,4 +77,5 @@ __all__ = [
     "WrongMinerError",
     "WrongPasswordError",
     "connect",
+    "recall",
 ]

@@ -1,5 +1,8 @@
 """The way in: find out what speaks at an address and give back a Miner."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from .errors import (
     CannotConnectError,
     InvalidAnswerError,
@@ -7,8 +10,11 @@ from .errors import (
     NotWhatsminerError,
 )
 from .miner import Miner
+from .models import Dialect, MinerInfo
+from .parse import cooling_of
+from .v2 import FEATURES, UNREADABLE
 from .v2_miner import V2Miner
-from .v3 import DEFAULT_ACCOUNT
+from .v3 import DEFAULT_ACCOUNT, FEATURES as V3_FEATURES
 from .v3_miner import V3Miner
 
 DEFAULT_PORT = 4028
@@ -24,17 +30,21 @@ async def connect(
     v3_port: int | None = DEFAULT_V3_PORT,
     account: str = DEFAULT_ACCOUNT,
     v3_password: str | None = None,
+    known: MinerInfo | None = None,
 ) -> Miner:
     """Identify the miner at an address (E.7): API 3.x if it speaks that, else what 4028 speaks.
 
     `password` is that of the account `admin` on 4028, `v3_password` that of `account` on
     4433; without any the miner can only be read. `mac` is the miner that is expected there.
+    Where nothing answers and `known` says who the miner was, it is given back all the same, and
+    found out anew at the first read.
+
     Raises CannotConnectError, NoAnswerError, NotWhatsminerError, BtminerDownError or
     WrongMinerError.
     """
-    miner: Miner
+    newer: V3Miner | None = None
     if v3_port is not None:
-        miner = V3Miner(
+        newer = V3Miner(
             host,
             v3_port,
             port,
@@ -44,19 +54,45 @@ async def connect(
             mac=mac,
         )
         try:
-            await miner.identify()
+            await newer.identify()
         except (
             CannotConnectError,
             InvalidAnswerError,
             NoAnswerError,
             NotWhatsminerError,
         ):
-            await miner.close()
+            await newer.close()
         except BaseException:
-            await miner.close()
+            await newer.close()
             raise
         else:
-            return miner
-    miner = V2Miner(host, port, password=password, mac=mac, v3_port=v3_port)
-    await miner.identify()
-    return miner
+            return newer
+    older = V2Miner(host, port, password=password, mac=mac, v3_port=v3_port)
+    try:
+        await older.identify()
+    except CannotConnectError, NoAnswerError:
+        if known is None:
+            raise
+        miner: Miner = newer if newer and known.dialect is Dialect.V3 else older
+        miner.adopt(known)
+        return miner
+    return older
+
+
+def recall(told: Mapping[str, Any]) -> MinerInfo:
+    """Who a miner was, from those fields of its `MinerInfo` that are text."""
+    generation, model = Dialect(told["dialect"]), told["model"]
+    v3 = generation is Dialect.V3
+    return MinerInfo(
+        dialect=generation,
+        model=model,
+        features=V3_FEATURES if v3 else FEATURES[generation],
+        unreadable=frozenset() if v3 else UNREADABLE[generation],
+        cooling=cooling_of(model),
+        api_version=told.get("api_version"),
+        firmware=told.get("firmware"),
+        platform=told.get("platform"),
+        mac=told.get("mac"),
+        serial=told.get("serial"),
+        hostname=told.get("hostname"),
+    )

@@ -93,6 +93,10 @@ class Miner(ABC):
         """Ask who the miner is, compare its MAC with the expected one, and remember it."""
 
     @abstractmethod
+    def adopt(self, info: MinerInfo) -> None:
+        """Take over who the miner is, as it says now or as is known from before."""
+
+    @abstractmethod
     def _with_activity(self, state: MinerState) -> MinerState:
         """Add what the miner is doing."""
 

@@ -8,7 +8,6 @@ from typing import Any, override
 from .auth import Token, decrypt, derive_token, encrypt
 from .errors import (
     BtminerDownError,
-    CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
     NoAnswerError,
@@ -20,6 +19,7 @@ from .errors import (
     UnsupportedCommandError,
     WhatsminerError,
     WriteApiDisabledError,
+    WriteRefusedError,
     WrongPasswordError,
 )
 from .miner import (
@@ -69,6 +69,7 @@ from .v2 import (
     refusal,
     status_of,
 )
+from .v3 import message_of, parse_device
 
 TOKEN_LIFE = 25 * 60.0
 """Seconds a token is used; the miner keeps it for 30 minutes (B.5)."""
@@ -104,6 +105,16 @@ class V2Miner(Miner):
         self._token: Token | None = None
         self._token_ends = 0.0
         self._no_token_before = 0.0
+
+    @override
+    def adopt(self, info: MinerInfo) -> None:
+        if (
+            info.dialect is not self.info.dialect
+            or info.api_version != self.info.api_version
+        ):
+            self._board_commands = BOARD_COMMANDS[info.dialect]
+            self._gentle_percent = has_gentle_percent(info.dialect, info.api_version)
+        self.info = info
 
     @override
     async def close(self) -> None:
@@ -228,8 +239,8 @@ class V2Miner(Miner):
             answer = await self.ask("get_version")
         except InvalidAnswerError as err:
             raise NotWhatsminerError("get_version is not answered with JSON") from err
-        except CommandRefusedError:
-            answer = {}
+        except CommandRefusedError, WriteRefusedError:
+            answer = {}  # on other machines the codes of refusals mean other things
         try:
             info = parse_version(answer)
         except NotWhatsminerError:
@@ -241,10 +252,14 @@ class V2Miner(Miner):
                 unreadable=UNREADABLE[Dialect.V1],
             )
         if info.dialect is Dialect.V1:
-            info = await self._complete_v1(info)
+            info = await self._complete_by_summary(info)
         else:
-            answer = await self.ask("get_miner_info", info=_MINER_INFO)
-            info = replace(info, **parse_miner_info(answer))
+            try:
+                answer = await self.ask("get_miner_info", info=_MINER_INFO)
+            except CommandRefusedError, WriteRefusedError:
+                info = await self._complete_by_summary(info)
+            else:
+                info = replace(info, **parse_miner_info(answer))
         self._check_mac(info.mac)
         model = info.model or self.info.model or await self._read_model()
         info = replace(
@@ -253,16 +268,10 @@ class V2Miner(Miner):
             cooling=cooling_of(model),
             mac=info.mac or self._expected_mac,
         )
-        if (
-            info.dialect is not self.info.dialect
-            or info.api_version != self.info.api_version
-        ):
-            self._board_commands = BOARD_COMMANDS[info.dialect]
-            self._gentle_percent = has_gentle_percent(info.dialect, info.api_version)
         # A miner whose firmware was never heard is new, not changed.
         if self.info.firmware and info.firmware != self.info.firmware:
             self.outdated = True
-        self.info = info
+        self.adopt(info)
         self._identified = True
         return info
 
@@ -270,14 +279,19 @@ class V2Miner(Miner):
         """Whether this is a WhatsMiner that has no get_version (E.7)."""
         try:
             return is_challenge(await self.ask("get_token"))
-        except CommandRefusedError, InvalidAnswerError, NoAnswerError:
+        except (
+            CommandRefusedError,
+            InvalidAnswerError,
+            NoAnswerError,
+            WriteRefusedError,
+        ):
             return False
 
-    async def _complete_v1(self, info: MinerInfo) -> MinerInfo:
+    async def _complete_by_summary(self, info: MinerInfo) -> MinerInfo:
         """On 1.x the MAC is in the summary, which a stopped miner does not give."""
         try:
             summary = parse_summary(await self._ask_btminer("summary"))
-        except BtminerDownError:
+        except BtminerDownError, CommandRefusedError:
             return info
         return replace(
             info, mac=summary.mac, firmware=info.firmware or summary.firmware
@@ -353,18 +367,20 @@ class V2Miner(Miner):
         return info
 
     async def _speaks_v3(self) -> bool:
-        """Whether API 3.x answers by now."""
+        """Whether API 3.x answers by now, so well that `connect` would take it."""
         if self._v3_port is None:
             return False
         link = Link(self.host, self._v3_port)
+        command = "get.device.info"
         async with self._lock:
             try:
-                answer = await link.request({"cmd": "get.device.info", "param": "salt"})
-            except CannotConnectError, InvalidAnswerError, NoAnswerError:
+                answer = await link.request({"cmd": command})
+                parse_device(message_of(command, answer))
+            except WhatsminerError:
                 return False
             finally:
                 await link.close()
-        return answer.get("code") == 0
+        return True
 
     @override
     def _with_activity(self, state: MinerState) -> MinerState:

@@ -9,6 +9,7 @@ from typing import Any, override
 
 from .errors import (
     AccountRefusedError,
+    BtminerDownError,
     CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
@@ -24,6 +25,7 @@ from .miner import (
     MAX_PERCENT,
     MAX_PERCENT_LIQUID,
     POWER_LIMIT_RANGE,
+    SECTION_ERRORS,
     Miner,
     Reader,
     check_range,
@@ -45,6 +47,7 @@ from .models import (
 from .parse import JsonObject, as_bool, as_int, as_object, as_text
 from .transport import Link
 from .v2 import (
+    BOARD_COMMANDS,
     FEATURES,
     parse_faults as parse_faults_4028,
     parse_pools as parse_pools_4028,
@@ -97,6 +100,13 @@ class _Companion(V2Miner):
         self._lock = lock
         self._link = link
         self.info = MinerInfo(dialect=Dialect.V2C, features=FEATURES[Dialect.V2C])
+        self._board_commands = BOARD_COMMANDS[Dialect.V2C]
+        self._gentle_percent = True
+
+    def take_over(self, info: MinerInfo) -> None:
+        """Learn what 4433 has told: who is expected, and what his limits are."""
+        self._expected_mac = info.mac or self._expected_mac
+        self.info = replace(self.info, cooling=info.cooling)
 
     @override
     async def _exchange(self, request: JsonObject) -> JsonObject:
@@ -138,9 +148,11 @@ class V3Miner(Miner):
         self._v3_password = v3_password
         self._link = Link(host, v3_port)
         self._companion = _Companion(self._link, self._lock, port, password, mac)
-        self._answers: dict[str, JsonObject | WhatsminerError] = {}
+        self._poll = asyncio.Lock()
+        self._answers: dict[tuple[str, str | None], JsonObject | WhatsminerError] = {}
         self._status_param = ""
         self._refused_since: float | None = None
+        self._known_on = 0
 
     @property
     @override
@@ -152,18 +164,31 @@ class V3Miner(Miner):
         async with self._lock:
             await self._link.close()
 
+    @override
+    def adopt(self, info: MinerInfo) -> None:
+        self.info = info
+        self._companion.take_over(info)
+
     # Reading
 
     async def ask(self, command: str, param: str | None = None) -> JsonObject:
         """Send one read command and give back the object it was answered with.
 
-        Raises CommandRefusedError and the errors of `Link.request`.
+        Raises CommandRefusedError, WrongMinerError and the errors of `Link.request`.
         """
+        async with self._lock:
+            return await self._ask(command, param)
+
+    async def _ask(self, command: str, param: str | None = None) -> JsonObject:
+        """The same, while the lock is held. Who tells his MAC is compared with the expected one."""
         request = (
             {"cmd": command} if param is None else {"cmd": command, "param": param}
         )
-        async with self._lock:
-            return message_of(command, await self._request_read(request))
+        message = message_of(command, await self._request_read(request))
+        if command == _DEVICE and "network" in message:
+            self._check_mac(as_text(as_object(message["network"]).get("mac")))
+            self._known_on = self._link.opened
+        return message
 
     async def _request_read(self, request: JsonObject) -> JsonObject:
         """A request that may be repeated: once, when the kept link turns out to be dead."""
@@ -177,12 +202,13 @@ class V3Miner(Miner):
 
     async def _once(self, command: str, param: str | None = None) -> JsonObject:
         """An answer that several sections of one poll are read from; its error is theirs too."""
-        if command not in self._answers:
+        key = command, param
+        if key not in self._answers:
             try:
-                self._answers[command] = await self.ask(command, param)
+                self._answers[key] = await self.ask(command, param)
             except WhatsminerError as err:
-                self._answers[command] = err
-        answer = self._answers[command]
+                self._answers[key] = err
+        answer = self._answers[key]
         if isinstance(answer, WhatsminerError):
             raise answer
         return answer
@@ -191,16 +217,15 @@ class V3Miner(Miner):
     async def identify(self) -> MinerInfo:
         try:
             device = await self.ask(_DEVICE)
-        except (CommandRefusedError, InvalidAnswerError) as err:
+        except (BtminerDownError, CommandRefusedError, InvalidAnswerError) as err:
             raise NotWhatsminerError(f"{_DEVICE} is not answered") from err
         return self._identify_by(device)
 
     def _identify_by(self, device: JsonObject) -> MinerInfo:
         info = parse_device(device)
-        self._check_mac(info.mac)
         if self.info.firmware and info.firmware != self.info.firmware:
             self.outdated = True
-        self.info = replace(info, mac=info.mac or self._expected_mac)
+        self.adopt(replace(info, mac=info.mac or self._expected_mac))
         self._identified = True
         return self.info
 
@@ -212,23 +237,26 @@ class V3Miner(Miner):
         slow: bool = True,
         sections: Iterable[Section] | None = None,
     ) -> MinerState:
-        self._answers.clear()
-        self._status_param = "summary+edevs+pools" if slow else "summary+edevs"
-        try:
-            state = await super().read(previous, slow=slow, sections=sections)
-        except (CannotConnectError, NoAnswerError) as err:
-            # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
-            state = await self._companion.read(previous, slow=slow)
-            if isinstance(err, CannotConnectError):
-                now = time.monotonic()
-                self._refused_since = self._refused_since or now
-                self.outdated = now - self._refused_since >= GONE_AFTER
-            failed = {**state.failed, Section.INFO: err}
-            return replace(state, info=self.info, failed=failed)
-        finally:
-            self._answers.clear()
-        self._refused_since = None
-        return state
+        async with self._poll:
+            self._status_param = "summary+edevs+pools" if slow else "summary+edevs"
+            try:
+                state = await super().read(previous, slow=slow, sections=sections)
+            except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
+                # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
+                state = await self._companion.read(
+                    previous, slow=slow, sections=sections
+                )
+                if not isinstance(err, NoAnswerError):
+                    now = time.monotonic()
+                    self._refused_since = self._refused_since or now
+                    if now - self._refused_since >= GONE_AFTER:
+                        self.outdated = True
+                failed = {**state.failed, Section.INFO: err}
+                return replace(state, info=self.info, failed=failed)
+            finally:
+                self._answers.clear()
+            self._refused_since = None
+            return state
 
     @property
     @override
@@ -248,11 +276,11 @@ class V3Miner(Miner):
         try:
             return await self._once(_STATUS, self._status_param)
         except CommandRefusedError:
-            return await self._once(f"{_STATUS} alone", "summary")
+            return await self._once(_STATUS, "summary")
 
     async def _setting(self) -> JsonObject:
         """`get.miner.setting`, or nothing: it completes sections that can do without."""
-        with contextlib.suppress(CommandRefusedError, InvalidAnswerError):
+        with contextlib.suppress(*SECTION_ERRORS):
             return await self._once(_SETTING)
         return {}
 
@@ -279,7 +307,10 @@ class V3Miner(Miner):
         if "error-code" in device:
             return parse_faults(device)
         self._leave_to_4028(Section.FAULTS)
-        return parse_faults_4028(await self._companion.ask("get_error_code"))
+        try:
+            return parse_faults_4028(await self._companion.ask("get_error_code"))
+        except CannotConnectError as err:
+            raise NoAnswerError("4028 is closed") from err  # 4433 is not
 
     def _leave_to_4028(self, section: Section) -> None:
         """Some firmware leaves these out of get.device.info (E.5): read them now and then."""
@@ -288,7 +319,10 @@ class V3Miner(Miner):
             self.slow = (*self.slow, section)
 
     async def _read_info(self, state: MinerState) -> MinerInfo:
-        return self._identify_by(await self._once(_DEVICE))
+        try:
+            return self._identify_by(await self._once(_DEVICE))
+        except NotWhatsminerError as err:
+            raise InvalidAnswerError("the miner does not say who it is") from err
 
     async def _read_pools(self, state: MinerState) -> tuple[Pool, ...]:
         status = await self._status()
@@ -317,8 +351,6 @@ class V3Miner(Miner):
         """
         if not self._v3_password:
             raise NoPasswordError("no password of an account is known")
-        if not self._identified:
-            await self.identify()
         answer = await self._send(command, param)
         if as_int(answer.get("code")) == INVALID_ITEM:
             # Firmware differs in what is a number and what is a string; this one was refused.
@@ -327,7 +359,11 @@ class V3Miner(Miner):
         try:
             raise_for_code(command, answer)
         except CommandRefusedError as err:
-            await self._explain(command)
+            # It is refused, whatever becomes of the search for the reason.
+            with contextlib.suppress(
+                CannotConnectError, UnknownOutcomeError, *SECTION_ERRORS
+            ):
+                await self._explain(command)
             raise err from None
         return answer
 
@@ -341,6 +377,9 @@ class V3Miner(Miner):
             when = as_int(challenge.get("when"))
             if salt is None or when is None:
                 raise InvalidAnswerError(f"{_DEVICE} without salt and when")
+            if self._known_on != self._link.opened:
+                # At the end of a new connection there may be another miner.
+                await self._ask(_DEVICE, "network")
             request: JsonObject = {
                 "cmd": command,
                 "ts": when,
@@ -350,11 +389,14 @@ class V3Miner(Miner):
             if param is not None:
                 request["param"] = param
             try:
-                return await self._link.request(request)
-            except (CannotConnectError, InvalidAnswerError, NoAnswerError) as err:
+                answer = await self._link.request(request)
+            except (BtminerDownError, InvalidAnswerError, NoAnswerError) as err:
                 raise UnknownOutcomeError(
                     f"{command} was sent and not answered"
                 ) from err
+        if as_int(answer.get("code")) is None:
+            raise UnknownOutcomeError(f"{command} was answered without a code")
+        return answer
 
     async def _explain(self, command: str) -> None:
         """Raise why nothing is let in, where that is the reason of a refusal."""
