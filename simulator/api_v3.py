@@ -7,7 +7,8 @@ from typing import Protocol
 from .auth_v3 import Accounts, token
 from .commands_v3 import WRITES, Request, Session
 from .dialect_v3 import DialectV3, Failed, missing, not_permitted
-from .faults import Faults, spoil
+from .faults import Faults, error_of, spoil
+from .server import GARBAGE, huge_answer
 from .server_v3 import HEARTBEAT, FrameReply, frame
 from .wire import encode
 
@@ -30,6 +31,7 @@ class Host(Protocol):
     refuse: dict[str, int]
     faults: Faults
     ts_tolerance_s: float | None
+    writes_applied: int
 
     def remember_v3(self, name: str, params: Mapping[str, object]) -> None:
         """Keep a command that came in."""
@@ -106,9 +108,12 @@ class ApiV3:
         faults = self._host.faults.take(cmd)
         if faults & {"silent", "close", "reset"}:
             return FrameReply(b"", faults)
+        if error_of(faults, v3=True) is not None:
+            return self._finish(cmd, 0, OK, faults)
         try:
             if "answered_not_applied" not in faults:
                 WRITES[cmd](request)
+                self._host.writes_applied += 1
                 if "undone" in faults and request.param == "stop":
                     request.machine.undo_power_off(held=True)
         except Failed as err:
@@ -134,12 +139,22 @@ class ApiV3:
         """Make a frame of an answer, with the defects that were asked for."""
         if faults & {"silent", "close", "reset"}:
             return FrameReply(b"", faults)
-        text = spoil(self._text(cmd, code, msg), faults)
+        if (error := error_of(faults, v3=True)) is not None:
+            code, msg = error, REFUSALS[error]
+        named = "get.miner.history" if "other_answer" in faults else cmd
+        text = spoil(self._text(named, code, msg), faults)
         text += "\0" * ("nul" in faults) + "\n" * ("newline" in faults)
+        data = frame(text)
+        if "garbage" in faults:
+            data = frame(GARBAGE)
+        if "huge_answer" in faults:
+            data = frame(huge_answer())
+        if "no_answer_frame" in faults:
+            data = HEARTBEAT
         before = frame(self.report()) if "report_between" in faults else b""
         if "heartbeat_between" in faults:
             before += HEARTBEAT
-        return FrameReply(frame(text), faults, before, after)
+        return FrameReply(data, faults, before, after)
 
     def _text(self, cmd: str, code: int, msg: object) -> str:
         return encode(

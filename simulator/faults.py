@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import json
 import re
+
+from .wire import Raw, encode
 
 TRANSPORT = {
     "refuse": "every port is closed",
@@ -11,19 +14,29 @@ TRANSPORT = {
     "silent": "accepts, reads, and never answers",
     "close": "closes without a byte",
     "reset": "resets the connection without a byte",
+    "reset_midway": "resets the connection after half of the answer",
     "bytewise": "sends the answer in single bytes",
+    "byte_a_second": "sends one byte a second",
     "truncate": "stops after half of the answer and closes",
     "stall_midway": "stops after half of the answer and stays open",
     "stall_after_answer": "closes only some seconds after the answer (4028)",
     "never_close": "never closes after the answer (4028)",
     "nul": "ends the answer with a NUL",
     "newline": "ends the answer with a newline",
+    "garbage": "sends bytes that mean nothing",
+    "huge_answer": "sends an answer of 10 MB",
+    "btminer_down": "sends the line of a daemon that cannot reach btminer (4028)",
+    "wrong_key": "seals its answer with another key (4028)",
+    "broken_seal": "breaks the base64 of its answer (4028)",
 }
 
 FRAMES = {
     "long_length": "a frame says that it is longer than it is (4433)",
     "short_length": "a frame says that it is shorter than it is (4433)",
     "huge_length": "a frame says that it has 4 GiB (4433)",
+    "no_length": "a frame comes without its length (4433)",
+    "no_answer_frame": "a heartbeat comes instead of the answer (4433)",
+    "other_answer": "the answer belongs to another command (4433)",
     "split_header": "the length of a frame comes byte by byte (4433)",
     "report_between": "a report that nobody asked for comes before the answer (4433)",
     "heartbeat_between": "a heartbeat comes before the answer (4433)",
@@ -35,6 +48,22 @@ WRITES = {
     "answered_not_applied": "the write is acknowledged and has no effect",
     "undone": "power_off, or a stop on 4433, undoes itself after 3 minutes",
 }
+
+# Each refuses every request in the words of that code, and does nothing (sections A.4 and E.2)
+ERRORS: dict[str, tuple[str, int]] = {
+    f"error_{code}": (f"answers with code {code} (4028)", code)
+    for code in (14, 23, 45, 132, 135, 136, 137)
+} | {
+    f"error_minus_{-code}": (f"answers with code {code} (4433)", code)
+    for code in (-1, -2, -3, -4, -5)
+}
+
+# What is around an answer, and what tells one row of it from another
+ENVELOPE = frozenset(
+    {"STATUS", "When", "Code", "Description", "id", "code", "when", "desc"}
+)
+NAMES = frozenset({"ASC", "Slot", "POOL", "ID", "DEVDETAILS", "id", "slot"})
+TEN_YEARS_S = 315_360_000
 
 
 def _after_first(old: str, new: str) -> Callable[[str], str]:
@@ -49,8 +78,100 @@ def _put(pattern: str, replacement: str) -> Callable[[str], str]:
     return lambda text: re.sub(pattern, replacement, text)
 
 
+def _contents(change: Callable[[object], object]) -> Callable[[str], str]:
+    """Change what an answer contains, apart from its envelope."""
+
+    def spoil_contents(text: str) -> str:
+        try:
+            answer = json.loads(text, parse_int=Raw, parse_float=Raw)
+        except ValueError:
+            return text
+        return encode(
+            {
+                key: value if key in ENVELOPE else change(value)
+                for key, value in answer.items()
+            }
+        )
+
+    return spoil_contents
+
+
+def _leaves(change: Callable[[object], object]) -> Callable[[str], str]:
+    """Change every value, apart from those that tell rows from one another."""
+
+    def walk(value: object, key: str = "") -> object:
+        match value:
+            case dict():
+                return {key: walk(item, key) for key, item in value.items()}
+            case list():
+                return [walk(item) for item in value]
+            case _:
+                return value if key in NAMES else change(value)
+
+    return _contents(walk)
+
+
+def _numbers(replacement: str) -> Callable[[str], str]:
+    """Put something in the place of every number; some firmware has its numbers in strings."""
+    return _leaves(
+        lambda value: Raw(replacement) if _is_number(value) else value,
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"-?\d+(\.\d+)?", value))
+
+
+def _thin(odd: int) -> Callable[[str], str]:
+    """Leave out every second field of every object."""
+
+    def walk(value: object) -> object:
+        match value:
+            case dict():
+                return {
+                    key: walk(item)
+                    for number, (key, item) in enumerate(value.items())
+                    if number % 2 == odd
+                }
+            case list():
+                return [walk(item) for item in value]
+            case _:
+                return value
+
+    return _contents(walk)
+
+
+def _empty(value: object) -> object:
+    """Leave the objects, and nothing in them."""
+    match value:
+        case dict():
+            return {}
+        case list():
+            return [_empty(item) for item in value]
+        case _:
+            return value
+
+
+def _moved(seconds: int) -> Callable[[str], str]:
+    """Set the clock of the miner to another time."""
+    return lambda text: re.sub(
+        r'(?<="[Ww]hen":)-?\d+', lambda found: str(int(found[0]) + seconds), text
+    )
+
+
 # Each takes the text of an answer and spoils it; where there is nothing to spoil the text stays.
 PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
+    "all_null": ("null in the place of every value", _leaves(lambda _: None)),
+    "even_fields": ("every second field is missing", _thin(0)),
+    "odd_fields": ("all the other fields are missing", _thin(1)),
+    "no_fields": ("all fields are missing", _contents(_empty)),
+    "string_numbers": (
+        "strings for numbers",
+        _leaves(lambda value: str(value) if isinstance(value, Raw) else value),
+    ),
+    "all_nan": ("nan in the place of every number", _numbers("nan")),
+    "all_inf": ("inf in the place of every number", _numbers("-inf")),
+    "all_zero": ("0 in the place of every number", _numbers("0")),
     "trailing_comma": (
         "a comma before the last brace",
         lambda text: re.sub(r"\}\s*$", ",}", text),
@@ -66,6 +187,7 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
         "a comma instead of the first brace",
         lambda text: "," + text[1:],
     ),
+    "string_nan": ("nan as a string", _put(r'(?<="Power":)[0-9.]+', '"nan"')),
     "bare_nan": (
         "nan where a number should be",
         _put(r'(?<="Temperature":)[0-9.]+', "-nan"),
@@ -80,6 +202,14 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     ),
     "clock_zero": ("a clock that was never set", _put(r'(?<="[Ww]hen":)-?\d+', "0")),
     "clock_negative": ("a clock before 1970", _put(r'(?<="[Ww]hen":)-?\d+', "-28800")),
+    "clock_ahead": ("a clock that is ten years ahead", _moved(TEN_YEARS_S)),
+    "clock_huge": ("a clock of 20 digits", _put(r'(?<="[Ww]hen":)-?\d+', "9" * 20)),
+    "clock_words": ("a clock in words", _put(r'(?<="[Ww]hen":)-?\d+', '"now"')),
+    "no_clock": ("an answer without a time", _drop(r'"[Ww]hen":-?\d+,')),
+    "no_status": (
+        "an answer that does not say whether it is an error",
+        _drop(r'"STATUS":"\w",|"[Cc]ode":-?\d+,'),
+    ),
     "power_missing": (
         "power that is not reported",
         _put(r'(?<="Power":)[0-9.]+', "-1"),
@@ -87,7 +217,11 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
 }
 
 FAULTS: dict[str, str] = (
-    TRANSPORT | FRAMES | WRITES | {name: what for name, (what, _) in PAYLOAD.items()}
+    TRANSPORT
+    | FRAMES
+    | WRITES
+    | {name: what for name, (what, _) in ERRORS.items()}
+    | {name: what for name, (what, _) in PAYLOAD.items()}
 )
 
 
@@ -139,6 +273,12 @@ class Faults:
             if active.times is None or active.times > 0
         ]
         return frozenset(active.fault for active in taken)
+
+
+def error_of(faults: frozenset[str], *, v3: bool) -> int | None:
+    """Return the code that a request is refused with, if it is; each port has its own."""
+    codes = (code for name, (_, code) in ERRORS.items() if name in faults)
+    return next((code for code in codes if (code < 0) is v3), None)
 
 
 def spoil(text: str, faults: frozenset[str]) -> str:

@@ -16,15 +16,15 @@ from .auth import BadBase64, BadKey, Envelope, TokenTable, new_salt
 from .auth_v3 import SUPER, Accounts
 from .commands import Ignored, Refused, Write, write_of
 from .commands_v3 import Session
-from .dialect import TEXTS, Dialect
+from .dialect import BTMINER_REFUSES, TEXTS, Dialect
 from .dialect_v1 import DialectV1
 from .dialect_v2 import DialectV2, DialectV204
 from .dialect_v2c import DialectV2c
 from .dialect_v3 import DialectV3
-from .faults import Faults, spoil
+from .faults import Faults, error_of, spoil
 from .machine import Machine
 from .profiles import PROFILES, Profile
-from .server import Listener, OneShotListener, Reply
+from .server import GARBAGE, Listener, OneShotListener, Reply, huge_answer
 from .server_v3 import FrameListener, FrameReply
 from .timing import SimTime, Timing
 from .truth import Phase, Truth
@@ -39,6 +39,9 @@ DIALECTS: dict[str, type[Dialect]] = {
 }
 COMMANDS_KEPT = 1000
 TICK_S = 0.05
+
+# B.6: these are told in plain text, the others inside of the envelope
+PLAIN_ERRORS = frozenset({23, 45, 136, 137})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class SimulatedMiner:
         self.mac = (mac or numbered_mac(self.profile.mac, seed)).upper()
         self.refuse = dict(refuse or {})
         self.commands: deque[Received] = deque(maxlen=COMMANDS_KEPT)
+        self.writes_applied = 0
         self.faults = Faults()
         self.ts_tolerance_s = ts_tolerance_s
         self.time = SimTime(
@@ -434,9 +438,12 @@ class SimulatedMiner:
         faults = self.faults.take(name)
         if faults & {"silent", "close", "reset"}:
             return Reply(b"", faults)
+        if error_of(faults, v3=False) is not None:
+            return self._finish("", faults, sealed=True)
         try:
             if "answered_not_applied" not in faults:
                 write.effect(self._machine, params)
+                self.writes_applied += 1
                 if name == "power_off" and "undone" in faults:
                     self._machine.undo_power_off()
                 elif name == "power_off" and not self.profile.power_off_holds:
@@ -478,15 +485,33 @@ class SimulatedMiner:
         """Make bytes of an answer, with the defects that were asked for."""
         if faults & {"silent", "close", "reset"}:
             return Reply(b"", faults)
+        if (code := error_of(faults, v3=False)) is not None:
+            text = encode(self._dialect.error(code))
+            sealed &= code not in PLAIN_ERRORS
         text = spoil(text, faults)
         if sealed:
-            text = encode({"enc": self._envelope.encrypt(text)})
+            text = self._seal_text(text, faults)
+        if "btminer_down" in faults:
+            text = BTMINER_REFUSES
         end = b"" if text.endswith("\n") else self.profile.terminator
         if "nul" in faults:
             end = b"\0"
         if "newline" in faults:
             end = b"\n"
+        if "garbage" in faults:
+            return Reply(GARBAGE, faults)
+        if "huge_answer" in faults:
+            return Reply(huge_answer(), faults)
         return Reply(text.encode() + end, faults)
+
+    def _seal_text(self, text: str, faults: frozenset[str]) -> str:
+        envelope = self._envelope
+        if "wrong_key" in faults:
+            envelope = Envelope(f"not {envelope.password}", envelope.salt)
+        sealed = envelope.encrypt(text)
+        if "broken_seal" in faults:
+            sealed = f"*{sealed[1:]}"
+        return encode({"enc": sealed})
 
 
 def decode(raw: bytes) -> dict[str, object]:

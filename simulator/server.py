@@ -10,6 +10,8 @@ import struct
 
 from .timing import Timing
 
+GARBAGE = bytes(range(128, 256)) * 2
+HUGE = 10_000_000
 LARGEST_REQUEST = 1 << 16
 HALF_CLOSE_S = 0.05
 FOR_EVER_S = 3600.0
@@ -21,6 +23,11 @@ class Reply:
 
     data: bytes
     faults: frozenset[str] = frozenset()
+
+
+def huge_answer() -> bytes:
+    """Return an object that is right, and far too long."""
+    return b'{"STATUS":"%b"}' % (b"S" * HUGE)
 
 
 def is_complete(request: bytes) -> bool:
@@ -138,13 +145,14 @@ class Listener(ABC):
         self, data: bytes, faults: frozenset[str], writer: asyncio.StreamWriter
     ) -> None:
         """Send an answer in one piece, in single bytes, or half of it."""
-        if faults & {"truncate", "stall_midway"}:
+        if faults & {"truncate", "stall_midway", "reset_midway"}:
             data = data[: len(data) // 2]
-        if "bytewise" in faults:
+        if faults & {"bytewise", "byte_a_second"}:
+            gap = self._timing.byte_gap_s if "byte_a_second" in faults else 0
             for letter in data:
                 writer.write(bytes((letter,)))
                 await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(gap)
         else:
             writer.write(data)
             await writer.drain()
@@ -209,6 +217,9 @@ class OneShotListener(Listener):
             await self._hold(reader)
             return
         await self._write(reply.data, faults, writer)
+        if "reset_midway" in faults:
+            reset_on_close(writer)
+            return
         if faults & {"stall_midway", "never_close"}:
             await self._hold(reader)
         elif "stall_after_answer" in faults:

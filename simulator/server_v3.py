@@ -16,9 +16,9 @@ BLOCK = 10240
 SPLIT_S = 0.01
 
 
-def frame(text: str) -> bytes:
+def frame(text: str | bytes) -> bytes:
     """Put the length before a text."""
-    data = text.encode()
+    data = text.encode() if isinstance(text, str) else text
     return len(data).to_bytes(HEADER, "little") + data
 
 
@@ -125,12 +125,17 @@ class FrameListener(Listener):
             return True
         writer.write(reply.before)
         data = spoil_header(reply.data, faults)
+        if "no_length" in faults:
+            data = data[HEADER:]
         if "split_header" in faults:
             for letter in data[:HEADER]:
                 writer.write(bytes((letter,)))
                 await asyncio.sleep(SPLIT_S)
             data = data[HEADER:]
         await self._write(data, faults, writer)
+        if "reset_midway" in faults:
+            reset_on_close(writer)
+            return False
         if "truncate" in faults:
             await self._close(reader, writer)
             return False

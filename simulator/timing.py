@@ -64,6 +64,7 @@ class Timing:
     idle_s: float = 10
     stall_s: float = 3
     linger_s: float = 0.25
+    byte_gap_s: float = 1
     token_life_s: float = 1800
     token_limit_per_ip: int = 32
     token_limit: int = 32 * 16

@@ -3,7 +3,9 @@
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers import issue_registry as ir
 
+from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .memory import Memory
 
@@ -41,5 +43,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
-    """Forget what was remembered about the miner."""
+    """Forget what was remembered about the miner, and what was wrong with it."""
+    for kind in ("wrong_miner", "write_access"):
+        ir.async_delete_issue(hass, DOMAIN, f"{kind}_{entry.entry_id}")
     await Memory(hass, entry.entry_id).async_remove()

@@ -26,6 +26,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 import probatio
 
 from .api import (
@@ -116,6 +117,29 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         return WhatsminerOptionsFlow()
 
     @override
+    async def async_step_dhcp(
+        self, discovery_info: DhcpServiceInfo
+    ) -> ConfigFlowResult:
+        """Move a known miner to its new address, or offer a new one."""
+        await self.async_set_unique_id(format_mac(discovery_info.macaddress))
+        self._abort_if_unique_id_configured(updates={CONF_HOST: discovery_info.ip})
+        self._data = {
+            CONF_HOST: discovery_info.ip,
+            CONF_PORT: DEFAULT_PORT,
+            CONF_V3_PORT: DEFAULT_V3_PORT,
+        }
+        if errors := await self._async_check(self.unique_id):
+            return self.async_abort(
+                reason=errors["base"], description_placeholders=self._named
+            )
+        assert self._info
+        assert self.unique_id
+        self.context["title_placeholders"] = {
+            "name": device_name(self._info, self.unique_id)
+        }
+        return await self._async_step_password()
+
+    @override
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -138,6 +162,23 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._info.api_switch is False:
             return await self.async_step_account_switch_off()
         return await self.async_step_account()
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take another address or other ports, if it is the same miner that answers there."""
+        entry = self._get_reconfigure_entry()
+        errors: dict[str, str] = {}
+        self._named = {"name": entry.title, "host": entry.data[CONF_HOST]}
+        if user_input is not None:
+            self._data = {**entry.data, **user_input}
+            self._data[CONF_HOST] = user_input[CONF_HOST].strip()
+            errors = await self._async_check(entry.unique_id, prove=False)
+            if not errors:
+                return self.async_update_reload_and_abort(entry, data=self._data)
+        return self._form(
+            "reconfigure", USER_SCHEMA, user_input or dict(entry.data), errors
+        )
 
     async def async_step_admin(
         self, user_input: dict[str, Any] | None = None
@@ -233,7 +274,9 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders=named,
         )
 
-    async def _async_check(self, mac: str | None) -> dict[str, str]:
+    async def _async_check(
+        self, mac: str | None, *, prove: bool = True
+    ) -> dict[str, str]:
         """Connect, and prove the password if there is one; give back what is wrong and where."""
         host = self._data[CONF_HOST]
         self._named |= {"host": host}
@@ -241,7 +284,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             miner = await async_connect(self._data, mac)
             try:
                 self._info = miner.info
-                if miner.has_password:
+                if prove and miner.has_password:
                     await miner.check_write_access()
             finally:
                 await miner.close()

@@ -12,6 +12,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .api import (
@@ -26,11 +27,13 @@ from .api import (
     MinerInfo,
     MinerState,
     NoAnswerError,
+    NoPasswordError,
     Section,
     TokenTableFullError,
     UnknownOutcomeError,
     WhatsminerError,
     WriteRefusedError,
+    WrongMinerError,
     WrongPasswordError,
     connect,
 )
@@ -43,7 +46,7 @@ from .const import (
     SCAN_INTERVAL,
     SLOW_EVERY,
 )
-from .errors import translated
+from .errors import placeholders, translated
 from .memory import Memory
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
@@ -151,6 +154,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 data, self.config_entry.unique_id, self.memory.info
             )
         except WhatsminerError as err:
+            self._learn_identity(err)
             raise translated(UpdateFailed, err, self.host) from err
         self.config_entry.async_on_unload(self.miner.close)
 
@@ -168,10 +172,17 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.write_access = False
             return
         try:
-            if await self.miner.check_write_access():
-                self.write_access = True
+            await self.async_examine_write_access()
         except WhatsminerError as err:
             self._learn_write_access(err)
+
+    async def async_examine_write_access(self) -> None:
+        """Ask the miner whether it takes our commands; raises why it does not."""
+        if await self.miner.check_write_access():
+            self._allow_write_access()
+        else:
+            ir.async_delete_issue(self.hass, DOMAIN, self._issue_id("write_access"))
+        self.async_update_listeners()
 
     @override
     async def _async_update_data(self) -> MinerState:
@@ -190,7 +201,9 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 return self.data
             raise translated(UpdateFailed, err, self.host) from err
         except WhatsminerError as err:
+            self._learn_identity(err)
             raise translated(UpdateFailed, err, self.host) from err
+        ir.async_delete_issue(self.hass, DOMAIN, self._issue_id("wrong_miner"))
         self._missed = 0
         if self.data:
             self.update_interval = SCAN_INTERVAL
@@ -204,13 +217,10 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     async def _async_follow_write_access(self, state: MinerState) -> None:
         """Look once the miner is back, and whenever it tells that its API switch was moved."""
-        switch, self._api_switch = self._api_switch, state.info.api_switch
-        if self._write_access_unchecked:
+        before, self._api_switch = self._api_switch, state.info.api_switch
+        moved = before is not None and before is not state.info.api_switch
+        if self._write_access_unchecked or moved:
             self._write_access_unchecked = False
-            await self.async_check_write_access()
-        elif state.info.api_switch is False:
-            self.write_access = False
-        elif state.info.api_switch and switch is False:
             await self.async_check_write_access()
 
     @callback
@@ -285,7 +295,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self._learn_write_access(err)
             raise translated(HomeAssistantError, err, self.host) from err
         else:
-            self.write_access = True
+            self._allow_write_access()
         if command.interrupts:
             self._away_until = self.hass.loop.time() + command.deadline
 
@@ -314,7 +324,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 self._polls = 0
             await self.async_refresh()
             if self.last_update_success and command.done(self.data):
-                self.write_access = True
+                self._allow_write_access()
                 self._away_until = 0.0
                 return
             if self.hass.loop.time() >= end:
@@ -327,12 +337,48 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                     },
                 )
 
+    # What is learnt from errors
+
+    def _issue_id(self, kind: str) -> str:
+        return f"{kind}_{self.config_entry.entry_id}"
+
+    @callback
+    def _allow_write_access(self) -> None:
+        """The miner took a command: whatever was in the way is gone."""
+        self.write_access = True
+        ir.async_delete_issue(self.hass, DOMAIN, self._issue_id("write_access"))
+
     @callback
     def _learn_write_access(self, error: WhatsminerError) -> None:
-        """A refusal that concerns all writes says that there is no write access."""
-        if isinstance(error, WriteRefusedError) and not isinstance(
-            error, TokenTableFullError
-        ):
+        """A refusal that concerns all writes is asked for, or becomes a case for the doctor."""
+        if not isinstance(error, WriteRefusedError):
+            return
+        if not isinstance(error, TokenTableFullError):
             self.write_access = False
-        if isinstance(error, (AccountRefusedError, WrongPasswordError)):
+        if isinstance(error, WrongPasswordError) or (
+            isinstance(error, AccountRefusedError) and error.account == DEFAULT_ACCOUNT
+        ):
             self.config_entry.async_start_reauth(self.hass)
+        if not isinstance(error, NoPasswordError):
+            self._report("write_access", error, is_fixable=True)
+
+    @callback
+    def _learn_identity(self, error: WhatsminerError) -> None:
+        """Another miner at the address is a thing for people to sort out."""
+        if isinstance(error, WrongMinerError):
+            self._report("wrong_miner", error, is_fixable=False)
+
+    def _report(self, kind: str, error: WhatsminerError, *, is_fixable: bool) -> None:
+        """Raise a repair issue."""
+        entry = self.config_entry
+        named = {"name": entry.title, **placeholders(error, self.host)}
+        ir.async_create_issue(
+            self.hass,
+            DOMAIN,
+            self._issue_id(kind),
+            data={"entry_id": entry.entry_id},
+            is_fixable=is_fixable,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key=kind,
+            translation_placeholders=named,
+        )

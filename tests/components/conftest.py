@@ -1,6 +1,7 @@
 """A Home Assistant with one simulated miner, whose time only moves when a test moves it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+import logging
 import time
 from typing import Any
 from unittest.mock import PropertyMock, patch
@@ -16,6 +17,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.whatsminer.api import auth, v3
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
     CONF_V3_PASSWORD,
@@ -27,6 +29,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
 PASSWORD = "Secret_1"
+COMMON_WORDS = {"user1", "wrong", "changed"}
 
 
 class RaceClock:
@@ -65,6 +68,41 @@ def _integration(
     """Load the integration, allow loopback sockets, and re-read quickly after a command."""
     with patch("custom_components.whatsminer.coordinator.READ_BACK_INTERVAL", 0.02):
         yield
+
+
+@pytest.fixture(autouse=True)
+def secrets(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Generator[set[str]]:
+    """Every password, key, sign and token of a test; none may stand in any log, at any level.
+
+    What is logged can be read by whoever gets a log file to help.
+    """
+    caplog.set_level(logging.DEBUG, "custom_components.whatsminer")
+    secrets = {PASSWORD}
+
+    def derive(password: str, challenge: dict[str, Any]) -> auth.Token:
+        token = auth.derive_token(password, challenge)
+        secrets.update({password, token.sign, token.aes_key.hex(), str(token.aes_key)})
+        return token
+
+    def make(command: str, password: str, salt: str, ts: int) -> str:
+        token = v3.make_token(command, password, salt, ts)
+        secrets.update({password, token})
+        return token
+
+    api = "custom_components.whatsminer.api"
+    monkeypatch.setattr(f"{api}.v2_miner.derive_token", derive)
+    monkeypatch.setattr(f"{api}.v3_miner.make_token", make)
+    yield secrets
+    # A factory password is the account's name, and a word like any other.
+    log = "\n".join(
+        caplog.handler.format(record)
+        for phase in ("setup", "call")
+        for record in caplog.get_records(phase)
+    )
+    leaked = {secret for secret in secrets - COMMON_WORDS if secret in log}
+    assert not leaked, "secrets in the log"
 
 
 @pytest.fixture

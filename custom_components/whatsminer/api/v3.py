@@ -61,7 +61,8 @@ _NO_OVERRIDE = 0
 
 def make_token(command: str, password: str, salt: str, ts: int) -> str:
     """The token of one write: the first 8 characters of a digest in base64 (E.3)."""
-    digest = hashlib.sha256(f"{command}{password}{salt}{ts}".encode()).digest()
+    secret = f"{command}{password}{salt}{ts}".encode(errors="replace")
+    digest = hashlib.sha256(secret).digest()
     return base64.b64encode(digest)[:8].decode("ascii")
 
 

@@ -1,0 +1,83 @@
+"""Repairs: the write-access doctor, which tells the causes apart and looks again live."""
+
+from typing import Any
+
+from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_HOST
+from homeassistant.core import HomeAssistant
+import probatio
+
+from .api import WhatsminerError
+from .config_flow import ACCOUNT_SCHEMA, ADMIN_SCHEMA
+from .coordinator import WhatsminerConfigEntry
+from .errors import placeholders, translation_key
+
+# Where no step has the name of the error: what the cause is then.
+_STEPS = {
+    "token_rejected": "token_table_full",
+    "command_refused": "firmware_refuses",
+    "unsupported_command": "firmware_refuses",
+    "account_refused": "account_refused",
+    "token_table_full": "token_table_full",
+    "write_api_disabled": "write_api_disabled",
+    "wrong_password": "wrong_password",
+}
+_SCHEMAS = {"wrong_password": ADMIN_SCHEMA, "account_refused": ACCOUNT_SCHEMA}
+
+
+class WriteAccessFlow(RepairsFlow):
+    """Examine, say what to do, and examine again until the miner takes commands."""
+
+    def __init__(self, entry: WhatsminerConfigEntry) -> None:
+        """Remember whose miner it is."""
+        self._entry = entry
+
+    async def async_step_init(
+        self, user_input: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Examine the miner."""
+        if self._entry.state is not ConfigEntryState.LOADED:
+            return self._form("unreachable", {"host": self._entry.data[CONF_HOST]})
+        coordinator = self._entry.runtime_data
+        try:
+            await coordinator.async_examine_write_access()
+        except WhatsminerError as err:
+            step = _STEPS.get(translation_key(err), "unreachable")
+            return self._form(step, placeholders(err, coordinator.host))
+        return self.async_create_entry(data={})
+
+    async def async_step_again(
+        self, user_input: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Take a password, if one was asked for, and examine again."""
+        if user_input:
+            self.hass.config_entries.async_update_entry(
+                self._entry, data={**self._entry.data, **user_input}
+            )
+            await self.hass.config_entries.async_reload(self._entry.entry_id)
+        return await self.async_step_init()
+
+    async_step_account_refused = async_step_again
+    async_step_firmware_refuses = async_step_again
+    async_step_token_table_full = async_step_again
+    async_step_unreachable = async_step_again
+    async_step_write_api_disabled = async_step_again
+    async_step_wrong_password = async_step_again
+
+    def _form(self, step_id: str, named: dict[str, str]) -> RepairsFlowResult:
+        """Say what the cause is and what to do."""
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=_SCHEMAS.get(step_id, probatio.Schema({})),
+            description_placeholders={"name": self._entry.title, **named},
+        )
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
+) -> RepairsFlow:
+    """Create the flow for the one issue that can be fixed here."""
+    assert data
+    entry = hass.config_entries.async_get_known_entry(str(data["entry_id"]))
+    return WriteAccessFlow(entry)

@@ -1,0 +1,268 @@
+"""The write-access doctor and the repair issues: each cause named apart, and looked at live."""
+
+from collections.abc import Awaitable, Callable, Generator
+from http import HTTPStatus
+import json
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_PASSWORD
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.whatsminer.const import CONF_ACCOUNT, CONF_V3_PASSWORD, DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner
+
+from .conftest import PASSWORD
+from .test_texts import load
+
+type Show = Callable[[str, str], str]
+type Call = Callable[..., Awaitable[None]]
+type Poll = Callable[[], Awaitable[None]]
+type Doctor = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def doctor(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+) -> Doctor:
+    """Open the repair flow as the frontend does, or go on with it."""
+    assert await async_setup_component(hass, "repairs", {})
+    client = await hass_client()
+    flow_id = ""
+
+    async def step(user_input: dict[str, Any] | None) -> dict[str, Any]:
+        nonlocal flow_id
+        url, body = f"/api/repairs/issues/fix/{flow_id}", user_input
+        if body is None:
+            url = "/api/repairs/issues/fix"
+            body = {"handler": DOMAIN, "issue_id": f"write_access_{entry.entry_id}"}
+        response = await client.post(url, json=body)
+        assert response.status == HTTPStatus.OK, await response.text()
+        result: dict[str, Any] = await response.json()
+        flow_id = result["flow_id"]
+        return result
+
+    return step
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_in_issues(hass: HomeAssistant) -> Generator[None]:
+    """Issues are shown to every administrator, and logged."""
+    yield
+    assert PASSWORD not in str(ir.async_get(hass).issues)
+
+
+def issue(
+    hass: HomeAssistant, kind: str, entry: MockConfigEntry
+) -> ir.IssueEntry | None:
+    """The open issue of an entry."""
+    return ir.async_get(hass).async_get_issue(DOMAIN, f"{kind}_{entry.entry_id}")
+
+
+async def _refused(call: Call) -> None:
+    with pytest.raises(HomeAssistantError):
+        await call("switch", "fast_boot", "turn_on")
+
+
+async def test_api_switch_off(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    doctor: Doctor,
+) -> None:
+    """Who sees commands refused must be led to the switch, and told when it is on."""
+    assert not issue(hass, "write_access", entry)
+    miner.api_switch = False
+    await _refused(call)
+    assert issue(hass, "write_access", entry)
+    result = await doctor(None)
+    assert result["step_id"] == "write_api_disabled"
+    result = await doctor({})
+    assert result["step_id"] == "write_api_disabled"  # not yet
+    miner.api_switch = True
+    result = await doctor({})
+    assert result["type"] == "create_entry"
+    assert not issue(hass, "write_access", entry)
+    assert state("binary_sensor", "write_access") == "on"
+
+
+async def test_wrong_password(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+    doctor: Doctor,
+) -> None:
+    """The doctor takes the new password, and asks nobody again."""
+    miner.set_password("changed")
+    await _refused(call)
+    result = await doctor(None)
+    assert result["step_id"] == "wrong_password"
+    result = await doctor({CONF_PASSWORD: "changed"})
+    assert result["type"] == "create_entry"
+    assert entry.data[CONF_PASSWORD] == "changed"
+    assert not issue(hass, "write_access", entry)
+    assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+
+
+async def test_token_table_full(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+    doctor: Doctor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another program eats all tokens: neither the password nor the switch is to blame."""
+    monkeypatch.setattr("custom_components.whatsminer.api.v2_miner.BACK_OFF", 0)
+    miner.forget_tokens()
+    miner.fill_token_table()
+    await _refused(call)
+    result = await doctor(None)
+    assert result["step_id"] == "token_table_full"
+    miner.forget_tokens()
+    result = await doctor({})
+    assert result["type"] == "create_entry"
+    assert not issue(hass, "write_access", entry)
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+async def test_account_without_permission(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    doctor: Doctor,
+) -> None:
+    """An account of API 3 that may not write is not a wrong password."""
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_ACCOUNT: "user1", CONF_V3_PASSWORD: "user1"}
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    found = issue(hass, "write_access", entry)
+    assert found
+    assert found.translation_placeholders
+    assert found.translation_placeholders["account"] == "user1"
+    result = await doctor(None)
+    assert result["step_id"] == "account_refused"
+    result = await doctor({CONF_ACCOUNT: "super", CONF_V3_PASSWORD: PASSWORD})
+    assert result["type"] == "create_entry"
+    assert entry.data[CONF_ACCOUNT] == "super"
+    assert not issue(hass, "write_access", entry)
+
+
+async def test_firmware_refuses(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+    doctor: Doctor,
+) -> None:
+    """A firmware that refuses the command itself needs an update, not a password."""
+    miner.api_switch = False
+    await _refused(call)
+    miner.api_switch = True
+    miner.refuse["set_led"] = 132
+    result = await doctor(None)
+    assert result["step_id"] == "firmware_refuses"
+    assert result["description_placeholders"]["command"] == "set_led"
+    miner.refuse.clear()
+    result = await doctor({})
+    assert result["type"] == "create_entry"
+
+
+async def test_miner_that_cannot_be_asked(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+    doctor: Doctor,
+) -> None:
+    """The doctor must not call a miner well that it could not ask."""
+    miner.api_switch = False
+    await _refused(call)
+    miner.api_switch = True
+    miner.inject("refuse")
+    result = await doctor(None)
+    assert result["step_id"] == "unreachable"
+    await hass.config_entries.async_unload(entry.entry_id)
+    result = await doctor({})
+    assert result["step_id"] == "unreachable"
+    miner.clear_faults()
+    await miner.tick()
+    await hass.config_entries.async_setup(entry.entry_id)
+    result = await doctor({})
+    assert result["type"] == "create_entry"
+
+
+async def test_another_miner_at_the_address(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    address: dict[str, Any],
+    call: Call,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """After DHCP has shuffled, no number and no command of one miner may be that of the other."""
+    await miner.stop()
+    other = SimulatedMiner("v205_m50", port=address["port"], seed=7, password=PASSWORD)
+    async with other:
+        await _refused(call)
+        for _ in range(2):
+            await poll()
+        assert state("sensor", "power") == "unavailable"
+        found = issue(hass, "wrong_miner", entry)
+        assert found
+        assert found.translation_placeholders
+        assert found.translation_placeholders["expected"] == miner.mac
+        assert found.translation_placeholders["found"] == other.mac
+        assert not [command for command in other.commands if command.encrypted]
+    await miner.start()
+    for _ in range(2):
+        await poll()
+    assert float(state("sensor", "power")) > 3000
+    assert not issue(hass, "wrong_miner", entry)
+
+
+async def test_another_miner_at_start(
+    hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner
+) -> None:
+    """The same, found when Home Assistant starts; the issue goes with the entry."""
+    hass.config_entries.async_update_entry(entry, unique_id="aa:bb:cc:dd:ee:ff")
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert issue(hass, "wrong_miner", entry)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not issue(hass, "wrong_miner", entry)
+
+
+def test_every_step_has_words() -> None:
+    """A step without words is an empty dialog."""
+    steps = load("translations/en.json")["issues"]["write_access"]["fix_flow"]["step"]
+    assert set(steps) == {
+        "wrong_password",
+        "account_refused",
+        "write_api_disabled",
+        "token_table_full",
+        "firmware_refuses",
+        "unreachable",
+    }
+    assert len({json.dumps(step["description"]) for step in steps.values()}) == 6
