@@ -122,7 +122,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"-?\d+(\.\d+)?", value))
 
 
-def _thin(odd: int) -> Callable[[str], str]:
+def _without(half: int) -> Callable[[str], str]:
     """Leave out every second field of every object."""
 
     def walk(value: object) -> object:
@@ -131,7 +131,7 @@ def _thin(odd: int) -> Callable[[str], str]:
                 return {
                     key: walk(item)
                     for number, (key, item) in enumerate(value.items())
-                    if number % 2 == odd
+                    if number % 2 != half
                 }
             case list():
                 return [walk(item) for item in value]
@@ -162,8 +162,8 @@ def _moved(seconds: int) -> Callable[[str], str]:
 # Each takes the text of an answer and spoils it; where there is nothing to spoil the text stays.
 PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "all_null": ("null in the place of every value", _leaves(lambda _: None)),
-    "even_fields": ("every second field is missing", _thin(0)),
-    "odd_fields": ("all the other fields are missing", _thin(1)),
+    "even_fields": ("every second field is missing", _without(0)),
+    "odd_fields": ("all the other fields are missing", _without(1)),
     "no_fields": ("all fields are missing", _contents(_empty)),
     "string_numbers": (
         "strings for numbers",

@@ -6,6 +6,7 @@ from typing import Any, override
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
@@ -166,7 +167,10 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Take another address or other ports, if it is the same miner that answers there."""
+        """Take another address or other ports, if it is the same miner that answers there.
+
+        A miner that was added without a password can be given one.
+        """
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         self._named = {"name": entry.title, "host": entry.data[CONF_HOST]}
@@ -175,6 +179,9 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data[CONF_HOST] = user_input[CONF_HOST].strip()
             errors = await self._async_check(entry.unique_id, prove=False)
             if not errors:
+                if self._data.keys().isdisjoint({CONF_PASSWORD, CONF_V3_PASSWORD}):
+                    await self.async_set_unique_id(entry.unique_id)
+                    return await self._async_step_password()
                 return self.async_update_reload_and_abort(entry, data=self._data)
         return self._form(
             "reconfigure", USER_SCHEMA, user_input or dict(entry.data), errors
@@ -241,14 +248,17 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data = kept | user_input
             errors = await self._async_check(self.unique_id)
             if not errors:
-                return self._async_finish(fields)
+                return self._async_finish()
         return self._form(step_id, schema, user_input, errors)
 
     @callback
-    def _async_finish(self, fields: set[str]) -> ConfigFlowResult:
+    def _async_finish(self) -> ConfigFlowResult:
         """Create the entry, or update the one whose password was asked for."""
         if self.source == SOURCE_REAUTH:
             entry = self._get_reauth_entry()
+            return self.async_update_reload_and_abort(entry, data=self._data)
+        if self.source == SOURCE_RECONFIGURE:
+            entry = self._get_reconfigure_entry()
             return self.async_update_reload_and_abort(entry, data=self._data)
         assert self._info
         assert self.unique_id

@@ -21,6 +21,7 @@ from custom_components.whatsminer.api import (
     Section,
     TokenRejectedError,
     UnknownOutcomeError,
+    WrongMinerError,
     connect,
     transport,
 )
@@ -177,6 +178,23 @@ async def test_not_a_whatsminer(serve: Serve, answer: Answer) -> None:
     assert all("enc" not in request for request in host.requests)
 
 
+@pytest.mark.parametrize("code", [14, 23, 24, 45, 132, 135, 136])
+@pytest.mark.parametrize(
+    "text", ["Access denied", "invalid token err", "over max connect"]
+)
+async def test_not_a_whatsminer_in_other_words(
+    serve: Serve, code: int, text: str
+) -> None:
+    """The codes of cgminer mean other things; the user would be sent to a switch it has not."""
+    status = {"STATUS": "E", "When": 1, "Code": code, "Msg": text}
+    answer = json.dumps(
+        {"STATUS": [status | {"Description": "cgminer 4.11.1"}], "id": 1}
+    )
+    host = await serve(lambda raw: answer.encode())
+    with pytest.raises(NotWhatsminerError):
+        await client(host, password="Secret_1")
+
+
 async def test_a_host_that_hangs_up(serve: Serve) -> None:
     """It may be a miner that has too many connections."""
     with pytest.raises(NoAnswerError):
@@ -310,6 +328,47 @@ async def test_firmware_without_devdetails(serve: Serve) -> None:
     miner = await client(await serve(scripted(answers)))
     assert miner.info.model is None
     assert miner.info.cooling is None
+
+
+NO_INFO = M7BS | {"get_miner_info": INVALID_CMD}
+OLD_SUMMARY = capture("summary_v140_cap.json")
+
+
+@pytest.mark.parametrize(
+    ("answers", "mac"),
+    [
+        pytest.param(NO_INFO, None, id="no mac"),
+        pytest.param(
+            NO_INFO | {"summary": OLD_SUMMARY}, "C4:08:28:00:A4:19", id="summary"
+        ),
+        pytest.param(NO_INFO | {"summary": INVALID_CMD}, None, id="neither"),
+        pytest.param(
+            NO_INFO | {"summary": capture("btminer_down.txt")}, None, id="stopped"
+        ),
+        pytest.param(
+            NO_INFO | {"get_miner_info": capture("error_45_write_switch_off_doc.json")},
+            None,
+            id="not allowed",
+        ),
+    ],
+)
+async def test_firmware_without_get_miner_info(
+    serve: Serve, answers: dict[str, bytes], mac: str | None
+) -> None:
+    """One answer that is missing would keep the miner from being added."""
+    miner = await client(await serve(scripted(answers)))
+    assert miner.info.model == "M7BS_VM30"
+    assert miner.info.mac == mac
+    assert miner.info.hostname is None
+    state = await miner.read()
+    assert Section.INFO not in state.failed
+
+
+async def test_firmware_without_get_miner_info_is_another_miner(serve: Serve) -> None:
+    """The MAC in the summary is compared as well."""
+    host = await serve(scripted(NO_INFO | {"summary": OLD_SUMMARY}))
+    with pytest.raises(WrongMinerError):
+        await client(host, mac="00:11:22:33:44:55")
 
 
 # Odd answers to a write

@@ -62,7 +62,7 @@ async def test_known_miner_is_followed(
 ) -> None:
     """Miners lost when DHCP moves them."""
     hass.config_entries.async_update_entry(
-        entry, data={**entry.data, CONF_HOST: "127.0.0.9"}
+        entry, data={**entry.data, CONF_HOST: "localhost"}
     )
     miner.inject("refuse")
     assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -125,3 +125,24 @@ async def test_reconfigure(
     assert entry.data[CONF_HOST] == "localhost"
     assert entry.data[CONF_PASSWORD] == PASSWORD
     assert float(state("sensor", "power")) > 3000
+
+
+@pytest.mark.parametrize("password", [None])
+async def test_password_that_comes_later(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    address: dict[str, Any],
+    state: Show,
+) -> None:
+    """Who only looked at first can command later, without losing the history."""
+    assert not hass.states.async_entity_ids("switch")
+    result = await entry.start_reconfigure_flow(hass)
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], address)
+    assert result["step_id"] == "admin"
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {CONF_PASSWORD: PASSWORD}
+    )
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert state("switch", "mining") == "on"

@@ -2,12 +2,14 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 import json
 import re
 
 import pytest
 
 from simulator import FAULTS, ManualClock, SimulatedMiner, Timing
+from simulator.auth import BadBase64, BadKey
 from simulator.faults import PAYLOAD, Faults, spoil
 from simulator.server import is_complete
 
@@ -281,6 +283,77 @@ async def test_stall_after_answer(make: Make) -> None:
     assert loop.time() - begin >= 0.19
 
 
+async def test_byte_a_second(make: Make) -> None:
+    """If it failed: a client would be patient for ever as long as something comes."""
+    miner = await make(timing=replace(QUICK, byte_gap_s=0.05))
+    whole = await send(miner, STATUS)
+    miner.inject("byte_a_second")
+    reader, writer = await asyncio.open_connection(miner.host, miner.port)
+    writer.write(STATUS)
+    got, ended = await read_for(reader, 0.3)
+    assert not ended
+    assert whole.startswith(got)
+    assert 1 < len(got) < 8
+    writer.close()
+    await settle(miner)
+
+
+async def test_reset_midway(make: Make) -> None:
+    """If it failed: half of an answer would always end in an orderly way."""
+    miner = await make()
+    miner.inject("reset_midway")
+    with pytest.raises(ConnectionResetError):
+        await send(miner, STATUS)
+
+
+async def test_answers_that_are_none(make: Make) -> None:
+    """If it failed: a client would never meet what is no answer at all."""
+    miner = await make()
+    miner.inject("garbage", times=1)
+    with pytest.raises(UnicodeDecodeError):
+        (await send(miner, STATUS)).decode()
+    miner.inject("huge_answer", times=1)
+    answer = await send(miner, STATUS)
+    assert len(answer) > 10_000_000
+    assert list(json.loads(answer)) == ["STATUS"]
+    miner.inject("btminer_down", times=1)
+    assert (await send(miner, STATUS)).startswith(b"Socket connect failed")
+
+
+@pytest.mark.parametrize("code", [14, 23, 45, 132, 135, 136, 137])
+async def test_errors(make: Make, writer: type[Writer], code: int) -> None:
+    """If it failed: a refusal would need its cause to be built, or would take effect."""
+    miner = await make()
+    miner.inject(f"error_{code}", "status")
+    answer = await ask(miner, "status")
+    assert (answer["STATUS"], answer["Code"]) == ("E", code)
+    miner.inject(f"error_{code}", "set_led")
+    owner = writer(miner)
+    answer, sealed = await owner.send(
+        "set_led", color="red", period=200, duration=100, start=0
+    )
+    assert (answer["Code"], sealed) == (code, code in (14, 132, 135))
+    assert miner.writes_applied == 0
+    assert miner.truth().led_auto
+    miner.clear_faults()
+    assert (await owner("set_led", param="auto"))["Code"] == 131
+    assert miner.writes_applied == 1
+
+
+async def test_broken_seals(make: Make, writer: type[Writer]) -> None:
+    """If it failed: an answer that cannot be opened could not be simulated."""
+    miner = await make()
+    owner = writer(miner)
+    await owner.authorize()
+    miner.inject("wrong_key", times=1)
+    with pytest.raises(BadKey):
+        await owner("set_led", param="auto")
+    miner.inject("broken_seal", times=1)
+    with pytest.raises(BadBase64):
+        await owner("set_led", param="auto")
+    assert miner.writes_applied == 2
+
+
 async def test_write_without_answer(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
@@ -328,12 +401,21 @@ async def test_closed_write_has_no_effect(
 
 
 DEFECTS = {
+    "all_null": ("summary", r'"Power":null,'),
+    "even_fields": ("status", r'"Msg":\{"mineroff_reason":"","FirmwareVersion"'),
+    "odd_fields": ("status", r'"Msg":\{"mineroff":"false","mineroff_time"'),
+    "no_fields": ("devs", r'"DEVS":\[\{\},\{\},\{\}\]'),
+    "string_numbers": ("summary", r'"Temperature":"76.\d\d",'),
+    "all_nan": ("get_psu", r'"vin":nan,'),
+    "all_inf": ("summary", r'"Power":-inf,'),
+    "all_zero": ("devs", r'"Slot":2,.*"MHS av":0,'),
     "trailing_comma": ("summary", r",\}$"),
     "raw_newline": ("get_version", "\n"),
     "joined_objects": ("devs", r"\}\{"),
     "list_comma": ("devs", r"\[,\{"),
     "psu_comma": ("get_psu", r'""temp0"'),
     "leading_comma": ("status", r"^,"),
+    "string_nan": ("summary", r'"Power":"nan"'),
     "bare_nan": ("summary", r'"Temperature":-nan,'),
     "string_inf": ("summary", r'"MHS 15m":"inf"'),
     "duplicate_key": ("summary", r'"Uptime":\d+,"Uptime":\d+'),
@@ -342,6 +424,11 @@ DEFECTS = {
     "no_envelope": ("status", r'^\{"mineroff".*\}$'),
     "clock_zero": ("status", r'"When":0,'),
     "clock_negative": ("status", r'"When":-28800,'),
+    "clock_ahead": ("status", r'"When":2015360000,'),
+    "clock_huge": ("status", r'"When":9{20},'),
+    "clock_words": ("status", r'"When":"now",'),
+    "no_clock": ("status", r'"STATUS":"S","Code"'),
+    "no_status": ("status", r'^\{"When":\d+,"Msg"'),
     "power_missing": ("summary", r'"Power":-1,'),
 }
 

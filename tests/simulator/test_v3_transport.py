@@ -379,6 +379,54 @@ async def test_frames_between(make: Make, v3: Connect) -> None:
     assert json.loads(await client.frame())["desc"] == "get.fan.setting"
 
 
+async def test_reset_midway(make: Make, v3: Connect) -> None:
+    """If it failed: a frame that never ends could not be simulated in all its ways."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    miner.inject("reset_midway")
+    client.send(SETTING)
+    with pytest.raises(ConnectionResetError):
+        await client.reader.readexactly(1000)
+
+
+async def test_frames_that_are_no_answer(make: Make, v3: Connect) -> None:
+    """If it failed: a client would never meet a frame without an answer in it."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    miner.inject("garbage", times=1)
+    client.send(SETTING)
+    with pytest.raises(UnicodeDecodeError):
+        await client.frame()
+    miner.inject("huge_answer", times=1)
+    client.send(SETTING)
+    assert len(await client.frame()) > 10_000_000
+    miner.inject("other_answer", times=1)
+    assert (await client.ask("get.fan.setting"))["desc"] == "get.miner.history"
+    miner.inject("no_answer_frame", times=1)
+    client.send(SETTING)
+    assert await client.frame() == ""
+    assert await silence(client, 0.05)
+    miner.inject("no_length", times=1)
+    client.send(SETTING)
+    assert (await client.reader.readexactly(9)) == b'{"code":0'
+
+
+@pytest.mark.parametrize("code", [-1, -2, -3, -4, -5])
+async def test_errors(make: Make, v3: Connect, code: int) -> None:
+    """If it failed: a refusal would need its cause to be built, or would take effect."""
+    miner = await make(MINER)
+    client = await v3(miner)
+    fault = f"error_minus_{-code}"
+    miner.inject(fault, "get.fan.setting")
+    assert (await client.ask("get.fan.setting"))["code"] == code
+    miner.inject(fault, "set.miner.service")
+    assert (await client.write("set.miner.service", "stop"))[0] == code
+    assert miner.writes_applied == 0
+    miner.clear_faults()
+    assert (await client.write("set.miner.service", "stop"))[0] == 0
+    assert miner.writes_applied == 1
+
+
 async def test_faults_of_writes(make: Make, v3: Connect, clock: ManualClock) -> None:
     """If it failed: a client that believes an acknowledgement, or repeats a write, would pass."""
     miner = await make(MINER)

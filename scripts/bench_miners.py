@@ -1,0 +1,177 @@
+"""The simulated miners of a bench, in a process of their own, so that their work is not ours."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+import multiprocessing
+from multiprocessing.connection import Connection
+import time
+from typing import Any
+
+from bench_time import SharedNumber
+
+from simulator import SimulatedMiner
+
+PASSWORD = "Secret_1"
+
+# One of each, with the name that docs/firmware.md has for what it speaks.
+KINDS = (
+    ("v1_m20s", "1.x"),
+    ("v204_m30sp", "2.0.x"),
+    ("v205_m50", "2.0.x"),
+    ("v205_m56s", "2.0.x"),
+    ("v2c_m60s", "2.2.x on 4028"),
+    ("v2c_m60s", "3.x"),
+    ("v3_m7bs", "3.x"),
+    ("v3_m64_bad", "3.x"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a simulated miner is, and what."""
+
+    profile: str
+    generation: str
+    mac: str
+    host: str
+    port: int
+    v3_port: int | None
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a simulated miner has counted so far."""
+
+    tokens: int
+    connections: int
+    open_connections: int
+    most_open: int
+
+
+class Miners:
+    """The simulated miners as the bench sees them."""
+
+    def __init__(self, pipe: Connection, places: list[Place]) -> None:
+        """Remember the way to them."""
+        self._pipe = pipe
+        self._asking = asyncio.Lock()
+        self.places = places
+
+    async def _ask(self, *question: object) -> Any:
+        """Ask and wait without blocking the loop."""
+        async with self._asking:
+            self._pipe.send(question)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, self._pipe.recv)
+
+    async def inject(self, number: int, fault: str) -> None:
+        """Let something go wrong from now on."""
+        await self._ask("inject", number, fault)
+
+    async def clear(self, number: int) -> None:
+        """Let all be well again."""
+        await self._ask("clear", number)
+
+    async def restart(self, number: int) -> None:
+        """Let the control board restart."""
+        await self._ask("restart", number)
+
+    async def counts(self) -> list[Count]:
+        """Ask each what it has counted."""
+        counts: list[Count] = await self._ask("counts")
+        return counts
+
+    async def cpu_s(self) -> float:
+        """CPU time of the process of the miners."""
+        seconds: float = await self._ask("cpu")
+        return seconds
+
+
+@contextmanager
+def simulated(number: int, skipped: SharedNumber) -> Generator[Miners]:
+    """Start a process with so many miners of mixed kinds, on a clock that may skip."""
+    context = multiprocessing.get_context("spawn")
+    pipe, other = context.Pipe()
+    process = context.Process(target=_main, args=(other, number, skipped))
+    process.start()
+    other.close()
+    try:
+        yield Miners(pipe, pipe.recv())
+    finally:
+        pipe.close()  # which ends the process
+        process.join(10)
+        process.kill()
+
+
+def shared_number() -> SharedNumber:
+    """A number for both processes; a double is written in one piece."""
+    number: SharedNumber = multiprocessing.get_context("spawn").RawValue("d", 0.0)
+    return number
+
+
+def _main(pipe: Connection, number: int, skipped: SharedNumber) -> None:
+    asyncio.run(_serve(pipe, number, skipped))
+
+
+async def _serve(pipe: Connection, number: int, skipped: SharedNumber) -> None:
+    def clock() -> float:
+        return time.monotonic() + skipped.value
+
+    async with AsyncExitStack() as stack:
+        miners, places = [], []
+        for seed, (profile, generation) in enumerate(islice(cycle(KINDS), number), 1):
+            miner = SimulatedMiner(
+                profile,
+                password=PASSWORD,
+                v3_password=PASSWORD,
+                v3_port=0 if generation == "3.x" else None,
+                clock=clock,
+                seed=seed,
+            )
+            miners.append(await stack.enter_async_context(miner))
+            places.append(
+                Place(
+                    profile, generation, miner.mac, miner.host, miner.port, miner.v3_port
+                )
+            )
+        pipe.send(places)
+        readable = asyncio.Event()
+        asyncio.get_running_loop().add_reader(pipe.fileno(), readable.set)
+        while True:
+            await readable.wait()
+            readable.clear()
+            try:
+                question = pipe.recv()
+            except EOFError:
+                return
+            pipe.send(await _answer(miners, *question))
+
+
+async def _answer(
+    miners: list[SimulatedMiner], what: str, number: int = 0, fault: str = ""
+) -> object:
+    miner = miners[number]
+    match what:
+        case "inject":
+            miner.inject(fault)
+        case "clear":
+            miner.clear_faults()
+            await miner.tick()
+        case "restart":
+            miner.machine.reboot()
+        case "counts":
+            return [
+                Count(
+                    miner.tokens_issued,
+                    miner.connections_accepted + miner.v3_connections_accepted,
+                    miner.open_connections + miner.open_v3_connections,
+                    max(miner.most_open_connections, miner.most_open_v3_connections),
+                )
+                for miner in miners
+            ]
+        case "cpu":
+            return time.process_time()
+    return None
