@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequ
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 import gc
-import heapq
 import json
 import logging
 import os
@@ -25,13 +24,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bench_miners import PASSWORD, Count, Miners, Place, shared_number, simulated
-from bench_time import (
-    Histogram,
-    SharedNumber,
-    SkippingLoop,
-    Steps,
-    skipping_datetime,
-)
+from bench_time import Histogram, SharedNumber, SkippingLoop, Steps, skipping_datetime
 from homeassistant.const import (
     CONF_HOST,
     CONF_PASSWORD,
@@ -41,6 +34,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import format_mac
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.util.async_ import get_scheduled_timer_handles
 
 # First, or else the test plugin's own folder `custom_components` hides ours.
@@ -63,6 +57,8 @@ INTERVAL_S = SCAN_INTERVAL.total_seconds()
 HOUR_S = 3600.0
 CALM_S = 2 * SLOW_EVERY * INTERVAL_S
 """Without outages: as many slow rounds as belong to the fast ones."""
+BETWEEN_SLOW_S = CALM_S / 4
+"""Samples are taken halfway between two slow rounds, where API 3 keeps its connections."""
 CLOSED_PORT = 1
 WRITE_EVERY_S = 900.0
 OUTAGE_EVERY_S = 6 * HOUR_S
@@ -97,10 +93,12 @@ class Phase:
     cpu_s: float = 0.0
     real_s: float = 0.0
     simulated_s: float = 0.0
-    longest_step_ms: float = 0.0
-    longest_step: str = ""
     steps: int = 0
-    steps_over_5_ms: int = 0
+    longest_step_cpu_ms: float = 0.0
+    longest_step: str = ""
+    steps_over_5_ms_cpu: int = 0
+    longest_step_ms: float = 0.0
+    longest_collection_ms: float = 0.0
     poll_median_ms: float = 0.0
     poll_p99_ms: float = 0.0
 
@@ -262,10 +260,13 @@ class Fleet:
         phase.simulated_s = (self.hours - hours) * HOUR_S
         phase.polls = self.polls - polls
         phase.missed = self.missed - missed
-        phase.longest_step_ms = 1000 * self.steps.histogram.longest
-        phase.longest_step = self.steps.culprit
-        phase.steps = self.steps.histogram.count
-        phase.steps_over_5_ms = self.steps.histogram.over(0.005)
+        steps = self.steps
+        phase.steps = steps.clock.count
+        phase.longest_step_cpu_ms = 1000 * steps.cpu.longest
+        phase.longest_step = steps.longest
+        phase.steps_over_5_ms_cpu = steps.cpu.over(0.005)
+        phase.longest_step_ms = 1000 * steps.clock.longest
+        phase.longest_collection_ms = 1000 * steps.collections.longest
         phase.poll_median_ms = 1000 * self.healthy.quantile(0.5)
         phase.poll_p99_ms = 1000 * self.healthy.quantile(0.99)
 
@@ -275,21 +276,19 @@ class Fleet:
             await asyncio.sleep(0.05)
         gc.collect()
         tasks = [
-            task for task in asyncio.all_tasks() if not task.get_name().startswith("bench")
+            task
+            for task in asyncio.all_tasks()
+            if not task.get_name().startswith("bench")
         ]
         timers = [
             timer
             for timer in get_scheduled_timer_handles(self.loop)
             if not timer.cancelled()
         ]
-        links = []
-        for file in Path("/proc/self/fd").iterdir():
-            with suppress(OSError):
-                links.append(str(file.readlink()))
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        links = open_files()
         return Sample(
             hour=self.hours,
-            memory_mb=pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+            memory_mb=memory_mb(),
             objects=len(gc.get_objects()),
             tasks=len(tasks),
             timers=len(timers),
@@ -313,8 +312,9 @@ class Fleet:
 
     async def break_things(self, seconds: float, random: Random) -> None:
         """Let miners fail now and then, and be well again before the time is over."""
+        begin = self.loop.time()
         for at, number, kind in plan(len(self.entries), seconds, random):
-            await asyncio.sleep(self._until(at))
+            await self.until(begin + at)
             if kind is None:
                 await self.miners.clear(number)
                 self.outages.kinds.pop(number)
@@ -327,10 +327,17 @@ class Fleet:
             else:
                 await self.miners.inject(number, kind)
 
-    def _until(self, at: float) -> float:
-        return max(0.0, self.broken_since + at - self.loop.time())
+    async def until(self, at: float) -> None:
+        """Sleep until a time of the loop."""
+        await asyncio.sleep(max(0.0, at - self.loop.time()))
 
-    broken_since = 0.0
+    def unavailable(self) -> set[str]:
+        """The entities that show nothing."""
+        return {
+            state.entity_id
+            for state in self.hass.states.async_all()
+            if state.state == STATE_UNAVAILABLE
+        }
 
 
 def plan(
@@ -345,6 +352,21 @@ def plan(
             events += [(at, number, kind), (min(end, seconds), number, None)]
             at = end + random.expovariate(1 / OUTAGE_EVERY_S)
     return sorted(events, key=lambda event: event[:2])
+
+
+def open_files() -> list[str]:
+    """What each open file of this process is."""
+    links = []
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.append(str(file.readlink()))
+    return links
+
+
+def memory_mb() -> float:
+    """Resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @dataclass
@@ -397,7 +419,7 @@ async def run(
     # Until every miner has had its slow round and memory has settled
     await asyncio.sleep(CALM_S - INTERVAL_S)
 
-    samples = [await fleet.sample()]
+    await fleet.sample()  # the first one itself takes memory
     before = await miners.counts()
     fleet.starts = Counter()
     async with fleet.phase() as calm:
@@ -405,7 +427,9 @@ async def run(
     after = await miners.counts()
     most = max(fleet.starts.values())
     fleet.starts = None
+    usual = fleet.unavailable()
 
+    await asyncio.sleep(BETWEEN_SLOW_S)
     samples = [await fleet.sample()]
     writers = [
         asyncio.create_task(
@@ -413,29 +437,28 @@ async def run(
         )
         for number in range(len(fleet.entries))
     ]
-    rough_s = total - 3 * CALM_S
-    fleet.broken_since = fleet.loop.time()
+    rough_s = total - 3 * CALM_S - BETWEEN_SLOW_S
+    rough_begin = fleet.loop.time()
     breaker = asyncio.create_task(
         fleet.break_things(rough_s, random), name="bench outages"
     )
     parts = 4
     async with fleet.phase() as rough:
         for part in range(1, parts + 1):
-            await asyncio.sleep(
-                max(0, fleet.broken_since + rough_s * part / parts - fleet.loop.time())
-            )
+            await fleet.until(rough_begin + rough_s * part / parts)
+            say(f"{fleet.hours:.1f} of {arguments.hours:g} h, {fleet.polls} polls")
             if part < parts:
                 samples.append(await fleet.sample())
-                progress(fleet, samples[-1])
         await breaker
         # All is well again; what comes back needs no help
         await asyncio.sleep(CALM_S)
     for writer in writers:
         writer.cancel()
-    await asyncio.wait(writers)
+    for writer in writers:
+        with suppress(asyncio.CancelledError):
+            await writer
     samples.append(await fleet.sample())
     end = await miners.counts()
-    states = hass.states.async_all()
     return Result(
         miners=len(fleet.entries),
         hours=round(fleet.hours, 2),
@@ -458,8 +481,194 @@ async def run(
         most_tokens_of_one_miner=max(count.tokens for count in end),
         most_connections_at_once_to_one_miner=max(count.most_open for count in end),
         entities=entities,
-        unavailable_at_end=len(lost(fleet)),
+        unavailable_at_end=len(fleet.unavailable() - usual),
         flows_at_end=len(hass.config_entries.flow.async_progress()),
         miners_cpu_s=await miners.cpu_s(),
         real_s=time.perf_counter() - begin,
     )
+
+
+def per_poll(
+    places: Sequence[Place], before: Sequence[Count], after: Sequence[Count]
+) -> dict[str, float]:
+    """Connections for each poll of the calm phase, by generation of firmware."""
+    made: Counter[str] = Counter()
+    miners: Counter[str] = Counter()
+    for place, was, now in zip(places, before, after, strict=True):
+        miners[place.generation] += 1
+        made[place.generation] += now.connections - was.connections
+    polls = CALM_S / INTERVAL_S
+    return {
+        name: round(made[name] / miners[name] / polls, 2) for name in sorted(miners)
+    }
+
+
+def rows(result: Result) -> list[tuple[str, str]]:
+    """What a person reads."""
+    start, calm, rough = result.start, result.calm, result.rough
+    duty = 100 * calm.cpu_per_poll_ms / 1000 / result.interval_s
+    first, last = result.samples[0], result.samples[-1]
+    middle = result.samples[len(result.samples) // 2]
+
+    def step(phase: Phase) -> str:
+        return (
+            f"{phase.longest_step_cpu_ms:.1f} ms of CPU ({phase.longest_step}), "
+            f"{phase.longest_step_ms:.1f} ms by the clock; "
+            f"{phase.steps_over_5_ms_cpu} of {phase.steps} took 5 ms of CPU or more; "
+            f"longest garbage collection {phase.longest_collection_ms:.1f} ms"
+        )
+
+    def poll(phase: Phase) -> str:
+        return f"{phase.poll_median_ms:.1f} ms / {phase.poll_p99_ms:.1f} ms"
+
+    def growth(name: str, form: str = "d") -> str:
+        values = (getattr(sample, name) for sample in (first, middle, last))
+        return " / ".join(f"{value:{form}}" for value in values)
+
+    connections = ", ".join(
+        f"{name}: {count:.2f}" for name, count in result.connections_per_poll.items()
+    )
+    return [
+        (
+            "What was run",
+            f"{result.miners} miners, {result.hours:g} h, {result.outages} outages, seed {result.seed}",
+        ),
+        (
+            "Where",
+            f"{result.cores} cores, Python {result.python}, Home Assistant {result.home_assistant}",
+        ),
+        (
+            "It took",
+            f"{result.real_s:.0f} s; 24 h would take about {full_day(result) / 60:.0f} min",
+        ),
+        (
+            "Polls done / missed",
+            f"{calm.polls + rough.polls} / {calm.missed + rough.missed}",
+        ),
+        ("Missed without an outage", f"{result.missed_without_outage}"),
+        (
+            "Set-up of all",
+            f"{start.real_s:.1f} s, {start.cpu_s:.1f} s of CPU, {result.entities} entities",
+        ),
+        ("Longest step of the loop, set-up", step(start)),
+        ("Longest step of the loop, calm", step(calm)),
+        ("Longest step of the loop, outages", step(rough)),
+        ("CPU per poll, calm", f"{calm.cpu_per_poll_ms:.2f} ms"),
+        ("CPU per poll, outages", f"{rough.cpu_per_poll_ms:.2f} ms"),
+        (
+            "CPU per miner, calm",
+            f"{duty:.4f} % of a core; all {result.miners}: {duty * result.miners:.2f} %",
+        ),
+        ("Poll of a healthy miner, calm (median / 99 %)", poll(calm)),
+        ("Poll of a healthy miner, outages (median / 99 %)", poll(rough)),
+        (
+            "Most polls begun in one second (first / later)",
+            f"{result.first_polls_most_in_one_second} / {result.most_polls_begun_in_one_second}",
+        ),
+        ("Connections per poll", connections),
+        (
+            "Most connections at once to one miner",
+            f"{result.most_connections_at_once_to_one_miner}",
+        ),
+        (
+            "Tokens issued at start / by the end",
+            f"{result.tokens_at_start} / {result.tokens_at_end}; most of one miner: {result.most_tokens_of_one_miner}",
+        ),
+        ("Memory, MB (start / middle / end)", growth("memory_mb", ".1f")),
+        ("Python objects (start / middle / end)", growth("objects")),
+        ("Tasks (start / middle / end)", growth("tasks")),
+        ("Timers (start / middle / end)", growth("timers")),
+        ("Sockets (start / middle / end)", growth("sockets")),
+        ("Open files (start / middle / end)", growth("files")),
+        (
+            "Entities lost at the end",
+            f"{result.unavailable_at_end}; flows that ask for a person: {result.flows_at_end}",
+        ),
+    ]
+
+
+def complaints(result: Result) -> list[str]:
+    """What must not be."""
+    first, last = result.samples[0], result.samples[-1]
+    # A token is used for 25 minutes; a restart of the miner ends it early
+    tokens = 2 + result.hours * 60 / 25 + result.hours / 2
+    checks = {
+        "polls were missed without an outage": result.missed_without_outage > 0,
+        "entities did not come back": result.unavailable_at_end > 0,
+        "a person is asked for something": result.flows_at_end > 0,
+        "a miner had two connections at once": result.most_connections_at_once_to_one_miner
+        > 1,
+        "too many tokens": result.most_tokens_of_one_miner > tokens,
+        "memory grew": last.memory_mb > 1.05 * first.memory_mb,
+        "objects grew": last.objects > 1.02 * first.objects,
+        "tasks grew": last.tasks > first.tasks + 5,
+        "timers grew": last.timers > first.timers + 5,
+        "open files grew": last.files > first.files + 5,
+    }
+    return [text for text, is_so in checks.items() if is_so]
+
+
+def full_day(result: Result) -> float:
+    """Real seconds that 24 hours would take."""
+    rough = result.rough
+    return result.start.real_s + 24 * HOUR_S * rough.real_s / rough.simulated_s
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+async def bench(
+    loop: SkippingLoop, miners: Miners, arguments: argparse.Namespace
+) -> Result:
+    """Start Home Assistant, measure, and stop it."""
+    steps = Steps()
+    if task := asyncio.current_task():
+        task.set_name("bench")
+    with tempfile.TemporaryDirectory() as folder:
+        async with async_test_home_assistant(config_dir=folder) as hass:
+            hass.data.pop(DATA_CUSTOM_COMPONENTS)  # let it find ours
+            fleet = Fleet(loop, hass, miners, steps)
+            with fleet.watch(), steps.watch():
+                try:
+                    return await run(hass, fleet, arguments)
+                finally:
+                    await hass.async_stop(force=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="scripts/bench fleet", description=__doc__)
+    add = parser.add_argument
+    add(
+        "--miners", type=int, default=100, help="simulated miners, of mixed kinds (100)"
+    )
+    add("--hours", type=float, default=2.0, help="simulated hours (2); at least 1")
+    add("--seed", type=int, default=1, help="of the outages (1)")
+    add("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    arguments = parser.parse_args()
+    if arguments.hours < 1 or arguments.miners < 1:
+        parser.error("--hours and --miners must be at least 1")
+    logging.basicConfig(level=logging.CRITICAL)
+    skipped: SharedNumber = shared_number()
+    say(f"{arguments.miners} miners, {arguments.hours:g} h")
+    with (
+        simulated(arguments.miners, skipped) as miners,
+        asyncio.Runner(loop_factory=lambda: SkippingLoop(skipped)) as runner,
+    ):
+        loop = runner.get_loop()
+        assert isinstance(loop, SkippingLoop)
+        result = runner.run(bench(loop, miners, arguments))
+        loop.under_way += 1  # the end of the threads takes real time
+    table = rows(result)
+    width = max(len(name) for name, _ in table)
+    print("\n".join(f"{name:{width}}  {value}" for name, value in table))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(asdict(result), indent=2) + "\n")
+    if wrong := complaints(result):
+        sys.exit(f"error: {'; '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    main()

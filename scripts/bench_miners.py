@@ -12,7 +12,7 @@ from typing import Any
 
 from bench_time import SharedNumber
 
-from simulator import SimulatedMiner
+from simulator import SimulatedMiner, server
 
 PASSWORD = "Secret_1"
 
@@ -117,6 +117,9 @@ def _main(pipe: Connection, number: int, skipped: SharedNumber) -> None:
 
 
 async def _serve(pipe: Connection, number: int, skipped: SharedNumber) -> None:
+    # Our client never closes one side only, and when time is skipped it leaves at once.
+    server.HALF_CLOSE_S = 0.0
+
     def clock() -> float:
         return time.monotonic() + skipped.value
 
@@ -134,7 +137,12 @@ async def _serve(pipe: Connection, number: int, skipped: SharedNumber) -> None:
             miners.append(await stack.enter_async_context(miner))
             places.append(
                 Place(
-                    profile, generation, miner.mac, miner.host, miner.port, miner.v3_port
+                    profile,
+                    generation,
+                    miner.mac,
+                    miner.host,
+                    miner.port,
+                    miner.v3_port,
                 )
             )
         pipe.send(places)
@@ -144,10 +152,10 @@ async def _serve(pipe: Connection, number: int, skipped: SharedNumber) -> None:
             await readable.wait()
             readable.clear()
             try:
-                question = pipe.recv()
+                while pipe.poll():
+                    pipe.send(await _answer(miners, *pipe.recv()))
             except EOFError:
                 return
-            pipe.send(await _answer(miners, *question))
 
 
 async def _answer(
@@ -174,4 +182,6 @@ async def _answer(
             ]
         case "cpu":
             return time.process_time()
+        case _:
+            raise ValueError(what)
     return None

@@ -31,7 +31,7 @@ class Host(Protocol):
     refuse: dict[str, int]
     faults: Faults
     ts_tolerance_s: float | None
-    writes_applied: int
+    applied: list[str]
 
     def remember_v3(self, name: str, params: Mapping[str, object]) -> None:
         """Keep a command that came in."""
@@ -113,7 +113,7 @@ class ApiV3:
         try:
             if "answered_not_applied" not in faults:
                 WRITES[cmd](request)
-                self._host.writes_applied += 1
+                self._host.applied.append(cmd)
                 if "undone" in faults and request.param == "stop":
                     request.machine.undo_power_off(held=True)
         except Failed as err:

@@ -62,6 +62,8 @@ class Received:
 class SimulatedMiner:
     """A WhatsMiner on sockets of this computer.
 
+    `commands` are those that came in, `applied` the names of those writes that took effect.
+
     Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
     it is answered with: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
     in a v3 token may be from the miner's clock; None: any).
@@ -105,7 +107,7 @@ class SimulatedMiner:
         self.mac = (mac or numbered_mac(self.profile.mac, seed)).upper()
         self.refuse = dict(refuse or {})
         self.commands: deque[Received] = deque(maxlen=COMMANDS_KEPT)
-        self.writes_applied = 0
+        self.applied: list[str] = []
         self.faults = Faults()
         self.ts_tolerance_s = ts_tolerance_s
         self.time = SimTime(
@@ -443,7 +445,7 @@ class SimulatedMiner:
         try:
             if "answered_not_applied" not in faults:
                 write.effect(self._machine, params)
-                self.writes_applied += 1
+                self.applied.append(name)
                 if name == "power_off" and "undone" in faults:
                     self._machine.undo_power_off()
                 elif name == "power_off" and not self.profile.power_off_holds:

@@ -15,7 +15,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import Feature, Miner, MinerState
+from .api import CannotConnectError, Feature, Miner, MinerState, WriteRefusedError
 from .coordinator import (
     DEADLINE_REBOOT,
     DEADLINE_RESTART,
@@ -70,11 +70,15 @@ def _begun_anew(
 
 async def _blink(miner: Miner) -> None:
     """Blink both LEDs for a while, then leave them to the miner again."""
-    await miner.blink()
     try:
+        await miner.blink()
         await asyncio.sleep(BLINK_SECONDS)
-    finally:
+    except CannotConnectError, WriteRefusedError:
+        raise  # none was lit
+    except BaseException:
         await miner.set_led_auto()
+        raise
+    await miner.set_led_auto()
 
 
 BUTTONS: tuple[WhatsminerButtonDescription, ...] = (

@@ -8,6 +8,7 @@ from homeassistant.config_entries import (
     SOURCE_REAUTH,
     SOURCE_RECONFIGURE,
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     OptionsFlow,
@@ -48,7 +49,7 @@ from .const import (
     CONF_V3_PORT,
     DOMAIN,
 )
-from .coordinator import async_connect
+from .coordinator import WhatsminerCoordinator, async_connect
 from .entity import device_name, series
 from .errors import placeholders, translation_key
 
@@ -69,8 +70,12 @@ _WATTS = probatio.All(
     ),
     probatio.Coerce(int),
 )
-_PASSWORD = TextSelector(
+PASSWORD = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+)
+
+ACCOUNT = SelectSelector(
+    SelectSelectorConfig(options=list(ACCOUNTS), mode=SelectSelectorMode.DROPDOWN)
 )
 
 USER_SCHEMA = probatio.Schema(
@@ -80,15 +85,11 @@ USER_SCHEMA = probatio.Schema(
         probatio.Required(CONF_V3_PORT, default=DEFAULT_V3_PORT): _PORT,
     }
 )
-ADMIN_SCHEMA = probatio.Schema({probatio.Optional(CONF_PASSWORD): _PASSWORD})
+ADMIN_SCHEMA = probatio.Schema({probatio.Optional(CONF_PASSWORD): PASSWORD})
 ACCOUNT_SCHEMA = probatio.Schema(
     {
-        probatio.Required(CONF_ACCOUNT, default=DEFAULT_ACCOUNT): SelectSelector(
-            SelectSelectorConfig(
-                options=list(ACCOUNTS), mode=SelectSelectorMode.DROPDOWN
-            )
-        ),
-        probatio.Optional(CONF_V3_PASSWORD): _PASSWORD,
+        probatio.Required(CONF_ACCOUNT, default=DEFAULT_ACCOUNT): ACCOUNT,
+        probatio.Optional(CONF_V3_PASSWORD): PASSWORD,
     }
 )
 OPTIONS_SCHEMA = probatio.Schema(
@@ -215,7 +216,11 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data = dict(entry_data)
         self._named = {"name": entry.title, "host": entry_data[CONF_HOST]}
         coordinator = getattr(entry, "runtime_data", None)
-        if coordinator and coordinator.miner.info.dialect is Dialect.V3:
+        if (
+            coordinator.miner.info.dialect is Dialect.V3
+            if coordinator
+            else CONF_ACCOUNT in entry_data
+        ):
             return await self.async_step_reauth_account()
         return await self.async_step_reauth_admin()
 
@@ -249,6 +254,11 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = await self._async_check(self.unique_id)
             if not errors:
                 return self._async_finish()
+            # What is wrong may be a password that this form does not ask for.
+            errors = {
+                field if field in fields else "base": key
+                for field, key in errors.items()
+            }
         return self._form(step_id, schema, user_input, errors)
 
     @callback
@@ -323,10 +333,10 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         errors: dict[str, str] = {}
         if user_input is not None:
             lowest = user_input.get(CONF_POWER_LIMIT_MIN)
-            highest = user_input.get(CONF_POWER_LIMIT_MAX)
+            highest = user_input.get(CONF_POWER_LIMIT_MAX, self._own_ceiling)
             if lowest is None or highest is None or lowest < highest:
                 return self.async_create_entry(data=user_input)
-            errors[CONF_POWER_LIMIT_MAX] = "max_below_min"
+            errors["base"] = "max_below_min"
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
@@ -335,3 +345,11 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
             ),
             errors=errors,
         )
+
+    @property
+    def _own_ceiling(self) -> float | None:
+        """The highest limit the miner itself has reported."""
+        if self.config_entry.state is not ConfigEntryState.LOADED:
+            return None
+        coordinator: WhatsminerCoordinator = self.config_entry.runtime_data
+        return coordinator.memory.power_ceiling

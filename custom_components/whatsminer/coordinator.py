@@ -1,6 +1,7 @@
 """Polls one miner, sends its commands, and confirms each by reading back."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 from dataclasses import dataclass, field
@@ -9,8 +10,13 @@ from random import uniform
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.const import (
+    CONF_HOST,
+    CONF_PASSWORD,
+    CONF_PORT,
+    EVENT_HOMEASSISTANT_STOP,
+)
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
@@ -32,6 +38,7 @@ from .api import (
     TokenTableFullError,
     UnknownOutcomeError,
     WhatsminerError,
+    WriteApiDisabledError,
     WriteRefusedError,
     WrongMinerError,
     WrongPasswordError,
@@ -78,8 +85,6 @@ class Command:
     deadline: float = DEADLINE_FLAG
     interrupts: bool = False
     """Whether btminer or the board is away for a while, which is no failure then."""
-    slow: bool = False
-    """Whether the effect is seen in the slow sections only."""
 
 
 @dataclass
@@ -87,7 +92,8 @@ class _Pending:
     """A command that is being sent or confirmed."""
 
     value: Any
-    overtaken: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """A newer command of the same key has come, or the entry is being unloaded."""
 
 
 async def async_connect(
@@ -126,11 +132,15 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self.write_access: bool | None = None
         """True after the miner took a command, False after it refused us, None before."""
         self._pending: dict[str, _Pending] = {}
+        self._sending: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._answered_since = 0.0
+        """When the last poll began that the miner answered."""
         self._polls = 0
         self._missed = 0
         self._write_access_unchecked = False
         self._away_until = 0.0
         self._api_switch: bool | None = None
+        self._switch_off = False
 
     @property
     def host(self) -> str:
@@ -141,7 +151,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     async def async_shutdown(self) -> None:
         await super().async_shutdown()
         for pending in self._pending.values():
-            pending.overtaken.set()
+            pending.ended.set()
 
     # Polling
 
@@ -157,9 +167,21 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self._learn_identity(err)
             raise translated(UpdateFailed, err, self.host) from err
         self.config_entry.async_on_unload(self.miner.close)
+        self.config_entry.async_on_unload(
+            self.hass.bus.async_listen_once(
+                EVENT_HOMEASSISTANT_STOP, self._async_hang_up
+            )
+        )
+
+    async def _async_hang_up(self, _: Event) -> None:
+        """Home Assistant stops without unloading its entries."""
+        await self.miner.close()
 
     async def async_check_write_access(self) -> None:
-        """Learn whether writes are let in, without changing anything on the miner."""
+        """Learn whether writes are let in, by commands that change nothing on the miner.
+
+        On 4028 that is a token, a `status` in the envelope, and LEDs set to automatic that are so.
+        """
         data = self.config_entry.data
         if (
             self.miner.info.dialect is Dialect.V3
@@ -170,9 +192,14 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.config_entry.async_start_reauth(self.hass)
         if not self.miner.has_password:
             self.write_access = False
+            if CONF_V3_PASSWORD in data:
+                # The other way round: an account of API 3 is worth nothing on older firmware.
+                self.config_entry.async_start_reauth(self.hass)
             return
         try:
             await self.async_examine_write_access()
+        except TokenTableFullError:
+            LOGGER.debug("%s: no token to be had, nothing learnt", self.name)
         except WhatsminerError as err:
             self._learn_write_access(err)
 
@@ -187,6 +214,9 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     @override
     async def _async_update_data(self) -> MinerState:
         slow = self._polls % SLOW_EVERY == 0
+        if self.data:
+            self.update_interval = SCAN_INTERVAL
+        begun = self.hass.loop.time()
         try:
             state = await self.miner.read(self.data, slow=slow)
         except (CannotConnectError, NoAnswerError) as err:
@@ -205,21 +235,23 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             raise translated(UpdateFailed, err, self.host) from err
         ir.async_delete_issue(self.hass, DOMAIN, self._issue_id("wrong_miner"))
         self._missed = 0
-        if self.data:
-            self.update_interval = SCAN_INTERVAL
+        self._answered_since = begun
         self._polls += 1
         self.memory.learn(state)
-        await self._async_follow_write_access(state)
+        await self._async_follow_write_access(state, slow=slow)
         if self.miner.outdated:
             LOGGER.info("%s: the firmware has changed, connecting anew", self.name)
             self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
         return state
 
-    async def _async_follow_write_access(self, state: MinerState) -> None:
-        """Look once the miner is back, and whenever it tells that its API switch was moved."""
+    async def _async_follow_write_access(
+        self, state: MinerState, *, slow: bool
+    ) -> None:
+        """Look again once the miner is back, and when its API switch was or may be moved."""
         before, self._api_switch = self._api_switch, state.info.api_switch
         moved = before is not None and before is not state.info.api_switch
-        if self._write_access_unchecked or moved:
+        hidden = self._switch_off and state.info.api_switch is None and slow
+        if self._write_access_unchecked or moved or hidden:
             self._write_access_unchecked = False
             await self.async_check_write_access()
 
@@ -270,23 +302,32 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         effect before the deadline, or when it did not answer and cannot be asked.
         """
         if earlier := self._pending.get(command.key):
-            earlier.overtaken.set()
+            earlier.ended.set()
         mine = self._pending[command.key] = _Pending(command.value)
         self.async_update_listeners()
         try:
-            await self._async_send(command)
-            if command.done:
-                await self._async_confirm(command, mine)
+            # In the order in which they were asked for; one that was overtaken is not sent.
+            async with self._sending[command.key]:
+                since = self.hass.loop.time()
+                sent = await self._async_send(command, mine)
+            if sent and command.done:
+                await self._async_confirm(command, mine, since)
         finally:
             if self._pending.get(command.key) is mine:
                 del self._pending[command.key]
             self._polls = 0  # the next poll reads all
             self.async_update_listeners()
 
-    async def _async_send(self, command: Command) -> None:
-        """Send once. An unknown outcome is left to the reading back, where there is one."""
+    async def _async_send(self, command: Command, mine: _Pending) -> bool:
+        """Send once, and tell whether it was sent.
+
+        An unknown outcome is left to the reading back, where there is one.
+        """
         try:
-            await self._async_send_when_reachable(command)
+            if not await self._async_send_when_reachable(command, mine):
+                if self._shutdown_requested:
+                    raise self._error("not_sent")
+                return False
         except UnknownOutcomeError as err:
             if command.done is None:
                 raise translated(HomeAssistantError, err, self.host) from err
@@ -298,44 +339,58 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self._allow_write_access()
         if command.interrupts:
             self._away_until = self.hass.loop.time() + command.deadline
+        return True
 
-    async def _async_send_when_reachable(self, command: Command) -> None:
+    async def _async_send_when_reachable(
+        self, command: Command, mine: _Pending
+    ) -> bool:
         """Send once. A port that is closed for a restart is waited for: nothing was sent yet."""
         end = self.hass.loop.time() + DEADLINE_REACHABLE
-        while True:
+        while not mine.ended.is_set():
             try:
-                return await command.send(self.miner)
+                await command.send(self.miner)
             except CannotConnectError:
                 await self.async_refresh()
                 if not self.last_update_success or self.hass.loop.time() >= end:
                     raise
-            await asyncio.sleep(READ_BACK_INTERVAL)
+            else:
+                return True
+            await self._async_pause(mine)
+        return False
 
-    async def _async_confirm(self, command: Command, mine: _Pending) -> None:
-        """Re-read until the miner shows the effect; its own word counts, not ours."""
+    async def _async_confirm(
+        self, command: Command, mine: _Pending, since: float
+    ) -> None:
+        """Re-read until the miner shows the effect; only what it says after sending counts."""
         assert command.done
         end = self.hass.loop.time() + command.deadline
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READ_BACK_INTERVAL):
-                    await mine.overtaken.wait()
-                return  # a newer command is being confirmed, or the entry is unloaded
-            if command.slow:
-                self._polls = 0
+            await self._async_pause(mine)
+            if mine.ended.is_set():
+                if self._shutdown_requested:
+                    raise self._error("unknown_outcome")
+                return  # a newer command is being confirmed
             await self.async_refresh()
-            if self.last_update_success and command.done(self.data):
+            if self._answered_since > since and command.done(self.data):
                 self._allow_write_access()
                 self._away_until = 0.0
                 return
             if self.hass.loop.time() >= end:
-                raise HomeAssistantError(
-                    translation_domain=DOMAIN,
-                    translation_key="not_confirmed",
-                    translation_placeholders={
-                        "host": self.host,
-                        "seconds": f"{command.deadline:.0f}",
-                    },
-                )
+                raise self._error("not_confirmed", seconds=f"{command.deadline:.0f}")
+
+    async def _async_pause(self, mine: _Pending) -> None:
+        """Wait for the next reading back, or until the command has ended."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READ_BACK_INTERVAL):
+                await mine.ended.wait()
+
+    def _error(self, key: str, **named: str) -> HomeAssistantError:
+        """An error of ours, with the sentence of that key."""
+        return HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=key,
+            translation_placeholders={"host": self.host, **named},
+        )
 
     # What is learnt from errors
 
@@ -346,6 +401,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     def _allow_write_access(self) -> None:
         """The miner took a command: whatever was in the way is gone."""
         self.write_access = True
+        self._switch_off = False
         ir.async_delete_issue(self.hass, DOMAIN, self._issue_id("write_access"))
 
     @callback
@@ -355,6 +411,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             return
         if not isinstance(error, TokenTableFullError):
             self.write_access = False
+        self._switch_off = isinstance(error, WriteApiDisabledError)
         if isinstance(error, WrongPasswordError) or (
             isinstance(error, AccountRefusedError) and error.account == DEFAULT_ACCOUNT
         ):

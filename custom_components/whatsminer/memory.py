@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-import math
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -25,7 +24,6 @@ _INFO = (
 )
 _VERSION = 1
 _SAVE_DELAY = 5
-_CLEARLY = 1.1
 _SAME_START = timedelta(minutes=2)
 
 
@@ -34,7 +32,7 @@ class Remembered:
     """The remembered values, as they are stored."""
 
     power_ceiling: float | None = None
-    """The highest power limit the miner ever spoke for (W)."""
+    """The highest power limit the miner ever reported (W)."""
     info: dict[str, str | None] | None = None
     """Who the miner is, as far as it is text."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -69,7 +67,7 @@ class Memory:
 
     @property
     def power_ceiling(self) -> float | None:
-        """The highest power limit the miner ever spoke for (W)."""
+        """The highest power limit the miner ever reported (W)."""
         return self._values.power_ceiling
 
     @property
@@ -97,8 +95,8 @@ class Memory:
         if info != self._values.info:
             self._values.info = info
             self._save()
-        if (ceiling := _ceiling(state)) and ceiling > (self.power_ceiling or 0):
-            self._values.power_ceiling = ceiling
+        if (limit := state.power_limit) and limit > (self.power_ceiling or 0):
+            self._values.power_ceiling = limit
             self._save()
         if POWER_PERCENT in self._values.settings and self._restarted(
             state, _start(state)
@@ -131,24 +129,3 @@ def _start(state: MinerState) -> datetime | None:
     if state.summary is None or state.summary.elapsed is None:
         return None
     return state.read_at - timedelta(seconds=state.summary.elapsed)
-
-
-def _ceiling(state: MinerState) -> float | None:
-    """The power limit in force or, if that was clearly lowered before, the nominal power.
-
-    Nominal power is the nameplate hashrate at the efficiency of now: too low for a miner that
-    was slowed down, but the best the miner says (C.1.4).
-    """
-    limit = state.power_limit
-    summary = state.summary
-    if (
-        limit
-        and summary
-        and summary.stable
-        and summary.hashrate_nominal
-        and summary.efficiency
-    ):
-        nominal = summary.hashrate_nominal * summary.efficiency
-        if nominal > limit * _CLEARLY:
-            return math.ceil(nominal / 50) * 50.0
-    return limit

@@ -24,6 +24,7 @@ from .memory import POWER_PERCENT
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
 
+HIGHEST_LIMIT = 99_999.0
 LOWEST_SHARE = 0.4
 """Of the ceiling: what lies below leads to unbalanced boards and restarts (H.2)."""
 
@@ -37,21 +38,19 @@ class WhatsminerNumberDescription(ControlDescription[int], NumberEntityDescripti
 
 
 def power_limit_max(coordinator: WhatsminerCoordinator) -> float:
-    """The option, else the highest limit this miner ever spoke for."""
-    if (
-        option := coordinator.config_entry.options.get(CONF_POWER_LIMIT_MAX)
-    ) is not None:
-        return float(option)
-    return coordinator.memory.power_ceiling or 0.0
+    """The option, else the highest limit this miner ever reported, else the API's own."""
+    option = coordinator.config_entry.options.get(CONF_POWER_LIMIT_MAX)
+    return float(option or coordinator.memory.power_ceiling or HIGHEST_LIMIT)
 
 
 def power_limit_min(coordinator: WhatsminerCoordinator) -> float:
-    """The option, else a share of the miner's own ceiling."""
-    if (
-        option := coordinator.config_entry.options.get(CONF_POWER_LIMIT_MIN)
-    ) is not None:
+    """The option, else a share of the highest, if that is known."""
+    highest = power_limit_max(coordinator)
+    if option := coordinator.config_entry.options.get(CONF_POWER_LIMIT_MIN):
         return float(option)
-    return float(math.ceil(LOWEST_SHARE * power_limit_max(coordinator) / 10) * 10)
+    if highest == HIGHEST_LIMIT:
+        return 1.0
+    return float(math.ceil(LOWEST_SHARE * highest / 10) * 10)
 
 
 def _limit_is(state: MinerState, watts: int) -> bool:

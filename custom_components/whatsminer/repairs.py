@@ -4,13 +4,14 @@ from typing import Any
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_HOST
+from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 import probatio
 
-from .api import WhatsminerError
-from .config_flow import ACCOUNT_SCHEMA, ADMIN_SCHEMA
-from .coordinator import WhatsminerConfigEntry
+from .api import DEFAULT_ACCOUNT, WhatsminerError
+from .config_flow import ACCOUNT, PASSWORD
+from .const import CONF_ACCOUNT, CONF_V3_PASSWORD
+from .coordinator import WhatsminerConfigEntry, async_connect
 from .errors import placeholders, translation_key
 
 # Where no step has the name of the error: what the cause is then.
@@ -23,7 +24,15 @@ _STEPS = {
     "write_api_disabled": "write_api_disabled",
     "wrong_password": "wrong_password",
 }
-_SCHEMAS = {"wrong_password": ADMIN_SCHEMA, "account_refused": ACCOUNT_SCHEMA}
+_SCHEMAS = {
+    "wrong_password": probatio.Schema({probatio.Required(CONF_PASSWORD): PASSWORD}),
+    "account_refused": probatio.Schema(
+        {
+            probatio.Required(CONF_ACCOUNT, default=DEFAULT_ACCOUNT): ACCOUNT,
+            probatio.Required(CONF_V3_PASSWORD): PASSWORD,
+        }
+    ),
+}
 
 
 class WriteAccessFlow(RepairsFlow):
@@ -43,19 +52,26 @@ class WriteAccessFlow(RepairsFlow):
         try:
             await coordinator.async_examine_write_access()
         except WhatsminerError as err:
-            step = _STEPS.get(translation_key(err), "unreachable")
-            return self._form(step, placeholders(err, coordinator.host))
+            return self._ask(err, coordinator.host)
         return self.async_create_entry(data={})
 
     async def async_step_again(
         self, user_input: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
-        """Take a password, if one was asked for, and examine again."""
-        if user_input:
-            self.hass.config_entries.async_update_entry(
-                self._entry, data={**self._entry.data, **user_input}
-            )
-            await self.hass.config_entries.async_reload(self._entry.entry_id)
+        """Examine again, with the password that was asked for if that proves to be right."""
+        if not user_input:
+            return await self.async_step_init()
+        data = {**self._entry.data, **user_input}
+        try:
+            miner = await async_connect(data, self._entry.unique_id)
+            try:
+                await miner.check_write_access()
+            finally:
+                await miner.close()
+        except WhatsminerError as err:
+            return self._ask(err, data[CONF_HOST])
+        self.hass.config_entries.async_update_entry(self._entry, data=data)
+        await self.hass.config_entries.async_reload(self._entry.entry_id)
         return await self.async_step_init()
 
     async_step_account_refused = async_step_again
@@ -64,6 +80,11 @@ class WriteAccessFlow(RepairsFlow):
     async_step_unreachable = async_step_again
     async_step_write_api_disabled = async_step_again
     async_step_wrong_password = async_step_again
+
+    def _ask(self, error: WhatsminerError, host: str) -> RepairsFlowResult:
+        """Go on with the step that fits the cause."""
+        step = _STEPS.get(translation_key(error), "unreachable")
+        return self._form(step, placeholders(error, host))
 
     def _form(self, step_id: str, named: dict[str, str]) -> RepairsFlowResult:
         """Say what the cause is and what to do."""

@@ -76,9 +76,7 @@ def _faults(state: MinerState) -> str | None:
     """All faults in words, as far as a state has room for them."""
     if state.faults is None:
         return None
-    texts = "; ".join(
-        f"{fault.code}: {fault_text(fault.code)}" for fault in state.faults
-    )
+    texts = "; ".join(_fault(fault) for fault in state.faults)
     if len(texts) > MAX_STATE_LENGTH:
         texts = f"{texts[: MAX_STATE_LENGTH - 1]}…"
     return texts or NO_FAULT

@@ -30,6 +30,7 @@ from custom_components.whatsminer.api import (
     WrongMinerError,
     WrongPasswordError,
     connect,
+    recall,
     transport,
     v2_miner,
     v3_miner,
@@ -341,6 +342,66 @@ async def test_nobody_is_there(start: Start, client: Client) -> None:
         await client(sim)
 
 
+async def test_nobody_is_there_but_the_miner_is_known(
+    start: Start, client: Client
+) -> None:
+    """Home Assistant that starts while the miner is off would have no entities for it."""
+    sim = await start()
+    known = (await client(sim)).info
+    told = {"dialect": "3"} | {
+        key: getattr(known, key)
+        for key in [
+            "api_version",
+            "firmware",
+            "platform",
+            "model",
+            "mac",
+            "serial",
+            "hostname",
+        ]
+    }
+    # Whether it lets anybody write, and what its LEDs do, may have changed
+    assert recall(told) == replace(known, api_switch=None, led_auto=None)
+    await sim.stop()
+    miner = await client(sim, mac=sim.mac, known=recall(told))
+    assert miner.info == recall(told)
+    with pytest.raises(CannotConnectError):
+        await miner.read()
+    await start(port=sim.port, v3_port=sim.v3_port)
+    assert (await miner.read()).info == known
+    assert not miner.outdated
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", M7BS])
+async def test_nobody_is_there_but_an_older_miner_is_known(
+    start: Start, connect_to: Callable[..., Any], profile: str
+) -> None:
+    """The same, for one that has only 4028."""
+    sim = await start(profile)
+    known = (await connect_to(sim, v3_port=None)).info
+    told = {"dialect": known.dialect.value} | {
+        key: getattr(known, key) for key in ("api_version", "firmware", "model", "mac")
+    }
+    await sim.stop()
+    for v3_port in (None, sim.v3_port):
+        miner = await connect_to(sim, mac=sim.mac, known=recall(told), v3_port=v3_port)
+        assert isinstance(miner, V2Miner)
+        assert miner.info.features == known.features
+        assert miner.info.unreadable == known.unreadable
+        assert miner.info.cooling is known.cooling
+
+
+async def test_nobody_is_there_and_the_port_is_given_up(
+    start: Start, client: Client, connect_to: Callable[..., Any]
+) -> None:
+    """Who switches API 3.x off while the miner is off would get a traceback."""
+    sim = await start()
+    known = (await client(sim)).info
+    await sim.stop()
+    with pytest.raises(CannotConnectError):
+        await connect_to(sim, v3_port=None, known=known)
+
+
 async def test_api_3_without_4028(start: Start, client: Client) -> None:
     """A firewall that lets only 4433 through costs the shares, not the miner."""
     for profile in PROFILES:
@@ -426,6 +487,8 @@ def assert_matches(state: MinerState, truth: V3Truth, v2: Truth) -> None:
     assert [(pool.accepted, pool.rejected) for pool in state.pools or ()] == [
         (pool.accepted, pool.rejected) for pool in v2.pools
     ]
+    active = next((pool for pool in truth.pools if pool.active), None)
+    assert state.reject_rate == near(active and active.reject_rate_percent)
     psu = state.psu
     told: Any = truth.psu if truth.psu.input_voltage_v is not None else v2.psu
     assert psu is not None
@@ -861,6 +924,30 @@ async def test_4433_that_stays_closed(
         clock.advance(seconds)
         assert (await miner.read()).summary is not None
         assert miner.outdated is outdated
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_4433_that_falls_silent(
+    start: Start, client: Client, clock: ManualClock
+) -> None:
+    """What 4028 still says would be thrown away; silence is no other firmware."""
+    sim = await start()
+    miner = await client(sim)
+    before = await miner.read()
+    for command in POLL:
+        sim.inject("silent", command)
+    for seconds in (0, GONE_AFTER):
+        clock.advance(seconds)
+        state = await miner.read(before, slow=False)
+        assert state.activity is Activity.MINING
+        assert isinstance(state.failed[Section.INFO], NoAnswerError)
+        assert state.info == before.info
+        assert not miner.outdated
+    # 4028 tells the rate of rejected shares for all the pools
+    assert state.summary is not None
+    assert state.reject_rate == state.summary.reject_rate
+    sim.clear_faults()
+    assert (await miner.read()).failed == {}
 
 
 @pytest.mark.usefixtures("impatient")

@@ -283,15 +283,19 @@ async def test_unloading_ends_the_confirming(
     coordinator: WhatsminerCoordinator,
     call: Call,
 ) -> None:
-    """A command in the making must not outlive its entry."""
+    """A command in the making must not outlive its entry, nor end as a success."""
+    miner.inject("answered_not_applied", "adjust_power_limit")
     task = hass.async_create_task(
         call("number", "power_limit", "set_value", value=3000)
     )
     async with asyncio.timeout(5):
         while not sent(miner, "adjust_power_limit"):
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
-        await task
+        with pytest.raises(HomeAssistantError) as error:
+            await task
+    assert error.value.translation_key == "unknown_outcome"
     await hass.async_block_till_done()
     assert miner.open_connections == 0
 
@@ -313,3 +317,108 @@ async def test_setting_that_cannot_be_asked_for(
     assert switch.state == STATE_ON
     assert switch.attributes["assumed_state"] is True
     assert miner.machine.fast_boot is True
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_overtaken_command_is_never_sent(
+    hass: HomeAssistant, miner: SimulatedMiner, clock: RaceClock, call: Call
+) -> None:
+    """Start, then stop, while the port is closed: the miner must not start in the end."""
+    miner.inject("refuse_4433")
+    await miner.tick()
+    clock.race()
+    start = hass.async_create_task(call("switch", "mining", "turn_on"))
+    await asyncio.sleep(0.2)
+    stop = hass.async_create_task(call("switch", "mining", "turn_off"))
+    await asyncio.sleep(0.2)
+    miner.clear_faults()
+    async with asyncio.timeout(10):
+        await start
+        await stop
+    services = [c.params for c in miner.commands if c.name == "set.miner.service"]
+    assert [params["param"] for params in services] == ["stop"]
+    assert not miner.truth().mining
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_nothing_is_sent_after_unloading(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+) -> None:
+    """A command of an entry that is gone must not reach the miner minutes later."""
+    miner.inject("refuse_4433")
+    await miner.tick()
+    task = hass.async_create_task(call("switch", "mining", "turn_off"))
+    await asyncio.sleep(0.2)
+    await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
+    with pytest.raises(HomeAssistantError) as error:
+        await task
+    assert error.value.translation_key == "not_sent"
+    miner.clear_faults()
+    await miner.tick()
+    await asyncio.sleep(0.2)
+    assert not sent(miner, "set.miner.service")
+
+
+async def test_old_data_confirm_nothing(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    poll: Poll,
+    impatient: Callable[[str, str], None],
+) -> None:
+    """A stop that was lost must not be confirmed by a poll of before somebody started it."""
+    impatient("switch", "mining")
+    miner.machine.power_off()
+    clock.advance(60)
+    await poll()
+    miner.machine.power_on()
+    clock.advance(5)
+    miner.inject("answered_not_applied", "power_off")
+    miner.inject("close", "summary")
+    miner.inject("close", "devs")
+    miner.inject("close", "status")
+    with pytest.raises(HomeAssistantError) as error:
+        await call("switch", "mining", "turn_off")
+    assert error.value.translation_key == "not_confirmed"
+
+
+@pytest.mark.parametrize("profile", ["v3_m64_bad"])
+async def test_controls_stay_when_4433_is_closed_at_start(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+) -> None:
+    """A restart of Home Assistant in a restart of the miner must not take the switch away."""
+    miner.inject("refuse_4433")
+    await miner.tick()
+    await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("switch", "mining") == STATE_ON
+    miner.clear_faults()
+    await miner.tick()
+    await call("switch", "fast_boot", "turn_on")
+    assert miner.machine.fast_boot is True
+
+
+async def test_identify_ends_with_the_entry(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+) -> None:
+    """Nothing of an entry may go on after it was unloaded."""
+    task = hass.async_create_task(call("button", "identify", "press"))
+    async with asyncio.timeout(5):
+        while sent(miner, "set_led") < 3:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert miner.truth().led_auto

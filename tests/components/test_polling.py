@@ -360,22 +360,53 @@ async def test_lowered_limit_does_not_lower_the_bound(
     assert bounds() == (1440, 3600)
 
 
-async def test_limit_that_was_lowered_before(
+async def test_bound_is_only_what_the_miner_said(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    poll: Poll,
+) -> None:
+    """A bound drawn from other readings would grow with every ramp of the power."""
+    for percent in (30, 100):
+        miner.machine.set_percent(percent, gentle=False)
+        for _ in range(10):
+            clock.advance(30)
+            await poll()
+    assert coordinator.memory.power_ceiling == 3500
+
+
+@pytest.mark.parametrize("profile", ["v204_m30sp"])
+async def test_bounds_of_a_miner_that_never_told_its_limit(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,
     clock: RaceClock,
     entity_id: Callable[[str, str], str],
 ) -> None:
-    """A miner that comes with a low limit must not be tied to it."""
-    miner.machine.set_power_limit(2000)
-    clock.advance(7200)
+    """A stopped miner that tells no limit must not take every value for too high."""
+    miner.machine.power_off()
+    clock.advance(60)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     number = hass.states.get(entity_id("number", "power_limit"))
     assert number
-    assert number.state == "2000"
-    assert number.attributes["max"] > 2500
+    assert (number.attributes["min"], number.attributes["max"]) == (1, 99_999)
+
+
+async def test_one_refused_version_changes_nothing(
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A miner that is busy for a moment must not be taken for one of another generation."""
+    miner.refuse["get_version"] = 132
+    for _ in range(SLOW_EVERY + 1):
+        await poll()
+    assert coordinator.data.info.api_version == "2.0.5"
+    assert entry.runtime_data is coordinator
+    assert state("number", "power_limit") == "3500"
 
 
 async def test_host_names_the_web_page(

@@ -57,10 +57,14 @@ def test_every_error_has_a_sentence() -> None:
     used = {
         key
         for path in HOUSE.glob("*.py")
-        for key in re.findall(r'translation_key="(\w+)"', path.read_text())
+        for key in re.findall(r'(?:translation_key=|_error\()"(\w+)"', path.read_text())
     } | {"percent_needs_tuning"}
     assert keys <= set(sentences)
-    assert set(sentences) - keys == {"not_confirmed", "percent_needs_tuning"} <= used
+    assert (
+        set(sentences) - keys
+        == {"not_confirmed", "not_sent", "percent_needs_tuning"}
+        <= used
+    )
     assert texts["config"]["error"] == {key: sentences[key] for key in sorted(keys)} | {
         key: sentences[key] for key in keys
     }

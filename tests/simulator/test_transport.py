@@ -333,11 +333,11 @@ async def test_errors(make: Make, writer: type[Writer], code: int) -> None:
         "set_led", color="red", period=200, duration=100, start=0
     )
     assert (answer["Code"], sealed) == (code, code in (14, 132, 135))
-    assert miner.writes_applied == 0
+    assert miner.applied == []
     assert miner.truth().led_auto
     miner.clear_faults()
     assert (await owner("set_led", param="auto"))["Code"] == 131
-    assert miner.writes_applied == 1
+    assert miner.applied == ["set_led"]
 
 
 async def test_broken_seals(make: Make, writer: type[Writer]) -> None:
@@ -351,7 +351,7 @@ async def test_broken_seals(make: Make, writer: type[Writer]) -> None:
     miner.inject("broken_seal", times=1)
     with pytest.raises(BadBase64):
         await owner("set_led", param="auto")
-    assert miner.writes_applied == 2
+    assert miner.applied == ["set_led"] * 2
 
 
 async def test_write_without_answer(

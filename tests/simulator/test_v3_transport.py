@@ -421,10 +421,10 @@ async def test_errors(make: Make, v3: Connect, code: int) -> None:
     assert (await client.ask("get.fan.setting"))["code"] == code
     miner.inject(fault, "set.miner.service")
     assert (await client.write("set.miner.service", "stop"))[0] == code
-    assert miner.writes_applied == 0
+    assert miner.applied == []
     miner.clear_faults()
     assert (await client.write("set.miner.service", "stop"))[0] == 0
-    assert miner.writes_applied == 1
+    assert miner.applied == ["set.miner.service"]
 
 
 async def test_faults_of_writes(make: Make, v3: Connect, clock: ManualClock) -> None:

@@ -61,21 +61,31 @@ async def connect(
             NoAnswerError,
             NotWhatsminerError,
         ):
-            await newer.close()
+            await newer.hang_up()
         except BaseException:
             await newer.close()
             raise
         else:
             return newer
+    was_v3 = known is not None and known.dialect is Dialect.V3
     older = V2Miner(host, port, password=password, mac=mac, v3_port=v3_port)
+    if known and not was_v3:
+        older.adopt(known)
     try:
         await older.identify()
     except CannotConnectError, NoAnswerError:
         if known is None:
             raise
-        miner: Miner = newer if newer and known.dialect is Dialect.V3 else older
+        miner: Miner | None = newer if was_v3 else older
+        if miner is None:
+            raise
         miner.adopt(known)
         return miner
+    if newer and known and was_v3 and older.info.dialect is Dialect.V2C:
+        # The same firmware, whose 4433 is closed for a restart: its accounts still count.
+        newer.adopt(known)
+        return newer
+    older.outdated = False  # what differs from what was known is known now
     return older
 
 

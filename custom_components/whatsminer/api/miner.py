@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-import logging
 from types import MappingProxyType
 from typing import Any
 
@@ -19,8 +18,6 @@ from .errors import (
     WrongMinerError,
 )
 from .models import Feature, MinerInfo, MinerState, PowerMode, Section
-
-_LOGGER = logging.getLogger(__name__)
 
 # These are read in every poll, and those now and then.
 FAST = (Section.SUMMARY, Section.BOARDS, Section.STATUS)
@@ -231,7 +228,7 @@ class Miner(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close what is open."""
+        """Close what is open, for good."""
 
     def require(self, feature: Feature) -> None:
         """Raise ValueError for what this miner's dialect cannot do."""

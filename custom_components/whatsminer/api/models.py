@@ -247,8 +247,15 @@ class MinerState:
 
     @property
     def mining(self) -> bool | None:
-        """Whether the miner is set to mine (also while it starts or tunes)."""
-        return None if self.activity is None else self.activity is not Activity.STOPPED
+        """Whether the miner is set to mine (also while it starts or tunes).
+
+        None while neither its flag nor its hashing tells.
+        """
+        if self.status and self.status.off is not None:
+            return self.activity is not Activity.STOPPED
+        if self.activity in (Activity.MINING, Activity.TUNING):
+            return True
+        return False if self.activity is Activity.STOPPED else None
 
     @property
     def power_mode(self) -> PowerMode | None:

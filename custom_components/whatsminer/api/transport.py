@@ -91,6 +91,7 @@ class Link:
         self.host = host
         self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._ended = False
         self.opened = 0
         """How many connections there have been; who is at the other end may differ."""
 
@@ -105,6 +106,8 @@ class Link:
         Raises CannotConnectError before anything was sent, NoAnswerError and InvalidAnswerError
         after it. After an error the connection is closed, since it would be out of step.
         """
+        if self._ended:
+            raise CannotConnectError("this link was ended")
         if self._streams is None:
             self._streams = await _connect(self.host, self.port)
             self.opened += 1
@@ -125,6 +128,11 @@ class Link:
         except BaseException:
             await self.close()
             raise
+
+    async def end(self) -> None:
+        """Hang up for good: whoever comes late finds no connection any more."""
+        self._ended = True
+        await self.close()
 
     async def close(self) -> None:
         """Hang up, if there is a connection."""

@@ -240,6 +240,8 @@ class V2Miner(Miner):
         except InvalidAnswerError as err:
             raise NotWhatsminerError("get_version is not answered with JSON") from err
         except CommandRefusedError, WriteRefusedError:
+            if self.info.firmware:
+                raise  # a WhatsMiner that has said before who it is
             answer = {}  # on other machines the codes of refusals mean other things
         try:
             info = parse_version(answer)

@@ -162,6 +162,11 @@ class V3Miner(Miner):
     @override
     async def close(self) -> None:
         async with self._lock:
+            await self._link.end()
+
+    async def hang_up(self) -> None:
+        """Close the link; the next request opens it again."""
+        async with self._lock:
             await self._link.close()
 
     @override

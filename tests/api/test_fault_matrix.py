@@ -1,0 +1,565 @@
+"""Every fault of the simulated miner, met by every read and every write in every dialect.
+
+One test is one fault in one dialect. It breaks each command alone, and all of them at once, and
+asserts each time: a typed error or partial data in time, no value that the miner did not say, no
+write that comes twice or is misjudged, nothing left behind, and a clean poll right after it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from custom_components.whatsminer.api import (
+    Feature,
+    Miner,
+    MinerState,
+    PowerMode,
+    Section,
+    UnknownOutcomeError,
+    WhatsminerError,
+    auth as client_auth,
+    connect,
+    transport,
+)
+from simulator import FAULTS, ManualClock, SimulatedMiner, auth as simulator_auth
+from simulator.faults import ERRORS, FRAMES
+from simulator.profiles import PROFILES
+
+PASSWORD, V3_PASSWORD = "Secret_1", "Super_1"
+EPOCH = 1_700_000_000.0
+DEADLINE = 5.0
+"""Seconds in which everything must end, whatever the miner does; the client's own are shorter."""
+IMPATIENT = 0.25
+
+pytestmark = pytest.mark.usefixtures("client_sockets")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A miner, and how it is spoken to."""
+
+    profile: str
+    v3: bool = False
+    v3_password: str | None = None
+
+
+SETUPS = {
+    "v1_m20s": Setup("v1_m20s"),
+    "v204_m30sp": Setup("v204_m30sp"),
+    "v205_m50": Setup("v205_m50"),
+    "v205_m56s": Setup("v205_m56s"),
+    "v2c_m60s over 4028": Setup("v2c_m60s"),
+    "v2c_m60s over 4433": Setup("v2c_m60s", v3=True, v3_password=V3_PASSWORD),
+    "v3_m7bs over 4433": Setup("v3_m7bs", v3=True, v3_password=V3_PASSWORD),
+    "v3_m64_bad over 4433": Setup("v3_m64_bad", v3=True, v3_password=V3_PASSWORD),
+    "v3_m7bs, written over 4028": Setup("v3_m7bs", v3=True),
+}
+
+# Here the client waits in vain, so it is made impatient, and all commands wait at once.
+WAITING = frozenset(
+    {
+        "silent",
+        "stall_midway",
+        "byte_a_second",
+        "applied_no_answer",
+        "long_length",
+        "no_answer_frame",
+        "other_answer",
+    }
+)
+
+# These leave no answer of a write that could be read.
+UNREADABLE_4028 = frozenset(
+    {
+        "silent",
+        "close",
+        "reset",
+        "reset_midway",
+        "byte_a_second",
+        "truncate",
+        "stall_midway",
+        "garbage",
+        "huge_answer",
+        "btminer_down",
+        "wrong_key",
+        "broken_seal",
+        "applied_no_answer",
+    }
+)
+UNREADABLE_4433 = (UNREADABLE_4028 - {"btminer_down", "wrong_key", "broken_seal"}) | {
+    "long_length",
+    "short_length",
+    "huge_length",
+    "no_length",
+    "no_answer_frame",
+    "other_answer",
+    "no_status",
+}
+
+WRITES: dict[str, Callable[[Miner], Awaitable[object]]] = {
+    "start_mining": lambda miner: miner.start_mining(),
+    "stop_mining": lambda miner: miner.stop_mining(),
+    "restart_btminer": lambda miner: miner.restart_btminer(),
+    "reboot": lambda miner: miner.reboot(),
+    "set_power_mode": lambda miner: miner.set_power_mode(PowerMode.LOW),
+    "set_power_limit": lambda miner: miner.set_power_limit(3000),
+    "set_power_percent": lambda miner: miner.set_power_percent(80),
+    "restore_power_percent": lambda miner: miner.restore_power_percent(),
+    "set_fast_boot": lambda miner: miner.set_fast_boot(enabled=True),
+    "set_led_auto": lambda miner: miner.set_led_auto(),
+    "blink": lambda miner: miner.blink(),
+    "check_password": lambda miner: miner.check_password(),
+    "check_write_access": lambda miner: miner.check_write_access(),
+}
+NEEDS = {
+    "set_power_limit": Feature.POWER_LIMIT,
+    "restore_power_percent": Feature.RESTORE_POWER_PERCENT,
+}
+
+# Sent to find out whether one may write; they change nothing.
+HARMLESS = frozenset({"status", "set.miner.report"})
+
+CELLS = [
+    (setup, fault)
+    for setup in SETUPS
+    for fault in FAULTS
+    if SETUPS[setup].v3 or not (fault in FRAMES or fault.startswith("error_minus"))
+]
+every_cell = pytest.mark.parametrize(("name", "fault"), CELLS)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines of a quick network, and keys that are computed once for all miners."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 3.0)
+    monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)
+    monkeypatch.setattr(client_auth, "md5_crypt_digest", _client_crypt)
+    monkeypatch.setattr(simulator_auth, "crypt", _simulator_crypt)
+
+
+_client_crypt = cache(client_auth.md5_crypt_digest)
+_simulator_crypt = cache(simulator_auth.crypt)
+
+
+@dataclass
+class Bench:
+    """One simulated miner and one client, as they are before the fault."""
+
+    name: str
+    setup: Setup
+    sim: SimulatedMiner
+    miner: Miner
+    clean: dict[str, Any]
+    """What a poll says while all is well."""
+    told: dict[str, set[Any]]
+    """The same, as any client of this miner reads it: over 4433 and over 4028."""
+    failed: frozenset[Section]
+    reads: tuple[str, ...]
+    """All that was asked for it."""
+
+    async def connect(self, *, v3: bool | None = None) -> Miner:
+        """Connect as an owner does who knows the miner."""
+        return await _connect(self.sim, self.setup, v3=v3)
+
+
+async def _connect(
+    sim: SimulatedMiner, setup: Setup, *, v3: bool | None = None
+) -> Miner:
+    """Connect to the ports of a setup."""
+    v3 = setup.v3 if v3 is None else v3
+    return await connect(
+        sim.host,
+        sim.port,
+        password=PASSWORD,
+        mac=sim.mac,
+        v3_port=sim.v3_port if v3 else None,
+        v3_password=setup.v3_password,
+    )
+
+
+@asynccontextmanager
+async def bench(name: str, state: str = "stable") -> AsyncIterator[Bench]:
+    """Start a miner whose time stands still, and read it while it is well."""
+    setup = SETUPS[name]
+    timing = replace(PROFILES[setup.profile].timing, byte_gap_s=0.05, stall_s=0.2)
+    sim = SimulatedMiner(
+        setup.profile,
+        clock=ManualClock(),
+        epoch=EPOCH,
+        password=PASSWORD,
+        v3_password=V3_PASSWORD,
+        state=state,
+        timing=timing,
+    )
+    sim.set_errors([110, 2010])
+    async with sim:
+        miner = await _connect(sim, setup)
+        polled = await miner.read()
+        clean = flat(polled)
+        assert complete(polled, state), (name, polled.failed)
+        told = {path: {value} for path, value in clean.items()}
+        reads = tuple(dict.fromkeys(command.name for command in sim.commands))
+        if setup.v3:
+            other = await _connect(sim, setup, v3=False)
+            for path, value in flat(await other.read()).items():
+                told.setdefault(path, set()).add(value)
+            await other.close()
+        sim.commands.clear()
+        try:
+            failed = frozenset(polled.failed)
+            yield Bench(name, setup, sim, miner, clean, told, failed, reads)
+        finally:
+            await miner.close()
+
+
+def complete(state: MinerState, was: str = "stable") -> bool:
+    """Whether every section was read; older miners answer less while they are stopped."""
+    if was == "stopped" and state.summary is None:
+        return state.status is not None
+    return not state.failed and all(
+        getattr(state, section.value) is not None for section in Section
+    )
+
+
+def flat(state: MinerState) -> dict[str, Any]:
+    """Every value of a state by its path, and those that are drawn from several of them."""
+    drawn = (
+        "mining",
+        "power_mode",
+        "power_limit",
+        "temperature",
+        "accepted_shares",
+        "rejected_shares",
+        "reject_rate",
+    )
+    result = {f"state.{name}": getattr(state, name) for name in drawn}
+    for field in fields(state):
+        if field.name not in ("read_at", "failed"):
+            result |= _walk(field.name, getattr(state, field.name))
+    return result
+
+
+def _walk(path: str, value: Any) -> dict[str, Any]:
+    if is_dataclass(value):
+        result = {}
+        for field in fields(value):
+            result |= _walk(f"{path}.{field.name}", getattr(value, field.name))
+        return result
+    if isinstance(value, tuple) and any(is_dataclass(item) for item in value):
+        result = {f"{path}.count": len(value)}
+        for item in value:
+            key = next(iter(fields(item))).name
+            result |= _walk(f"{path}.{getattr(item, key)}", item)
+        return result
+    return {path: value}
+
+
+# What a fault may change: only by what the miner says, and by the rules of docs/protocol.md.
+
+
+def is_legitimate(fault: str, path: str, value: Any, told: Mapping[str, Any]) -> bool:
+    """Whether a value other than the clean one is one that the faulty answer says."""
+    return False
+
+
+def judge_state(bench: Bench, fault: str, state: MinerState, where: str) -> list[str]:
+    """Compare a state with the clean one: each value is the same, or not known."""
+    return [
+        f"{where}: {path} is {value!r}, not {bench.told.get(path)}"
+        for path, value in flat(state).items()
+        if value is not None
+        and value not in bench.told.get(path, ())
+        and not is_legitimate(fault, path, value, bench.told)
+    ]
+
+
+async def attempt(action: Awaitable[Any], where: str) -> Any:
+    """Do something in time; give back what comes of it, or the error."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            return await action
+    except WhatsminerError as err:
+        return err
+    except TimeoutError:
+        return AssertionError(f"{where}: not within {DEADLINE} s")
+    except Exception as err:  # noqa: BLE001 - any other is what this looks for
+        return AssertionError(f"{where}: {err!r}")
+
+
+async def recovers(bench: Bench, where: str) -> list[str]:
+    """After a fault the next poll is clean, and when the client closes nothing is left."""
+    sim, miner = bench.sim, bench.miner
+    sim.clear_faults()
+    await sim.tick()
+    state = await attempt(miner.read(), f"{where}, next poll")
+    wrong: list[str] = []
+    if isinstance(state, Exception):
+        wrong.append(f"{where}: next poll: {state!r}")
+    else:
+        if set(state.failed) - bench.failed:
+            wrong.append(f"{where}: next poll failed in {dict(state.failed)}")
+        now = flat(state)
+        wrong += [
+            f"{where}: next poll: {path} is {now.get(path)!r}, not {value!r}"
+            for path, value in bench.clean.items()
+            if now.get(path) != value and not sim.applied
+        ]
+        if miner.outdated:
+            wrong.append(f"{where}: the miner counts as changed")
+    await miner.close()
+    try:
+        async with asyncio.timeout(1):
+            while sim.open_connections or sim.open_v3_connections:
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        wrong.append(f"{where}: {sim.open_connections} connections left")
+    if sim.most_open_connections > 1 or sim.most_open_v3_connections > 2:
+        wrong.append(f"{where}: {sim.most_open_connections} connections at once")
+    return wrong
+
+
+def left_over() -> Counter[str]:
+    """Tasks and timers of this loop."""
+    loop: Any = asyncio.get_running_loop()
+    timers = (handle for handle in loop._scheduled if not handle.cancelled())  # noqa: SLF001
+    return Counter(
+        [repr(task.get_coro()) for task in asyncio.all_tasks()]
+        + [repr(handle._callback) for handle in timers]  # noqa: SLF001
+    )
+
+
+async def run_all(
+    fault: str, monkeypatch: pytest.MonkeyPatch, cases: Iterable[Awaitable[list[str]]]
+) -> None:
+    """Run cases, all at once where each waits for nothing, and report all that is wrong."""
+    # In its debug mode, which Home Assistant's test plugin switches on, it takes thrice as long.
+    asyncio.get_running_loop().set_debug(False)
+    before = left_over()
+    wrong: list[str] = []
+    if fault in WAITING:
+        for found in await asyncio.gather(*cases):
+            wrong += found
+    else:
+        for case in cases:
+            wrong += await case
+    await asyncio.sleep(0)
+    if left := left_over() - before:
+        wrong.append(f"left behind: {left}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+class Rendezvous:
+    """Lets several cases be ready before the clients become impatient, and patient after it."""
+
+    def __init__(
+        self, fault: str, parties: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Wait for so many."""
+        self._fault = fault
+        self._monkeypatch = monkeypatch
+        self._barrier = asyncio.Barrier(parties if fault in WAITING else 1)
+
+    async def begin(self) -> None:
+        """From now on the miner is faulty."""
+        await self._meet(IMPATIENT)
+
+    async def end(self) -> None:
+        """From now on it is well."""
+        await self._meet(3.0)
+
+    async def _meet(self, seconds: float) -> None:
+        if self._fault in WAITING:
+            await self._barrier.wait()
+            self._monkeypatch.setattr(transport, "ANSWER_TIMEOUT", seconds)
+
+
+# Reads
+
+
+async def read_case(
+    name: str, fault: str, state: str, command: str | None, meeting: Rendezvous
+) -> list[str]:
+    """One fault of one command, or of all: met by a client that is connected, and by a new one."""
+    where = f"{name}, {fault}, read with {command or 'every command'} broken, {state}"
+    async with bench(name, state) as table:
+        await meeting.begin()
+        table.sim.inject(fault, command)
+        wrong: list[str] = []
+        for slow in (True, False):
+            found = await attempt(table.miner.read(slow=slow), where)
+            wrong += judge_outcome(table, fault, found, where)
+        newcomer = await attempt(table.connect(), f"{where}, connecting")
+        if isinstance(newcomer, Exception):
+            wrong += judge_outcome(table, fault, newcomer, where)
+        else:
+            found = await attempt(newcomer.read(), f"{where}, by a new client")
+            wrong += judge_outcome(table, fault, found, f"{where}, by a new client")
+            await newcomer.close()
+        await meeting.end()
+        return wrong + await recovers(table, where)
+
+
+def judge_outcome(table: Bench, fault: str, found: Any, where: str) -> list[str]:
+    """An error must be typed, and data must be true."""
+    if isinstance(found, AssertionError):
+        return [str(found)]
+    return (
+        judge_state(table, fault, found, where) if isinstance(found, MinerState) else []
+    )
+
+
+@every_cell
+async def test_reads(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number would be shown that no miner said, or a miner would be lost for good."""
+    cases = []
+    for state in ("stable", "stopped"):
+        async with bench(name, state) as table:
+            cases += [(state, command) for command in (None, *table.reads)]
+    meeting = Rendezvous(fault, len(cases), monkeypatch)
+    await run_all(
+        fault,
+        monkeypatch,
+        [read_case(name, fault, *case, meeting) for case in cases],
+    )
+
+
+# Writes
+
+
+@dataclass(frozen=True)
+class CleanWrite:
+    """What a write does while all is well."""
+
+    sent: tuple[tuple[str, str], ...]
+    applied: tuple[str, ...]
+    is_answered: bool
+
+
+_clean_writes: dict[tuple[str, str], CleanWrite | None] = {}
+
+
+async def clean_write(name: str, write: str) -> CleanWrite | None:
+    """Try a write once while all is well; None where the dialect does not have it."""
+    key = name, write
+    if key not in _clean_writes:
+        _clean_writes[key] = None
+        async with bench(name) as table:
+            if NEEDS.get(write) in (None, *table.miner.info.features):
+                result = await attempt(WRITES[write](table.miner), f"{name}, {write}")
+                assert not isinstance(result, AssertionError), result
+                _clean_writes[key] = CleanWrite(
+                    sent(table.sim),
+                    tuple(table.sim.applied),
+                    not isinstance(result, UnknownOutcomeError),
+                )
+    return _clean_writes[key]
+
+
+def sent(sim: SimulatedMiner) -> tuple[tuple[str, str], ...]:
+    """The writes that the miner has received, with their parameters."""
+    return tuple(
+        (
+            command.name,
+            str(
+                {k: v for k, v in command.params.items() if k not in ("ts", "account")}
+            ),
+        )
+        for command in sim.commands
+        if command.encrypted or command.name.startswith("set.")
+    )
+
+
+async def write_case(
+    name: str, fault: str, write: str, *, all_broken: bool, meeting: Rendezvous
+) -> list[str]:
+    """One write while the miner answers it, or everything, with a fault."""
+    where = f"{name}, {fault}, {write} with {'all' if all_broken else 'it'} broken"
+    clean = await clean_write(name, write)
+    async with bench(name) as table:
+        sim, miner = table.sim, table.miner
+        if not all_broken and clean:
+            await miner.check_password()  # a token that is there already
+        sim.commands.clear()
+        sim.applied.clear()
+        await meeting.begin()
+        if clean is None:
+            await meeting.end()
+            return []
+        for command in (
+            [None] if all_broken else dict.fromkeys(name for name, _ in clean.sent)
+        ):
+            sim.inject(fault, command)
+        result = await attempt(WRITES[write](miner), where)
+        received = sent(sim)
+        await meeting.end()
+        wrong = judge_write(table, fault, write, clean, result, received, where)
+        return wrong + await recovers(table, where)
+
+
+def judge_write(
+    table: Bench,
+    fault: str,
+    write: str,
+    clean: CleanWrite,
+    result: Any,
+    received: tuple[tuple[str, str], ...],
+    where: str,
+) -> list[str]:
+    """Never twice, and an unknown outcome exactly when it was received and not answered."""
+    if isinstance(result, AssertionError):
+        return [str(result)]
+    wrong = []
+    applied = [name for name in table.sim.applied if name not in HARMLESS]
+    counted = [entry for entry in received if entry[0] not in HARMLESS]
+    wanted = [entry for entry in clean.sent if entry[0] not in HARMLESS]
+    if len(applied) > len(wanted):
+        wrong.append(f"{where}: applied {applied}")
+    if fault not in ERRORS and counted != wanted[: len(counted)]:
+        wrong.append(f"{where}: received {counted}, not {wanted}")
+    v3 = table.setup.v3_password is not None
+    readable = fault not in (UNREADABLE_4433 if v3 else UNREADABLE_4028)
+    unknown = isinstance(result, UnknownOutcomeError)
+    if unknown and (not counted or (readable and clean.is_answered)):
+        wrong.append(f"{where}: {result!r} after {counted}")
+    if not unknown and counted and not readable:
+        wrong.append(f"{where}: {result!r} after {counted}")
+    if isinstance(result, WhatsminerError) and not unknown and applied:
+        wrong.append(f"{where}: {result!r}, but {applied} took effect")
+    if not isinstance(result, WhatsminerError):
+        hoped = [name for name in clean.applied if name not in HARMLESS]
+        if applied != ([] if fault == "answered_not_applied" else hoped):
+            wrong.append(f"{where}: success, but {applied} took effect")
+    return wrong
+
+
+@every_cell
+async def test_writes(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command would be sent twice, or be taken for done, or for lost, when it is not."""
+    for write in WRITES:
+        await clean_write(name, write)
+    cases = [(write, scope) for write in WRITES for scope in (False, True)]
+    meeting = Rendezvous(fault, len(cases), monkeypatch)
+    await run_all(
+        fault,
+        monkeypatch,
+        [
+            write_case(name, fault, write, all_broken=scope, meeting=meeting)
+            for write, scope in cases
+        ],
+    )
+
+
+def test_the_matrix_is_whole() -> None:
+    """A new profile, fault or command would not be tested here."""
+    assert {setup.profile for setup in SETUPS.values()} == set(PROFILES)
+    commands = set(WRITES) | {"read", "identify", "adopt", "close"}
+    assert commands == Miner.__abstractmethods__ - {"_readers", "_with_activity"} | {
+        "read"
+    }
