@@ -13,6 +13,13 @@ PIP_CONFIGS=(~/.config/pip/pip.conf ~/.pip/pip.conf /etc/pip.conf)
 PIP_INDEX=${PIP_INDEX_URL:-$(sed -n 's/^index-url *= *//p' "${PIP_CONFIGS[@]}" 2>/dev/null || true)}
 [[ -z $PIP_INDEX ]] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-${PIP_INDEX%%$'\n'*}}
 
+# With --help: print the comment at the head of the script, before anything is installed.
+help_first() {
+    [[ ${1:-} == -h || ${1:-} == --help ]] || return 0
+    sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0"
+    exit
+}
+
 say() { echo "==> $*" >&2; }
 
 die() {
