@@ -12,7 +12,7 @@ import json
 import math
 from typing import Any
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.whatsminer.api.errors import (
@@ -752,6 +752,7 @@ def numbers_of(model: Any) -> list[float]:
     ],
     ids=["device", "summary", "boards", "pools", "psu", "status", "faults"],
 )
+@settings(deadline=None)
 @given(message=MESSAGES, setting=ROWS)
 def test_whatever_comes(
     parser: Callable[[JsonObject, JsonObject], Any],
@@ -767,6 +768,7 @@ def test_whatever_comes(
     hash(model)
 
 
+@settings(deadline=None)
 @given(answer=st.fixed_dictionaries({}, optional={"code": VALUES, "msg": VALUES}))
 def test_whatever_envelope_comes(answer: JsonObject) -> None:
     """The same for what is around the answer."""
@@ -774,6 +776,7 @@ def test_whatever_envelope_comes(answer: JsonObject) -> None:
         assert message_of("some.cmd", answer) is answer["msg"]
 
 
+@settings(deadline=None)
 @given(message=st.sampled_from([M50, JOINED, FAULTY]).map(message), data=st.data())
 def test_one_odd_value_in_a_real_answer(message: JsonObject, data: Any) -> None:
     """The other sections, and the other values of this one, would be lost with it."""

@@ -363,3 +363,15 @@ async def test_options_narrow_the_bounds(
     number = hass.states.get(entity_id("number", "power_limit"))
     assert number
     assert (number.attributes["min"], number.attributes["max"]) == (2000, 3000)
+
+
+async def test_options_while_the_miner_is_away(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """The bounds can be set before the miner has ever answered."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {CONF_POWER_LIMIT_MIN: 9000}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()

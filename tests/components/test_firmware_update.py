@@ -199,3 +199,34 @@ async def test_reauth_with_the_admin_password(
     await hass.async_block_till_done()
     assert entry.data[CONF_PASSWORD] == "changed"
     assert state("binary_sensor", "write_access") == "on"
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_from_3_to_2_0(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    address: dict[str, Any],
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A downgrade: the account of API 3 is worth nothing now, so the admin's is asked for."""
+    await miner.stop()
+    async with SimulatedMiner(
+        "v205_m50", port=address["port"], mac=miner.mac, password=PASSWORD, clock=clock
+    ) as older:
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert entry.runtime_data.miner.info.api_version == "2.0.5"
+        assert float(state("sensor", "power")) == round(older.truth().power_w)
+        [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert flow["step_id"] == "reauth_admin"
+        result = await hass.config_entries.flow.async_configure(
+            flow["flow_id"], {CONF_PASSWORD: PASSWORD}
+        )
+        assert result["reason"] == "reauth_successful"
+        await hass.async_block_till_done()
+        assert state("binary_sensor", "write_access") == "on"
+        await hass.config_entries.async_unload(entry.entry_id)

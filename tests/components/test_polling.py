@@ -263,6 +263,21 @@ async def test_faults_in_words(
     assert len(state("sensor", "fault")) == 255
 
 
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+async def test_faults_with_the_reason_of_the_miner(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """API 3 says more than a code; that must not be kept from the user."""
+    miner.set_errors([531])
+    await poll()
+    [(_, reason)] = miner.v3_truth().errors or ()
+    assert reason
+    assert reason.rstrip(".") in state("sensor", "fault")
+
+
 async def test_another_miner_at_the_address(
     hass: HomeAssistant,
     entry: MockConfigEntry,

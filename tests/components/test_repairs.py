@@ -15,7 +15,12 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.whatsminer.const import CONF_ACCOUNT, CONF_V3_PASSWORD, DOMAIN
+from custom_components.whatsminer.const import (
+    CONF_ACCOUNT,
+    CONF_V3_PASSWORD,
+    DOMAIN,
+    SLOW_EVERY,
+)
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
@@ -111,6 +116,9 @@ async def test_wrong_password(
     await _refused(call)
     result = await doctor(None)
     assert result["step_id"] == "wrong_password"
+    result = await doctor({CONF_PASSWORD: "still wrong"})
+    assert result["step_id"] == "wrong_password"
+    assert entry.data[CONF_PASSWORD] == PASSWORD  # a guess is not stored
     result = await doctor({CONF_PASSWORD: "changed"})
     assert result["type"] == "create_entry"
     assert entry.data[CONF_PASSWORD] == "changed"
@@ -138,6 +146,36 @@ async def test_token_table_full(
     result = await doctor({})
     assert result["type"] == "create_entry"
     assert not issue(hass, "write_access", entry)
+
+
+async def test_full_token_table_at_start_is_no_case_for_the_doctor(
+    hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner, state: Show
+) -> None:
+    """What heals in three minutes must not raise an alarm that stays."""
+    miner.fill_token_table()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not issue(hass, "write_access", entry)
+    assert state("binary_sensor", "write_access") == "unknown"
+
+
+async def test_switch_that_is_turned_on_later(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """Who turns the switch on must not have to tell Home Assistant."""
+    miner.api_switch = False
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert issue(hass, "write_access", entry)
+    miner.api_switch = True
+    for _ in range(SLOW_EVERY + 1):
+        await poll()
+    assert not issue(hass, "write_access", entry)
+    assert state("binary_sensor", "write_access") == "on"
 
 
 @pytest.mark.parametrize("profile", ["v3_m7bs"])

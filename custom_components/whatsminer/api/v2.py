@@ -229,7 +229,7 @@ def parse_summary(answer: JsonObject) -> Summary:
             as_count(raw.get(f"Error Code {index}")) for index in range(min(count, 64))
         )
         known = tuple(code for code in codes if code is not None)
-        errors = known if known or not count else None
+        errors = known if len(known) == min(count, 64) else None  # all, or unknown
     stable = as_bool(raw.get("Hash Stable"))
     return Summary(
         hashrate=hashrate,
@@ -400,11 +400,13 @@ def activity_of(
         off = False  # cgminer based firmware sets the flag wrongly at times (C.7)
     if off:
         return Activity.STOPPED
+    # What does not hash may be stopped as well, unless `status` was answered and says no.
+    idle = None if status is None else Activity.STARTING
     if isinstance(summary_error, BtminerDownError):
-        return Activity.RESTARTING
+        return idle and Activity.RESTARTING
     if summary is None or summary.hashrate is None:
         return None
     # Hashrates are means, and may hold a rest of before; chips at 0 MHz do not hash.
     if not now or summary.frequency_average == 0:
-        return Activity.STARTING
+        return idle
     return Activity.TUNING if summary.stable is False else Activity.MINING

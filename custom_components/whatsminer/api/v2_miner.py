@@ -46,7 +46,7 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import JsonObject, cooling_of, parse_answer
+from .parse import JsonObject, as_int, as_text, cooling_of, parse_answer
 from .transport import Link, exchange
 from .v2 import (
     BACK_OFF,
@@ -140,6 +140,10 @@ class V2Miner(Miner):
                 self._request_key = "command"  # the oldest firmware (A.2)
                 answer = await self._exchange({self._request_key: command, **params})
         if error := refusal(command, answer):
+            if isinstance(error, WriteRefusedError):  # a read needs no right
+                status = status_of(answer)
+                code, text = as_int(status.get("Code")), as_text(status.get("Msg"))
+                error = CommandRefusedError(command, code, text or "")
             raise error
         return answer
 
@@ -235,19 +239,24 @@ class V2Miner(Miner):
 
     @override
     async def identify(self) -> MinerInfo:
+        refused: CommandRefusedError | None = None
         try:
             answer = await self.ask("get_version")
         except InvalidAnswerError as err:
             raise NotWhatsminerError("get_version is not answered with JSON") from err
-        except CommandRefusedError, WriteRefusedError:
+        except CommandRefusedError as err:
             if self.info.firmware:
                 raise  # a WhatsMiner that has said before who it is
+            refused = err
             answer = {}  # on other machines the codes of refusals mean other things
         try:
             info = parse_version(answer)
         except NotWhatsminerError:
-            if not await self._gives_challenge():
+            if self.info.firmware or not await self._gives_challenge():
                 raise
+            if refused and not isinstance(refused, UnsupportedCommandError):
+                # It knows the command, so it is not the firmware that has none.
+                raise NoAnswerError("get_version is refused") from refused
             info = MinerInfo(
                 dialect=Dialect.V1,
                 features=FEATURES[Dialect.V1],
@@ -258,7 +267,7 @@ class V2Miner(Miner):
         else:
             try:
                 answer = await self.ask("get_miner_info", info=_MINER_INFO)
-            except CommandRefusedError, WriteRefusedError:
+            except CommandRefusedError:
                 info = await self._complete_by_summary(info)
             else:
                 info = replace(info, **parse_miner_info(answer))
@@ -267,6 +276,7 @@ class V2Miner(Miner):
         info = replace(
             info,
             model=model,
+            firmware=info.firmware or self.info.firmware,
             cooling=cooling_of(model),
             mac=info.mac or self._expected_mac,
         )
@@ -281,12 +291,7 @@ class V2Miner(Miner):
         """Whether this is a WhatsMiner that has no get_version (E.7)."""
         try:
             return is_challenge(await self.ask("get_token"))
-        except (
-            CommandRefusedError,
-            InvalidAnswerError,
-            NoAnswerError,
-            WriteRefusedError,
-        ):
+        except CommandRefusedError, InvalidAnswerError, NoAnswerError:
             return False
 
     async def _complete_by_summary(self, info: MinerInfo) -> MinerInfo:

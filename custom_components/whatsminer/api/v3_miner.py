@@ -44,7 +44,7 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import JsonObject, as_bool, as_int, as_object, as_text
+from .parse import JsonObject, as_bool, as_int, as_object, as_text, cooling_of
 from .transport import Link
 from .v2 import (
     BOARD_COMMANDS,
@@ -228,9 +228,17 @@ class V3Miner(Miner):
 
     def _identify_by(self, device: JsonObject) -> MinerInfo:
         info = parse_device(device)
+        model = info.model or self.info.model
+        info = replace(
+            info,
+            model=model,
+            firmware=info.firmware or self.info.firmware,
+            cooling=cooling_of(model),
+            mac=info.mac or self._expected_mac,
+        )
         if self.info.firmware and info.firmware != self.info.firmware:
             self.outdated = True
-        self.adopt(replace(info, mac=info.mac or self._expected_mac))
+        self.adopt(info)
         self._identified = True
         return self.info
 
