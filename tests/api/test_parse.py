@@ -648,7 +648,10 @@ DOWN = BtminerDownError("down")
         # without a flag, or without a status at all
         (Dialect.V2, SILENT, HASHING, None, Activity.MINING),
         (Dialect.V2, SILENT, None, DOWN, Activity.RESTARTING),
-        (Dialect.V2C, None, IDLE, None, Activity.STARTING),
+        (Dialect.V2C, None, HASHING, None, Activity.MINING),
+        # what does not hash may as well be stopped
+        (Dialect.V2C, None, IDLE, None, None),
+        (Dialect.V1, None, None, DOWN, None),
         (Dialect.V2C, None, None, None, None),
     ],
 )

@@ -41,6 +41,12 @@ BLINK = {"period": 200, "duration": 100, "start": 0}
 type Reader = Callable[[MinerState], Awaitable[Any]]
 
 
+def bare[E: WhatsminerError](error: E) -> E:
+    """An error that may be kept: its traceback would keep every state before alive."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def same_mac(one: str, other: str) -> bool:
     """Whether two MAC addresses are equal, however they are written."""
     return _bare(one) == _bare(other)
@@ -136,10 +142,10 @@ class Miner(ABC):
                 if not answered:
                     raise
                 # It went away in the middle of the poll: asking on would only take time.
-                failed |= dict.fromkeys(due[due.index(section) :], err)
+                failed |= dict.fromkeys(due[due.index(section) :], bare(err))
                 break
             except SECTION_ERRORS as err:
-                failed[section] = err
+                failed[section] = bare(err)
                 if not isinstance(err, NoAnswerError):
                     answered += 1
                     continue

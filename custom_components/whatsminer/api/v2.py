@@ -400,7 +400,7 @@ def activity_of(
         off = False  # cgminer based firmware sets the flag wrongly at times (C.7)
     if off:
         return Activity.STOPPED
-    # What does not hash may be stopped as well, unless `status` was answered and says no.
+    # What does not hash may be stopped as well, unless the miner said that it is not.
     idle = None if status is None else Activity.STARTING
     if isinstance(summary_error, BtminerDownError):
         return idle and Activity.RESTARTING

@@ -283,16 +283,16 @@ def activity_of(
     """What the miner is doing; None when neither service nor summary tell."""
     if status and status.off:
         return Activity.STOPPED
-    # What does not hash may be stopped as well, unless the miner says that it works.
-    works = status is not None and status.off is False
+    # What does not hash may be stopped as well, unless the miner said that it is not.
+    idle = None if status is None else Activity.STARTING
     if summary is None:
         # The board answers and refuses: there is no btminer that it could ask.
         refused = isinstance(summary_error, CommandRefusedError)
-        return Activity.RESTARTING if refused and works else None
+        return idle and Activity.RESTARTING if refused else None
     if summary.hashrate is None:
         return None
     if not summary.hashrate or summary.frequency_average == 0:
-        return Activity.STARTING if works else None
+        return idle
     return Activity.TUNING if summary.stable is False else Activity.MINING
 
 

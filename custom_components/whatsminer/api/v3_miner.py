@@ -28,6 +28,7 @@ from .miner import (
     SECTION_ERRORS,
     Miner,
     Reader,
+    bare,
     check_range,
 )
 from .models import (
@@ -264,7 +265,7 @@ class V3Miner(Miner):
                     self._refused_since = self._refused_since or now
                     if now - self._refused_since >= GONE_AFTER:
                         self.outdated = True
-                failed = {**state.failed, Section.INFO: err}
+                failed = {**state.failed, Section.INFO: bare(err)}
                 return replace(state, info=self.info, failed=failed)
             finally:
                 self._answers.clear()
