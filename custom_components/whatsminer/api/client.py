@@ -39,8 +39,8 @@ async def connect(
     Where nothing answers and `known` says who the miner was, it is given back all the same, and
     found out anew at the first read.
 
-    Raises CannotConnectError, NoAnswerError, NotWhatsminerError, BtminerDownError or
-    WrongMinerError.
+    Raises CannotConnectError, NoAnswerError, InvalidAnswerError, NotWhatsminerError,
+    BtminerDownError or WrongMinerError.
     """
     newer: V3Miner | None = None
     if v3_port is not None:

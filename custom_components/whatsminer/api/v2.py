@@ -268,6 +268,10 @@ def parse_summary(answer: JsonObject) -> Summary:
     )
 
 
+_BOARD_RATES = ("HS RT", "MHS 5m", "MHS 1m")
+"""Where the hashrate of a board stands, best first."""
+
+
 def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> float:
     """What turns the boards' hashrates into TH/s: they are MH/s or TH/s by firmware (C.3).
 
@@ -279,8 +283,8 @@ def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> floa
     if hashrate_average and (total := sum(averages)):
         # In MH/s the sum is a million times the summary's TH/s, else it is equal to it.
         return MEGA if total / hashrate_average > 1e3 else 1.0
-    rates = [*averages, *(as_amount(row.get("HS RT")) or 0.0 for row in rows)]
-    return MEGA if max(rates, default=0.0) >= 10_000 else 1.0
+    rates = [as_amount(row.get(key)) or 0.0 for row in rows for key in _BOARD_RATES]
+    return MEGA if max([*averages, *rates], default=0.0) >= 10_000 else 1.0
 
 
 def parse_boards(
@@ -296,7 +300,7 @@ def parse_boards(
         slot = first(as_count(row.get("Slot")), as_count(row.get("ASC")), default=index)
         boards[slot] = Board(
             slot=slot,
-            hashrate=scaled(pick(row, "HS RT", "MHS 5m", "MHS 1m"), factor),
+            hashrate=scaled(pick(row, *_BOARD_RATES), factor),
             hashrate_average=scaled(row.get("MHS av"), factor),
             hashrate_nominal=scaled(
                 pick(row, "Factory GHS", "HS Factory"), GIGA, as_positive
