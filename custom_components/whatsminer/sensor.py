@@ -482,23 +482,22 @@ async def async_setup_entry(
     slots = {
         int(found[1]) for key in earlier if (found := re.match(r"board_(\d+)_", key))
     }
-    added: set[str] = set()
+    missing = [*SENSORS, *(d for slot in sorted(slots) for d in board_sensors(slot))]
 
     @callback
     def add_new() -> None:
+        nonlocal missing
         state = coordinator.data
-        slots.update(board.slot for board in state.boards or ())
-        descriptions = [
-            *SENSORS,
-            *(d for slot in sorted(slots) for d in board_sensors(slot)),
-        ]
+        for board in state.boards or ():
+            if board.slot not in slots:
+                slots.add(board.slot)
+                missing += board_sensors(board.slot)
         new = [
             description
-            for description in descriptions
-            if description.key not in added
-            and (description.key in earlier or exists(description, state))
+            for description in missing
+            if description.key in earlier or exists(description, state)
         ]
-        added.update(description.key for description in new)
+        missing = [description for description in missing if description not in new]
         async_add_entities(
             WhatsminerSensor(coordinator, description) for description in new
         )

@@ -4,7 +4,7 @@ Numbers come as int, float or string and booleans in a dozen spellings, so every
 through one of the `as_*` helpers. They give None for whatever is not clearly a value.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 import json
 import math
@@ -63,6 +63,14 @@ def _loads(text: str) -> Any:
     return json.loads(text, parse_constant=lambda _: None)
 
 
+def _candidates(text: str) -> Iterator[str]:
+    """A text as it is, then as each further repair leaves it."""
+    yield text
+    for defect, repair in _REPAIRS:
+        if (repaired := defect.sub(repair, text)) != text:
+            yield (text := repaired)
+
+
 def parse_answer(raw: bytes) -> JsonObject:
     """Turn the bytes of one answer into an object (A.3).
 
@@ -74,11 +82,7 @@ def parse_answer(raw: bytes) -> JsonObject:
         raise BtminerDownError("btminer does not run")
     if not text:
         raise InvalidAnswerError("empty answer")
-    candidates = [text]
-    for defect, repair in _REPAIRS:
-        if (repaired := defect.sub(repair, candidates[-1])) != candidates[-1]:
-            candidates.append(repaired)
-    for candidate in candidates:
+    for candidate in _candidates(text):
         try:
             answer = _loads(candidate)
         except ValueError, RecursionError:
