@@ -4,6 +4,9 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export ROOT VENV=$ROOT/.venv PYTHON=$ROOT/.venv/bin/python
 
+# The oldest Home Assistant that is supported, instead of the newest, in an environment of its own.
+use_floor() { export VENV=$ROOT/.venv-floor PYTHON=$ROOT/.venv-floor/bin/python; }
+
 # Home Assistant starts four times slower without byte code.
 unset PYTHONDONTWRITEBYTECODE
 
