@@ -434,7 +434,10 @@ PSUS = {
 STATUSES = {
     "status_v140_20220919_cap.json": Status(off=True, firmware="20220919.15.REL"),
     "status_v2_20230208_cap.json": Status(
-        off=False, power_mode=PowerMode.NORMAL, firmware="20230208.18.Rel"
+        off=False,
+        power_mode=PowerMode.NORMAL,
+        target_frequency=0,
+        firmware="20230208.18.Rel",
     ),
     "status_v205_20230803_cap.json": Status(off=False, firmware="20230803.11.REL"),
     "status_v205_20230911_cap.json": Status(off=False, firmware="20230911.12.Rel"),
@@ -442,6 +445,7 @@ STATUSES = {
         off=False,
         power_mode=PowerMode.NORMAL,
         power_limit_set=3300,
+        target_frequency=0,
         firmware="20240924.14.Rel",
     ),
     # 2147483647 W is the miner's way to say "no limit"
@@ -451,18 +455,24 @@ STATUSES = {
         power_mode=PowerMode.HIGH,
         power_limit_set=10030,
         power_percent=120,
+        target_frequency=0,
+        fast_hash=False,
         liquid_temperature=49,
         firmware="20260312.16.REL3",
     ),
     "status_bare_d205_comp.json": Status(off=False, firmware="20220125.13.Rel"),
     "status_bare_d22_comp.json": Status(
-        off=True, power_mode=PowerMode.LOW, firmware="20240924.14.Rel"
+        off=True,
+        power_mode=PowerMode.LOW,
+        target_frequency=-10,
+        firmware="20240924.14.Rel",
     ),
     "status_stopped_by_api_comp.json": Status(
         off=True,
         stop_reason="by whatsminer api",
         power_mode=PowerMode.NORMAL,
         power_limit_set=3300,
+        target_frequency=0,
         firmware="20240924.14.Rel",
     ),
     "status_without_flag_comp.json": Status(firmware="20200207.23.1"),
@@ -470,10 +480,12 @@ STATUSES = {
         off=False,
         power_mode=PowerMode.NORMAL,
         power_limit_set=3300,
+        target_frequency=0,
         firmware="20240924.14.Rel",
     ),
 }
 
+# The column "Doc" of D.1: what is in the first document, what came later, and what then went.
 FEATURES_V1 = {
     Feature.MINING,
     Feature.RESTART,
@@ -482,12 +494,68 @@ FEATURES_V1 = {
     Feature.FAST_BOOT,
     Feature.POWER_MODE,
     Feature.POWER_PERCENT,
+    Feature.TARGET_FREQUENCY,
+    Feature.PREHEAT,
+    Feature.POOLS,
+    Feature.WEB_POOLS,
+    Feature.HOSTNAME,
+    Feature.TIME_ZONE,
+    Feature.LOG_SERVER,
+    Feature.NETWORK,
+    Feature.PASSWORD,
+    Feature.SSH,
+    Feature.DOWNLOAD_LOGS,
+    Feature.UPDATE_FIRMWARE,
+    Feature.FACTORY_RESET,
 }
-# 1.x and 2.0.x do not show the percent, and 1.x does not show fast boot (C.1.1, D.4).
-UNREADABLE_V1 = frozenset({Feature.POWER_PERCENT, Feature.FAST_BOOT})
-UNREADABLE_V2 = frozenset({Feature.POWER_PERCENT})
-FEATURES_V2 = FEATURES_V1 | {Feature.POWER_LIMIT}
-FEATURES_V2C = FEATURES_V2 | {Feature.RESTORE_POWER_PERCENT}
+FEATURES_V2 = FEATURES_V1 - {Feature.SSH} | {
+    Feature.POWER_LIMIT,
+    Feature.UPFREQ_SPEED,
+    Feature.START_AT_BOOT,
+    Feature.HEAT_MODE,
+    Feature.POWER_OFF_COOL,
+    Feature.FAN_ZERO_SPEED,
+    Feature.TEMPERATURE_OFFSET,
+}
+FEATURES_V2C = FEATURES_V2 | {
+    Feature.POWER,
+    Feature.RESTORE_POWER_PERCENT,
+    Feature.CUSTOM_DATA,
+}
+# The column "Visible afterwards in" of D.1; the percent (D.4), fast boot on 1.x (C.1.1).
+UNREADABLE_V2C = {
+    Feature.FAN_ZERO_SPEED,
+    Feature.HEAT_MODE,
+    Feature.LOG_SERVER,
+    Feature.POWER,
+    Feature.POWER_OFF_COOL,
+    Feature.START_AT_BOOT,
+    Feature.TEMPERATURE_OFFSET,
+    Feature.TIME_ZONE,
+    Feature.WEB_POOLS,
+}
+UNREADABLE_V205 = UNREADABLE_V2C - {Feature.POWER} | {
+    Feature.POWER_PERCENT,
+    Feature.UPFREQ_SPEED,
+}
+UNREADABLE_V203 = UNREADABLE_V205 | {Feature.TARGET_FREQUENCY}
+UNREADABLE_V1 = {
+    Feature.FAST_BOOT,
+    Feature.HOSTNAME,
+    Feature.LOG_SERVER,
+    Feature.NETWORK,
+    Feature.POWER_PERCENT,
+    Feature.SSH,
+    Feature.TARGET_FREQUENCY,
+    Feature.TIME_ZONE,
+    Feature.WEB_POOLS,
+}
+
+FOR_AIR = {
+    Feature.POWER_OFF_COOL,
+    Feature.FAN_ZERO_SPEED,
+    Feature.TEMPERATURE_OFFSET,
+}
 
 INFO_V203 = MinerInfo(
     dialect=Dialect.V2,
@@ -495,14 +563,14 @@ INFO_V203 = MinerInfo(
     firmware="20220125.13.Rel",
     platform="H6OS",
     features=frozenset(FEATURES_V2),
-    unreadable=UNREADABLE_V2,
+    unreadable=frozenset(UNREADABLE_V203),
 )
 INFO_V140 = MinerInfo(
     dialect=Dialect.V1,
     api_version="whatsminer v1.4.0",
     firmware="20210322.22.REL",
     features=frozenset(FEATURES_V1),
-    unreadable=UNREADABLE_V1,
+    unreadable=frozenset(UNREADABLE_V1),
 )
 
 VERSIONS = {
@@ -514,7 +582,7 @@ VERSIONS = {
         firmware="20230803.11.REL",
         platform="H616",
         features=frozenset(FEATURES_V2),
-        unreadable=UNREADABLE_V2,
+        unreadable=frozenset(UNREADABLE_V205),
     ),
     "get_version_v2c_m7bs_cap.json": MinerInfo(
         dialect=Dialect.V2C,
@@ -522,14 +590,15 @@ VERSIONS = {
         firmware="20260312.16.REL3",
         platform="H616",
         model="M7BS_VM30",
-        features=frozenset(FEATURES_V2C),
+        features=frozenset(FEATURES_V2C - FOR_AIR),
+        unreadable=frozenset(UNREADABLE_V2C),
         cooling=Cooling.LIQUID,
     ),
     "get_version_plain_text_comp.json": MinerInfo(
         dialect=Dialect.V1,
         api_version="20200207.23.1",
         features=frozenset(FEATURES_V1),
-        unreadable=UNREADABLE_V1,
+        unreadable=frozenset(UNREADABLE_V1),
     ),
     "broken_raw_newline_in_string.txt": INFO_V140,
     "broken_leading_comma.txt": INFO_V203,

@@ -71,6 +71,11 @@ def message(name: str) -> JsonObject:
     return message_of("some.cmd", parsed(name))
 
 
+# What concerns the liquid of liquid cooled miners, and what there never was but on 1.x (D.1)
+FEATURES_AIR = frozenset(Feature) - {Feature.HEAT_MODE, Feature.PREHEAT, Feature.SSH}
+# Of `power` only 3.0.3 tells (E.5).
+UNREADABLE = frozenset({Feature.START_AT_BOOT, Feature.POWER})
+
 INFO_M50 = MinerInfo(
     dialect=Dialect.V3,
     api_version="3.0.2",
@@ -82,7 +87,8 @@ INFO_M50 = MinerInfo(
     hostname="WhatsMiner",
     led_auto=True,
     api_switch=True,
-    features=frozenset(Feature),
+    features=FEATURES_AIR,
+    unreadable=UNREADABLE,
     cooling=Cooling.AIR,
 )
 SUMMARY_DOC = Summary(
@@ -186,6 +192,8 @@ READS: dict[str, tuple[Callable[..., Any], tuple[str, ...], Any]] = {
             power_mode=PowerMode.HIGH,
             power_limit_set=10030,
             power_percent=120,
+            target_frequency=0,
+            fast_hash=False,
             firmware="20250915.16.Rel2",
         ),
     ),
@@ -197,6 +205,8 @@ READS: dict[str, tuple[Callable[..., Any], tuple[str, ...], Any]] = {
             power_mode=PowerMode.HIGH,
             power_limit_set=10030,
             power_percent=120,
+            target_frequency=0,
+            fast_hash=False,
             liquid_temperature=48.2,
             firmware="20250915.16.Rel2",
         ),
@@ -262,7 +272,11 @@ NOTHING: list[tuple[Callable[..., Any], tuple[str, ...], Any]] = [
     (
         parse_device,
         (M50,),
-        MinerInfo(dialect=Dialect.V3, features=frozenset(Feature)),
+        MinerInfo(
+            dialect=Dialect.V3,
+            features=frozenset(Feature) - {Feature.SSH},
+            unreadable=UNREADABLE - {Feature.POWER},
+        ),
     ),
     (parse_summary, (SUMMARY, SETTING), Summary()),
     (parse_boards, (EDEVS,), (Board(slot=0), Board(slot=1))),

@@ -18,6 +18,8 @@ from custom_components.whatsminer.api import (
     Dialect,
     Feature,
     InvalidAnswerError,
+    LedColor,
+    LedPattern,
     MinerState,
     NoAnswerError,
     NoPasswordError,
@@ -60,6 +62,7 @@ ACTIVITIES = {
     Phase.BTMINER_DOWN: Activity.RESTARTING,
     Phase.STOPPED: Activity.STOPPED,
 }
+RED = LedPattern(color=LedColor.RED)
 FAST = [Section.SUMMARY, Section.BOARDS, Section.STATUS]
 
 type Start = Callable[..., Awaitable[SimulatedMiner]]
@@ -630,7 +633,7 @@ WRITES: list[tuple[str, Write, float, Check, set[str]]] = [
     ),
     (
         "set_led",
-        lambda m: m.set_led("red", 200, 100, 0),
+        lambda m: m.set_leds(RED),
         1,
         lambda t: t.led_auto is not True,
         ALL,
@@ -806,9 +809,8 @@ async def test_percent_above_100_is_never_sent_the_fast_way(start: Start) -> Non
         lambda m: m.set_power_limit(-1),
         lambda m: m.set_power_limit(100_000),
         lambda m: m.set_power_percent(-1),
-        lambda m: m.set_led("blue", 200, 100, 0),
-        lambda m: m.set_led("red", -1, 100, 0),
-        lambda m: m.set_led("red", 200, 100, 60_001),
+        lambda m: m.set_leds(replace(RED, period=-1)),
+        lambda m: m.set_leds(replace(RED, start=60_001)),
         lambda m: m.restore_power_percent(),
     ],
 )
@@ -838,7 +840,7 @@ async def test_one_token_serves_forty_writes(start: Start, profile: str) -> None
     sim = await start(profile)
     miner = await client(sim)
     for number in range(40):
-        await miner.set_led("red", 200, number, 0)
+        await miner.set_leds(replace(RED, duration=number))
     assert names(sim, encrypted=True) == ["set_led"] * 40
     assert sim.tokens_issued == 1
 
@@ -945,7 +947,7 @@ async def test_one_socket_at_a_time(start: Start, profile: str) -> None:
     miner = await client(sim)
     await asyncio.gather(
         *(miner.read() for _ in range(3)),
-        *(miner.set_led("red", 200, number, 0) for number in range(5)),
+        *(miner.set_leds(replace(RED, duration=number)) for number in range(5)),
         miner.set_fast_boot(True),
         miner.check_password(),
         miner.identify(),
@@ -1108,7 +1110,7 @@ async def test_no_write_reaches_another_miner(
     sim = await start(profile)
     miner = await client(sim)
     if written:
-        await miner.set_led("red", 200, 100, 0)
+        await miner.set_leds(RED)
     await sim.stop()
     if noticed:
         with pytest.raises(CannotConnectError):
@@ -1135,7 +1137,7 @@ async def test_another_miner_with_the_same_password_and_no_gap(
     """Two miners that swap addresses between two polls have usually the same password."""
     sim = await start(profile)
     miner = await client(sim)
-    await miner.set_led("red", 200, 100, 0)
+    await miner.set_leds(RED)
     await sim.stop()
     other = await start(profile, port=sim.port, seed=2)
     with pytest.raises(WrongMinerError):

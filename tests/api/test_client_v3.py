@@ -194,8 +194,8 @@ async def test_connect_finds_api_3(start: Start, client: Client, profile: str) -
     assert info.led_auto is truth.led_auto
     assert info.api_switch is True
     assert info.cooling is (Cooling.LIQUID if sim.profile.liquid else Cooling.AIR)
-    assert info.features == frozenset(Feature)
-    assert info.unreadable == frozenset()
+    assert info.features >= {Feature.POWER_LIMIT, Feature.POOLS, Feature.RANDOM_DELAY}
+    assert Feature.POWER_PERCENT not in info.unreadable
     assert info.serial
     assert written(sim) == []
     assert sim.connections_accepted == 0
@@ -592,7 +592,12 @@ async def test_a_slow_poll_fetches_the_shares(
     state = await miner.read()
     assert state.accepted_shares == sum(pool.accepted for pool in sim.truth().pools)
     assert state.accepted_shares
-    assert names(sim) == ["get.device.info", *POLL]
+    assert names(sim) == [
+        "get.device.info",
+        *POLL,
+        "get.system.setting",
+        "get.fan.setting",
+    ]
     assert names(sim, "v2") == ["pools"]
     fast = await miner.read(state, slow=False)
     assert fast.pools is state.pools
@@ -655,8 +660,16 @@ async def test_a_lost_board_is_gone(start: Start, client: Client, profile: str) 
 
 SECTIONS = {
     "get.miner.status": {Section.SUMMARY, Section.BOARDS, Section.POOLS},
-    "get.device.info": {Section.STATUS, Section.PSU, Section.FAULTS, Section.INFO},
+    "get.device.info": {
+        Section.STATUS,
+        Section.PSU,
+        Section.FAULTS,
+        Section.INFO,
+        Section.SETTINGS,
+    },
     "get.miner.setting": set(),
+    "get.system.setting": set(),
+    "get.fan.setting": set(),
 }
 
 

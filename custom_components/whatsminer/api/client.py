@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .commands import features_of
 from .errors import (
     CannotConnectError,
     InvalidAnswerError,
@@ -12,9 +13,9 @@ from .errors import (
 from .miner import Miner
 from .models import Dialect, MinerInfo
 from .parse import cooling_of
-from .v2 import FEATURES, UNREADABLE
+from .v2 import unreadable_of
 from .v2_miner import V2Miner
-from .v3 import DEFAULT_ACCOUNT, FEATURES as V3_FEATURES
+from .v3 import DEFAULT_ACCOUNT, features_by, unreadable_by
 from .v3_miner import V3Miner
 
 DEFAULT_PORT = 4028
@@ -92,14 +93,19 @@ async def connect(
 def recall(told: Mapping[str, Any]) -> MinerInfo:
     """Who a miner was, from those fields of its `MinerInfo` that are text."""
     generation, model = Dialect(told["dialect"]), told["model"]
+    cooling, version = cooling_of(model), told.get("api_version")
     v3 = generation is Dialect.V3
     return MinerInfo(
         dialect=generation,
         model=model,
-        features=V3_FEATURES if v3 else FEATURES[generation],
-        unreadable=frozenset() if v3 else UNREADABLE[generation],
-        cooling=cooling_of(model),
-        api_version=told.get("api_version"),
+        features=(
+            features_by(version, cooling) if v3 else features_of(generation, cooling)
+        ),
+        unreadable=(
+            unreadable_by(version) if v3 else unreadable_of(generation, version)
+        ),
+        cooling=cooling,
+        api_version=version,
         firmware=told.get("firmware"),
         platform=told.get("platform"),
         mac=told.get("mac"),

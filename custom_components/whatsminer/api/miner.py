@@ -1,6 +1,6 @@
-"""A miner as the rest of the house sees it: what can be read and commanded, in no dialect."""
+"""A miner as the rest of the house sees it: how it is read and commanded, in no dialect."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from .commanding import Commands
 from .errors import (
     BtminerDownError,
     CannotConnectError,
@@ -17,11 +18,18 @@ from .errors import (
     WhatsminerError,
     WrongMinerError,
 )
-from .models import Feature, MinerInfo, MinerState, PowerMode, Section
+from .models import MinerInfo, MinerState, Section
+from .parse import JsonObject
 
 # These are read in every poll, and those now and then.
 FAST = (Section.SUMMARY, Section.BOARDS, Section.STATUS)
-SLOW = (Section.POOLS, Section.PSU, Section.FAULTS, Section.INFO)
+SLOW = (
+    Section.POOLS,
+    Section.PSU,
+    Section.FAULTS,
+    Section.INFO,
+    Section.SETTINGS,
+)
 
 # These end one section, not the poll.
 SECTION_ERRORS = (
@@ -30,13 +38,6 @@ SECTION_ERRORS = (
     InvalidAnswerError,
     NoAnswerError,
 )
-
-POWER_LIMIT_RANGE = range(1, 100_000)
-"""W; 0 does not stop the miner but lifts the limit, so it is never sent (D.3)."""
-MAX_PERCENT, MAX_PERCENT_LIQUID = 100, 200
-
-BLINK = {"period": 200, "duration": 100, "start": 0}
-"""ms; how the vendor's own examples blink an LED (D.2)."""
 
 type Reader = Callable[[MinerState], Awaitable[Any]]
 
@@ -56,16 +57,13 @@ def _bare(mac: str) -> str:
     return "".join(char for char in mac.lower() if char.isalnum())
 
 
-class Miner(ABC):
-    """One miner at one address.
+class Miner(Commands):
+    """One miner at one address: what it says, and with Commands what it is told.
 
     All exchanges go one after another through one lock: never two sockets, never two tokens at
-    once (A.1, B.5). Commands return when the miner has acknowledged; they raise
-    CannotConnectError or a refusal when they certainly had no effect and UnknownOutcomeError when
-    that cannot be known. None is repeated after that.
+    once (A.1, B.5).
     """
 
-    info: MinerInfo
     fast: tuple[Section, ...] = FAST
     slow: tuple[Section, ...] = SLOW
     outdated = False
@@ -171,80 +169,22 @@ class Miner(ABC):
             raise WrongMinerError(self._expected_mac, mac)
         self._expected_mac = mac
 
-    # Commanding
+    @property
+    @abstractmethod
+    def data_commands(self) -> tuple[str, ...]:
+        """What `get_data` may be asked for; on 4028 also some of them joined by `+` (A.5)."""
 
     @abstractmethod
-    async def check_password(self) -> None:
-        """Find out whether the password is right without changing anything (B.6)."""
+    async def get_data(
+        self, command: str, param: str | dict[str, str] | None = None
+    ) -> JsonObject:
+        """Ask for the whole answer to a read command, without what is private (C, E.5).
 
-    @abstractmethod
-    async def check_write_access(self) -> bool:
-        """Find out whether writes are let in, without changing anything.
-
-        True when a write was let in; False when the password is right and no more can be known.
-        Raises the reason when the miner refuses.
+        `param` is what the command may be asked for in particular: the fields of
+        `get_miner_info`, the parts of `get.device.info` and `get.miner.status`, or begin and end
+        of `get.miner.history`. Raises ValueError for what is no read command of this miner.
         """
-
-    @abstractmethod
-    async def start_mining(self) -> None:
-        """Start mining."""
-
-    @abstractmethod
-    async def stop_mining(self) -> None:
-        """Stop mining; the control board stays up."""
-
-    @abstractmethod
-    async def restart_btminer(self) -> None:
-        """Restart the mining process: hashing stops and tuning begins anew."""
-
-    @abstractmethod
-    async def reboot(self) -> None:
-        """Restart the control board: the miner is away for some minutes."""
-
-    @abstractmethod
-    async def set_power_mode(self, mode: PowerMode) -> None:
-        """Set the power mode; btminer restarts."""
-
-    @abstractmethod
-    async def set_power_limit(self, watts: int) -> None:
-        """Set the power limit in W; btminer restarts. Survives a reboot."""
-
-    @abstractmethod
-    async def set_power_percent(self, percent: int) -> None:
-        """Set the power in percent of the tuned power, without a restart, by the gentlest way.
-
-        Lost at every restart; without effect before tuning is finished (D.4).
-        """
-
-    @abstractmethod
-    async def restore_power_percent(self) -> None:
-        """Take back any power percent (2.2.x)."""
-
-    @abstractmethod
-    async def set_fast_boot(self, enabled: bool) -> None:
-        """Switch fast boot on or off, from the next start on."""
-
-    @abstractmethod
-    async def set_led_auto(self) -> None:
-        """Let the miner itself drive its LEDs."""
-
-    @abstractmethod
-    async def blink(self) -> None:
-        """Blink both LEDs, until they are set to automatic again."""
 
     @abstractmethod
     async def close(self) -> None:
         """Close what is open, for good."""
-
-    def require(self, feature: Feature) -> None:
-        """Raise ValueError for what this miner's dialect cannot do."""
-        if feature not in self.info.features:
-            raise ValueError(f"API {self.info.api_version} cannot set {feature.value}")
-
-
-def check_range(name: str, value: int, allowed: range) -> None:
-    """Raise ValueError for a parameter that the miner would misunderstand."""
-    if value not in allowed:
-        raise ValueError(
-            f"{name} must be between {allowed[0]} and {allowed[-1]}, not {value}"
-        )

@@ -35,6 +35,33 @@ class Feature(StrEnum):
     POWER_LIMIT = "power_limit"
     POWER_PERCENT = "power_percent"
     RESTORE_POWER_PERCENT = "restore_power_percent"
+    POWER = "power"
+    TARGET_FREQUENCY = "target_frequency"
+    UPFREQ_SPEED = "upfreq_speed"
+    FAST_HASH = "fast_hash"
+    START_AT_BOOT = "start_at_boot"
+    HEAT_MODE = "heat_mode"
+    PREHEAT = "preheat"
+    POWER_OFF_COOL = "power_off_cool"
+    FAN_ZERO_SPEED = "fan_zero_speed"
+    TEMPERATURE_OFFSET = "temperature_offset"
+    POOLS = "pools"
+    WEB_POOLS = "web_pools"
+    COIN_TYPE = "coin_type"
+    RANDOM_DELAY = "random_delay"
+    HOSTNAME = "hostname"
+    TIME_ZONE = "time_zone"
+    NTP_SERVERS = "ntp_servers"
+    LOG_SERVER = "log_server"
+    NETWORK = "network"
+    PASSWORD = "password"
+    PERMISSION = "permission"
+    SSH = "ssh"
+    CUSTOM_DATA = "custom_data"
+    DOWNLOAD_LOGS = "download_logs"
+    UPDATE_FIRMWARE = "update_firmware"
+    RESTORE_SETTINGS = "restore_settings"
+    FACTORY_RESET = "factory_reset"
 
 
 class Section(StrEnum):
@@ -47,6 +74,7 @@ class Section(StrEnum):
     PSU = "psu"
     FAULTS = "faults"
     INFO = "info"
+    SETTINGS = "settings"
 
 
 class PowerMode(StrEnum):
@@ -72,6 +100,100 @@ class Cooling(StrEnum):
 
     AIR = "air"
     LIQUID = "liquid"
+
+
+class HeatMode(StrEnum):
+    """What a liquid cooled miner does with its heat while it does not mine (D.1, E.6)."""
+
+    NORMAL = "normal"
+    HEATING = "heating"
+    ANTI_FREEZING = "anti_freezing"
+
+
+class PreheatStage(StrEnum):
+    """How far a stopped miner is warmed up (D.5)."""
+
+    WAITING = "waiting"
+    ADJUSTING = "adjusting"
+    COMPLETE = "complete"
+
+
+class LedColor(StrEnum):
+    """The two LEDs of a miner."""
+
+    RED = "red"
+    GREEN = "green"
+
+
+class LogProtocol(StrEnum):
+    """How a miner sends its log to a server."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+COIN_TYPES = ("BTC", "BCH", "BSV", "DCR", "HC", "DGB", "SHA256")
+"""What `set.miner.cointype` takes (E.6)."""
+
+
+# What a miner is told
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLogin:
+    """A pool to mine for. User and password are private: they are in no repr."""
+
+    url: str
+    user: str = field(repr=False)
+    password: str = field(default="", repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedPattern:
+    """How one LED blinks: every `period` ms for `duration` ms, `start` ms after the beginning."""
+
+    color: LedColor
+    period: int = 200
+    duration: int = 100
+    start: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogServer:
+    """Where a miner sends its log to: an IPv4 address and a port."""
+
+    address: str
+    port: int
+    protocol: LogProtocol = LogProtocol.UDP
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How a miner is in its network: by DHCP, or by addresses that are set."""
+
+    dhcp: bool | None
+    address: str | None = None
+    netmask: str | None = None
+    gateway: str | None = None
+    dns: tuple[str, ...] = ()
+    """One or two addresses."""
+    hostname: str | None = None
+
+
+# What a miner says
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preheat:
+    """The answer to `pre_power_on` (D.5)."""
+
+    stage: PreheatStage | None = None
+    complete: bool | None = None
 
 
 @final
@@ -208,6 +330,9 @@ class Status:
     power_limit_set: float | None = None
     """The limit the user set; None for default or no limit."""
     power_percent: float | None = None
+    target_frequency: int | None = None
+    """Percent that the frequency was set off by; 0 is none."""
+    fast_hash: bool | None = None
     liquid_temperature: float | None = None
     firmware: str | None = None
 
@@ -221,6 +346,29 @@ class Fault:
     time: str | None = None
     reason: str | None = None
     """The miner's own words (since 3.0.1)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the owner has set and seldom changes (C.8, E.5). Old firmware tells little of it."""
+
+    web_pools: bool | None = None
+    power_off_cool: bool | None = None
+    fan_zero_speed: bool | None = None
+    temperature_offset: int | None = None
+    upfreq_speed: int | None = None
+    heat_mode: HeatMode | None = None
+    power: float | None = None
+    """The power that was set by `set_power`; None for none."""
+    coin_type: str | None = None
+    random_start: int | None = None
+    random_stop: int | None = None
+    timezone: str | None = None
+    zone_name: str | None = None
+    ntp_servers: tuple[str, ...] | None = None
+    log_server: LogServer | None = None
+    network: Network | None = None
 
 
 @final
@@ -240,6 +388,7 @@ class MinerState:
     pools: tuple[Pool, ...] | None = None
     psu: Psu | None = None
     faults: tuple[Fault, ...] | None = None
+    settings: Settings | None = None
     failed: Mapping[Section, WhatsminerError] = field(
         default_factory=lambda: MappingProxyType({})
     )

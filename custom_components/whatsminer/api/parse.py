@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from .errors import BtminerDownError, InvalidAnswerError
-from .models import Cooling, PowerMode
+from .models import Cooling, HeatMode, PowerMode, Preheat, PreheatStage
 
 type JsonObject = dict[str, Any]
 
@@ -104,6 +104,24 @@ def is_complete(raw: bytes) -> bool:
     except InvalidAnswerError:
         return False
     return True
+
+
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|["{}]', re.DOTALL)
+
+
+def split_answer(raw: bytes) -> tuple[bytes, bytes] | None:
+    """Cut the first object off from what follows it (D.7); None while it is not whole."""
+    depth = 0
+    for match in _STRUCTURE.finditer(raw):
+        if match[0] == b"{":
+            depth += 1
+        elif match[0] == b"}":
+            depth -= 1
+            if depth <= 0:
+                return raw[: match.end()], raw[match.end() :]
+        elif match[0] == b'"':
+            return None  # inside a string
+    return None
 
 
 def parse_padded(raw: bytes) -> JsonObject:
@@ -222,6 +240,43 @@ def as_power_mode(value: Any) -> PowerMode | None:
     """A power mode, in any case of letters."""
     word = (as_text(value) or "").lower()
     return PowerMode(word) if word in PowerMode else None
+
+
+_HEAT_MODES = {
+    "normal": HeatMode.NORMAL,
+    "heating": HeatMode.HEATING,
+    "anti-freezing": HeatMode.ANTI_FREEZING,
+    "anti-icing": HeatMode.ANTI_FREEZING,
+}
+
+
+def as_heat_mode(value: Any) -> HeatMode | None:
+    """A heat mode, in the words of either port (E.8)."""
+    return _HEAT_MODES.get((as_text(value) or "").lower())
+
+
+def as_texts(value: Any) -> tuple[str, ...]:
+    """The texts of a list, or those between the blanks of one."""
+    items = value.split() if isinstance(value, str) else value
+    if not isinstance(items, list):
+        return ()
+    return tuple(text for item in items if (text := as_text(item)) is not None)
+
+
+_PREHEAT_STAGES = {
+    "wait for adjust temp": PreheatStage.WAITING,
+    "adjust continue": PreheatStage.ADJUSTING,
+    "adjust complete": PreheatStage.COMPLETE,
+}
+
+
+def parse_preheat(answer: JsonObject) -> Preheat:
+    """What `pre_power_on` says on either port: how far the warming up is (D.5)."""
+    detail = as_object(pick(answer, "Msg", "msg"))
+    words = (as_text(detail.get("msg")) or "").lower()
+    return Preheat(
+        stage=_PREHEAT_STAGES.get(words), complete=as_bool(detail.get("complete"))
+    )
 
 
 def as_moment(value: Any) -> datetime | None:

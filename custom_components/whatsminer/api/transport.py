@@ -1,12 +1,13 @@
 """Sockets, within deadlines: one exchange on TCP 4028 (A.1), and a kept link on TCP 4433 (E.1)."""
 
 import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 import contextlib
 import json
 import logging
 
 from .errors import CannotConnectError, InvalidAnswerError, NoAnswerError
-from .parse import JsonObject, is_complete, parse_answer
+from .parse import JsonObject, is_complete, parse_answer, split_answer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -14,9 +15,15 @@ CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
 SILENCE_AFTER_ANSWER = 0.5
 """A whole object and this much silence is an answer too: some miners do not close."""
+TRANSFER_TIMEOUT = 600.0
+"""Seconds for a whole log or firmware image; no piece of it takes longer than an answer."""
+INSTALL_TIMEOUT = 300.0
+"""Seconds from the last byte of a firmware image to the answer (D.6)."""
 MAX_ANSWER = 1 << 20
 _CHUNK = 1 << 16
 _LENGTH = 4
+_GZIP = b"\x1f\x8b"
+_TERMINATORS = b"\0\r\n"
 
 
 async def _connect(
@@ -80,6 +87,137 @@ async def _read_answer(reader: asyncio.StreamReader) -> bytes:
             raise InvalidAnswerError(f"answer longer than {MAX_ANSWER} bytes")
 
 
+class Transfer:
+    """The raw bytes that follow an answer on the same connection: a log, or an image (D.6, D.7)."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Go on with a connection; whoever opened it closes it."""
+        self._reader = reader
+        self._writer = writer
+        self._rest = b""
+
+    async def answer(self, seconds: float) -> JsonObject:
+        """Read one object of 4028, and leave what follows it for `receive`."""
+        raw = b""
+        try:
+            async with asyncio.timeout(seconds):
+                while (parts := split_answer(raw)) is None:
+                    chunk = await self._reader.read(_CHUNK)
+                    raw += chunk
+                    if not chunk or len(raw) > MAX_ANSWER:
+                        break
+        except OSError as err:
+            raise NoAnswerError("connection lost or no answer in time") from err
+        if not raw.strip(_TERMINATORS):
+            raise NoAnswerError("connection closed without an answer")
+        raw, self._rest = parts or (raw, b"")
+        return parse_answer(raw)
+
+    async def receive(
+        self, size: int, write: Callable[[bytes], Awaitable[object]]
+    ) -> None:
+        """Hand exactly so many bytes to `write`.
+
+        Raises NoAnswerError when they do not all come in time, and whatever `write` raises.
+        """
+        received = 0
+        try:
+            async with asyncio.timeout(TRANSFER_TIMEOUT) as patience:
+                while received < size:
+                    chunk = await self._read() if received else await self._read_first()
+                    chunk = chunk[: size - received]
+                    if not chunk:
+                        raise NoAnswerError(f"only {received} of {size} bytes came")
+                    received += len(chunk)
+                    await write(chunk)
+        except TimeoutError as err:
+            if not patience.expired():
+                raise
+            raise NoAnswerError(f"only {received} of {size} bytes in time") from err
+
+    async def _read(self) -> bytes:
+        """The next bytes; none at the end."""
+        if self._rest:
+            chunk, self._rest = self._rest, b""
+            return chunk
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return await self._reader.read(_CHUNK)
+        except OSError as err:
+            raise NoAnswerError("connection lost or no bytes in time") from err
+
+    async def _read_first(self) -> bytes:
+        """The first bytes, without what some miners end an answer with (A.1)."""
+        chunk = await self._read()
+        while chunk and not chunk.lstrip(_TERMINATORS)[1:]:
+            more = await self._read()
+            if not more:
+                break
+            chunk += more
+        bare = chunk.lstrip(_TERMINATORS)
+        return bare if bare.startswith(_GZIP) else chunk
+
+    async def send(
+        self,
+        image: AsyncIterable[bytes],
+        size: int,
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        """Send the size in four bytes, and the image.
+
+        Raises NoAnswerError when the miner does not take it in time, ValueError when the image
+        has not that size, and whatever comes out of it.
+        """
+        sent = 0
+        try:
+            async with asyncio.timeout(TRANSFER_TIMEOUT) as patience:
+                await self._write(size.to_bytes(_LENGTH, "little"))
+                async for piece in image:
+                    if sent + len(piece) > size:
+                        raise ValueError(f"the image is longer than {size} bytes")
+                    for start in range(0, len(piece), _CHUNK):
+                        chunk = piece[start : start + _CHUNK]
+                        await self._write(chunk)
+                        sent += len(chunk)
+                        if progress:
+                            progress(sent)
+        except TimeoutError as err:
+            if not patience.expired():
+                raise
+            raise NoAnswerError(f"only {sent} of {size} bytes in time") from err
+        if sent != size:
+            raise ValueError(f"the image has {sent} bytes, not {size}")
+
+    async def _write(self, data: bytes) -> None:
+        """Send bytes once there is room for them."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                self._writer.write(data)
+                await self._writer.drain()
+        except OSError as err:
+            raise NoAnswerError("connection lost, or nothing is taken") from err
+
+
+@contextlib.asynccontextmanager
+async def begin_transfer(
+    host: str, port: int, request: JsonObject
+) -> AsyncIterator[Transfer]:
+    """Send one request to 4028 and go on with the connection; close it in the end."""
+    reader, writer = await _connect(host, port)
+    try:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                writer.write(json.dumps(request, separators=(",", ":")).encode())
+                await writer.drain()
+        except OSError as err:
+            raise NoAnswerError("connection lost") from err
+        yield Transfer(reader, writer)
+    finally:
+        await _hang_up(writer)
+
+
 class Link:
     """A connection to TCP 4433 that is kept: frames of a length and as many bytes of JSON (E.1).
 
@@ -111,23 +249,42 @@ class Link:
         if self._streams is None:
             self._streams = await _connect(self.host, self.port)
             self.opened += 1
-        reader, writer = self._streams
+        _, writer = self._streams
         body = json.dumps(request, separators=(",", ":")).encode()
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 writer.write(len(body).to_bytes(_LENGTH, "little") + body)
                 await writer.drain()
-                while True:
-                    answer = await _read_frame(reader)
-                    # An answer names its command; what names none can be nothing else.
-                    if answer and answer.get("desc") in (request["cmd"], "", None):
-                        return answer
+                return await self._read_answer(request["cmd"])
         except (OSError, EOFError) as err:
             await self.close()
             raise NoAnswerError("connection lost or no answer in time") from err
         except BaseException:
             await self.close()
             raise
+
+    async def _read_answer(self, command: str) -> JsonObject:
+        """Read frames up to the answer to a command."""
+        assert self._streams
+        while True:
+            answer = await _read_frame(self._streams[0])
+            # An answer names its command; what names none can be nothing else.
+            if answer and answer.get("desc") in (command, "", None):
+                return answer
+
+    def transfer(self) -> Transfer:
+        """Go on with raw bytes after the answer to a request; close the link when they end."""
+        if self._streams is None:
+            raise NoAnswerError("the connection is closed")
+        return Transfer(*self._streams)
+
+    async def last_answer(self, command: str, seconds: float) -> JsonObject:
+        """The answer that comes when raw bytes have been sent (E.6)."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read_answer(command)
+        except (OSError, EOFError) as err:
+            raise NoAnswerError("connection lost or no answer in time") from err
 
     async def end(self) -> None:
         """Hang up for good: whoever comes late finds no connection any more."""

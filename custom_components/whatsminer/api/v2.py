@@ -4,9 +4,12 @@ Pure functions and tables: nothing here opens a socket. Letters in brackets are 
 docs/protocol.md.
 """
 
+from collections.abc import Callable
 import re
 from typing import Any
 
+from .checks import MAX_POOLS
+from .commands import features_of
 from .errors import (
     BtminerDownError,
     CommandRefusedError,
@@ -25,9 +28,16 @@ from .models import (
     Dialect,
     Fault,
     Feature,
+    HeatMode,
+    LedPattern,
+    LogServer,
     MinerInfo,
+    Network,
     Pool,
+    PoolLogin,
+    PowerMode,
     Psu,
+    Settings,
     Status,
     Summary,
 )
@@ -45,6 +55,7 @@ from .parse import (
     as_positive,
     as_power_mode,
     as_text,
+    as_texts,
     cooling_of,
     first,
     pick,
@@ -57,30 +68,38 @@ MEGA, GIGA = 1e-6, 1e-3
 BACK_OFF = 185.0
 """Seconds without a further get_token after code 136 (B.5)."""
 
-_V1 = frozenset(
-    {
-        Feature.MINING,
-        Feature.RESTART,
-        Feature.REBOOT,
-        Feature.LED,
+_UNTOLD = {
+    Feature.FAN_ZERO_SPEED,
+    Feature.HEAT_MODE,
+    Feature.LOG_SERVER,
+    Feature.POWER_OFF_COOL,
+    Feature.START_AT_BOOT,
+    Feature.TEMPERATURE_OFFSET,
+    Feature.TIME_ZONE,
+    Feature.WEB_POOLS,
+}
+_UNREADABLE = {
+    Dialect.V1: _UNTOLD
+    | {
         Feature.FAST_BOOT,
-        Feature.POWER_MODE,
+        Feature.HOSTNAME,
+        Feature.NETWORK,
         Feature.POWER_PERCENT,
-    }
-)
-FEATURES: dict[Dialect, frozenset[Feature]] = {
-    Dialect.V1: _V1,
-    Dialect.V2: _V1 | {Feature.POWER_LIMIT},
-    Dialect.V2C: _V1 | {Feature.POWER_LIMIT, Feature.RESTORE_POWER_PERCENT},
+        Feature.SSH,
+        Feature.TARGET_FREQUENCY,
+    },
+    Dialect.V2: _UNTOLD | {Feature.POWER_PERCENT, Feature.UPFREQ_SPEED},
+    Dialect.V2C: _UNTOLD | {Feature.POWER},
 }
-"""What each dialect can be told (D.1). A firmware may still refuse one with code 14."""
 
-UNREADABLE: dict[Dialect, frozenset[Feature]] = {
-    Dialect.V1: frozenset({Feature.POWER_PERCENT, Feature.FAST_BOOT}),
-    Dialect.V2: frozenset({Feature.POWER_PERCENT}),
-    Dialect.V2C: frozenset(),
-}
-"""What can be set and not be asked for (D.4, C.1)."""
+
+def unreadable_of(dialect: Dialect, api_version: str | None) -> frozenset[Feature]:
+    """What a dialect can be told and not be asked for (C, D.1, D.4)."""
+    untold = _UNREADABLE[dialect]
+    if dialect is Dialect.V2 and version_tuple(api_version) < _LONG_STATUS_SINCE:
+        untold = untold | {Feature.TARGET_FREQUENCY}
+    return features_of(dialect) & untold
+
 
 BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
     Dialect.V1: ("devs", "edevs"),
@@ -89,13 +108,150 @@ BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
 }
 """`devs` has also the boards that do not work, but 2.2.x may refuse either (A.4)."""
 
-FAST_BOOT_COMMANDS: dict[Dialect, str] = {
-    Dialect.V1: "{}_cgminer_fast_boot",
-    Dialect.V2: "{}_btminer_fast_boot",
-    Dialect.V2C: "{}_btminer_fast_boot",
+_GENTLE_PERCENT_SINCE = (2, 0, 5)
+_LONG_STATUS_SINCE = (2, 0, 5)
+"""Of older ones it is not known that `status` has more than the flag (C.7)."""
+
+
+# What the miner is told
+
+type Wording = list[tuple[str, JsonObject]]
+"""Commands with their parameters, to be sent one after the other.
+
+Every parameter is a string, except the numbers of `set_led` (section D).
+"""
+
+
+def _say(command: str, **params: Any) -> Wording:
+    return [(command, params)]
+
+
+def _verb(enabled: bool) -> str:
+    return "enable" if enabled else "disable"
+
+
+def _flag(enabled: bool) -> str:
+    return "1" if enabled else "0"
+
+
+def _say_leds(*patterns: LedPattern) -> Wording:
+    if not patterns:
+        return _say("set_led", param="auto")
+    return [
+        (
+            "set_led",
+            {
+                "color": pattern.color.value,
+                "period": pattern.period,
+                "duration": pattern.duration,
+                "start": pattern.start,
+            },
+        )
+        for pattern in patterns
+    ]
+
+
+def _say_pools(*pools: PoolLogin) -> Wording:
+    params: JsonObject = {}
+    for number in range(1, MAX_POOLS + 1):
+        # All nine are sent, empty where there is no pool.
+        pool = pools[number - 1] if number <= len(pools) else PoolLogin(url="", user="")
+        params |= {
+            f"pool{number}": pool.url,
+            f"worker{number}": pool.user,
+            f"passwd{number}": pool.password,
+        }
+    return [("update_pools", params)]
+
+
+def _say_network(network: Network, hostname: str) -> Wording:
+    if network.dhcp:
+        return _say("net_config", param="dhcp")
+    return _say(
+        "net_config",
+        ip=network.address,
+        mask=network.netmask,
+        gate=network.gateway,
+        dns=" ".join(network.dns),
+        host=network.hostname or hostname,
+    )
+
+
+def _say_log_server(server: LogServer) -> Wording:
+    return _say(
+        "load_log",
+        ip=server.address,
+        port=str(server.port),
+        proto=server.protocol.value,
+    )
+
+
+def _say_mode(mode: PowerMode) -> Wording:
+    return _say(f"set_{mode.value}_power")
+
+
+HEAT_MODES = {HeatMode.HEATING: "heating", HeatMode.ANTI_FREEZING: "anti-icing"}
+
+_WORDINGS: dict[Feature, Callable[..., Wording]] = {
+    Feature.MINING: lambda on: _say("power_on" if on else "power_off"),
+    Feature.RESTART: lambda: _say("restart_btminer"),
+    Feature.REBOOT: lambda: _say("reboot"),
+    Feature.START_AT_BOOT: lambda on: _say(f"{_verb(on)}_btminer_init"),
+    Feature.PREHEAT: lambda: _say(
+        "pre_power_on", complete="false", msg="wait for adjust temp"
+    ),
+    Feature.POWER_MODE: _say_mode,
+    Feature.POWER_LIMIT: lambda watts: _say(
+        "adjust_power_limit", power_limit=str(watts)
+    ),
+    Feature.POWER_PERCENT: lambda percent, fast: _say(
+        "set_power_pct" if fast else "set_power_pct_v2", percent=str(percent)
+    ),
+    Feature.RESTORE_POWER_PERCENT: lambda: _say("restore_power_pct"),
+    Feature.POWER: lambda watts: _say("set_power", power=str(watts)),
+    Feature.TARGET_FREQUENCY: lambda percent: _say(
+        "set_target_freq", percent=str(percent)
+    ),
+    Feature.UPFREQ_SPEED: lambda speed: _say(
+        "adjust_upfreq_speed", upfreq_speed=str(speed)
+    ),
+    Feature.FAST_BOOT: lambda on: _say(f"{_verb(on)}_btminer_fast_boot"),
+    Feature.HEAT_MODE: lambda mode: _say("set_heat_mode", mode=HEAT_MODES[mode]),
+    Feature.POWER_OFF_COOL: lambda on: _say(
+        "set_poweroff_cool", poweroff_cool=_flag(on)
+    ),
+    Feature.FAN_ZERO_SPEED: lambda on: _say(
+        "set_fan_zero_speed", fan_zero_speed=_flag(on)
+    ),
+    Feature.TEMPERATURE_OFFSET: lambda degrees: _say(
+        "set_temp_offset", temp_offset=str(degrees)
+    ),
+    Feature.POOLS: _say_pools,
+    Feature.WEB_POOLS: lambda on: _say(f"{_verb(on)}_web_pools"),
+    Feature.LED: _say_leds,
+    Feature.HOSTNAME: lambda hostname: _say("set_hostname", hostname=hostname),
+    Feature.TIME_ZONE: lambda timezone, name: _say(
+        "set_zone", timezone=timezone, zonename=name
+    ),
+    Feature.LOG_SERVER: _say_log_server,
+    Feature.NETWORK: _say_network,
+    Feature.CUSTOM_DATA: lambda key, value: _say(
+        "set_customer_msg", key=key, val=value
+    ),
+    Feature.PASSWORD: lambda old, new: _say("update_pwd", old=old, new=new),
+    Feature.SSH: lambda on: _say("ssh_open" if on else "ssh_close"),
+    Feature.FACTORY_RESET: lambda: _say("factory_reset"),
 }
 
-_GENTLE_PERCENT_SINCE = (2, 0, 5)
+_WORDINGS_V1: dict[Feature, Callable[..., Wording]] = _WORDINGS | {
+    Feature.FAST_BOOT: lambda on: _say(f"{_verb(on)}_cgminer_fast_boot"),
+}
+
+
+def wording(dialect: Dialect, feature: Feature, *values: Any) -> Wording:
+    """How a feature is commanded on 4028 (D.1, D.2)."""
+    words = _WORDINGS_V1 if dialect is Dialect.V1 else _WORDINGS
+    return words[feature](*values)
 
 
 # What the miner said: errors
@@ -158,12 +314,15 @@ def parse_version(answer: JsonObject) -> MinerInfo:
     message = answer.get("Msg")
     detail = as_object(message)
     api = as_text(detail.get("api_ver")) or as_text(message)
+    version = version_tuple(api)
+    if not version:
+        api = None  # some other text
     description = as_text(status.get("Description")) or ""
     if "whatsminer v1" in f"{api} {description}".lower():
         dialect = Dialect.V1
-    elif detail and (version := version_tuple(api)):
+    elif detail and version:
         dialect = Dialect.V2C if version >= (2, 2) else Dialect.V2
-    elif refusal("get_version", answer) is None and as_text(message):
+    elif version and refusal("get_version", answer) is None:
         dialect = Dialect.V1  # very old firmware: Msg is the version alone
     else:
         raise NotWhatsminerError("get_version is not answered like a WhatsMiner does")
@@ -174,8 +333,8 @@ def parse_version(answer: JsonObject) -> MinerInfo:
         firmware=as_text(detail.get("fw_ver")),
         platform=as_text(detail.get("platform")),
         model=model,
-        features=FEATURES[dialect],
-        unreadable=UNREADABLE[dialect],
+        features=features_of(dialect, cooling_of(model)),
+        unreadable=unreadable_of(dialect, api),
         cooling=cooling_of(model),
     )
 
@@ -206,6 +365,32 @@ def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
         "serial": as_text(detail.get("minersn")),
         "led_auto": None if led is None else led == "auto",
     }
+
+
+def parse_settings(answer: JsonObject) -> Settings:
+    """`get_miner_info` (C.8): what the owner has set, of which it tells little."""
+    detail = as_object(answer.get("Msg"))
+    if not detail:
+        raise InvalidAnswerError("get_miner_info without an object")
+    return Settings(
+        upfreq_speed=as_count(pick(detail, "upfreq_speed", "ut_speed")),
+        ntp_servers=as_texts(detail["ntp"]) if "ntp" in detail else None,
+        network=parse_network(detail),
+    )
+
+
+def parse_network(detail: JsonObject) -> Network | None:
+    """How the miner is in its network, in the words that both ports share (C.8, E.5)."""
+    protocol = as_text(detail.get("proto"))
+    network = Network(
+        dhcp=None if protocol is None else protocol.lower() == "dhcp",
+        address=as_text(detail.get("ip")),
+        netmask=as_text(detail.get("netmask")),
+        gateway=as_text(detail.get("gateway")),
+        dns=as_texts(detail.get("dns")),
+        hostname=as_text(detail.get("hostname")),
+    )
+    return None if network == Network(dhcp=None) else network
 
 
 # What the miner does
@@ -368,6 +553,8 @@ def parse_status(answer: JsonObject) -> Status:
         power_mode=as_power_mode(raw.get("power_mode")),
         power_limit_set=as_limit(raw.get("power_limit_set")),
         power_percent=as_amount(raw.get("power_pct")),
+        target_frequency=as_int(raw.get("hash_percent")),
+        fast_hash=as_bool(raw.get("fast_hash")),
         liquid_temperature=as_float(raw.get("liquid_temp")),
         firmware=firmware,
     )

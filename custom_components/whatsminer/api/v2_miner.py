@@ -1,11 +1,18 @@
 """A miner on TCP 4028: one plain exchange per read, one encrypted exchange per write."""
 
 import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+import contextlib
 from dataclasses import replace
 import time
 from typing import Any, override
 
+from . import transport
 from .auth import Token, decrypt, derive_token, encrypt
+from .checks import check_range
+from .commanding import Progress, Write
+from .commands import data_commands, features_of
+from .data import check_data, redacted, size_of_log
 from .errors import (
     BtminerDownError,
     CommandRefusedError,
@@ -22,38 +29,28 @@ from .errors import (
     WriteRefusedError,
     WrongPasswordError,
 )
-from .miner import (
-    BLINK,
-    MAX_PERCENT,
-    MAX_PERCENT_LIQUID,
-    POWER_LIMIT_RANGE,
-    Miner,
-    Reader,
-    check_range,
-)
+from .miner import Miner, Reader
 from .models import (
     Board,
-    Cooling,
     Dialect,
     Fault,
     Feature,
+    HeatMode,
     MinerInfo,
     MinerState,
     Pool,
-    PowerMode,
     Psu,
     Section,
+    Settings,
     Status,
     Summary,
 )
-from .parse import JsonObject, as_int, as_text, cooling_of, parse_answer
-from .transport import Link, exchange
+from .parse import JsonObject, as_int, as_object, as_text, cooling_of, parse_answer
+from .transport import Link, Transfer, begin_transfer, exchange
 from .v2 import (
     BACK_OFF,
     BOARD_COMMANDS,
-    FAST_BOOT_COMMANDS,
-    FEATURES,
-    UNREADABLE,
+    HEAT_MODES,
     activity_of,
     has_gentle_percent,
     is_challenge,
@@ -63,11 +60,14 @@ from .v2 import (
     parse_model,
     parse_pools,
     parse_psu,
+    parse_settings,
     parse_status,
     parse_summary,
     parse_version,
     refusal,
     status_of,
+    unreadable_of,
+    wording,
 )
 from .v3 import message_of, parse_device
 
@@ -77,6 +77,15 @@ TOKEN_LIFE = 25 * 60.0
 _CODE_FAILED = 132
 _MISSING_COMMAND = "Missing JSON 'command'"
 _MINER_INFO = "ip,proto,netmask,gateway,dns,hostname,mac,ledstat,minersn,powersn"
+_FASTEST_PERCENT = range(101)
+
+# These end the board's session, or its password, and with it every token (B.5).
+_FORGETS = frozenset(
+    {Feature.REBOOT, Feature.FACTORY_RESET, Feature.NETWORK, Feature.PASSWORD}
+)
+
+type Open = Callable[[JsonObject], JsonObject]
+"""Decrypts an answer; raises the refusal that it is."""
 
 
 class V2Miner(Miner):
@@ -98,7 +107,7 @@ class V2Miner(Miner):
         super().__init__(host, password, mac)
         self.port = port
         self._v3_port = v3_port
-        self.info = MinerInfo(dialect=Dialect.V2)
+        self.info = MinerInfo(dialect=Dialect.V2, features=features_of(Dialect.V2))
         self._request_key = "cmd"
         self._board_commands = BOARD_COMMANDS[Dialect.V2]
         self._gentle_percent = False
@@ -124,7 +133,21 @@ class V2Miner(Miner):
 
     async def _exchange(self, request: JsonObject) -> JsonObject:
         """One request and its parsed answer; the lock is held by the caller."""
+        await self._hang_up_others()
         return parse_answer(await exchange(self.host, self.port, request))
+
+    @contextlib.asynccontextmanager
+    async def _transfer(
+        self, request: JsonObject, unseal: Open
+    ) -> AsyncIterator[tuple[Transfer, JsonObject]]:
+        """One request, its answer, and the connection, which stays open; the lock is held."""
+        await self._hang_up_others()
+        async with begin_transfer(self.host, self.port, request) as transfer:
+            answer = await transfer.answer(transport.ANSWER_TIMEOUT)
+            yield transfer, unseal(answer)
+
+    async def _hang_up_others(self) -> None:
+        """Close what else is open to this miner: never two sockets at once."""
 
     async def ask(self, command: str, **params: Any) -> JsonObject:
         """Send one plain read command and give back the answer, envelope and all.
@@ -164,49 +187,71 @@ class V2Miner(Miner):
         The one way for every write. Raises UnknownOutcomeError when the command was sent but
         not answered; every other error means that it had no effect.
         """
+
+        async def talk(request: JsonObject, unseal: Open) -> JsonObject:
+            try:
+                return unseal(await self._exchange(request))
+            except (BtminerDownError, NoAnswerError, InvalidAnswerError) as err:
+                raise UnknownOutcomeError(
+                    f"{command} was sent and not answered"
+                ) from err
+
+        return await self._write(command, params, talk)
+
+    async def _write[T](
+        self,
+        command: str,
+        params: dict[str, Any],
+        talk: Callable[[JsonObject, Open], Awaitable[T]],
+    ) -> T:
+        """Let somebody say a command who knows how to go on, with the right token."""
         if not self._password:
             raise NoPasswordError("no admin password is known")
         await self._know_the_miner()
         try:
-            return await self._send(command, params)
+            return await self._write_once(command, params, talk)
         except TokenRejectedError:
             # A certain refusal: the token is worth nothing by now, or another miner has got the
             # address. Once it is known who answers, one retry is safe (B.5).
             await self._know_the_miner()
-        return await self._send(command, params)
+        return await self._write_once(command, params, talk)
 
     async def _know_the_miner(self) -> None:
         """Compare the MAC before every new token: two miners often share a password."""
         if not self._identified or not self._has_token:
             await self.identify()
 
-    async def _send(self, command: str, params: dict[str, Any]) -> JsonObject:
-        """Encrypt, exchange and judge once."""
+    async def _write_once[T](
+        self,
+        command: str,
+        params: dict[str, Any],
+        talk: Callable[[JsonObject, Open], Awaitable[T]],
+    ) -> T:
+        """Encrypt, and let it be said and judged once."""
         async with self._lock:
             reused = self._has_token
             token = await self._get_token()
             request = encrypt(
                 {"cmd": command, "token": token.sign, **params}, token.aes_key
             )
-            try:
-                raw = await self._exchange(request)
+
+            def unseal(raw: JsonObject) -> JsonObject:
                 answer = decrypt(raw, token.aes_key)
-            except (BtminerDownError, NoAnswerError, InvalidAnswerError) as err:
-                raise UnknownOutcomeError(
-                    f"{command} was sent and not answered"
-                ) from err
-            error = refusal(command, answer)
-            if isinstance(error, (TokenRejectedError, WrongPasswordError)):
+                if error := refusal(command, answer):
+                    raise error
+                # What could be decrypted comes from the miner, even without an envelope (C.7).
+                if answer is raw and "STATUS" not in answer:
+                    raise InvalidAnswerError(f"{command}: this is no answer")
+                return answer
+
+            try:
+                return await talk(request, unseal)
+            except TokenRejectedError, WrongPasswordError:
                 self._token = None
-                if reused:
-                    # The key, too, may be that of before (B.6).
-                    error = TokenRejectedError("the token of before is rejected")
-        if error:
-            raise error
-        # What could be decrypted comes from the miner, even without an envelope (C.7).
-        if answer is raw and "STATUS" not in answer:
-            raise UnknownOutcomeError(f"{command} was answered with something else")
-        return answer
+                if not reused:
+                    raise
+        # The key, too, may be that of before (B.6).
+        raise TokenRejectedError("the token of before is rejected")
 
     @property
     def _has_token(self) -> bool:
@@ -258,9 +303,7 @@ class V2Miner(Miner):
                 # It knows the command, so it is not the firmware that has none.
                 raise NoAnswerError("get_version is refused") from refused
             info = MinerInfo(
-                dialect=Dialect.V1,
-                features=FEATURES[Dialect.V1],
-                unreadable=UNREADABLE[Dialect.V1],
+                dialect=Dialect.V1, unreadable=unreadable_of(Dialect.V1, None)
             )
         if info.dialect is Dialect.V1:
             info = await self._complete_by_summary(info)
@@ -273,11 +316,13 @@ class V2Miner(Miner):
                 info = replace(info, **parse_miner_info(answer))
         self._check_mac(info.mac)
         model = info.model or self.info.model or await self._read_model()
+        cooling = cooling_of(model)
         info = replace(
             info,
             model=model,
             firmware=info.firmware or self.info.firmware,
-            cooling=cooling_of(model),
+            features=features_of(info.dialect, cooling),
+            cooling=cooling,
             mac=info.mac or self._expected_mac,
         )
         # A miner whose firmware was never heard is new, not changed.
@@ -322,6 +367,7 @@ class V2Miner(Miner):
             Section.PSU: self._read_psu,
             Section.FAULTS: self._read_faults,
             Section.INFO: self._read_info,
+            Section.SETTINGS: self._read_settings,
         }
 
     async def _read_summary(self, state: MinerState) -> Summary:
@@ -373,6 +419,11 @@ class V2Miner(Miner):
             self.outdated = True
         return info
 
+    async def _read_settings(self, state: MinerState) -> Settings:
+        if self.info.dialect is Dialect.V1:
+            return Settings()  # it tells nothing of them
+        return parse_settings(await self.ask("get_miner_info"))
+
     async def _speaks_v3(self) -> bool:
         """Whether API 3.x answers by now, so well that `connect` would take it."""
         if self._v3_port is None:
@@ -419,89 +470,117 @@ class V2Miner(Miner):
         await self.set_led_auto()
         return True
 
+    @property
     @override
-    async def start_mining(self) -> None:
-        await self.command("power_on")
+    def account(self) -> str:
+        return "admin"
+
+    @property
+    @override
+    def _secret(self) -> str | None:
+        return self._password
 
     @override
-    async def stop_mining(self) -> None:
+    def _use_password(self, password: str | None) -> None:
+        self._password = password
+        self._token = None
+
+    @property
+    @override
+    def _highest_upfreq_speed(self) -> int:
+        return 9
+
+    @property
+    @override
+    def heat_modes(self) -> tuple[HeatMode, ...]:
+        return tuple(HEAT_MODES)
+
+    @override
+    async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
+        match (feature, *values):
+            case (Feature.MINING, False):
+                return await self._stop_mining()
+            case (Feature.POWER_PERCENT, percent, fast):
+                return await self._set_power_percent(percent, fast=fast)
+            case _:
+                pass
+        answer: JsonObject = {}
+        try:
+            for command, params in wording(self.info.dialect, feature, *values):
+                answer = await self.command(command, **params)
+        finally:
+            if feature in _FORGETS:
+                self._token = None
+        return answer
+
+    async def _stop_mining(self) -> JsonObject:
         # respbefore is documented until 2.0.5; 2.2 firmware was seen to dislike it (D.3).
         ways: list[dict[str, str]] = [{"respbefore": "true"}, {}]
         if self.info.dialect is Dialect.V2C:
             ways.reverse()
         try:
-            await self.command("power_off", **ways[0])
+            return await self.command("power_off", **ways[0])
         except CommandRefusedError, WrongPasswordError:
-            await self.command("power_off", **ways[1])
+            return await self.command("power_off", **ways[1])
 
-    @override
-    async def restart_btminer(self) -> None:
-        await self.command("restart_btminer")
-
-    @override
-    async def reboot(self) -> None:
-        try:
-            await self.command("reboot")
-        finally:
-            self._token = None  # a reboot empties the miner's token table
-
-    @override
-    async def set_power_mode(self, mode: PowerMode) -> None:
-        await self.command(f"set_{mode.value}_power")
-
-    @override
-    async def set_power_limit(self, watts: int) -> None:
-        self.require(Feature.POWER_LIMIT)
-        check_range("power limit", watts, POWER_LIMIT_RANGE)
-        await self.command("adjust_power_limit", power_limit=str(watts))
-
-    @override
-    async def set_power_percent(self, percent: int) -> None:
-        liquid = self.info.cooling is Cooling.LIQUID
-        highest = MAX_PERCENT_LIQUID if liquid else MAX_PERCENT
-        check_range("power percent", percent, range(highest + 1))
-        if self._gentle_percent:
+    async def _set_power_percent(self, percent: int, *, fast: bool) -> JsonObject:
+        if self._gentle_percent and not fast:
             try:
-                await self.command("set_power_pct_v2", percent=str(percent))
+                return await self.command("set_power_pct_v2", percent=str(percent))
             except UnsupportedCommandError:
-                self._gentle_percent = (
-                    False  # early 2.0.5 knows only the fast one (D.1)
-                )
-            else:
-                return
-        check_range("power percent", percent, range(MAX_PERCENT + 1))
-        await self.command("set_power_pct", percent=str(percent))
+                # Early 2.0.5 knows only the fast one (D.1).
+                self._gentle_percent = False
+        check_range("power percent", percent, _FASTEST_PERCENT)
+        return await self.command("set_power_pct", percent=str(percent))
+
+    # Files
 
     @override
-    async def restore_power_percent(self) -> None:
-        self.require(Feature.RESTORE_POWER_PERCENT)
-        await self.command("restore_power_pct")
+    async def _download(self, write: Write, limit: int) -> int:
+        async def talk(request: JsonObject, unseal: Open) -> int:
+            async with self._transfer(request, unseal) as (transfer, answer):
+                size = size_of_log(answer.get("Msg"), "logfilelen", limit)
+                await transfer.receive(size, write)
+                return size
+
+        return await self._write("download_logs", {}, talk)
 
     @override
-    async def set_fast_boot(self, enabled: bool) -> None:
-        verb = "enable" if enabled else "disable"
-        await self.command(FAST_BOOT_COMMANDS[self.info.dialect].format(verb))
+    async def _update(
+        self, image: AsyncIterable[bytes], size: int, progress: Progress | None
+    ) -> None:
+        async def talk(request: JsonObject, unseal: Open) -> None:
+            async with self._transfer(request, unseal) as (transfer, answer):
+                if as_text(answer.get("Msg")) != "ready":
+                    raise InvalidAnswerError("the miner does not ask for the image")
+                try:
+                    await transfer.send(image, size, progress)
+                    unseal(await transfer.answer(transport.INSTALL_TIMEOUT))
+                except CommandRefusedError:
+                    raise
+                except WhatsminerError as err:
+                    raise UnknownOutcomeError(f"update_firmware: {err}") from err
+                finally:
+                    self._token = None  # the board reboots
+
+        await self._write("update_firmware", {}, talk)
+
+    # Raw answers
+
+    @property
+    @override
+    def data_commands(self) -> tuple[str, ...]:
+        return data_commands(self.info.dialect)
 
     @override
-    async def set_led_auto(self) -> None:
-        await self.command("set_led", param="auto")
-
-    @override
-    async def blink(self) -> None:
-        for color in ("red", "green"):
-            await self.set_led(color, **BLINK)
-
-    async def set_led(self, color: str, period: int, duration: int, start: int) -> None:
-        """Blink the `red` or `green` LED: period, duration and start in ms (D.1)."""
-        if color not in ("red", "green"):
-            raise ValueError(f"LED color must be red or green, not {color}")
-        for name, value in (
-            ("period", period),
-            ("duration", duration),
-            ("start", start),
-        ):
-            check_range(name, value, range(60_001))
-        # The only parameters that are numbers on the wire (section D).
-        await self.command(
-            "set_led", color=color, period=period, duration=duration, start=start
-        )
+    async def get_data(
+        self, command: str, param: str | dict[str, str] | None = None
+    ) -> JsonObject:
+        check_data(self.data_commands, command, param)
+        if command == "get_customer_msg":
+            answer = await self.command(command)  # it needs a token (C.10)
+        elif param is None:
+            answer = await self.ask(command)
+        else:
+            answer = await self.ask(command, info=param)
+        return as_object(redacted(answer))

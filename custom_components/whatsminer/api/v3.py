@@ -5,9 +5,15 @@ docs/protocol.md.
 """
 
 import base64
+from collections.abc import Callable
 import hashlib
+import json
 from typing import Any
 
+from Crypto.Cipher import AES
+
+from .auth import BLOCK
+from .commands import features_of
 from .errors import (
     CommandRefusedError,
     InvalidAnswerError,
@@ -18,13 +24,21 @@ from .errors import (
 from .models import (
     Activity,
     Board,
+    Cooling,
     Dialect,
     Fault,
     Feature,
+    HeatMode,
+    LedPattern,
+    LogProtocol,
+    LogServer,
     MinerInfo,
+    Network,
     Pool,
+    PoolLogin,
     PowerMode,
     Psu,
+    Settings,
     Status,
     Summary,
 )
@@ -34,6 +48,7 @@ from .parse import (
     as_bool,
     as_count,
     as_float,
+    as_heat_mode,
     as_int,
     as_limit,
     as_moment,
@@ -42,10 +57,12 @@ from .parse import (
     as_positive,
     as_power_mode,
     as_text,
+    as_texts,
     cooling_of,
     first,
     pick,
 )
+from .v2 import parse_network, version_tuple
 
 DEFAULT_ACCOUNT = "super"
 ACCOUNTS = (DEFAULT_ACCOUNT, "user1", "user2", "user3")
@@ -53,17 +70,165 @@ ACCOUNTS = (DEFAULT_ACCOUNT, "user1", "user2", "user3")
 FAILED, INVALID_COMMAND, INVALID_ITEM, NO_PERMISSION = -1, -2, -3, -4
 """Codes of an answer that is no success (E.2)."""
 
-FEATURES = frozenset(Feature)
-"""API 3.x can be told all that is in Feature (E.6)."""
+UNREADABLE = frozenset({Feature.START_AT_BOOT})
+"""What can be told and not be asked for (E.5)."""
+
+_FAST_HASH_SINCE = (3, 0, 2)
+_POWER_SINCE = (3, 0, 3)
 
 _NO_OVERRIDE = 0
 
+SEALED = frozenset({"set.miner.pools", "set.user.change_passwd"})
+"""The commands whose parameter is encrypted (E.4)."""
+
+
+def make_digest(command: str, password: str, salt: str, ts: int) -> bytes:
+    """What the token of one write is made of, and the key of its parameter (E.3, E.4)."""
+    secret = f"{command}{password}{salt}{ts}".encode(errors="replace")
+    return hashlib.sha256(secret).digest()
+
 
 def make_token(command: str, password: str, salt: str, ts: int) -> str:
-    """The token of one write: the first 8 characters of a digest in base64 (E.3)."""
-    secret = f"{command}{password}{salt}{ts}".encode(errors="replace")
-    digest = hashlib.sha256(secret).digest()
+    """The token of one write: the first 8 characters of its digest in base64 (E.3)."""
+    digest = make_digest(command, password, salt, ts)
     return base64.b64encode(digest)[:8].decode("ascii")
+
+
+def seal(param: Any, digest: bytes) -> str:
+    """Encrypt a parameter, with PKCS#7 padding (E.4)."""
+    plain = json.dumps(param, separators=(",", ":"), ensure_ascii=False).encode()
+    missing = BLOCK - len(plain) % BLOCK
+    plain += bytes([missing]) * missing
+    return base64.b64encode(AES.new(digest, AES.MODE_ECB).encrypt(plain)).decode()
+
+
+# What the miner is told
+
+type Wording = list[tuple[str, Any]]
+"""Commands with their parameters, to be sent one after the other."""
+
+
+def _say(command: str, param: Any = None) -> Wording:
+    return [(command, param)]
+
+
+def _verb(enabled: bool) -> str:
+    return "enable" if enabled else "disable"
+
+
+def _say_percent(percent: int, fast: bool) -> Wording:
+    # As a string: MicroBT's own client says that a number is not read everywhere (E.6).
+    mode = "fast" if fast else "normal"
+    return _say("set.miner.power_percent", {"percent": str(percent), "mode": mode})
+
+
+def _say_pools(*pools: PoolLogin) -> Wording:
+    return _say(
+        "set.miner.pools",
+        [
+            {"pool": pool.url, "worker": pool.user, "passwd": pool.password}
+            for pool in pools
+        ],
+    )
+
+
+def _say_leds(*patterns: LedPattern) -> Wording:
+    leds = [
+        {
+            "color": pattern.color.value,
+            "period": pattern.period,
+            "duration": pattern.duration,
+            "start": pattern.start,
+        }
+        for pattern in patterns
+    ]
+    return _say("set.system.led", leds or "auto")
+
+
+def _say_log_server(server: LogServer) -> Wording:
+    return _say(
+        "set.log.upload",
+        {
+            "ip": server.address,
+            "port": str(server.port),
+            "proto": server.protocol.value,
+        },
+    )
+
+
+def _say_hostname(hostname: str) -> Wording:
+    return _say("set.system.hostname", {"hostname": hostname})
+
+
+def _say_network(network: Network, _: str) -> Wording:
+    if network.dhcp:
+        return _say("set.system.net_config", "dhcp")
+    # The board reboots after this, so the name comes first.
+    before = _say_hostname(network.hostname) if network.hostname else []
+    return before + _say(
+        "set.system.net_config",
+        {
+            "ip": network.address,
+            "netmask": network.netmask,
+            "gateway": network.gateway,
+            "dns": " ".join(network.dns),
+        },
+    )
+
+
+HEAT_MODES = {
+    HeatMode.NORMAL: "normal",
+    HeatMode.HEATING: "heating",
+    HeatMode.ANTI_FREEZING: "anti-freezing",
+}
+
+_SERVICE = "set.miner.service"
+
+WORDINGS: dict[Feature, Callable[..., Wording]] = {
+    Feature.MINING: lambda on: _say(_SERVICE, "start" if on else "stop"),
+    Feature.RESTART: lambda: _say(_SERVICE, "restart"),
+    Feature.START_AT_BOOT: lambda on: _say(_SERVICE, _verb(on)),
+    Feature.REBOOT: lambda: _say("set.system.reboot"),
+    Feature.PREHEAT: lambda: _say("set.miner.pre_power_on"),
+    Feature.POWER_MODE: lambda mode: _say("set.miner.power_mode", mode.value),
+    Feature.POWER_LIMIT: lambda watts: _say("set.miner.power_limit", watts),
+    Feature.POWER_PERCENT: _say_percent,
+    Feature.RESTORE_POWER_PERCENT: lambda: _say_percent(100, fast=False),
+    Feature.POWER: lambda watts: _say("set.miner.power", watts),
+    Feature.TARGET_FREQUENCY: lambda percent: _say("set.miner.target_freq", percent),
+    Feature.UPFREQ_SPEED: lambda speed: _say("set.miner.upfreq_speed", speed),
+    Feature.FAST_BOOT: lambda on: _say("set.miner.fastboot", _verb(on)),
+    Feature.FAST_HASH: lambda on: _say("set.miner.fast_hash", int(on)),
+    Feature.HEAT_MODE: lambda mode: _say("set.miner.heat_mode", HEAT_MODES[mode]),
+    Feature.POWER_OFF_COOL: lambda on: _say("set.fan.poweroff_cool", int(on)),
+    Feature.FAN_ZERO_SPEED: lambda on: _say("set.fan.zero_speed", int(on)),
+    Feature.TEMPERATURE_OFFSET: lambda offset: _say("set.fan.temp_offset", offset),
+    Feature.POOLS: _say_pools,
+    Feature.WEB_POOLS: lambda on: _say("set.system.webpools", _verb(on)),
+    Feature.COIN_TYPE: lambda coin: _say("set.miner.cointype", {"cointype": coin}),
+    Feature.LED: _say_leds,
+    Feature.HOSTNAME: _say_hostname,
+    Feature.TIME_ZONE: lambda timezone, name: _say(
+        "set.system.timezone", {"timezone": timezone, "zonename": name}
+    ),
+    Feature.NTP_SERVERS: lambda *servers: _say(
+        "set.system.ntp_server", ",".join(servers)
+    ),
+    Feature.RANDOM_DELAY: lambda start, stop: _say(
+        "set.system.time_randomized", {"start": start, "stop": stop}
+    ),
+    Feature.LOG_SERVER: _say_log_server,
+    Feature.NETWORK: _say_network,
+    Feature.CUSTOM_DATA: lambda key, value: _say(
+        "set.device.custom_data", {"key": key, "value": value}
+    ),
+    Feature.PERMISSION: lambda user, *commands: _say(
+        "set.user.permission", {"user": user, "permission": ",".join(commands)}
+    ),
+    Feature.RESTORE_SETTINGS: lambda: _say("set.miner.restore_setting"),
+    Feature.FACTORY_RESET: lambda: _say("set.system.factory_reset"),
+}
+"""How each feature is commanded on 4433 (E.6)."""
 
 
 def raise_for_code(command: str, answer: JsonObject) -> None:
@@ -113,9 +278,70 @@ def parse_device(device: JsonObject) -> MinerInfo:
         hostname=as_text(network.get("hostname")),
         led_auto=None if led is None else led == "auto",
         api_switch=as_bool(system.get("apiswitch")),
-        features=FEATURES,
+        features=features_by(api, cooling_of(model)),
+        unreadable=unreadable_by(api),
         cooling=cooling_of(model),
     )
+
+
+def features_by(api_version: str | None, cooling: Cooling | None) -> frozenset[Feature]:
+    """What a version of API 3.x can be told; one that is not known, all (E.6)."""
+    features = features_of(Dialect.V3, cooling)
+    version = version_tuple(api_version)
+    if version and version < _FAST_HASH_SINCE:
+        features -= {Feature.FAST_HASH}
+    return features
+
+
+def unreadable_by(api_version: str | None) -> frozenset[Feature]:
+    """What it can be told and not be asked for (E.5)."""
+    version = version_tuple(api_version)
+    if version and version < _POWER_SINCE:
+        return UNREADABLE | {Feature.POWER}
+    return UNREADABLE
+
+
+def parse_settings(
+    device: JsonObject, setting: JsonObject, system: JsonObject, fan: JsonObject
+) -> Settings:
+    """What the owner has set, of the four answers that tell of it (E.5)."""
+    miner = as_object(device.get("miner"))
+    delay = as_object(system.get("time-randomized"))
+    return Settings(
+        web_pools=as_bool(
+            first(system.get("web-pool"), miner.get("web-pool"), default=None)
+        ),
+        power_off_cool=as_bool(fan.get("fan-poweroff-cool")),
+        fan_zero_speed=as_bool(fan.get("fan-zero-speed")),
+        temperature_offset=as_int(fan.get("fan-temp-offset")),
+        upfreq_speed=as_count(
+            first(setting.get("upfreq-speed"), miner.get("UpfreqSpeed"), default=None)
+        ),
+        heat_mode=as_heat_mode(
+            first(setting.get("heat-mode"), miner.get("heatmode"), default=None)
+        ),
+        power=as_positive(setting.get("power")),
+        coin_type=as_text(miner.get("cointype")),
+        random_start=as_count(delay.get("start")),
+        random_stop=as_count(delay.get("stop")),
+        timezone=as_text(system.get("timezone")),
+        zone_name=as_text(system.get("zonename")),
+        ntp_servers=(
+            as_texts(system["ntp-server"]) if "ntp-server" in system else None
+        ),
+        log_server=_parse_log_server(system.get("log-upload")),
+        network=parse_network(as_object(device.get("network"))),
+    )
+
+
+def _parse_log_server(value: Any) -> LogServer | None:
+    """Where the log is sent to; None where it is not."""
+    raw = as_object(value)
+    address, port = as_text(raw.get("ip")), as_count(raw.get("port"))
+    protocol = (as_text(raw.get("proto")) or "").lower()
+    if address is None or port is None or protocol not in LogProtocol:
+        return None
+    return LogServer(address=address, port=port, protocol=LogProtocol(protocol))
 
 
 # What the miner does
@@ -249,6 +475,12 @@ def parse_status(device: JsonObject, setting: JsonObject) -> Status:
             default=None,
         ),
         power_percent=percent,
+        target_frequency=first(
+            as_int(setting.get("target-freq")),
+            as_int(miner.get("hash-percent")),
+            default=None,
+        ),
+        fast_hash=as_bool(setting.get("fast-hash")),
         liquid_temperature=as_float(power.get("liquid-temperature")),
         firmware=as_text(as_object(device.get("system")).get("fwversion")),
     )

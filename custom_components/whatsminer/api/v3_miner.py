@@ -1,12 +1,16 @@
 """A miner on TCP 4433: reads and writes on one kept link, completed from 4028 where v3 says less."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Iterable
 import contextlib
 from dataclasses import replace
 import time
 from typing import Any, override
 
+from . import transport
+from .commanding import Progress, Write
+from .commands import data_commands, features_of
+from .data import check_data, redacted, size_of_log
 from .errors import (
     AccountRefusedError,
     BtminerDownError,
@@ -20,28 +24,19 @@ from .errors import (
     WhatsminerError,
     WriteApiDisabledError,
 )
-from .miner import (
-    BLINK,
-    MAX_PERCENT,
-    MAX_PERCENT_LIQUID,
-    POWER_LIMIT_RANGE,
-    SECTION_ERRORS,
-    Miner,
-    Reader,
-    bare,
-    check_range,
-)
+from .miner import SECTION_ERRORS, SLOW, Miner, Reader, bare
 from .models import (
     Board,
-    Cooling,
     Dialect,
     Fault,
+    Feature,
+    HeatMode,
     MinerInfo,
     MinerState,
     Pool,
-    PowerMode,
     Psu,
     Section,
+    Settings,
     Status,
     Summary,
 )
@@ -49,7 +44,6 @@ from .parse import JsonObject, as_bool, as_int, as_object, as_text, cooling_of
 from .transport import Link
 from .v2 import (
     BOARD_COMMANDS,
-    FEATURES,
     parse_faults as parse_faults_4028,
     parse_pools as parse_pools_4028,
     parse_psu as parse_psu_4028,
@@ -57,8 +51,12 @@ from .v2 import (
 from .v2_miner import V2Miner
 from .v3 import (
     DEFAULT_ACCOUNT,
+    HEAT_MODES,
     INVALID_ITEM,
+    SEALED,
+    WORDINGS,
     activity_of,
+    make_digest,
     make_token,
     message_of,
     other_spelling,
@@ -67,9 +65,11 @@ from .v3 import (
     parse_faults,
     parse_pools,
     parse_psu,
+    parse_settings,
     parse_status,
     parse_summary,
     raise_for_code,
+    seal,
 )
 
 GONE_AFTER = 600.0
@@ -78,6 +78,10 @@ GONE_AFTER = 600.0
 _DEVICE = "get.device.info"
 _STATUS = "get.miner.status"
 _SETTING = "get.miner.setting"
+_SYSTEM = "get.system.setting"
+_FAN = "get.fan.setting"
+_LOG = "get.log.download"
+_FIRMWARE = "set.system.update_firmware"
 # It sets nothing on the miner: reports on this link are off already.
 _HARMLESS = ("set.miner.report", {"gap": 0})
 
@@ -85,8 +89,11 @@ _HARMLESS = ("set.miner.report", {"gap": 0})
 class _Companion(V2Miner):
     """The same miner on TCP 4028, which it serves beside 4433 (2.2.x).
 
-    It shares the lock, and hangs up the link first: never two sockets at once.
+    It shares the lock, and hangs up the link first: never two sockets at once. Of the settings
+    it tells so little that those of before are better.
     """
+
+    slow = tuple(section for section in SLOW if section is not Section.SETTINGS)
 
     def __init__(
         self,
@@ -100,19 +107,18 @@ class _Companion(V2Miner):
         super().__init__(link.host, port, password=password, mac=mac)
         self._lock = lock
         self._link = link
-        self.info = MinerInfo(dialect=Dialect.V2C, features=FEATURES[Dialect.V2C])
+        self.info = MinerInfo(dialect=Dialect.V2C, features=features_of(Dialect.V2C))
         self._board_commands = BOARD_COMMANDS[Dialect.V2C]
         self._gentle_percent = True
 
     def take_over(self, info: MinerInfo) -> None:
         """Learn what 4433 has told: who is expected, and what his limits are."""
         self._expected_mac = info.mac or self._expected_mac
-        self.info = replace(self.info, cooling=info.cooling)
+        self.info = replace(self.info, cooling=info.cooling, hostname=info.hostname)
 
     @override
-    async def _exchange(self, request: JsonObject) -> JsonObject:
+    async def _hang_up_others(self) -> None:
         await self._link.close()
-        return await super()._exchange(request)
 
 
 class V3Miner(Miner):
@@ -126,7 +132,7 @@ class V3Miner(Miner):
         Section.FAULTS,
         Section.INFO,
     )
-    slow: tuple[Section, ...] = (Section.POOLS,)
+    slow: tuple[Section, ...] = (Section.SETTINGS, Section.POOLS)
 
     def __init__(
         self,
@@ -144,7 +150,7 @@ class V3Miner(Miner):
         Without `v3_password` commands go to `port` with `password`, the admin's.
         """
         super().__init__(host, password, mac)
-        self.info = MinerInfo(dialect=Dialect.V3)
+        self.info = MinerInfo(dialect=Dialect.V3, features=features_of(Dialect.V3))
         self._account = account
         self._v3_password = v3_password
         self._link = Link(host, v3_port)
@@ -172,6 +178,10 @@ class V3Miner(Miner):
 
     @override
     def adopt(self, info: MinerInfo) -> None:
+        if self.has_password and not self._v3_password:
+            # It is told everything on 4028; only its log is to be had without a password.
+            told = features_of(Dialect.V2C, info.cooling)
+            info = replace(info, features=told & info.features)
         self.info = info
         self._companion.take_over(info)
 
@@ -283,6 +293,7 @@ class V3Miner(Miner):
             Section.PSU: self._read_psu,
             Section.FAULTS: self._read_faults,
             Section.INFO: self._read_info,
+            Section.SETTINGS: self._read_settings,
         }
 
     async def _status(self) -> JsonObject:
@@ -292,10 +303,10 @@ class V3Miner(Miner):
         except CommandRefusedError:
             return await self._once(_STATUS, "summary")
 
-    async def _setting(self) -> JsonObject:
-        """`get.miner.setting`, or nothing: it completes sections that can do without."""
+    async def _setting(self, command: str = _SETTING) -> JsonObject:
+        """An answer, or nothing: it completes sections that can do without."""
         with contextlib.suppress(*SECTION_ERRORS):
-            return await self._once(_SETTING)
+            return await self._once(command)
         return {}
 
     async def _read_summary(self, state: MinerState) -> Summary:
@@ -338,6 +349,11 @@ class V3Miner(Miner):
         except NotWhatsminerError as err:
             raise InvalidAnswerError("the miner does not say who it is") from err
 
+    async def _read_settings(self, state: MinerState) -> Settings:
+        device = await self._once(_DEVICE)
+        others = [await self._setting(each) for each in (_SETTING, _SYSTEM, _FAN)]
+        return parse_settings(device, *others)
+
     async def _read_pools(self, state: MinerState) -> tuple[Pool, ...]:
         status = await self._status()
         counted: tuple[Pool, ...] | None = None
@@ -363,13 +379,16 @@ class V3Miner(Miner):
         Raises UnknownOutcomeError when it was sent but not answered; every other error means
         that it had no effect.
         """
-        if not self._v3_password:
-            raise NoPasswordError("no password of an account is known")
         answer = await self._send(command, param)
         if as_int(answer.get("code")) == INVALID_ITEM:
             # Firmware differs in what is a number and what is a string; this one was refused.
             if (other := other_spelling(param)) is not None:
                 answer = await self._send(command, other)
+        await self._judge(command, answer)
+        return answer
+
+    async def _judge(self, command: str, answer: JsonObject) -> None:
+        """Raise what an answer stands for that is no success."""
         try:
             raise_for_code(command, answer)
         except CommandRefusedError as err:
@@ -379,29 +398,40 @@ class V3Miner(Miner):
             ):
                 await self._explain(command)
             raise err from None
-        return answer
+
+    async def _know_the_miner(self) -> None:
+        """At the end of a new connection there may be another miner. The lock is held."""
+        if self._known_on != self._link.opened:
+            await self._ask(_DEVICE, "network")
+
+    async def _sign(self, command: str, param: Any) -> JsonObject:
+        """Make the request for a write, while the lock is held."""
+        if not self._v3_password:
+            raise NoPasswordError("no password of an account is known")
+        # Asking first proves that the link lives, and tells salt and clock of the miner.
+        challenge = await self._request_read({"cmd": _DEVICE, "param": "salt"})
+        salt = as_text(message_of(_DEVICE, challenge).get("salt"))
+        when = as_int(challenge.get("when"))
+        if salt is None or when is None:
+            raise InvalidAnswerError(f"{_DEVICE} without salt and when")
+        await self._know_the_miner()
+        secret = command, self._v3_password, salt, when
+        request: JsonObject = {
+            "cmd": command,
+            "ts": when,
+            "token": make_token(*secret),
+            "account": self._account,
+        }
+        if command in SEALED:
+            request["param"] = seal(param, make_digest(*secret))
+        elif param is not None:
+            request["param"] = param
+        return request
 
     async def _send(self, command: str, param: Any) -> JsonObject:
         """Make a token and send once."""
-        assert self._v3_password
         async with self._lock:
-            # Asking first proves that the link lives, and tells salt and clock of the miner.
-            challenge = await self._request_read({"cmd": _DEVICE, "param": "salt"})
-            salt = as_text(message_of(_DEVICE, challenge).get("salt"))
-            when = as_int(challenge.get("when"))
-            if salt is None or when is None:
-                raise InvalidAnswerError(f"{_DEVICE} without salt and when")
-            if self._known_on != self._link.opened:
-                # At the end of a new connection there may be another miner.
-                await self._ask(_DEVICE, "network")
-            request: JsonObject = {
-                "cmd": command,
-                "ts": when,
-                "token": make_token(command, self._v3_password, salt, when),
-                "account": self._account,
-            }
-            if param is not None:
-                request["param"] = param
+            request = await self._sign(command, param)
             try:
                 answer = await self._link.request(request)
             except (BtminerDownError, InvalidAnswerError, NoAnswerError) as err:
@@ -425,14 +455,47 @@ class V3Miner(Miner):
         if as_int(answer.get("code")) != 0:
             raise AccountRefusedError(self._account)
 
-    async def _write(
-        self, command: str, param: Any, legacy: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Write here, or on 4028 when only the admin's password is known."""
+    @property
+    @override
+    def account(self) -> str:
+        return self._account if self._v3_password else self._companion.account
+
+    @property
+    @override
+    def _secret(self) -> str | None:
+        return self._v3_password or self._password
+
+    @override
+    def _use_password(self, password: str | None) -> None:
         if self._v3_password:
-            await self.command(command, param)
+            self._v3_password = password
         else:
-            await legacy()
+            self._password = password
+            self._companion._use_password(password)  # noqa: SLF001 - one miner, two ports
+
+    @property
+    @override
+    def _highest_upfreq_speed(self) -> int:
+        return 10 if self._v3_password else 9
+
+    @property
+    @override
+    def heat_modes(self) -> tuple[HeatMode, ...]:
+        return tuple(HEAT_MODES) if self._v3_password else self._companion.heat_modes
+
+    @override
+    async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
+        """Say it here, or on 4028 when only the admin's password is known."""
+        if not self._v3_password:
+            return await self._companion._tell(feature, *values)  # noqa: SLF001
+        answer: JsonObject = {}
+        if feature is Feature.PASSWORD:
+            old, new = values
+            param = {"account": self._account, "new": new, "old": old}
+            return await self.command("set.user.change_passwd", param)
+        for command, param in WORDINGS[feature](*values):
+            answer = await self.command(command, param)
+        return answer
 
     @override
     async def check_password(self) -> None:
@@ -451,74 +514,73 @@ class V3Miner(Miner):
         await self.check_password()
         return True
 
-    @override
-    async def start_mining(self) -> None:
-        await self._write("set.miner.service", "start", self._companion.start_mining)
+    # Files
 
     @override
-    async def stop_mining(self) -> None:
-        await self._write("set.miner.service", "stop", self._companion.stop_mining)
+    async def _download(self, write: Write, limit: int) -> int:
+        async with self._lock:
+            try:
+                # Not even this needs an answer of another miner.
+                await self._ask(_DEVICE, "network")
+                answer = message_of(_LOG, await self._link.request({"cmd": _LOG}))
+                size = size_of_log(answer, "logsize", limit)
+                await self._link.transfer().receive(size, write)
+            finally:
+                # What is left on it is no frame.
+                await self._link.close()
+        return size
 
     @override
-    async def restart_btminer(self) -> None:
-        await self._write(
-            "set.miner.service", "restart", self._companion.restart_btminer
-        )
+    async def _update(
+        self, image: AsyncIterable[bytes], size: int, progress: Progress | None
+    ) -> None:
+        if not self._v3_password:
+            await self._companion._update(image, size, progress)  # noqa: SLF001
+            return
+        await self._judge(_FIRMWARE, await self._install(image, size, progress))
+
+    async def _install(
+        self, image: AsyncIterable[bytes], size: int, progress: Progress | None
+    ) -> JsonObject:
+        """Announce the image, and send it if the miner asks for it; gives the last answer."""
+        async with self._lock:
+            request = await self._sign(_FIRMWARE, None)
+            try:
+                answer = await self._link.request(request)
+                if as_int(answer.get("code")) != 0:
+                    return answer
+                if as_text(answer.get("msg")) != "ready":
+                    raise InvalidAnswerError("the miner does not ask for the image")
+                try:
+                    await self._link.transfer().send(image, size, progress)
+                    return await self._link.last_answer(
+                        _FIRMWARE, transport.INSTALL_TIMEOUT
+                    )
+                except WhatsminerError as err:
+                    raise UnknownOutcomeError(f"{_FIRMWARE}: {err}") from err
+            finally:
+                await self._link.close()
+
+    # Raw answers
+
+    @property
+    @override
+    def data_commands(self) -> tuple[str, ...]:
+        return data_commands(Dialect.V3) + self._companion.data_commands
 
     @override
-    async def reboot(self) -> None:
-        await self._write("set.system.reboot", None, self._companion.reboot)
-
-    @override
-    async def set_power_mode(self, mode: PowerMode) -> None:
-        await self._write(
-            "set.miner.power_mode",
-            mode.value,
-            lambda: self._companion.set_power_mode(mode),
-        )
-
-    @override
-    async def set_power_limit(self, watts: int) -> None:
-        check_range("power limit", watts, POWER_LIMIT_RANGE)
-        await self._write(
-            "set.miner.power_limit",
-            watts,
-            lambda: self._companion.set_power_limit(watts),
-        )
-
-    @override
-    async def set_power_percent(self, percent: int) -> None:
-        liquid = self.info.cooling is Cooling.LIQUID
-        highest = MAX_PERCENT_LIQUID if liquid else MAX_PERCENT
-        check_range("power percent", percent, range(highest + 1))
-        # As a string: MicroBT's own client says that a number is not read everywhere (E.6).
-        await self._write(
-            "set.miner.power_percent",
-            {"percent": str(percent), "mode": "normal"},
-            lambda: self._companion.set_power_percent(percent),
-        )
-
-    @override
-    async def restore_power_percent(self) -> None:
-        await self._write(
-            "set.miner.power_percent",
-            {"percent": "100", "mode": "normal"},
-            self._companion.restore_power_percent,
-        )
-
-    @override
-    async def set_fast_boot(self, enabled: bool) -> None:
-        await self._write(
-            "set.miner.fastboot",
-            "enable" if enabled else "disable",
-            lambda: self._companion.set_fast_boot(enabled),
-        )
-
-    @override
-    async def set_led_auto(self) -> None:
-        await self._write("set.system.led", "auto", self._companion.set_led_auto)
-
-    @override
-    async def blink(self) -> None:
-        leds = [{"color": color, **BLINK} for color in ("red", "green")]
-        await self._write("set.system.led", leds, self._companion.blink)
+    async def get_data(
+        self, command: str, param: str | dict[str, str] | None = None
+    ) -> JsonObject:
+        if "." not in command:
+            return await self._companion.get_data(command, param)
+        check_data(self.data_commands, command, param)
+        if command == _STATUS and param is None:
+            param = "summary+edevs+pools"  # it must be asked for something (E.5)
+        request: JsonObject = {"cmd": command}
+        if param is not None:
+            request["param"] = param
+        async with self._lock:
+            answer = await self._request_read(request)
+        raise_for_code(command, answer)
+        return as_object(redacted(answer))

@@ -1,0 +1,414 @@
+"""What an owner can tell a miner: every command with its bounds, in no dialect.
+
+Each checks what it is given and says it through `_tell`; how it is worded stands in the tables
+of v2.py and v3.py. Letters in brackets are sections of docs/protocol.md.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any
+
+from .checks import (
+    check_choice,
+    check_custom_data,
+    check_hostname,
+    check_leds,
+    check_log_server,
+    check_network,
+    check_new_password,
+    check_ntp_servers,
+    check_permission,
+    check_pools,
+    check_range,
+    check_time_zone,
+)
+from .errors import (
+    AccountRefusedError,
+    UnknownOutcomeError,
+    WhatsminerError,
+    WrongPasswordError,
+)
+from .models import (
+    COIN_TYPES,
+    Cooling,
+    Dialect,
+    Feature,
+    HeatMode,
+    LedColor,
+    LedPattern,
+    LogServer,
+    MinerInfo,
+    Network,
+    PoolLogin,
+    PowerMode,
+    Preheat,
+)
+from .parse import JsonObject, parse_preheat
+from .v3 import DEFAULT_ACCOUNT
+
+MAX_LOG = 64 << 20
+"""Bytes of the log of a miner."""
+MAX_FIRMWARE = 256 << 20
+"""Bytes of a firmware image."""
+
+DEFAULT_HOSTNAME = "WhatsMiner"
+
+type Write = Callable[[bytes], Awaitable[object]]
+"""Takes the next bytes of a log; it may take its time."""
+type Progress = Callable[[int], object]
+"""Is told how many bytes of an image are sent."""
+
+
+class Commands(ABC):
+    """All that a miner can be told.
+
+    Commands return when the miner has acknowledged. They raise ValueError, before anything is
+    sent, for a parameter out of bounds and for what this miner cannot do; CannotConnectError or
+    a refusal when they certainly had no effect; and UnknownOutcomeError when that cannot be
+    known. None is repeated after that.
+    """
+
+    info: MinerInfo
+
+    # What the dialects differ in
+
+    @abstractmethod
+    async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
+        """Say it in the words of the dialect; give back the last answer."""
+
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """The account that commands are given with: `admin`, or one of API 3.x."""
+
+    @property
+    @abstractmethod
+    def _secret(self) -> str | None:
+        """The password of that account."""
+
+    @abstractmethod
+    def _use_password(self, password: str | None) -> None:
+        """Write with this password from now on."""
+
+    @property
+    @abstractmethod
+    def _highest_upfreq_speed(self) -> int:
+        """9 or 10, by the port that is written on (I)."""
+
+    @property
+    @abstractmethod
+    def heat_modes(self) -> tuple[HeatMode, ...]:
+        """The heat modes that can be set."""
+
+    @abstractmethod
+    async def check_password(self) -> None:
+        """Find out whether the password is right without changing anything (B.6)."""
+
+    @abstractmethod
+    async def check_write_access(self) -> bool:
+        """Find out whether writes are let in, without changing anything.
+
+        True when a write was let in; False when the password is right and no more can be known.
+        Raises the reason when the miner refuses.
+        """
+
+    def require(self, feature: Feature) -> None:
+        """Raise ValueError for what this miner cannot do."""
+        if feature not in self.info.features:
+            raise ValueError(f"API {self.info.api_version} cannot set {feature.value}")
+
+    def range_of(self, feature: Feature) -> range:
+        """The whole numbers that a feature takes on this miner."""
+        liquid = self.info.cooling is Cooling.LIQUID
+        match feature:
+            case Feature.POWER_LIMIT | Feature.POWER:
+                # W; 0 does not stop the miner but lifts the limit, so it is never sent (D.3)
+                return range(1, 100_000)
+            case Feature.POWER_PERCENT:
+                return range(201 if liquid else 101)
+            case Feature.TARGET_FREQUENCY:  # percent
+                lowest = -10 if self.info.dialect is Dialect.V1 else -100
+                return range(lowest, 101 if liquid else 1)
+            case Feature.TEMPERATURE_OFFSET:
+                return range(-30, 1)
+            case Feature.UPFREQ_SPEED:
+                return range(self._highest_upfreq_speed + 1)
+            case Feature.RANDOM_DELAY:
+                return range(121)
+            case _:
+                raise ValueError(f"{feature.value} is no number")
+
+    async def _set(self, feature: Feature, *values: Any) -> JsonObject:
+        """What every command does when its parameters are right."""
+        self.require(feature)
+        return await self._tell(feature, *values)
+
+    async def _set_number(self, feature: Feature, value: int, *more: Any) -> None:
+        self.require(feature)
+        check_range(feature.value.replace("_", " "), value, self.range_of(feature))
+        await self._tell(feature, value, *more)
+
+    # Mining
+
+    async def start_mining(self) -> None:
+        """Start mining (D.3)."""
+        await self._set(Feature.MINING, True)
+
+    async def stop_mining(self) -> None:
+        """Stop mining; the control board stays up (D.3)."""
+        await self._set(Feature.MINING, False)
+
+    async def restart_btminer(self) -> None:
+        """Restart the mining process: hashing stops and tuning begins anew (D.1)."""
+        await self._set(Feature.RESTART)
+
+    async def reboot(self) -> None:
+        """Restart the control board: the miner is away for some minutes (D.1)."""
+        await self._set(Feature.REBOOT)
+
+    async def set_start_at_boot(self, enabled: bool) -> None:
+        """Let the miner mine from its next boot on by itself, or not (D.1). It does not tell."""
+        await self._set(Feature.START_AT_BOOT, enabled)
+
+    async def pre_power_on(self) -> Preheat:
+        """Warm up a stopped, liquid cooled miner, so that it then starts quickly (D.5).
+
+        Says how far it is; ask again until it is complete.
+        """
+        return parse_preheat(await self._set(Feature.PREHEAT))
+
+    # Power
+
+    async def set_power_mode(self, mode: PowerMode) -> None:
+        """Set the power mode; btminer restarts (D.4)."""
+        await self._set(Feature.POWER_MODE, mode)
+
+    async def set_power_limit(self, watts: int) -> None:
+        """Set the power limit in W; btminer restarts. Survives a reboot (D.4)."""
+        await self._set_number(Feature.POWER_LIMIT, watts)
+
+    async def set_power_percent(self, percent: int, *, fast: bool = False) -> None:
+        """Set the power in percent of the tuned power, without a restart (D.4).
+
+        It takes about a second when it shall be fast, or where the miner knows no gentler way,
+        and else some minutes. Lost at every restart; without effect before tuning is finished.
+        """
+        await self._set_number(Feature.POWER_PERCENT, percent, fast)
+
+    async def restore_power_percent(self) -> None:
+        """Take back any power percent (D.1)."""
+        await self._set(Feature.RESTORE_POWER_PERCENT)
+
+    async def set_power(self, watts: int) -> None:
+        """Aim at a power in W: at once if tuning is finished, else from the next start on (D.4)."""
+        await self._set_number(Feature.POWER, watts)
+
+    async def set_target_frequency(self, percent: int) -> None:
+        """Set the frequency off by so many percent of normal, 0 for none; btminer restarts (D.4).
+
+        Air cooled miners only go down.
+        """
+        await self._set_number(Feature.TARGET_FREQUENCY, percent)
+
+    async def set_upfreq_speed(self, speed: int) -> None:
+        """Set how quickly the frequency rises while tuning, from the next start on (D.1).
+
+        0 is normal; up to 9 on 4028 and to 10 on 4433, which are fast.
+        """
+        await self._set_number(Feature.UPFREQ_SPEED, speed)
+
+    async def set_fast_boot(self, enabled: bool) -> None:
+        """Switch fast boot on or off, from the next start on (D.1)."""
+        await self._set(Feature.FAST_BOOT, enabled)
+
+    async def set_fast_hash(self, enabled: bool) -> None:
+        """Let the power be near its limit already while tuning, or not (E.6, since 3.0.2)."""
+        await self._set(Feature.FAST_HASH, enabled)
+
+    # Heat
+
+    async def set_heat_mode(self, mode: HeatMode) -> None:
+        """Set what a liquid cooled miner does with its heat, one of `heat_modes` (D.1, E.6)."""
+        self.require(Feature.HEAT_MODE)
+        check_choice("heat mode", mode, self.heat_modes)
+        await self._tell(Feature.HEAT_MODE, mode)
+
+    async def set_power_off_cool(self, enabled: bool) -> None:
+        """Let the fans run on after mining was stopped, or not; at once, air only (D.1)."""
+        await self._set(Feature.POWER_OFF_COOL, enabled)
+
+    async def set_fan_zero_speed(self, enabled: bool) -> None:
+        """Let the fans stand still when there is no need for them; at once, air only (D.1)."""
+        await self._set(Feature.FAN_ZERO_SPEED, enabled)
+
+    async def set_temperature_offset(self, degrees: int) -> None:
+        """Aim at a lower temperature, by -30 to 0 degrees Celsius; from the next start, air (D.1)."""
+        await self._set_number(Feature.TEMPERATURE_OFFSET, degrees)
+
+    # Pools
+
+    async def set_pools(self, *pools: PoolLogin) -> None:
+        """Mine for these pools, one to three, the first that answers; at once (D.1, E.4)."""
+        check_pools(pools)
+        await self._set(Feature.POOLS, *pools)
+
+    async def set_web_pools(self, enabled: bool) -> None:
+        """Let pools be changed on the miner's web page, or not; at once (D.1)."""
+        await self._set(Feature.WEB_POOLS, enabled)
+
+    async def set_coin_type(self, coin: str) -> None:
+        """Set what is mined, one of COIN_TYPES (E.6)."""
+        check_choice("coin type", coin, COIN_TYPES)
+        await self._set(Feature.COIN_TYPE, coin)
+
+    # LEDs
+
+    async def set_led_auto(self) -> None:
+        """Let the miner itself drive its LEDs (D.1)."""
+        await self._set(Feature.LED)
+
+    async def set_leds(self, *patterns: LedPattern) -> None:
+        """Blink one LED or both, until they are set to automatic again; times in ms (D.1)."""
+        check_leds(patterns)
+        await self._set(Feature.LED, *patterns)
+
+    async def blink(self) -> None:
+        """Blink both LEDs as the vendor's own examples do (D.2)."""
+        await self.set_leds(*(LedPattern(color=color) for color in LedColor))
+
+    # The control board
+
+    async def set_hostname(self, hostname: str) -> None:
+        """Set the name in the network, which restarts (D.1; on 3.x at the next reboot)."""
+        check_hostname(hostname)
+        await self._set(Feature.HOSTNAME, hostname)
+
+    async def set_time_zone(self, timezone: str, zone_name: str) -> None:
+        """Set the time zone: `CST-8`, in the manner of POSIX, and `Asia/Shanghai` (D.1).
+
+        The network restarts.
+        """
+        check_time_zone(timezone, zone_name)
+        await self._set(Feature.TIME_ZONE, timezone, zone_name)
+
+    async def set_ntp_servers(self, *servers: str) -> None:
+        """Set where the miner has its time from: one to four names or addresses (E.6)."""
+        check_ntp_servers(servers)
+        await self._set(Feature.NTP_SERVERS, *servers)
+
+    async def set_random_delay(self, start: int, stop: int) -> None:
+        """Delay start and stop of mining by up to so many seconds, each up to 120 (E.6).
+
+        A stop may be late by that time from then on.
+        """
+        self.require(Feature.RANDOM_DELAY)
+        allowed = self.range_of(Feature.RANDOM_DELAY)
+        check_range("delay of the start", start, allowed)
+        check_range("delay of the stop", stop, allowed)
+        await self._tell(Feature.RANDOM_DELAY, start, stop)
+
+    async def set_log_server(self, server: LogServer) -> None:
+        """Send the miner's log to a server, from now on (D.1)."""
+        check_log_server(server)
+        await self._set(Feature.LOG_SERVER, server)
+
+    async def set_network(self, network: Network) -> None:
+        """Set the addresses of the miner, or let DHCP do it; the control board reboots (D.1).
+
+        It is to be found at the new address then. Often this is not answered.
+        """
+        check_network(network)
+        hostname = self.info.hostname or DEFAULT_HOSTNAME
+        await self._set(Feature.NETWORK, network, hostname)
+
+    async def set_custom_data(self, key: str, value: str) -> None:
+        """Keep a text on the miner: `CustomerSn`, or `msg0` to `msg9` (D.1, E.6)."""
+        check_custom_data(key, value)
+        await self._set(Feature.CUSTOM_DATA, key, value)
+
+    async def set_permission(self, user: str, *commands: str) -> None:
+        """Let `user1`, `user2` or `user3` give these commands, and no others (E.6).
+
+        Only `super` may.
+        """
+        check_permission(user, commands)
+        await self._set(Feature.PERMISSION, user, *commands)
+
+    async def set_ssh(self, enabled: bool) -> None:
+        """Open or close the miner's SSH server (D.1, 1.x)."""
+        await self._set(Feature.SSH, enabled)
+
+    async def change_password(self, new: str) -> None:
+        """Give `account` a new password, and use it from then on (D.1, E.4).
+
+        Whether it holds is tried at once, without changing anything more. UnknownOutcomeError
+        means that the new one does not; the old one is kept in use then.
+        """
+        check_new_password(new)
+        old = self._secret
+        acknowledged = True
+        try:
+            await self._set(Feature.PASSWORD, old, new)
+        except UnknownOutcomeError:
+            acknowledged = False
+        self._use_password(new)
+        try:
+            await self.check_password()
+        except WhatsminerError as err:
+            # Of other accounts than these it is not known whether they may do the check.
+            refused = isinstance(err, WrongPasswordError) or (
+                isinstance(err, AccountRefusedError) and err.account == DEFAULT_ACCOUNT
+            )
+            if acknowledged and not refused:
+                return  # the miner said so, and nothing speaks against it
+            self._use_password(old)
+            raise UnknownOutcomeError("the new password does not hold") from err
+
+    async def restore_settings(self) -> None:
+        """Set all that concerns mining back to factory defaults (E.6)."""
+        await self._set(Feature.RESTORE_SETTINGS)
+
+    async def factory_reset(self) -> None:
+        """Set everything back to factory defaults; the control board reboots (D.1).
+
+        Network, passwords, permissions, API switch, pools, power mode and limit are reset.
+        """
+        await self._set(Feature.FACTORY_RESET)
+
+    # Files
+
+    async def download_logs(self, write: Write, *, limit: int = MAX_LOG) -> int:
+        """Hand the miner's log, a tgz file, to `write` piece by piece; gives its size (D.7).
+
+        Changes nothing on the miner. Raises NoAnswerError when it breaks off and
+        InvalidAnswerError when it would be longer than `limit`.
+        """
+        self.require(Feature.DOWNLOAD_LOGS)
+        return await self._download(write, limit)
+
+    async def update_firmware(
+        self,
+        image: AsyncIterable[bytes],
+        size: int,
+        progress: Progress | None = None,
+    ) -> None:
+        """Install a firmware image of `size` bytes; the control board reboots (D.6).
+
+        The image must be made for `info.platform`; the miner is not known to check that.
+        Raises a refusal or NoAnswerError when the miner did not ask for the image, ValueError
+        when the image has not that size, and UnknownOutcomeError when it is not known what
+        became of it: look at the version then.
+        """
+        self.require(Feature.UPDATE_FIRMWARE)
+        check_range("size of the image", size, range(1, MAX_FIRMWARE + 1))
+        await self._update(image, size, progress)
+
+    @abstractmethod
+    async def _download(self, write: Write, limit: int) -> int:
+        """Ask for the log and receive it."""
+
+    @abstractmethod
+    async def _update(
+        self, image: AsyncIterable[bytes], size: int, progress: Progress | None
+    ) -> None:
+        """Announce the image and send it."""

@@ -1,0 +1,249 @@
+"""Every command of the vendor's API: which dialects know it, and what sends it here.
+
+What a miner can be told (`MinerInfo.features`) and asked (`Miner.get_data`) is drawn from this
+table, and so is docs/commands.md.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import final
+
+from .models import Cooling, Dialect, Feature as F
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of the vendor."""
+
+    name: str
+    """The vendor's own name."""
+    dialects: frozenset[Dialect]
+    section: str
+    """Where docs/protocol.md speaks of it."""
+    methods: str
+    """What of `Miner` sends it; several with blanks between them."""
+    features: tuple[F, ...] = ()
+    """What it does for an owner; empty where it only asks."""
+    cooling: Cooling | None = None
+    """The only cooling it is meant for."""
+
+    @property
+    def is_data(self) -> bool:
+        """Whether `Miner.get_data` gives its answer."""
+        return self.methods in ("read", "get_data")
+
+
+V1, V2, V2C, V3 = (frozenset({dialect}) for dialect in Dialect)
+V2_UP, ALL_4028 = V2 | V2C, V1 | V2 | V2C
+AIR, LIQUID = Cooling.AIR, Cooling.LIQUID
+
+COMMANDS = (
+    # What 4028 is asked
+    Command("summary", ALL_4028, "C.1", "read"),
+    Command("pools", ALL_4028, "C.2", "read"),
+    Command("devs", ALL_4028, "C.3", "read"),
+    Command("edevs", ALL_4028, "C.3", "read"),
+    Command("devdetails", ALL_4028, "C.4", "read"),
+    Command("get_psu", ALL_4028, "C.5", "read"),
+    Command("get_version", ALL_4028, "C.6", "read"),
+    Command("status", ALL_4028, "C.7", "read"),
+    Command("get_miner_info", V2_UP, "C.8", "read"),
+    Command("get_error_code", V2_UP, "C.9", "read"),
+    Command("get_customer_msg", V2C, "C.10", "get_data"),
+    Command("get_token", ALL_4028, "B.1", "check_password"),
+    # What 4433 is asked
+    Command("get.device.info", V3, "E.5", "read"),
+    Command("get.miner.status", V3, "E.5", "read"),
+    Command("get.miner.setting", V3, "E.5", "read"),
+    Command("get.system.setting", V3, "E.5", "read"),
+    Command("get.fan.setting", V3, "E.5", "read"),
+    Command("get.device.custom_data", V3, "E.5", "get_data"),
+    Command("get.miner.history", V3, "E.5", "get_data"),
+    Command("get.log.download", V3, "E.5", "download_logs", (F.DOWNLOAD_LOGS,)),
+    # What 4028 is told
+    Command("power_on", ALL_4028, "D.3", "start_mining", (F.MINING,)),
+    Command("power_off", ALL_4028, "D.3", "stop_mining", (F.MINING,)),
+    Command("restart_btminer", ALL_4028, "D.1", "restart_btminer", (F.RESTART,)),
+    Command("reboot", ALL_4028, "D.1", "reboot", (F.REBOOT,)),
+    Command("set_low_power", ALL_4028, "D.4", "set_power_mode", (F.POWER_MODE,)),
+    Command("set_normal_power", ALL_4028, "D.4", "set_power_mode", (F.POWER_MODE,)),
+    Command("set_high_power", ALL_4028, "D.4", "set_power_mode", (F.POWER_MODE,)),
+    Command("adjust_power_limit", V2_UP, "D.4", "set_power_limit", (F.POWER_LIMIT,)),
+    Command("set_power_pct", ALL_4028, "D.4", "set_power_percent", (F.POWER_PERCENT,)),
+    Command("set_power_pct_v2", V2_UP, "D.4", "set_power_percent", (F.POWER_PERCENT,)),
+    Command(
+        "restore_power_pct",
+        V2C,
+        "D.1",
+        "restore_power_percent",
+        (F.RESTORE_POWER_PERCENT,),
+    ),
+    Command("set_power", V2C, "D.4", "set_power", (F.POWER,)),
+    Command(
+        "set_target_freq",
+        ALL_4028,
+        "D.4",
+        "set_target_frequency",
+        (F.TARGET_FREQUENCY,),
+    ),
+    Command("adjust_upfreq_speed", V2_UP, "D.1", "set_upfreq_speed", (F.UPFREQ_SPEED,)),
+    Command("enable_cgminer_fast_boot", V1, "D.1", "set_fast_boot", (F.FAST_BOOT,)),
+    Command("disable_cgminer_fast_boot", V1, "D.1", "set_fast_boot", (F.FAST_BOOT,)),
+    Command("enable_btminer_fast_boot", V2_UP, "D.1", "set_fast_boot", (F.FAST_BOOT,)),
+    Command("disable_btminer_fast_boot", V2_UP, "D.1", "set_fast_boot", (F.FAST_BOOT,)),
+    Command(
+        "enable_btminer_init", V2_UP, "D.1", "set_start_at_boot", (F.START_AT_BOOT,)
+    ),
+    Command(
+        "disable_btminer_init", V2_UP, "D.1", "set_start_at_boot", (F.START_AT_BOOT,)
+    ),
+    Command("set_heat_mode", V2_UP, "D.1", "set_heat_mode", (F.HEAT_MODE,), LIQUID),
+    Command("pre_power_on", ALL_4028, "D.5", "pre_power_on", (F.PREHEAT,), LIQUID),
+    Command(
+        "set_poweroff_cool",
+        V2_UP,
+        "D.1",
+        "set_power_off_cool",
+        (F.POWER_OFF_COOL,),
+        AIR,
+    ),
+    Command(
+        "set_fan_zero_speed",
+        V2_UP,
+        "D.1",
+        "set_fan_zero_speed",
+        (F.FAN_ZERO_SPEED,),
+        AIR,
+    ),
+    Command(
+        "set_temp_offset",
+        V2_UP,
+        "D.1",
+        "set_temperature_offset",
+        (F.TEMPERATURE_OFFSET,),
+        AIR,
+    ),
+    Command("update_pools", ALL_4028, "D.1", "set_pools", (F.POOLS,)),
+    Command("enable_web_pools", ALL_4028, "D.1", "set_web_pools", (F.WEB_POOLS,)),
+    Command("disable_web_pools", ALL_4028, "D.1", "set_web_pools", (F.WEB_POOLS,)),
+    Command("set_led", ALL_4028, "D.1", "set_leds set_led_auto blink", (F.LED,)),
+    Command("set_hostname", ALL_4028, "D.1", "set_hostname", (F.HOSTNAME,)),
+    Command("set_zone", ALL_4028, "D.1", "set_time_zone", (F.TIME_ZONE,)),
+    Command("load_log", ALL_4028, "D.1", "set_log_server", (F.LOG_SERVER,)),
+    Command("net_config", ALL_4028, "D.1", "set_network", (F.NETWORK,)),
+    Command("update_pwd", ALL_4028, "D.1", "change_password", (F.PASSWORD,)),
+    Command("ssh_open", V1, "D.1", "set_ssh", (F.SSH,)),
+    Command("ssh_close", V1, "D.1", "set_ssh", (F.SSH,)),
+    Command("set_customer_msg", V2C, "D.1", "set_custom_data", (F.CUSTOM_DATA,)),
+    Command("download_logs", ALL_4028, "D.7", "download_logs", (F.DOWNLOAD_LOGS,)),
+    Command(
+        "update_firmware", ALL_4028, "D.6", "update_firmware", (F.UPDATE_FIRMWARE,)
+    ),
+    Command("factory_reset", ALL_4028, "D.1", "factory_reset", (F.FACTORY_RESET,)),
+    # What 4433 is told
+    Command(
+        "set.miner.service",
+        V3,
+        "E.6",
+        "start_mining stop_mining restart_btminer set_start_at_boot",
+        (F.MINING, F.RESTART, F.START_AT_BOOT),
+    ),
+    Command("set.system.reboot", V3, "E.6", "reboot", (F.REBOOT,)),
+    Command("set.miner.power_mode", V3, "E.6", "set_power_mode", (F.POWER_MODE,)),
+    Command("set.miner.power_limit", V3, "E.6", "set_power_limit", (F.POWER_LIMIT,)),
+    Command(
+        "set.miner.power_percent",
+        V3,
+        "E.6",
+        "set_power_percent restore_power_percent",
+        (F.POWER_PERCENT, F.RESTORE_POWER_PERCENT),
+    ),
+    Command("set.miner.power", V3, "E.6", "set_power", (F.POWER,)),
+    Command(
+        "set.miner.target_freq",
+        V3,
+        "E.6",
+        "set_target_frequency",
+        (F.TARGET_FREQUENCY,),
+    ),
+    Command("set.miner.upfreq_speed", V3, "E.6", "set_upfreq_speed", (F.UPFREQ_SPEED,)),
+    Command("set.miner.fastboot", V3, "E.6", "set_fast_boot", (F.FAST_BOOT,)),
+    Command("set.miner.fast_hash", V3, "E.6", "set_fast_hash", (F.FAST_HASH,)),
+    Command("set.miner.heat_mode", V3, "E.6", "set_heat_mode", (F.HEAT_MODE,), LIQUID),
+    Command("set.miner.pre_power_on", V3, "E.8", "pre_power_on", (F.PREHEAT,), LIQUID),
+    Command(
+        "set.fan.poweroff_cool",
+        V3,
+        "E.6",
+        "set_power_off_cool",
+        (F.POWER_OFF_COOL,),
+        AIR,
+    ),
+    Command(
+        "set.fan.zero_speed", V3, "E.6", "set_fan_zero_speed", (F.FAN_ZERO_SPEED,), AIR
+    ),
+    Command(
+        "set.fan.temp_offset",
+        V3,
+        "E.6",
+        "set_temperature_offset",
+        (F.TEMPERATURE_OFFSET,),
+        AIR,
+    ),
+    Command("set.miner.pools", V3, "E.4", "set_pools", (F.POOLS,)),
+    Command("set.system.webpools", V3, "E.6", "set_web_pools", (F.WEB_POOLS,)),
+    Command("set.miner.cointype", V3, "E.6", "set_coin_type", (F.COIN_TYPE,)),
+    Command("set.system.led", V3, "E.6", "set_leds set_led_auto blink", (F.LED,)),
+    Command("set.system.hostname", V3, "E.6", "set_hostname", (F.HOSTNAME,)),
+    Command("set.system.timezone", V3, "E.6", "set_time_zone", (F.TIME_ZONE,)),
+    Command(
+        "set.system.time_randomized", V3, "E.6", "set_random_delay", (F.RANDOM_DELAY,)
+    ),
+    Command("set.system.ntp_server", V3, "E.6", "set_ntp_servers", (F.NTP_SERVERS,)),
+    Command("set.log.upload", V3, "E.6", "set_log_server", (F.LOG_SERVER,)),
+    Command("set.system.net_config", V3, "E.6", "set_network", (F.NETWORK,)),
+    Command("set.user.change_passwd", V3, "E.4", "change_password", (F.PASSWORD,)),
+    Command("set.user.permission", V3, "E.6", "set_permission", (F.PERMISSION,)),
+    Command("set.device.custom_data", V3, "E.6", "set_custom_data", (F.CUSTOM_DATA,)),
+    Command(
+        "set.system.update_firmware",
+        V3,
+        "E.6",
+        "update_firmware",
+        (F.UPDATE_FIRMWARE,),
+    ),
+    Command(
+        "set.miner.restore_setting",
+        V3,
+        "E.6",
+        "restore_settings",
+        (F.RESTORE_SETTINGS,),
+    ),
+    Command("set.system.factory_reset", V3, "E.6", "factory_reset", (F.FACTORY_RESET,)),
+    Command("set.miner.report", V3, "E.6", "check_password"),
+)
+
+JOINABLE = frozenset({"summary", "pools", "devs", "edevs", "devdetails"})
+"""What 4028 may be asked for at once, with a `+` between the names (A.5)."""
+
+
+@cache
+def features_of(dialect: Dialect, cooling: Cooling | None = None) -> frozenset[F]:
+    """What a dialect can be told, by an owner whose miner is cooled so or nobody knows how.
+
+    A firmware may still refuse one with code 14.
+    """
+    return frozenset(
+        feature
+        for command in COMMANDS
+        if dialect in command.dialects
+        and (None in (cooling, command.cooling) or cooling is command.cooling)
+        for feature in command.features
+    )
+
+
+@cache
+def data_commands(dialect: Dialect) -> tuple[str, ...]:
+    """What a dialect can be asked by `get_data`, joins apart."""
+    return tuple(c.name for c in COMMANDS if c.is_data and dialect in c.dialects)

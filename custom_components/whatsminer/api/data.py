@@ -1,0 +1,75 @@
+"""What a miner hands out as it is: raw answers without what is private in them, and logs."""
+
+from collections.abc import Container
+import re
+from typing import Any
+
+from .commands import JOINABLE
+from .errors import InvalidAnswerError
+from .parse import as_count, as_object
+
+REDACTED = "**REDACTED**"
+
+# Names of fields in the answers of sections C and E, in lower case.
+_PRIVATE = re.compile(r"passw|token|salt|worker|^(user|account|sign|key)$")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+
+_PARAMS = {
+    "get_miner_info": re.compile(r"[a-z_]+(,[a-z_]+)*"),
+    "get.device.info": re.compile(r"miner|system|power|network|salt|error-code"),
+    "get.miner.status": re.compile(r"(summary|pools|edevs)(\+(summary|pools|edevs))*"),
+}
+_MOMENT = re.compile(r"\d{1,10}", re.ASCII)
+
+
+def redacted(value: Any) -> Any:
+    """The same value, with all that is private in it replaced."""
+    match value:
+        case dict():
+            return {
+                key: (
+                    REDACTED
+                    if item not in ("", None) and _PRIVATE.search(str(key).lower())
+                    else redacted(item)
+                )
+                for key, item in value.items()
+            }
+        case list():
+            return [redacted(item) for item in value]
+        case str():
+            return _CREDENTIALS.sub(REDACTED, value)
+        case _:
+            return value
+
+
+def check_data(
+    allowed: Container[str], command: str, param: str | dict[str, str] | None
+) -> None:
+    """Raise ValueError for what is no read command, or not to be asked for like this."""
+    if command not in allowed:
+        parts = command.split("+")
+        if len(parts) < 2 or not all(p in allowed and p in JOINABLE for p in parts):
+            raise ValueError(f"{command!r} is no read command of this miner")
+    match param:
+        case None:
+            known = command != "get.miner.history"
+        case str():
+            known = command in _PARAMS and bool(_PARAMS[command].fullmatch(param))
+        case _:
+            known = (
+                command == "get.miner.history"
+                and param.keys() == {"begin", "end"}
+                and all(_MOMENT.fullmatch(moment) for moment in param.values())
+            )
+    if not known:
+        raise ValueError(f"{command} cannot be asked for {param!r}")
+
+
+def size_of_log(detail: Any, key: str, limit: int) -> int:
+    """How long a log will be (D.7). Raises InvalidAnswerError for one that is too long."""
+    size = as_count(as_object(detail).get(key))
+    if size is None:
+        raise InvalidAnswerError("the miner does not say how long its log is")
+    if size > limit:
+        raise InvalidAnswerError(f"a log of {size} bytes is longer than {limit}")
+    return size
