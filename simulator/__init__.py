@@ -1,8 +1,11 @@
 """A WhatsMiner on a socket: answers on TCP 4028 and 4433 as docs/protocol.md says, without a miner."""
 
+from .binary import make_image
+from .catalogue import names
 from .faults import FAULTS
 from .miner import Received, SimulatedMiner
 from .profiles import PROFILES, Profile
+from .settings import LogServer, Network, Settings
 from .timing import ManualClock, Timing
 from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
 from .truth_v3 import V3BoardTruth, V3PoolTruth, V3PsuTruth, V3Truth
@@ -11,12 +14,15 @@ __all__ = [
     "FAULTS",
     "PROFILES",
     "BoardTruth",
+    "LogServer",
     "ManualClock",
+    "Network",
     "Phase",
     "PoolTruth",
     "Profile",
     "PsuTruth",
     "Received",
+    "Settings",
     "SimulatedMiner",
     "Timing",
     "Truth",
@@ -24,4 +30,6 @@ __all__ = [
     "V3PoolTruth",
     "V3PsuTruth",
     "V3Truth",
+    "make_image",
+    "names",
 ]

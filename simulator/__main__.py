@@ -5,10 +5,14 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 import os
+from pathlib import Path
 import signal
 import sys
 
-from . import FAULTS, PROFILES, Phase, SimulatedMiner
+from . import FAULTS, PROFILES, Phase, SimulatedMiner, make_image
+
+# Large enough for a progress to be seen
+IMAGE_SIZE = 20_000_000
 
 EXAMPLES = """\
 examples:
@@ -24,6 +28,10 @@ examples:
       a miner that does not know a command, and allows no other
   python -m simulator --profile v2c_m60s --v3-password Secret_1 --clock-offset -3600
       a miner that speaks API v3 on 4433 as well, and is an hour late
+  python -m simulator --fault cut_log:download_logs --fault old_version:update_firmware
+      a miner whose log is cut off, and whose firmware stays what it is
+  python -m simulator --profile v205_m50 --make-image 20260401.12.REL new.bin
+      write an image of firmware that this miner can be updated with, and end
 
 profiles:
 {profiles}
@@ -45,6 +53,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--list-profiles", action="store_true", help="print the profiles and end")
+    add(
+        "--make-image",
+        nargs=2,
+        metavar=("VERSION", "FILE"),
+        help="write an image of firmware for the profile and end",
+    )
     add(
         "--profile",
         action="append",
@@ -233,6 +247,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = options.parse_args(arguments)
     if given.list_profiles:
         print("\n".join(map(_describe, PROFILES)))
+        return 0
+    if given.make_image:
+        version, file = given.make_image
+        platform = PROFILES[(given.profile or ["v205_m50"])[0]].platform
+        Path(file).write_bytes(make_image(platform, version, IMAGE_SIZE))
         return 0
     number = len(given.profile or [""]) * given.count
     if given.mac and number > 1:

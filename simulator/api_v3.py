@@ -1,15 +1,17 @@
 """API v3 as a whole: from a request to its answer (sections E.2 to E.6 of docs/protocol.md)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 import json
 from typing import Protocol
 
 from .auth_v3 import Accounts, token
-from .commands_v3 import WRITES, Request, Session
+from .binary import sent_log, told_length
+from .commands_v3 import WRITES, Request, Session, Write
 from .dialect_v3 import DialectV3, Failed, missing, not_permitted
 from .faults import Faults, error_of, spoil
-from .server import GARBAGE, huge_answer
-from .server_v3 import HEARTBEAT, FrameReply, frame
+from .server import GARBAGE, Reply, huge_answer
+from .server_v3 import HEARTBEAT, frame
 from .wire import encode
 
 LOG = "get.log.download"
@@ -37,6 +39,10 @@ class Host(Protocol):
         """Keep a command that came in."""
         ...
 
+    def install(self, name: str, data: bytes, faults: frozenset[str]) -> bool:
+        """Take an image, or not."""
+        ...
+
 
 class ApiV3:
     """Answers requests, whoever brings them."""
@@ -47,11 +53,11 @@ class ApiV3:
         self.dialect = dialect
         self.accounts = accounts
 
-    def answer(self, body: bytes, session: Session) -> FrameReply:
+    def answer(self, body: bytes, session: Session) -> Reply:
         """Answer one request; an empty one is a heartbeat."""
         if not body:
             echoes = self._host.faults.has("heartbeat_answered")
-            return FrameReply(HEARTBEAT if echoes else b"")
+            return Reply(HEARTBEAT if echoes else b"")
         try:
             request = json.loads(body.decode("ascii"))
         except ValueError, RecursionError:
@@ -69,13 +75,14 @@ class ApiV3:
             code = self._host.refuse[cmd]
             return self._reply(cmd, code, REFUSALS.get(code, REFUSALS[-1]))
         if cmd == LOG:
-            log = self.dialect.log()
-            return self._reply(cmd, 0, {"logsize": str(len(log))}, after=log)
+            return self._download()
         try:
-            if read := self.dialect.reads.get(cmd):
-                return self._reply(cmd, 0, read(request.get("param")))
-            if cmd in WRITES:
-                return self._write(cmd, self._authorized(cmd, request, session))
+            if read := self.dialect.READS.get(cmd):
+                return self._reply(cmd, 0, read(self.dialect, request.get("param")))
+            write = WRITES.get(cmd)
+            if write and self.dialect.firmware.since(write.since):
+                who = self._authorized(cmd, request, session)
+                return self._write(cmd, write, who)
         except Failed as err:
             return self._reply(cmd, err.code, err.msg)
         return self._reply(cmd, -2, REFUSALS[-2])
@@ -103,42 +110,57 @@ class ApiV3:
             raise not_permitted()
         return Request(request.get("param"), account, secret, session, self.dialect)
 
-    def _write(self, cmd: str, request: Request) -> FrameReply:
+    def _write(self, cmd: str, write: Write, request: Request) -> Reply:
         """Let a command take effect, and acknowledge it."""
         faults = self._host.faults.take(cmd)
         if faults & {"silent", "close", "reset"}:
-            return FrameReply(b"", faults)
+            return Reply(b"", faults)
         if error_of(faults, v3=True) is not None:
             return self._finish(cmd, 0, OK, faults)
         try:
+            if write.uploads:
+                return self._upload(cmd, faults)
             if "answered_not_applied" not in faults:
-                WRITES[cmd](request)
+                write.apply(request)
                 self._host.applied.append(cmd)
                 if "undone" in faults and request.param == "stop":
                     request.machine.undo_power_off(held=True)
         except Failed as err:
             return self._finish(cmd, err.code, err.msg, faults)
         if "applied_no_answer" in faults:
-            return FrameReply(b"", faults)
+            return Reply(b"", faults)
         return self._finish(cmd, 0, OK, faults)
 
-    def _reply(
-        self, cmd: str, code: int, msg: object, *, after: bytes = b""
-    ) -> FrameReply:
-        return self._finish(cmd, code, msg, self._host.faults.take(cmd), after=after)
+    def _download(self) -> Reply:
+        """Tell the length of the log, and let it follow."""
+        faults = self._host.faults.take(LOG)
+        log = self.dialect.v2c.log()
+        reply = self._finish(LOG, 0, {"logsize": told_length(log, faults)}, faults)
+        if not reply.data or error_of(faults, v3=True) is not None:
+            return reply
+        return replace(reply, after=sent_log(log, faults))
+
+    def _upload(self, cmd: str, faults: frozenset[str]) -> Reply:
+        """Ask for an image, and answer again when it has come."""
+
+        def final(image: bytes) -> Reply:
+            taken = self._host.install(cmd, image, faults)
+            if faults & {"no_final_answer", "applied_no_answer"}:
+                return Reply(b"")
+            code, msg = (0, OK) if taken else (-1, REFUSALS[-1])
+            return Reply(frame(self._text(cmd, code, msg)))
+
+        return replace(self._finish(cmd, 0, "ready", faults), upload=final)
+
+    def _reply(self, cmd: str, code: int, msg: object) -> Reply:
+        return self._finish(cmd, code, msg, self._host.faults.take(cmd))
 
     def _finish(
-        self,
-        cmd: str,
-        code: int,
-        msg: object,
-        faults: frozenset[str],
-        *,
-        after: bytes = b"",
-    ) -> FrameReply:
+        self, cmd: str, code: int, msg: object, faults: frozenset[str]
+    ) -> Reply:
         """Make a frame of an answer, with the defects that were asked for."""
         if faults & {"silent", "close", "reset"}:
-            return FrameReply(b"", faults)
+            return Reply(b"", faults)
         if (error := error_of(faults, v3=True)) is not None:
             code, msg = error, REFUSALS[error]
         named = "get.miner.history" if "other_answer" in faults else cmd
@@ -154,7 +176,7 @@ class ApiV3:
         before = frame(self.report()) if "report_between" in faults else b""
         if "heartbeat_between" in faults:
             before += HEARTBEAT
-        return FrameReply(data, faults, before, after)
+        return Reply(data, faults, before)
 
     def _text(self, cmd: str, code: int, msg: object) -> str:
         return encode(

@@ -79,6 +79,13 @@ class Accounts:
         self.passwords[account] = password
         self.salt = new_salt(self._random)
 
+    def reset(self) -> None:
+        """Give every account what it has from the factory."""
+        self.passwords = {name: name for name in (SUPER, *USERS)}
+        for commands in self.permissions.values():
+            commands.clear()
+        self.salt = new_salt(self._random)
+
     def secret(self, account: object, cmd: str, ts: int) -> bytes | None:
         """Return the secret that a request of this account has to know."""
         if not isinstance(account, str) or account not in self.passwords:

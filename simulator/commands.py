@@ -1,149 +1,431 @@
-"""The write commands: which firmware has them, and what they do (section D of docs/protocol.md)."""
+"""The write commands of each dialect on 4028: parameters, ranges, restart and effect (section D of docs/protocol.md)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-import re
+from typing import Any
 
-from .machine import Machine
-from .profiles import Profile
+from . import checks
+from .machine import PREHEATED, Machine
+from .profiles import Pool, Profile
+from .settings import CUSTOM_KEYS, LogServer, Network, Restart
 
-Params = Mapping[str, object]
 LEDS = {"green": 0, "red": 1}
 DEFAULT_LIMIT = 99999
+POOL_NUMBERS = (1, 2, 3)
 
 
 class Refused(Exception):
-    """The parameter is missing, malformed or out of range: code 132."""
+    """The parameter is missing, malformed or out of range, or the miner cannot do it: code 132."""
 
 
 class Ignored(Exception):
     """The parameter is not a string, so the firmware does not see it: acknowledged, without effect."""
 
 
-def whole_number(params: Params, key: str, lowest: int, highest: int) -> int:
-    """Read a number that must come as a string."""
-    value = params.get(key)
-    if value is None:
+# Parameters
+
+Values = Mapping[str, Any]
+Check = Callable[[object, Profile], Any]
+Form = Mapping[str, Check]
+Limit = int | Callable[[Profile], int]
+
+
+def text(meaning: Callable[[str], object]) -> Check:
+    """Expect a string that has a meaning; a number in its place is not seen."""
+
+    def check(value: object, profile: Profile) -> object:
+        if not isinstance(value, str):
+            raise Ignored
+        return meaning(value)
+
+    return check
+
+
+def number(lowest: Limit, highest: Limit) -> Check:
+    """Expect a whole number in a string; its range may depend on the miner."""
+
+    def check(value: object, profile: Profile) -> object:
+        low, high = (
+            limit if isinstance(limit, int) else limit(profile)
+            for limit in (lowest, highest)
+        )
+        return text(lambda digits: checks.whole(digits, low, high))(value, profile)
+
+    return check
+
+
+def word(*words: str) -> Check:
+    """Expect one of some words."""
+    return text(lambda value: checks.one_of(value, *words))
+
+
+def switch(value: object, profile: Profile) -> bool:
+    """Expect 0 or 1 in a string."""
+    return bool(number(0, 1)(value, profile))
+
+
+def count(value: object, profile: Profile) -> int:
+    """Expect a number, the only ones there are: those of a light."""
+    if type(value) is not int or value < 0:
         raise Refused
-    if not isinstance(value, str):
-        raise Ignored
-    if not re.fullmatch(r"-?\d{1,6}", value) or not lowest <= int(value) <= highest:
-        raise Refused
-    return int(value)
+    return value
 
 
-def set_led(machine: Machine, params: Params) -> None:
-    """Light pattern of one light, or automatic again; its numbers are the only real ones."""
-    if params.get("param") == "auto":
-        machine.leds.clear()
-        return
-    number = LEDS.get(str(params.get("color")))
-    pattern = [params.get(key) for key in ("period", "duration", "start")]
-    if number is None or not all(
-        type(value) is int and value >= 0 for value in pattern
-    ):
-        raise Refused
-    machine.leds[number] = ",".join(map(str, pattern))
+def of_percent(profile: Profile) -> int:
+    """Return the highest percentage."""
+    return profile.percent_max
 
 
-def adjust_power_limit(machine: Machine, params: Params) -> None:
-    """Limit of the user; 99999 is the default again."""
-    watts = whole_number(params, "power_limit", 0, DEFAULT_LIMIT)
+def of_frequency(profile: Profile) -> int:
+    """Return the highest offset: on air only down."""
+    return 100 if profile.liquid else 0
+
+
+# Effects. They return what changes in the settings; None is that they have done it themselves
+
+Changes = Mapping[str, object] | None
+Effect = Callable[[Machine, Values], Changes]
+
+
+def as_named(machine: Machine, values: Values) -> Changes:
+    """Store the parameters under their names, if there are any."""
+    return values
+
+
+def sets(**changes: object) -> Effect:
+    """Store what the command itself says."""
+    return lambda machine, values: changes
+
+
+def does(action: Callable[[Machine], None]) -> Effect:
+    """Let the machine do something."""
+
+    def effect(machine: Machine, values: Values) -> Changes:
+        action(machine)
+        return None
+
+    return effect
+
+
+def chooses(mode: str) -> Effect:
+    """Choose a power mode."""
+    return sets(power_mode=mode, mode_text=mode)
+
+
+def limits_power(machine: Machine, values: Values) -> Changes:
+    """Set the limit of the user; 99999 is the default again."""
+    watts = values["power_limit"]
     machine.set_power_limit(None if watts == DEFAULT_LIMIT else watts)
+    return None
 
 
-def set_power_pct(machine: Machine, params: Params) -> None:
-    """Share of the tuned power, at once."""
-    machine.set_percent(
-        whole_number(params, "percent", 0, machine.profile.percent_max), gentle=False
-    )
+def shifts_frequency(machine: Machine, values: Values) -> Changes:
+    """Set the offset of the frequency."""
+    machine.set_target_freq(values["percent"])
+    return None
 
 
-def set_power_pct_v2(machine: Machine, params: Params) -> None:
-    """Share of the tuned power, gently; not in high mode on air."""
-    percent = whole_number(params, "percent", 0, machine.profile.percent_max)
-    if machine.power_mode == "high" and not machine.profile.liquid:
+def shares_power(machine: Machine, values: Values) -> Changes:
+    """Take a share of the tuned power, at once."""
+    machine.set_percent(values["percent"], gentle=False)
+    return None
+
+
+def shares_power_gently(machine: Machine, values: Values) -> Changes:
+    """Take a share of the tuned power, gently; not in high mode on air."""
+    if machine.settings.power_mode == "high" and not machine.profile.liquid:
         raise Refused
-    machine.set_percent(percent, gentle=True)
+    machine.set_percent(values["percent"], gentle=True)
+    return None
 
 
-def not_simulated(machine: Machine, params: Params) -> None:
-    """Refuse what the firmware knows and the simulator does not, yet."""
-    raise Refused
+def aims_at_power(machine: Machine, values: Values) -> Changes:
+    """Tune to so many watts."""
+    machine.set_power(values["power"])
+    return None
 
 
-def _fast_boot(*, on: bool) -> Callable[[Machine, Params], None]:
-    def switch(machine: Machine, params: Params) -> None:
-        machine.fast_boot = on
+def lights(machine: Machine, values: Values) -> Changes:
+    """Set the pattern of one light, or let both be automatic again."""
+    if "param" in values:
+        machine.leds.clear()
+        return None
+    pattern = ",".join(str(values[key]) for key in ("period", "duration", "start"))
+    machine.leds[LEDS[values["color"]]] = pattern
+    return None
 
-    return switch
+
+def mines_for(machine: Machine, values: Values) -> Changes:
+    """Mine for other pools, at once; those without an address are none."""
+    rows = (
+        [values[f"{key}{number}"] for key in ("pool", "worker", "passwd")]
+        for number in POOL_NUMBERS
+    )
+    machine.set_pools(
+        tuple(
+            Pool(url=url, user=user, password=password)
+            for url, user, password in rows
+            if url
+        )
+    )
+    return None
 
 
-def _mode(mode: str) -> Callable[[Machine, Params], None]:
-    return lambda machine, params: machine.set_mode(mode)
+def changes_password(machine: Machine, values: Values) -> Changes:
+    """Change the admin password for somebody who knows the old one."""
+    if values["old"] != machine.settings.password:
+        raise Refused
+    return {"password": values["new"]}
 
 
-@dataclass(frozen=True, slots=True)
+def configures_network(machine: Machine, values: Values) -> Changes:
+    """Take an address and a name, or ask for an address by DHCP."""
+    if "param" in values:
+        return {"network": None}
+    network = Network(
+        proto="static",
+        ip=values["ip"],
+        netmask=values["mask"],
+        gateway=values["gate"],
+        dns=values["dns"],
+    )
+    return {"network": network, "hostname": values["host"]}
+
+
+def sends_log(machine: Machine, values: Values) -> Changes:
+    """Send the log to a server."""
+    return {"log_server": LogServer(**values)}
+
+
+def heats(machine: Machine, values: Values) -> Changes:
+    """Choose what the heat is for; the two words for one thing are one."""
+    return {"heat_mode": values["mode"].replace("icing", "freezing")}
+
+
+def keeps_note(machine: Machine, values: Values) -> Changes:
+    """Keep a note of the owner."""
+    return {"custom": {**machine.settings.custom, values["key"]: values["val"]}}
+
+
+def preheats(machine: Machine, values: Values) -> Changes:
+    """Warm up for the next start; only a miner that was stopped (section D.5)."""
+    if not machine.stopping:
+        raise Refused
+    machine.preheat_now()
+    return None
+
+
+def preheat_state(machine: Machine) -> object:
+    """Say how warm it is."""
+    done = machine.preheat == PREHEATED
+    return {"complete": "true" if done else "false", "msg": machine.preheat}
+
+
+# The tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One command: the firmware that has it, and its effect."""
+    """One command. Of its forms the one counts that shares a parameter with the request."""
 
-    firmware: frozenset[str]
-    effect: Callable[[Machine, Params], None] = not_simulated
+    forms: tuple[Form, ...]
+    effect: Effect
+    restart: Restart
+    # "air" or "liquid", where the other kind of miner refuses it
+    cooling: str = ""
+    # What is told instead of OK
+    answer: Callable[[Machine], object] | None = None
+    # "upload" or "download": the connection goes on with bytes
+    binary: str = ""
+    # A read that needs a token is open while writes are not
+    is_read: bool = False
+
+    def apply(self, machine: Machine, params: Mapping[str, object]) -> None:
+        """Check the parameters, and let the command take effect."""
+        profile = machine.profile
+        if self.cooling and (self.cooling == "liquid") != profile.liquid:
+            raise Refused
+        shared = (form for form in self.forms if form.keys() & params)
+        form = next(shared, None if self.forms else {})
+        if form is None:
+            raise Refused
+        try:
+            values = {key: check(params[key], profile) for key, check in form.items()}
+        except (KeyError, ValueError) as err:
+            raise Refused from err
+        changes = self.effect(machine, values)
+        if changes is not None:
+            machine.change(self.restart, **changes)
 
 
-_ALL = frozenset({"v1", "v204", "v205", "v2c"})
-_V1 = frozenset({"v1"})
-_V2 = _ALL - _V1
-_V205 = frozenset({"v205", "v2c"})
-_V2C = frozenset({"v2c"})
+def write(
+    *forms: Form,
+    effect: Effect = as_named,
+    restart: Restart = Restart.NONE,
+    **more: Any,
+) -> Write:
+    """Return one row of a table."""
+    return Write(forms=forms, effect=effect, restart=restart, **more)
 
-WRITES: dict[str, Write] = {
-    "power_on": Write(_ALL, lambda machine, params: machine.power_on()),
-    "power_off": Write(_ALL, lambda machine, params: machine.power_off()),
-    "restart_btminer": Write(_ALL, lambda machine, params: machine.restart()),
-    "reboot": Write(_ALL, lambda machine, params: machine.reboot()),
-    "set_low_power": Write(_ALL, _mode("low")),
-    "set_normal_power": Write(_ALL, _mode("normal")),
-    "set_high_power": Write(_ALL, _mode("high")),
-    "set_power_pct": Write(_ALL, set_power_pct),
-    "set_led": Write(_ALL, set_led),
-    "enable_cgminer_fast_boot": Write(_V1, _fast_boot(on=True)),
-    "disable_cgminer_fast_boot": Write(_V1, _fast_boot(on=False)),
-    "enable_btminer_fast_boot": Write(_V2, _fast_boot(on=True)),
-    "disable_btminer_fast_boot": Write(_V2, _fast_boot(on=False)),
-    "adjust_power_limit": Write(_V2, adjust_power_limit),
-    "set_power_pct_v2": Write(_V205, set_power_pct_v2),
-    "restore_power_pct": Write(_V2C, lambda machine, params: machine.restore_percent()),
-    # Known to the firmware, not simulated yet
-    "update_pools": Write(_ALL),
-    "update_firmware": Write(_ALL),
-    "factory_reset": Write(_ALL),
-    "update_pwd": Write(_ALL),
-    "net_config": Write(_ALL),
-    "download_logs": Write(_ALL),
-    "set_target_freq": Write(_ALL),
-    "enable_web_pools": Write(_ALL),
-    "disable_web_pools": Write(_ALL),
-    "set_hostname": Write(_ALL),
-    "set_zone": Write(_ALL),
-    "load_log": Write(_ALL),
-    "pre_power_on": Write(_ALL),
-    "ssh_open": Write(_V1),
-    "ssh_close": Write(_V1),
-    "set_temp_offset": Write(_V205),
-    "adjust_upfreq_speed": Write(_V205),
-    "set_poweroff_cool": Write(_V205),
-    "set_fan_zero_speed": Write(_V205),
-    "set_heat_mode": Write(_V205),
-    "enable_btminer_init": Write(_V205),
-    "disable_btminer_init": Write(_V205),
-    "set_power": Write(_V2C),
-    "set_customer_msg": Write(_V2C),
-    "get_customer_msg": Write(_V2C),
+
+PERCENT = {"percent": number(0, of_percent)}
+WATTS = number(0, DEFAULT_LIMIT)
+POOLS = {
+    f"{key}{number}": text(
+        checks.filled if key + str(number) == "pool1" else checks.short
+    )
+    for number in POOL_NUMBERS
+    for key in ("pool", "worker", "passwd")
+}
+LIGHT = {
+    "color": word(*LEDS),
+    "period": count,
+    "duration": count,
+    "start": count,
+}
+ADDRESS = {
+    "ip": text(checks.address),
+    "mask": text(checks.netmask),
+    "gate": text(checks.address),
+    "dns": text(checks.addresses),
+    "host": text(checks.hostname),
+}
+LOG_SERVER = {
+    "ip": text(checks.server),
+    "port": text(checks.port),
+    "proto": word("tcp", "udp"),
+}
+ZONE = {"timezone": text(checks.zone), "zonename": text(checks.filled)}
+PASSWORDS = {"old": text(checks.filled), "new": text(checks.password)}
+NOTE = {
+    "key": word(*CUSTOM_KEYS),
+    "val": text(lambda value: checks.short(value, checks.LONGEST_CUSTOM)),
+}
+
+# What all firmware has
+COMMON: dict[str, Write] = {
+    "update_pools": write(POOLS, effect=mines_for),
+    "restart_btminer": write(effect=does(Machine.restart), restart=Restart.BTMINER),
+    "power_off": write(effect=does(Machine.power_off)),
+    "power_on": write(effect=does(Machine.power_on)),
+    "set_led": write({"param": word("auto")}, LIGHT, effect=lights),
+    "set_low_power": write(effect=chooses("low"), restart=Restart.BTMINER),
+    "set_normal_power": write(effect=chooses("normal"), restart=Restart.BTMINER),
+    "set_high_power": write(effect=chooses("high"), restart=Restart.BTMINER),
+    "update_firmware": write(binary="upload", restart=Restart.BOARD),
+    "reboot": write(restart=Restart.BOARD),
+    "factory_reset": write(effect=does(Machine.factory_reset), restart=Restart.BOARD),
+    "update_pwd": write(PASSWORDS, effect=changes_password),
+    "net_config": write(
+        {"param": word("dhcp")},
+        ADDRESS,
+        effect=configures_network,
+        restart=Restart.BOARD,
+    ),
+    "download_logs": write(binary="download"),
+    "enable_web_pools": write(effect=sets(web_pools=True)),
+    "disable_web_pools": write(effect=sets(web_pools=False)),
+    "set_hostname": write({"hostname": text(checks.hostname)}, restart=Restart.NETWORK),
+    "set_zone": write(ZONE, restart=Restart.NETWORK),
+    "load_log": write(LOG_SERVER, effect=sends_log),
+    "set_power_pct": write(PERCENT, effect=shares_power),
+}
+
+PRE_POWER_ON = {
+    "pre_power_on": write(effect=preheats, answer=preheat_state, cooling="liquid")
+}
+
+# MicroBT's documents V1.3.8, then V2.0.3 and 4, V2.0.5 and V2.2
+V1 = (
+    COMMON
+    | PRE_POWER_ON
+    | {
+        "set_target_freq": write(
+            {"percent": number(-10, 100)},
+            effect=shifts_frequency,
+            restart=Restart.BTMINER,
+        ),
+        "enable_cgminer_fast_boot": write(
+            effect=sets(fast_boot=True), restart=Restart.NEXT_START
+        ),
+        "disable_cgminer_fast_boot": write(
+            effect=sets(fast_boot=False), restart=Restart.NEXT_START
+        ),
+        "ssh_open": write(effect=sets(ssh=True)),
+        "ssh_close": write(effect=sets(ssh=False)),
+    }
+)
+
+SINCE_V2 = COMMON | {
+    "set_target_freq": write(
+        {"percent": number(-100, of_frequency)},
+        effect=shifts_frequency,
+        restart=Restart.BTMINER,
+    ),
+    "enable_btminer_fast_boot": write(
+        effect=sets(fast_boot=True), restart=Restart.NEXT_START
+    ),
+    "disable_btminer_fast_boot": write(
+        effect=sets(fast_boot=False), restart=Restart.NEXT_START
+    ),
+    "adjust_power_limit": write(
+        {"power_limit": WATTS}, effect=limits_power, restart=Restart.BTMINER
+    ),
+}
+
+V204 = SINCE_V2 | PRE_POWER_ON
+
+SINCE_V205 = SINCE_V2 | {
+    "set_power_pct_v2": write(PERCENT, effect=shares_power_gently),
+    "set_temp_offset": write(
+        {"temp_offset": number(-30, 0)}, restart=Restart.NEXT_START, cooling="air"
+    ),
+    "adjust_upfreq_speed": write(
+        {"upfreq_speed": number(0, 9)}, restart=Restart.NEXT_START
+    ),
+    "set_poweroff_cool": write({"poweroff_cool": switch}, cooling="air"),
+    "set_fan_zero_speed": write({"fan_zero_speed": switch}, cooling="air"),
+    "set_heat_mode": write(
+        {"mode": word("anti-icing", "heating")}, effect=heats, cooling="liquid"
+    ),
+    "enable_btminer_init": write(
+        effect=sets(start_at_boot=True), restart=Restart.NEXT_START
+    ),
+    "disable_btminer_init": write(
+        effect=sets(start_at_boot=False), restart=Restart.NEXT_START
+    ),
+}
+
+V205 = SINCE_V205 | PRE_POWER_ON
+
+V2C = SINCE_V205 | {
+    # Here the document lets every miner go both ways
+    "set_target_freq": write(
+        {"percent": number(-100, 100)},
+        effect=shifts_frequency,
+        restart=Restart.BTMINER,
+    ),
+    "set_heat_mode": write(
+        {"mode": word("anti-icing", "anti-freezing", "heating")},
+        effect=heats,
+        cooling="liquid",
+    ),
+    "set_power": write({"power": WATTS}, effect=aims_at_power),
+    "restore_power_pct": write(effect=does(Machine.restore_percent)),
+    "set_customer_msg": write(NOTE, effect=keeps_note),
+    "get_customer_msg": write(
+        answer=lambda machine: {**machine.settings.custom}, is_read=True
+    ),
+}
+
+WRITES: dict[str, dict[str, Write]] = {
+    "v1": V1,
+    "v204": V204,
+    "v205": V205,
+    "v2c": V2C,
 }
 
 
 def write_of(profile: Profile, command: str) -> Write | None:
     """Return the command, if this firmware has it."""
-    write = WRITES.get(command)
-    return write if write and profile.dialect in write.firmware else None
+    return WRITES[profile.dialect].get(command)

@@ -1,26 +1,22 @@
-"""The write commands of API v3, and what they do (section E.6 of docs/protocol.md)."""
+"""The write commands of API v3: since when, with which cooling, restart and effect (section E.6 of docs/protocol.md)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import json
-import re
+from typing import Any
 
+from . import checks
 from .auth_v3 import SUPER, USERS, NotOpened, open_sealed
-from .dialect_v3 import (
-    CUSTOM_KEYS,
-    DialectV3,
-    Failed,
-    failed,
-    invalid,
-    missing,
-    not_permitted,
-)
+from .dialect_v3 import DialectV3, failed, invalid, missing, not_permitted
 from .machine import Machine
 from .profiles import Pool
+from .settings import CUSTOM_KEYS, LogServer, Network, Restart, mining_restored
 
 DEFAULT_LIMIT = 99999
 LEDS = {"green": 0, "red": 1}
+COINS = ("BTC", "BCH", "BSV", "DCR", "HC", "DGB", "SHA256")
 LONGEST_GAP_S = 285
+LATEST_S = 120
 
 
 @dataclass(slots=True)
@@ -83,6 +79,11 @@ class Request:
             raise missing()
         return [str(row[key]) for key in keys]
 
+    def checked(self, **keys: Callable[[str], object]) -> dict[str, Any]:
+        """Read strings of an object, each of which has to mean something."""
+        texts = zip(keys, self.texts(*keys), strict=True)
+        return {key: meaning(keys[key], text) for key, text in texts}
+
     def opened(self) -> object:
         """Read an encrypted parameter."""
         try:
@@ -97,18 +98,57 @@ def whole(value: object, lowest: int, highest: int) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise missing()
-    if (
-        not re.fullmatch(r"-?\d{1,6}", str(value))
-        or not lowest <= int(value) <= highest
-    ):
-        raise invalid(value)
-    return int(value)
+    return int(meaning(lambda text: checks.whole(text, lowest, highest), str(value)))
+
+
+def meaning(check: Callable[[str], object], text: str) -> Any:
+    """Return what a text means."""
+    try:
+        return check(text)
+    except ValueError as err:
+        raise invalid(text) from err
+
+
+# Effects. They return what changes in the settings; None is that they have done it themselves
+
+Changes = Mapping[str, object] | None
+Effect = Callable[[Request], Changes]
+
+
+def does(action: Callable[[Machine], None]) -> Effect:
+    """Let the machine do something."""
+
+    def effect(request: Request) -> Changes:
+        action(request.machine)
+        return None
+
+    return effect
+
+
+def number(name: str, lowest: int, highest: int) -> Effect:
+    """Store a number."""
+    return lambda request: {name: request.whole(lowest, highest)}
+
+
+def flag(name: str) -> Effect:
+    """Store 0 or 1."""
+    return lambda request: {name: request.whole(0, 1) == 1}
+
+
+def word(name: str) -> Effect:
+    """Store whether it is enabled."""
+    return lambda request: {name: request.one_of("enable", "disable") == "enable"}
+
+
+def nothing(request: Request) -> Changes:
+    """Change nothing; what is to be done is a restart."""
+    return {}
 
 
 # Mining
 
 
-def service(request: Request) -> None:
+def service(request: Request) -> Changes:
     """Start, stop, restart; or start at boot, or not."""
     machine = request.machine
     match request.one_of("start", "stop", "restart", "enable", "disable"):
@@ -119,26 +159,30 @@ def service(request: Request) -> None:
         case "restart":
             machine.restart()
         case word:
-            machine.autostart = word == "enable"
+            return {"start_at_boot": word == "enable"}
+    return None
 
 
-def power_mode(request: Request) -> None:
+def power_mode(request: Request) -> Changes:
     """Choose low, normal or high power."""
-    request.machine.set_mode(request.one_of("low", "normal", "high"))
+    mode = request.one_of("low", "normal", "high")
+    return {"power_mode": mode, "mode_text": mode}
 
 
-def power_limit(request: Request) -> None:
+def power_limit(request: Request) -> Changes:
     """Limit of the user; 99999 is the default again."""
     watts = request.whole(0, DEFAULT_LIMIT)
     request.machine.set_power_limit(None if watts == DEFAULT_LIMIT else watts)
+    return None
 
 
-def power(request: Request) -> None:
+def power(request: Request) -> Changes:
     """Set the power to tune to."""
     request.machine.set_power(request.whole(0, DEFAULT_LIMIT))
+    return None
 
 
-def power_percent(request: Request) -> None:
+def power_percent(request: Request) -> Changes:
     """Share of the tuned power, at once or gently; some firmware reads it from a string only."""
     machine, row = request.machine, request.row("percent", "mode")
     if (
@@ -150,43 +194,32 @@ def power_percent(request: Request) -> None:
     if row["mode"] not in ("fast", "normal"):
         raise invalid(row["mode"])
     gentle = row["mode"] == "normal"
-    if gentle and machine.power_mode == "high" and not machine.profile.liquid:
+    if gentle and machine.settings.power_mode == "high" and not machine.profile.liquid:
         raise failed("power mode is high")
     machine.set_percent(percent, gentle=gentle)
+    return None
 
 
-def target_freq(request: Request) -> None:
+def target_freq(request: Request) -> Changes:
     """Offset of the frequency; on air only down."""
     highest = 100 if request.machine.profile.liquid else 0
     request.machine.set_target_freq(request.whole(-100, highest))
+    return None
 
 
-def upfreq_speed(request: Request) -> None:
-    """Speed of tuning."""
-    request.machine.upfreq_speed = request.whole(0, 10)
-
-
-def fast_boot(request: Request) -> None:
-    """Start with what was tuned, or not."""
-    request.machine.fast_boot = request.one_of("enable", "disable") == "enable"
-
-
-def fast_hash(request: Request) -> None:
-    """Stored; since 3.0.2."""
-    if not request.dialect.firmware.since("3.0.2"):
-        raise Failed(-2, "invalid cmd")
-    request.machine.fast_hash = bool(request.whole(0, 1))
-
-
-def heat_mode(request: Request) -> None:
-    """Stored; only where there is a liquid to heat."""
-    if not request.machine.profile.liquid:
-        raise failed("not supported")
+def heat_mode(request: Request) -> Changes:
+    """Choose what the heat is for; the two words for one thing are one."""
     mode = request.one_of("heating", "normal", "anti-freezing", "anti-icing")
-    request.machine.heat_mode = mode.replace("icing", "freezing")
+    return {"heat_mode": mode.replace("icing", "freezing")}
 
 
-def pools(request: Request) -> None:
+def cointype(request: Request) -> Changes:
+    """Choose a coin."""
+    coins = request.checked(cointype=lambda coin: checks.one_of(coin, *COINS))
+    return {"coin_type": coins["cointype"]}
+
+
+def pools(request: Request) -> Changes:
     """Mine for others, at once."""
     rows = request.opened()
     if not isinstance(rows, list) or not rows:
@@ -201,32 +234,35 @@ def pools(request: Request) -> None:
         ]
         if not all(isinstance(value, str) for value in fields):
             raise missing()
-        if fields[0]:
-            result.append(Pool(url=str(fields[0]), user=str(fields[1])))
+        url, user, password = map(str, fields)
+        if url:
+            result.append(Pool(url=url, user=user, password=password))
     request.machine.set_pools(tuple(result))
+    return None
 
 
-def report(request: Request) -> None:
+def report(request: Request) -> Changes:
     """Push the status on this connection every so often."""
     gap = whole(request.row("gap")["gap"], 0, LONGEST_GAP_S)
     request.session.report_gap_s = gap
     request.session.next_report = request.dialect.v2c.time.now + gap
+    return None
+
+
+def restore_setting(request: Request) -> Changes:
+    """Put back how it mines and cools, and nothing else."""
+    return mining_restored(request.machine.profile)
 
 
 # System
 
 
-def reboot(request: Request) -> None:
-    """Restart the control board."""
-    request.machine.reboot()
-
-
-def led(request: Request) -> None:
+def led(request: Request) -> Changes:
     """Both lights in one call, or automatic again."""
     machine = request.machine
     if request.param == "auto":
         machine.leds.clear()
-        return
+        return None
     rows = request.structure()
     if not isinstance(rows, list) or not rows:
         raise missing()
@@ -243,70 +279,71 @@ def led(request: Request) -> None:
         leds[number] = ",".join(map(str, pattern))
     machine.leds.clear()
     machine.leds.update(leds)
+    return None
 
 
-def hostname(request: Request) -> None:
-    """Name in the network, after the next reboot."""
-    (request.machine.hostname_next,) = request.texts("hostname")
+def hostname(request: Request) -> Changes:
+    """Name in the network."""
+    return request.checked(hostname=checks.hostname)
 
 
-def webpools(request: Request) -> None:
-    """Let the web page change pools, or not."""
-    on = request.one_of("enable", "disable") == "enable"
-    request.dialect.settings.web_pool = int(on)
+def net_config(request: Request) -> Changes:
+    """Take an address, or ask for one by DHCP."""
+    if request.param == "dhcp":
+        return {"network": None}
+    values = request.checked(
+        ip=checks.address,
+        netmask=checks.netmask,
+        gateway=checks.address,
+        dns=checks.addresses,
+    )
+    return {"network": Network(proto="static", **values)}
 
 
-def ntp_server(request: Request) -> None:
+def ntp_server(request: Request) -> Changes:
     """Time servers, with commas between them."""
     if not isinstance(request.param, str):
         raise missing()
-    request.dialect.settings.ntp_server = request.param.split(",")
+    servers = request.param.split(",")
+    return {"ntp_servers": tuple(meaning(checks.server, each) for each in servers)}
 
 
-def timezone(request: Request) -> None:
-    """Stored."""
-    zone, name = request.texts("timezone", "zonename")
-    request.dialect.settings.timezone = zone
-    request.dialect.settings.zonename = name
+def timezone(request: Request) -> Changes:
+    """Zone of the clock."""
+    return request.checked(timezone=checks.zone, zonename=checks.filled)
 
 
-def time_randomized(request: Request) -> None:
-    """Stored; the delay itself is not simulated."""
+def time_randomized(request: Request) -> Changes:
+    """By how much a start and a stop may be late."""
     row = request.row("start", "stop")
-    request.dialect.settings.time_randomized = {
-        key: whole(row[key], 0, 120) for key in ("start", "stop")
-    }
+    late = tuple(whole(row[key], 0, LATEST_S) for key in ("start", "stop"))
+    return {"time_randomized": late}
 
 
-def log_upload(request: Request) -> None:
-    """Stored."""
-    ip, port, proto = request.texts("ip", "port", "proto")
-    if proto not in ("tcp", "udp"):
-        raise invalid(proto)
-    request.dialect.settings.log_upload = {"ip": ip, "port": port, "proto": proto}
+def log_upload(request: Request) -> Changes:
+    """Send the log to a server."""
+    values = request.checked(
+        ip=checks.server,
+        port=checks.port,
+        proto=lambda proto: checks.one_of(proto, "tcp", "udp"),
+    )
+    return {"log_server": LogServer(**values)}
 
 
-def custom_data(request: Request) -> None:
-    """Stored."""
-    key, value = request.texts("key", "value")
-    if key not in CUSTOM_KEYS or len(value.encode()) > 127:
-        raise invalid(key)
-    request.dialect.settings.custom[key] = value
-
-
-def _fan(name: str, lowest: int, highest: int) -> Callable[[Request], None]:
-    def store(request: Request) -> None:
-        if request.machine.profile.liquid:
-            raise failed("not supported")
-        setattr(request.dialect.settings, name, request.whole(lowest, highest))
-
-    return store
+def custom_data(request: Request) -> Changes:
+    """Keep a note of the owner."""
+    values = request.checked(
+        key=lambda key: checks.one_of(key, *CUSTOM_KEYS),
+        value=lambda value: checks.short(value, checks.LONGEST_CUSTOM),
+    )
+    custom = request.machine.settings.custom
+    return {"custom": {**custom, values["key"]: values["value"]}}
 
 
 # Accounts
 
 
-def change_password(request: Request) -> None:
+def change_password(request: Request) -> Changes:
     """Change a password: a user his own, super any."""
     row = request.opened()
     fields = [
@@ -324,9 +361,10 @@ def change_password(request: Request) -> None:
     if accounts.passwords[account] != old:
         raise failed("old password is wrong")
     accounts.set_password(account, new)
+    return None
 
 
-def permission(request: Request) -> None:
+def permission(request: Request) -> Changes:
     """Let a user do some things, and no others."""
     user, names = request.texts("user", "permission")
     if user not in USERS:
@@ -335,44 +373,69 @@ def permission(request: Request) -> None:
     if unknown := commands - WRITES.keys():
         raise invalid(",".join(sorted(unknown)))
     request.dialect.accounts.permissions[user] = commands
+    return None
 
 
-def not_simulated(request: Request) -> None:
-    """Refuse what the firmware knows and the simulator does not, yet."""
-    raise failed("not simulated")
+# The table
 
 
-WRITES: dict[str, Callable[[Request], None]] = {
-    "set.miner.service": service,
-    "set.miner.power_mode": power_mode,
-    "set.miner.power_limit": power_limit,
-    "set.miner.power": power,
-    "set.miner.power_percent": power_percent,
-    "set.miner.target_freq": target_freq,
-    "set.miner.upfreq_speed": upfreq_speed,
-    "set.miner.fastboot": fast_boot,
-    "set.miner.fast_hash": fast_hash,
-    "set.miner.heat_mode": heat_mode,
-    "set.miner.pools": pools,
-    "set.miner.report": report,
-    "set.fan.poweroff_cool": _fan("fan_poweroff_cool", 0, 1),
-    "set.fan.zero_speed": _fan("fan_zero_speed", 0, 1),
-    "set.fan.temp_offset": _fan("fan_temp_offset", -30, 0),
-    "set.system.reboot": reboot,
-    "set.system.led": led,
-    "set.system.hostname": hostname,
-    "set.system.ntp_server": ntp_server,
-    "set.system.timezone": timezone,
-    "set.system.time_randomized": time_randomized,
-    "set.system.webpools": webpools,
-    "set.log.upload": log_upload,
-    "set.device.custom_data": custom_data,
-    "set.user.change_passwd": change_password,
-    "set.user.permission": permission,
-    # Known to the firmware, not simulated yet
-    "set.miner.cointype": not_simulated,
-    "set.miner.restore_setting": not_simulated,
-    "set.system.factory_reset": not_simulated,
-    "set.system.net_config": not_simulated,
-    "set.system.update_firmware": not_simulated,
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One command."""
+
+    effect: Effect = nothing
+    restart: Restart = Restart.NONE
+    # "air" or "liquid", where the other kind of miner refuses it
+    cooling: str = ""
+    # The first version of the API that has it
+    since: str = "3.0.0"
+    # The connection goes on with an image
+    uploads: bool = False
+
+    def apply(self, request: Request) -> None:
+        """Let the command take effect."""
+        machine = request.machine
+        if self.cooling and (self.cooling == "liquid") != machine.profile.liquid:
+            raise failed("not supported")
+        changes = self.effect(request)
+        if changes is not None:
+            machine.change(self.restart, **changes)
+
+
+WRITES: dict[str, Write] = {
+    # Restart: what `restart` does; start and stop act at once, enable and disable at the next boot
+    "set.miner.service": Write(service),
+    "set.miner.power_mode": Write(power_mode, Restart.BTMINER),
+    "set.miner.power_limit": Write(power_limit, Restart.BTMINER),
+    "set.miner.power": Write(power),
+    "set.miner.power_percent": Write(power_percent),
+    "set.miner.target_freq": Write(target_freq, Restart.BTMINER),
+    "set.miner.upfreq_speed": Write(number("upfreq_speed", 0, 10), Restart.NEXT_START),
+    "set.miner.fastboot": Write(word("fast_boot"), Restart.NEXT_START),
+    "set.miner.fast_hash": Write(flag("fast_hash"), Restart.NEXT_START, since="3.0.2"),
+    "set.miner.heat_mode": Write(heat_mode, cooling="liquid"),
+    "set.miner.pools": Write(pools),
+    "set.miner.cointype": Write(cointype),
+    "set.miner.report": Write(report),
+    "set.miner.restore_setting": Write(restore_setting, Restart.BTMINER),
+    "set.fan.poweroff_cool": Write(flag("poweroff_cool"), cooling="air"),
+    "set.fan.zero_speed": Write(flag("fan_zero_speed"), cooling="air"),
+    "set.fan.temp_offset": Write(
+        number("temp_offset", -30, 0), Restart.NEXT_START, cooling="air"
+    ),
+    "set.system.reboot": Write(restart=Restart.BOARD),
+    "set.system.factory_reset": Write(does(Machine.factory_reset), Restart.BOARD),
+    "set.system.led": Write(led),
+    # In force after the next restart of network or board
+    "set.system.hostname": Write(hostname),
+    "set.system.net_config": Write(net_config, Restart.BOARD),
+    "set.system.ntp_server": Write(ntp_server),
+    "set.system.timezone": Write(timezone, Restart.NETWORK),
+    "set.system.time_randomized": Write(time_randomized),
+    "set.system.webpools": Write(word("web_pools")),
+    "set.system.update_firmware": Write(restart=Restart.BOARD, uploads=True),
+    "set.log.upload": Write(log_upload),
+    "set.device.custom_data": Write(custom_data),
+    "set.user.change_passwd": Write(change_password),
+    "set.user.permission": Write(permission),
 }

@@ -2,9 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
+from .binary import make_log
+from .checks import zone_offset_s
 from .machine import STOP_REASON, Machine
+from .settings import Network
 from .timing import SimTime
 from .truth import Truth
 from .wire import Raw, encode, f2, f4, f8
@@ -39,6 +43,16 @@ class Dialect(ABC):
 
     description: ClassVar[str] = ""
     joins_need_command: ClassVar[bool] = False
+    READS: ClassVar[Mapping[str, Callable[[Any, Request], object]]] = {
+        "summary": lambda self, _: self.summary(),
+        "pools": lambda self, _: self.pools(),
+        "devs": lambda self, _: self.devs(),
+        "edevs": lambda self, _: self.edevs(),
+        "devdetails": lambda self, _: self.devdetails(),
+        "get_psu": lambda self, _: self.btminer(self.psu()),
+        "get_version": lambda self, _: self.btminer(self.version()),
+        "status": lambda self, _: self.status(),
+    }
 
     def __init__(self, machine: Machine, time: SimTime, mac: str, ip: str) -> None:
         """Speak for one machine."""
@@ -47,16 +61,6 @@ class Dialect(ABC):
         self.time = time
         self.mac = mac
         self.ip = ip
-        self.reads: dict[str, Callable[[Request], object]] = {
-            "summary": lambda _: self.summary(),
-            "pools": lambda _: self.pools(),
-            "devs": lambda _: self.devs(),
-            "edevs": lambda _: self.edevs(),
-            "devdetails": lambda _: self.devdetails(),
-            "get_psu": lambda _: self.btminer(self.psu()),
-            "get_version": lambda _: self.btminer(self.version()),
-            "status": lambda _: self.status(),
-        }
 
     # Envelopes
 
@@ -64,6 +68,10 @@ class Dialect(ABC):
     def when(self) -> int:
         """The clock of the miner."""
         return int(self.time.wall(self.time.now))
+
+    def local(self, simulated: float) -> str:
+        """Write a time as the clock of the miner shows it."""
+        return self.time.local(simulated, zone_offset_s(self.machine.timezone))
 
     def btminer(self, msg: object, code: int = 131) -> Row:
         """Envelope 1."""
@@ -91,11 +99,15 @@ class Dialect(ABC):
         """Answer a read, alone or joined."""
         if "+" in command:
             return self._join(command.split("+"))
-        if command not in self.reads:
+        if command not in self.READS:
             return encode(self.error(14))
         if command in FORWARDED and not self.machine.btminer_answers:
             return self.btminer_down()
-        return encode(self.reads[command]({**request}))
+        return encode(self.read(command, request))
+
+    def read(self, command: str, request: Request | None = None) -> object:
+        """Return the answer to one read."""
+        return self.READS[command](self, request or {})
 
     def btminer_down(self) -> str:
         """What the daemon says when it cannot reach btminer."""
@@ -107,7 +119,7 @@ class Dialect(ABC):
 
     def _join(self, commands: list[str]) -> str:
         if any(
-            command in self.reads and command not in FORWARDED for command in commands
+            command in self.READS and command not in FORWARDED for command in commands
         ):
             return encode(self.error(45, "command join err"))
         if any(command not in FORWARDED for command in commands):
@@ -118,14 +130,32 @@ class Dialect(ABC):
 
     def joined(self, commands: Mapping[str, object]) -> str:
         """One key for each command, each a list with one complete answer (section A.5)."""
-        answers: Row = {command: [self.reads[command]({})] for command in commands}
+        answers: Row = {command: [self.read(command)] for command in commands}
         return encode(answers | {"id": 1})
 
     # Contents
 
     def truth(self) -> Truth:
         """Return what is true, as far as this dialect tells it."""
-        return self.machine.truth(self.time.now)
+        return replace(self.machine.truth(self.time.now), network=self.network)
+
+    @property
+    def network(self) -> Network:
+        """Where it is to be found; nobody here hands out addresses, so DHCP gives that of the port."""
+        gateway = self.ip.rpartition(".")[0] + ".1"
+        return self.machine.network or Network(
+            proto="dhcp",
+            ip=self.ip,
+            netmask="255.255.255.0",
+            gateway=gateway,
+            dns=gateway,
+        )
+
+    def log(self) -> bytes:
+        """Return what is downloaded as log."""
+        machine = self.machine
+        title = f"{self.profile.model} {machine.firmware} {self.mac}"
+        return make_log(title, machine.seed)
 
     @abstractmethod
     def summary(self) -> Row:
@@ -177,20 +207,20 @@ class Dialect(ABC):
         """API and firmware."""
         return {
             "api_ver": self.profile.api_version,
-            "fw_ver": self.profile.firmware,
+            "fw_ver": self.machine.firmware,
             "platform": self.profile.platform,
             "chip": self.profile.chip,
         }
 
     def miner_info(self, request: Request) -> object:
         """Network, light and serials, all of it or what was asked for."""
-        gateway = self.ip.rpartition(".")[0] + ".1"
+        network = self.network
         everything: Row = {
-            "ip": self.ip,
-            "proto": "dhcp",
-            "netmask": "255.255.255.0",
-            "gateway": gateway,
-            "dns": gateway,
+            "ip": network.ip,
+            "proto": network.proto,
+            "netmask": network.netmask,
+            "gateway": network.gateway,
+            "dns": network.dns,
             "hostname": self.machine.hostname,
             "mac": self.mac,
             "ledstat": self.led_state(),
@@ -229,7 +259,7 @@ class Dialect(ABC):
     def error_codes(self) -> object:
         """Return the errors that are listed, with the time they came."""
         return [
-            {str(code): self.time.local(since)}
+            {str(code): self.local(since)}
             for code, since in self.machine.errors.items()
         ]
 
@@ -239,7 +269,7 @@ class Dialect(ABC):
         return {
             "mineroff": "false" if off_since is None else "true",
             "mineroff_reason": "" if off_since is None else STOP_REASON,
-            "mineroff_time": "" if off_since is None else self.time.local(off_since),
+            "mineroff_time": "" if off_since is None else self.local(off_since),
         }
 
     # What v1 and v2 print alike
@@ -293,7 +323,7 @@ class Dialect(ABC):
         difficulty = self.profile.share_difficulty
         rows: list[Row] = []
         for number, (pool, configured) in enumerate(
-            zip(truth.pools, self.machine.pools, strict=True)
+            zip(truth.pools, self.machine.settings.pools, strict=True)
         ):
             used = pool.accepted + pool.rejected > 0
             work = pool.accepted * difficulty

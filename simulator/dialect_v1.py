@@ -217,6 +217,8 @@ class DialectV1(Dialect):
             fast_boot=None,
             stop_reason=None,
             led_auto=None,
+            hostname=None,
+            network=None,
             psu=replace(
                 truth.psu,
                 input_voltage_v=None,
@@ -257,7 +259,7 @@ class DialectV1(Dialect):
             "Error Code Count": len(machine.errors),
             "Factory Error Code Count": 0,
             "Liquid Cooling": profile.liquid,
-            "Firmware Version": f"'{profile.firmware}'",
+            "Firmware Version": f"'{machine.firmware}'",
             "CB Platform": "ALLWINNER_H3",
             "CB Version": "V8",
             "MAC": self.mac,
@@ -332,5 +334,5 @@ class DialectV1(Dialect):
         """The flag, and the firmware in quotes."""
         flag = "false" if self.machine.mining else "true"
         return self.btminer(
-            {"btmineroff": flag, "Firmware Version": f"'{self.profile.firmware}'"}
+            {"btmineroff": flag, "Firmware Version": f"'{self.machine.firmware}'"}
         )

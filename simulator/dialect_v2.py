@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 from .dialect import Dialect, Row, pick
-from .machine import Machine
-from .timing import SimTime
 from .truth import Truth
 from .wire import Raw
 
@@ -187,13 +186,13 @@ PSU_2023 = (
 class DialectV2(Dialect):
     """Firmware of 2023 and later that speaks 2.0.5."""
 
-    def __init__(self, machine: Machine, time: SimTime, mac: str, ip: str) -> None:
-        """Speak for one machine."""
-        super().__init__(machine, time, mac, ip)
-        self.reads["get_miner_info"] = self.miner_info
-        self.reads["get_error_code"] = lambda _: self.btminer(
+    READS: ClassVar = {
+        **Dialect.READS,
+        "get_miner_info": lambda self, request: self.miner_info(request),
+        "get_error_code": lambda self, _: self.btminer(
             {"error_code": self.error_codes()}
-        )
+        ),
+    }
 
     def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
         """Envelope 2 with a short head."""
@@ -230,28 +229,25 @@ class DialectV2(Dialect):
 
     def status(self) -> Row:
         """The flag with reason and time, and the settings as strings."""
-        machine = self.machine
-        row = self.off_fields() | {
-            "FirmwareVersion": self.profile.firmware,
-            "power_mode": machine.mode_text,
-            "hash_percent": "",
+        return self.btminer(self.status_row())
+
+    def status_row(self) -> Row:
+        """The fields of status that 2.0.5 has."""
+        settings, profile = self.machine.settings, self.profile
+        limit: Row = (
+            {"power_limit_set": self.limit_text()} if profile.tells_limit_set else {}
+        )
+        return {
+            **self.off_fields(),
+            "FirmwareVersion": self.machine.firmware,
+            "power_mode": settings.mode_text,
+            **limit,
+            "hash_percent": str(settings.target_freq or profile.hash_percent_text),
         }
-        if self.profile.tells_limit_set:
-            row = pick(
-                row | {"power_limit_set": self.limit_text(), "hash_percent": "0"},
-                (
-                    *self.off_fields(),
-                    "FirmwareVersion",
-                    "power_mode",
-                    "power_limit_set",
-                    "hash_percent",
-                ),
-            )
-        return self.btminer(row)
 
     def limit_text(self) -> str:
         """What the user set: nothing, a number, or no limit at all."""
-        limit = self.machine.power_limit_set
+        limit = self.machine.settings.power_limit_set
         if limit is None:
             return self.profile.default_limit_text
         return str(limit) if limit else "2147483647"
@@ -295,13 +291,13 @@ class DialectV204(DialectV2):
         """The flag under its old name, and the firmware."""
         flag = "false" if self.machine.mining else "true"
         return self.btminer(
-            {"btmineroff": flag, "Firmware Version": self.profile.firmware}
+            {"btmineroff": flag, "Firmware Version": self.machine.firmware}
         )
 
     def error_codes(self) -> object:
         """Return a list with keys, which is not JSON (section A.6)."""
         errors = (
-            f'"{code}":"{self.time.local(since)}"'
+            f'"{code}":"{self.local(since)}"'
             for code, since in self.machine.errors.items()
         )
         return Raw(f"[{','.join(errors)}]")

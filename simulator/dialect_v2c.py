@@ -8,12 +8,6 @@ from .dialect_v2 import PSU_2023, DialectV2
 from .truth import Truth
 from .wire import encode, f2, number, number32
 
-NTP = [
-    "0.cn.pool.ntp.org",
-    "0.openwrt.pool.ntp.org",
-    "0.asia.pool.ntp.org",
-    "0.pool.ntp.org",
-]
 POOL = (
     *(
         "POOL",
@@ -177,7 +171,7 @@ class DialectV2c(DialectV2):
 
     def joined(self, commands: Mapping[str, object]) -> str:
         """Join in the form of cgminer, with the summary cut down."""
-        answers: Row = {command: [self.reads[command]({})] for command in commands}
+        answers: Row = {command: [self.read(command)] for command in commands}
         if "summary" in commands:
             short = pick(self._summary_row(), JOINED_SUMMARY)
             answers["summary"] = [self.cgminer(11, "Summary", "SUMMARY", [short])]
@@ -194,15 +188,10 @@ class DialectV2c(DialectV2):
     def status(self) -> Row:
         """The flag, the settings as strings, and the percentage as a number."""
         machine, profile = self.machine, self.profile
-        row = self.off_fields() | {
-            "FirmwareVersion": profile.firmware,
-            "power_mode": machine.mode_text,
-            "power_limit_set": self.limit_text(),
-            "hash_percent": str(machine.target_freq or profile.hash_percent_text),
-        }
+        row = self.status_row()
         if profile.tells_percent:
             row["fast_mining"] = "false"
-            row["fast_hash"] = "true" if machine.fast_hash else "false"
+            row["fast_hash"] = "true" if machine.settings.fast_hash else "false"
             if profile.tells_liquid:
                 row["liquid_temp"] = round(machine.liquid_c)
             row["power_pct"] = machine.power_percent
@@ -210,7 +199,11 @@ class DialectV2c(DialectV2):
 
     def more_info(self) -> Row:
         """Time servers, and the speed of tuning."""
-        return {"ntp": NTP, "upfreq_speed": str(self.machine.upfreq_speed)}
+        settings = self.machine.settings
+        return {
+            "ntp": settings.ntp_servers,
+            "upfreq_speed": str(settings.upfreq_speed),
+        }
 
 
 def mhs32(ths: float) -> int | float:

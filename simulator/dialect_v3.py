@@ -1,15 +1,12 @@
 """API v3: what is told on TCP 4433 (section E.5 of docs/protocol.md)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-import io
-from random import Random
+from collections.abc import Callable, Mapping
 import re
-import tarfile
+from typing import Any, ClassVar
 
 from .auth_v3 import Accounts
 from .dialect import Row
-from .dialect_v2c import NTP, DialectV2c
+from .dialect_v2c import DialectV2c
 from .machine import Machine
 from .profiles import V3
 from .truth_v3 import V3BoardTruth, V3PoolTruth, V3PsuTruth, V3Truth
@@ -17,10 +14,8 @@ from .wire import number, number32
 
 MODE_CODES = {"low": "0", "normal": "1", "high": "2"}
 STATUS_PARTS = ("summary", "edevs", "pools")
-CUSTOM_KEYS = ("CustomerSn", *(f"msg{number}" for number in range(10)))
 HISTORY_STEP_S = 600
 LONGEST_HISTORY_S = 86400
-LOG_SIZE = 32000
 
 
 class Failed(Exception):
@@ -53,26 +48,18 @@ def not_permitted() -> Failed:
     return Failed(-4, "no permission for write command")
 
 
-@dataclass(slots=True)
-class Settings:
-    """What is stored and told again, and has no effect on mining."""
-
-    web_pool: int = 1
-    timezone: str = "CST-8"
-    zonename: str = "Asia/Shanghai"
-    time_randomized: Row = field(default_factory=lambda: {"start": 0, "stop": 0})
-    ntp_server: list[str] = field(default_factory=lambda: list(NTP))
-    log_upload: Row | None = None
-    custom: dict[str, str] = field(
-        default_factory=lambda: dict.fromkeys(CUSTOM_KEYS, "")
-    )
-    fan_poweroff_cool: int = 0
-    fan_zero_speed: int = 0
-    fan_temp_offset: int = 0
-
-
 class DialectV3:
     """Reads of one machine; what the wire tells is `truth()`, put in other words."""
+
+    READS: ClassVar[Mapping[str, Callable[[Any, object], object]]] = {
+        "get.device.info": lambda self, param: self.device_info(param),
+        "get.miner.status": lambda self, param: self.miner_status(param),
+        "get.miner.setting": lambda self, _: self.miner_setting(),
+        "get.system.setting": lambda self, _: self.system_setting(),
+        "get.fan.setting": lambda self, _: self.fan_setting(),
+        "get.device.custom_data": lambda self, _: {**self.machine.settings.custom},
+        "get.miner.history": lambda self, param: self.history(param),
+    }
 
     def __init__(
         self,
@@ -86,16 +73,6 @@ class DialectV3:
         self.firmware = firmware
         self.accounts = accounts
         self._api_switch = api_switch
-        self.settings = Settings()
-        self.reads: dict[str, Callable[[object], object]] = {
-            "get.device.info": self.device_info,
-            "get.miner.status": self.miner_status,
-            "get.miner.setting": lambda _: self.miner_setting(),
-            "get.system.setting": lambda _: self.system_setting(),
-            "get.fan.setting": lambda _: self.fan_setting(),
-            "get.device.custom_data": lambda _: {**self.settings.custom},
-            "get.miner.history": self.history,
-        }
 
     @property
     def machine(self) -> Machine:
@@ -112,7 +89,7 @@ class DialectV3:
     def truth(self) -> V3Truth:
         """Return what this firmware tells, as the wire tells it."""
         machine, firmware = self.machine, self.firmware
-        profile = machine.profile
+        profile, settings = machine.profile, machine.settings
         truth = self.v2c.truth()
         realtime, mean = round(machine.power_w), truth.power_w
         known = firmware.tells_factory_hash
@@ -132,16 +109,16 @@ class DialectV3:
             power_5min_w=mean,
             power_rate_jth=truth.power_rate_jth or 0.0,
             power_limit_w=truth.power_limit_w,
-            power_limit_set_w=machine.power_limit_set,
-            power_mode=machine.power_mode,
+            power_limit_set_w=settings.power_limit_set,
+            power_mode=settings.power_mode,
             power_percent=machine.percent_set or None,
-            power_set_w=machine.power_set_w if firmware.since("3.0.3") else None,
-            target_freq_percent=machine.target_freq,
-            upfreq_speed=machine.upfreq_speed,
+            power_set_w=settings.power_set_w if firmware.since("3.0.3") else None,
+            target_freq_percent=settings.target_freq,
+            upfreq_speed=settings.upfreq_speed,
             upfreq_complete=truth.hash_stable,
-            fast_boot=machine.fast_boot,
-            fast_hash=machine.fast_hash if firmware.since("3.0.2") else None,
-            heat_mode=machine.heat_mode if firmware.since("3.0.3") else None,
+            fast_boot=settings.fast_boot,
+            fast_hash=settings.fast_hash if firmware.since("3.0.2") else None,
+            heat_mode=settings.heat_mode if firmware.since("3.0.3") else None,
             environment_temperature_c=machine.environment_c,
             liquid_temperature_c=liquid,
             board_temperatures_c=tuple(
@@ -174,11 +151,14 @@ class DialectV3:
             api_switch=self._api_switch(),
             api_version=firmware.api_version,
             led_auto=not machine.leds,
-            firmware=profile.firmware,
+            firmware=machine.firmware,
             model=profile.model,
             mac=self.v2c.mac,
             hostname=machine.hostname,
+            network=self.v2c.network,
+            timezone=machine.timezone,
             permissions=self.accounts.told(),
+            settings=settings,
         )
 
     def _board(self, slot: int) -> V3BoardTruth:
@@ -235,7 +215,7 @@ class DialectV3:
         if told.errors is not None:
             since = self.machine.errors
             parts["error-code"] = [
-                {str(code): self.v2c.time.local(since[code]), "reason": why}
+                {str(code): self.v2c.local(since[code]), "reason": why}
                 for code, why in told.errors
             ]
         if param is None:
@@ -245,24 +225,21 @@ class DialectV3:
         return {param: parts[str(param)]}
 
     def _network(self, told: V3Truth) -> Row:
-        ip = self.v2c.ip
-        gateway = ip.rpartition(".")[0] + ".1"
         return {
-            "ip": ip,
-            "proto": "dhcp",
-            "netmask": "255.255.255.0",
-            "dns": gateway,
+            "ip": told.network.ip,
+            "proto": told.network.proto,
+            "netmask": told.network.netmask,
+            "dns": told.network.dns,
             "mac": told.mac,
-            "gateway": gateway,
+            "gateway": told.network.gateway,
             "hostname": told.hostname,
         }
 
     def _miner(self, told: V3Truth) -> Row:
-        machine = self.machine
-        profile = machine.profile
+        profile, settings = self.machine.profile, self.machine.settings
         boards = range(profile.boards)
         factory = round(profile.nominal_ths * 1000 / profile.boards)
-        limit = machine.power_limit_set
+        limit = settings.power_limit_set
         cooling: Row = (
             {"eeprom-liquid-cooling": "-".join("1" for _ in boards)}
             if profile.liquid
@@ -273,19 +250,19 @@ class DialectV3:
             "type": told.model,
             "hash-board": told.model.rpartition("V")[2],
             "detect-hash-rate": ":".join(str(factory) for _ in boards),
-            "cointype": "BTC/BCH/BSV",
+            "cointype": settings.coin_type,
             "pool-strategy": "FAILOVER",
-            "heatmode": "" if machine.heat_mode == "normal" else machine.heat_mode,
-            "hash-percent": str(machine.target_freq or ""),
+            "heatmode": "" if settings.heat_mode == "normal" else settings.heat_mode,
+            "hash-percent": str(settings.target_freq or ""),
             **{f"chipdata{slot}": profile.chip for slot in boards},
             "fast-boot": word(told.fast_boot),
             "board-num": str(profile.boards),
             **{f"pcbsn{slot}": self.v2c.board_serial(slot) for slot in boards},
             "miner-sn": self.v2c.miner_serial,
             "power-limit-set": "" if limit is None else str(limit),
-            "UpfreqSpeed": str(machine.upfreq_speed or ""),
+            "UpfreqSpeed": str(settings.upfreq_speed or ""),
             **cooling,
-            "web-pool": self.settings.web_pool,
+            "web-pool": int(settings.web_pools),
             "permission": told.permissions,
         }
 
@@ -407,7 +384,7 @@ class DialectV3:
         """What was set; a limit that was not is told as the one in force."""
         told, machine = self.truth(), self.machine
         row: Row = {
-            "power-limit": machine.power_limit_set or machine.power_limit_w,
+            "power-limit": machine.settings.power_limit_set or machine.power_limit_w,
             "upfreq-speed": told.upfreq_speed,
             "power-mode": told.power_mode,
             "fast-boot": word(told.fast_boot),
@@ -428,28 +405,34 @@ class DialectV3:
 
     def system_setting(self) -> Row:
         """Name, time and logs."""
-        settings = self.settings
+        settings = self.machine.settings
+        start, stop = settings.time_randomized
         row: Row = {
-            "web-pool": settings.web_pool,
+            "web-pool": int(settings.web_pools),
             "timezone": settings.timezone,
             "zonename": settings.zonename,
-            "hostname": self.machine.hostname_next,
-            "time-randomized": settings.time_randomized,
-            "ntp-server": settings.ntp_server,
+            "hostname": settings.hostname,
+            "time-randomized": {"start": start, "stop": stop},
+            "ntp-server": settings.ntp_servers,
         }
-        if settings.log_upload:
-            row["log-upload"] = settings.log_upload
+        if server := settings.log_server:
+            row["log-upload"] = {
+                "ip": server.ip,
+                "port": server.port,
+                "proto": server.proto,
+            }
         return row
 
     def fan_setting(self) -> Row:
         """The fans."""
+        settings = self.machine.settings
         return {
-            "fan-poweroff-cool": self.settings.fan_poweroff_cool,
-            "fan-zero-speed": self.settings.fan_zero_speed,
-            "fan-temp-offset": self.settings.fan_temp_offset,
+            "fan-poweroff-cool": int(settings.poweroff_cool),
+            "fan-zero-speed": int(settings.fan_zero_speed),
+            "fan-temp-offset": settings.temp_offset,
         }
 
-    # History and log
+    # History
 
     def history(self, param: object) -> object:
         """Rows of time, TH/s and W since btminer's start (nobody documents the columns)."""
@@ -473,18 +456,6 @@ class DialectV3:
             for time in range(first, last + 1, HISTORY_STEP_S)
         )
         return {"Data": " ".join(rows)}
-
-    def log(self) -> bytes:
-        """Return an archive with one log, always the same for one miner."""
-        told = self.truth()
-        lines = f"{told.model} {told.firmware} {told.mac}\n".encode()
-        lines += Random(self.machine.seed).randbytes(LOG_SIZE).hex().encode()
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w:gz") as file:
-            entry = tarfile.TarInfo("miner.log")
-            entry.size = len(lines)
-            file.addfile(entry, io.BytesIO(lines))
-        return archive.getvalue()
 
 
 def reason(code: int) -> str:

@@ -1,4 +1,4 @@
-"""What a miner may do wrong: the tables of sections A.1, A.6, E.1 and H.2 of docs/protocol.md."""
+"""What a miner may do wrong: the tables of sections A.1, A.6, D.6, D.7, E.1 and H.2 of docs/protocol.md."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +47,23 @@ WRITES = {
     "applied_no_answer": "the write takes effect, no answer comes",
     "answered_not_applied": "the write is acknowledged and has no effect",
     "undone": "power_off, or a stop on 4433, undoes itself after 3 minutes",
+}
+
+BINARY = {
+    "plain_ready": "answers in plain before the bytes of an image or a log (4028)",
+    "one_segment": "the first bytes of a log come in one segment with the answer before them",
+    "cut_log": "half of a log comes, then the connection ends",
+    "stalled_log": "half of a log comes, and the connection stays",
+    "long_log": "a log is said to be longer than it is",
+    "short_log": "a log is said to be shorter than it is",
+    "huge_log": "a log is said to have 4 GiB",
+    "wordy_log": "the length of a log is no number",
+    "empty_log": "a log has no bytes",
+    "cut_upload": "the connection ends when half of an image has come",
+    "stalled_upload": "nothing more is read when half of an image has come",
+    "no_final_answer": "an image is taken, and the connection ends without an answer",
+    "image_refused": "an image is refused after it has come",
+    "old_version": "an image is taken, and the version after the reboot is the old one",
 }
 
 # Each refuses every request in the words of that code, and does nothing (sections A.4 and E.2)
@@ -220,6 +237,7 @@ FAULTS: dict[str, str] = (
     TRANSPORT
     | FRAMES
     | WRITES
+    | BINARY
     | {name: what for name, (what, _) in ERRORS.items()}
     | {name: what for name, (what, _) in PAYLOAD.items()}
 )

@@ -2,19 +2,22 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import exp, floor, inf, log, pi, sin, sqrt
 from random import Random
+from typing import Any
 
 from .profiles import Pool, Profile
+from .settings import Restart, as_found, from_factory
 from .timing import Timing
 from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
 
 HISTORY_S = 900
 NOISE_PERIODS_S = (7.3, 17.9, 41.0)
 STOP_REASON = "by whatsminer api"
+PREHEATED = "adjust complete"
 
 
 @dataclass(slots=True)
@@ -111,37 +114,36 @@ class Machine:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._event_number = 0
 
-        # Settings
-        self.power_mode = profile.power_mode
-        self.mode_text = profile.mode_text
-        self.power_limit_set = profile.power_limit_set
+        # What is set, and what of it is in force in the network
+        self.settings = as_found(profile)
+        self._installed: str | None = None
+        self._to_install: str | None = None
+        self._online()
+
+        # What is lost when the power is
         self.power_percent = profile.power_percent
         # The percentage that was asked for since the last start; 0 is none
         self.percent_set = 0 if profile.power_percent == 100 else profile.power_percent
-        self.power_set_w = 0
-        self.target_freq = 0
-        self.fast_boot = False
-        self.fast_hash = False
-        self.heat_mode = "normal"
-        self.upfreq_speed = 0
-        self.autostart = True
-        self.pools = profile.pools
         self.leds: dict[int, str] = dict(profile.leds)
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
-        self.hostname = self.hostname_next = "WhatsMiner"
 
         # Where it stands
         self.now = 0.0
         self.phase = Phase.STABLE
         self.stopped_at: float | None = None
         self.reboots = 0
+        self.resets = 0
+        self.network_restarts = 0
+        self._network_until = -inf
         self._phase_since = 0.0
         self._phase_until = inf
         self._wanted = True
         self._switched = 0
         self._held = False
-        self._fast = False
+        self._began_with = self.settings
+        self._preheat_since: float | None = None
+        self._preheated = False
         self._power_target_w = 0
         self._shares_before_pools = (0, 0)
         self._started = 0.0
@@ -254,10 +256,23 @@ class Machine:
         self._events.clear()
         self.stopped_at = None
         self._held = False
-        self._wanted = self.autostart
-        self.hostname = self.hostname_next
+        self._wanted = self.settings.start_at_boot
+        self._preheat_since = None
+        self._installed = self._to_install
+        self._online()
         self._forget_percent()
         self._enter(Phase.OFF_BOARD, self.timing.off_board_s)
+
+    def _online(self) -> None:
+        """Let what was set for the network be in force."""
+        self.hostname = self.settings.hostname
+        self.timezone = self.settings.timezone
+        self.network = self.settings.network
+
+    def _restart_network(self) -> None:
+        self.network_restarts += 1
+        self._network_until = self.now + self.timing.network_restart_s
+        self._online()
 
     def _board_up(self) -> None:
         self.board_start = self.now
@@ -273,9 +288,11 @@ class Machine:
             self._stop()
 
     def _start(self, starting_s: float | None = None) -> None:
-        self._fast = self.fast_boot
-        self._power_target_w = self.power_set_w
-        if self.fast_boot:
+        self._began_with = self.settings
+        self._power_target_w = self.settings.power_set_w
+        self._preheated = self.preheat == PREHEATED
+        self._preheat_since = None
+        if self._fast:
             starting_s = self.timing.starting_fast_boot_s
         self._started = self.now
         self._enter(
@@ -309,14 +326,20 @@ class Machine:
         self.percent_set = 0
         self._ramp = Ramp()
 
+    @property
+    def _fast(self) -> bool:
+        """Whether this start knows what was tuned, or was well prepared."""
+        return self._began_with.fast_boot or self._preheated
+
     def _upfreq_90_s(self) -> float:
         """Time until 90 %: between the speeds that are known, in a straight line."""
         if self._fast:
             return self.timing.upfreq_fast_boot_90_s
         points = self.timing.upfreq_90_s
+        speed = self._began_with.upfreq_speed
         for (low, slow), (high, fast) in pairwise(points):
-            if self.upfreq_speed <= high:
-                return slow + (fast - slow) * (self.upfreq_speed - low) / (high - low)
+            if speed <= high:
+                return slow + (fast - slow) * (speed - low) / (high - low)
         return points[-1][1]
 
     def _tuning_s(self) -> float:
@@ -344,7 +367,9 @@ class Machine:
         self._switched += 1
         self._held |= hold
         self._wanted = False
-        self._later(self.timing.command_delay_s, self._stop)
+        self._preheat_since = None
+        late = self._late(self.settings.time_randomized[1])
+        self._later(self.timing.command_delay_s + late, self._stop)
 
     def undo_power_off(self, *, restarts: bool = False, held: bool = False) -> None:
         """Let the stop not hold, as on one firmware (section D.3), unless another command follows."""
@@ -362,7 +387,17 @@ class Machine:
         self._switched += 1
         self._held = False
         self._wanted = True
-        if self.phase is Phase.STOPPED:
+        if late := self._late(self.settings.time_randomized[0]):
+            self._later(late, self._power_on)
+        else:
+            self._power_on()
+
+    def _late(self, most_s: int) -> float:
+        """Return by how much a start or a stop is late."""
+        return self._random.uniform(1, most_s) if most_s else 0.0
+
+    def _power_on(self) -> None:
+        if self._wanted and self.phase is Phase.STOPPED:
             self.stopped_at = None
             starting_s = self.timing.starting_after_power_on_s
             if self.profile.elapsed_survives_stop:
@@ -370,19 +405,59 @@ class Machine:
             else:
                 self._btminer_up(starting_s)
 
+    def preheat_now(self) -> None:
+        """Warm up a stopped miner for its next start, unless it is at it."""
+        if self._preheat_since is None:
+            self._preheat_since = self._changed = self.now
+
+    def factory_reset(self) -> None:
+        """Put everything back, and restart the control board."""
+        self._later(self.timing.command_delay_s, self._factory_reset)
+
+    def _factory_reset(self) -> None:
+        self.resets += 1
+        self.settings = from_factory(self.profile)
+        self.leds.clear()
+        self._reboot()
+
+    def update_firmware(self, version: str | None) -> None:
+        """Restart the control board with another firmware, or with the same."""
+        self._to_install = version or self._installed
+        self.reboot()
+
+    def change(self, restart: Restart = Restart.NONE, **changes: Any) -> None:
+        """Change settings, and restart what has to be restarted for them."""
+        self.settings = replace(self.settings, **changes)
+        match restart:
+            case Restart.BTMINER:
+                self._later(self.timing.command_delay_s, self._restart_if_mining)
+            case Restart.NETWORK:
+                self._later(self.timing.command_delay_s, self._restart_network)
+            case Restart.BOARD:
+                self.reboot()
+            case _:
+                pass
+
+    @property
+    def fast_boot(self) -> bool:
+        """Whether the next start is a fast one."""
+        return self.settings.fast_boot
+
+    @fast_boot.setter
+    def fast_boot(self, on: bool) -> None:
+        self.change(fast_boot=on)
+
     def set_mode(self, mode: str) -> None:
         """Choose low, normal or high power."""
-        self.power_mode = self.mode_text = mode
-        self._apply()
+        self.change(Restart.BTMINER, power_mode=mode, mode_text=mode)
 
     def set_power_limit(self, watts: int | None) -> None:
         """Set the limit of the user; None is the default again, 0 is none at all."""
         if watts is not None:
             profile = self.profile
             watts = min(watts, profile.power_limit_max_w or profile.power_limit_w)
-        if watts != self.power_limit_set:
-            self.power_limit_set = watts
-            self._apply()
+        if watts != self.settings.power_limit_set:
+            self.change(Restart.BTMINER, power_limit_set=watts)
 
     def set_percent(self, percent: int, *, gentle: bool) -> None:
         """Set the share of the tuned power; without effect before tuning is done (section D.4)."""
@@ -406,25 +481,20 @@ class Machine:
 
     def set_power(self, watts: int) -> None:
         """Set the power to tune to: at once on a tuned miner, else at the next start; 0 is none."""
-        self.power_set_w = watts
+        self.change(power_set_w=watts)
         if self.phase is Phase.STABLE:
             self._power_target_w = watts
             self._changed = self.now
 
     def set_target_freq(self, percent: int) -> None:
         """Set the offset of the frequency."""
-        if percent != self.target_freq:
-            self.target_freq = percent
-            self._apply()
+        if percent != self.settings.target_freq:
+            self.change(Restart.BTMINER, target_freq=percent)
 
     def set_pools(self, pools: tuple[Pool, ...]) -> None:
         """Mine for others from now on."""
-        self.pools = pools
         self._shares_before_pools = self.shares
-
-    def _apply(self) -> None:
-        """Restart for a setting that needs it; a stopped miner keeps it for its next start."""
-        self._later(self.timing.command_delay_s, self._restart_if_mining)
+        self.change(pools=pools)
 
     def set_board_count(self, count: int) -> None:
         """Lose boards, or find them again."""
@@ -437,18 +507,20 @@ class Machine:
         """The limit in force: the smaller of the user's and the mode's."""
         nominal = self.profile.power_limit_w
         limit = round(nominal * self._mode_share())
-        return min(limit, self.power_limit_set) if self.power_limit_set else limit
+        return min(limit, self.settings.power_limit_set or limit)
 
     def _mode_share(self) -> float:
         shares = {
             "low": self.timing.low_mode_share,
             "high": self.timing.high_mode_share,
         }
-        return shares.get(self.power_mode, 1.0)
+        return shares.get(self.settings.power_mode, 1.0)
 
     def _tuned_power_w(self) -> float:
         """Return what tuning comes to: the smallest of mode, frequency, limit and power asked for."""
-        frequency = max(1 + self.target_freq / 100, self.timing.lowest_freq_share)
+        frequency = max(
+            1 + self.settings.target_freq / 100, self.timing.lowest_freq_share
+        )
         power = self.profile.power_w * self._mode_share() * frequency
         return min(power, self.power_limit_w, self._power_target_w or inf)
 
@@ -473,6 +545,10 @@ class Machine:
                 share = 1 - (1 - first) * exp(-age / tau)
                 # Power runs ahead: an untuned miner is less efficient
                 power = self._tuned_power_w() * share**self.timing.hash_exponent
+                if self._began_with.fast_hash:
+                    power = max(
+                        power, self._tuned_power_w() * self.timing.fast_hash_share
+                    )
                 return max(
                     power, self.timing.starting_power_w
                 ), self.tuned_share() * share
@@ -480,6 +556,8 @@ class Machine:
                 percent = self._ramp.at(self.now)
                 power = max(self._tuned_power_w() * percent, self.timing.idle_power_w)
                 return power, self.tuned_share(percent)
+            case Phase.STOPPED if self._preheat_since is not None:
+                return self.timing.preheat_power_w, 0.0
             case _:
                 return self.timing.idle_power_w, 0.0
 
@@ -495,7 +573,8 @@ class Machine:
         )
         self._hash.follow(frequency, seconds, timing.hash_stop_s / 7.5, 1e-3)
         load = max(self._power.value - timing.idle_power_w, 0.0) / profile.power_w
-        heat = (profile.board_c - profile.environment_c) * sqrt(load)
+        offset = self._began_with.temp_offset
+        heat = (profile.board_c - profile.environment_c + offset) * sqrt(load)
         warming = heat > self._heat.value
         self._heat.follow(
             heat, seconds, timing.heating_s if warming else timing.cooling_s
@@ -506,17 +585,17 @@ class Machine:
         self._energy.add(self.now, (power_before + self._power.value) / 2 * seconds)
 
     def _fan_target(self, load: float) -> float:
-        if not self.profile.fan_rpm:
-            return 0.0
+        timing, settings = self.timing, self.settings
+        idle = timing.fan_idle_share
+        full = 0.0 if settings.fan_zero_speed else float(self.profile.fan_rpm)
         match self.phase:
             case Phase.STARTING | Phase.BTMINER_DOWN:
-                return self.timing.starting_fan_rpm
-            case Phase.STOPPED if (
-                self.now - self._phase_since >= self.timing.fan_run_on_s
-            ):
-                return 0.0
+                return full and timing.starting_fan_rpm
+            case Phase.STOPPED if self.now - self._phase_since >= timing.fan_run_on_s:
+                return full * idle if settings.poweroff_cool else 0.0
             case _:
-                return self.profile.fan_rpm * (0.5 + 0.5 * load)
+                faster = 1 - self._began_with.temp_offset * timing.fan_share_per_k
+                return full * (idle + (1 - idle) * load) * faster
 
     def _rate(self) -> float:
         return (
@@ -527,6 +606,31 @@ class Machine:
         )
 
     # What can be seen
+
+    @property
+    def firmware(self) -> str:
+        """The version that runs: what was installed, or what it came with."""
+        return self._installed or self.profile.firmware
+
+    @property
+    def online(self) -> bool:
+        """Whether the network is up."""
+        return self.phase is not Phase.OFF_BOARD and self.now >= self._network_until
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the miner is switched off, or about to be."""
+        return not self._wanted
+
+    @property
+    def preheat(self) -> str | None:
+        """What pre_power_on says (section D.5); None: the miner does not heat."""
+        if self._preheat_since is None:
+            return None
+        age = self.now - self._preheat_since
+        if age < self.timing.preheat_warm_s:
+            return "wait for adjust temp"
+        return "adjust continue" if age < self.timing.preheat_s else PREHEATED
 
     @property
     def mining(self) -> bool:
@@ -713,7 +817,7 @@ class Machine:
                 if profile.limit_zero_while_starting and self.phase is Phase.STARTING
                 else self.power_limit_w
             ),
-            power_mode=self.power_mode,
+            power_mode=self.settings.power_mode,
             power_percent=self.power_percent,
             temperature_c=max(
                 (self.board_c(slot) for slot in self.boards), default=self.environment_c
@@ -728,7 +832,7 @@ class Machine:
             frequency_average_mhz=self.frequency_mhz,
             frequency_target_mhz=profile.frequency_mhz * self.tuned_share(),
             hash_stable=self.hash_stable,
-            fast_boot=self.fast_boot,
+            fast_boot=self.settings.fast_boot,
             accepted_shares=accepted,
             rejected_shares=rejected,
             reject_rate_percent=100 * rejected / (accepted + rejected)
@@ -756,11 +860,16 @@ class Machine:
                     accepted=of_pool[0] if number == 0 else 0,
                     rejected=of_pool[1] if number == 0 else 0,
                 )
-                for number, pool in enumerate(self.pools)
+                for number, pool in enumerate(self.settings.pools)
             ),
             psu=self._psu(),
             error_codes=tuple(self.errors),
             led_auto=not self.leds,
-            firmware=profile.firmware,
+            preheat=self.preheat,
+            hostname=self.hostname,
+            network=self.network,
+            timezone=self.timezone,
+            firmware=self.firmware,
             model=profile.model,
+            settings=self.settings,
         )

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from random import Random
 import time as clocks
@@ -14,29 +14,23 @@ from typing import Self
 from .api_v3 import ApiV3
 from .auth import BadBase64, BadKey, Envelope, TokenTable, new_salt
 from .auth_v3 import SUPER, Accounts
+from .binary import read_image, sent_log, told_length
+from .catalogue import DIALECTS
 from .commands import Ignored, Refused, Write, write_of
 from .commands_v3 import Session
-from .dialect import BTMINER_REFUSES, TEXTS, Dialect
-from .dialect_v1 import DialectV1
-from .dialect_v2 import DialectV2, DialectV204
+from .dialect import BTMINER_REFUSES, TEXTS
 from .dialect_v2c import DialectV2c
 from .dialect_v3 import DialectV3
 from .faults import Faults, error_of, spoil
 from .machine import Machine
 from .profiles import PROFILES, Profile
 from .server import GARBAGE, Listener, OneShotListener, Reply, huge_answer
-from .server_v3 import FrameListener, FrameReply
+from .server_v3 import FrameListener
 from .timing import SimTime, Timing
 from .truth import Phase, Truth
 from .truth_v3 import V3Truth
 from .wire import encode
 
-DIALECTS: dict[str, type[Dialect]] = {
-    "v1": DialectV1,
-    "v204": DialectV204,
-    "v205": DialectV2,
-    "v2c": DialectV2c,
-}
 COMMANDS_KEPT = 1000
 TICK_S = 0.05
 
@@ -62,7 +56,8 @@ class Received:
 class SimulatedMiner:
     """A WhatsMiner on sockets of this computer.
 
-    `commands` are those that came in, `applied` the names of those writes that took effect.
+    `commands` are those that came in, `applied` the names of those writes that took effect, and
+    `last_upload` is the image that came last, as it came.
 
     Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
     it is answered with: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
@@ -108,6 +103,7 @@ class SimulatedMiner:
         self.refuse = dict(refuse or {})
         self.commands: deque[Received] = deque(maxlen=COMMANDS_KEPT)
         self.applied: list[str] = []
+        self.last_upload: bytes | None = None
         self.faults = Faults()
         self.ts_tolerance_s = ts_tolerance_s
         self.time = SimTime(
@@ -142,6 +138,8 @@ class SimulatedMiner:
                     host, v3_port, timing, self._answer_v3
                 )
         self._reboots = self._machine.reboots
+        self._resets = self._machine.resets
+        self._network_restarts = self._machine.network_restarts
         self._ticking: asyncio.Task[None] | None = None
         self.set_password(password)
 
@@ -204,29 +202,43 @@ class SimulatedMiner:
         return (self._listener, *v3)
 
     def _reachable(self, listener: Listener) -> bool:
-        phase = self._machine.phase
-        if phase is Phase.OFF_BOARD:
+        if not self._machine.online:
             return False
         if listener is self._listener:
             return not self.faults.refusing(4028)
         v3 = self.profile.v3
-        if v3 and v3.refuses_while_down and phase is Phase.BTMINER_DOWN:
+        down = self._machine.phase is Phase.BTMINER_DOWN
+        if v3 and v3.refuses_while_down and down:
             return False
         return not self.faults.refusing(4433)
 
     def _advance(self) -> None:
-        self._machine.advance(self.time.now)
-        if self._machine.reboots != self._reboots:
-            self._reboots = self._machine.reboots
+        machine = self._machine
+        machine.advance(self.time.now)
+        if machine.resets != self._resets:
+            self._resets = machine.resets
+            self.api_switch = False
+            if self._api_v3:
+                self._api_v3.accounts.reset()
+        if machine.reboots != self._reboots:
+            self._reboots = machine.reboots
             self._tokens.forget()
-            for listener in self._listeners:
-                listener.drop()
+            self._drop_connections()
+        if machine.network_restarts != self._network_restarts:
+            self._network_restarts = machine.network_restarts
+            self._drop_connections()
+        if machine.settings.password != self._envelope.password:
+            self._change_key()
         for listener in self._listeners:
             if not self._reachable(listener):
                 listener.shut()
                 # Here a connection would go on for ever
                 if listener is self._v3_listener:
                     listener.drop()
+
+    def _drop_connections(self) -> None:
+        for listener in self._listeners:
+            listener.drop()
 
     # What a test wants to know
 
@@ -308,9 +320,25 @@ class SimulatedMiner:
         return self._v3.accounts.permissions
 
     @property
+    def v3_passwords(self) -> dict[str, str]:
+        """The passwords of the accounts of API v3."""
+        return {**self._v3.accounts.passwords}
+
+    @property
     def v3_salt(self) -> str:
         """The salt of the v3 tokens."""
         return self._v3.accounts.salt
+
+    @property
+    def password(self) -> str:
+        """The admin password."""
+        return self.machine.settings.password
+
+    @property
+    def log(self) -> bytes:
+        """What is downloaded as log, on both ports."""
+        self._advance()
+        return self._dialect.log()
 
     @property
     def clock_offset_s(self) -> float:
@@ -325,6 +353,11 @@ class SimulatedMiner:
 
     def set_password(self, password: str) -> None:
         """Change the admin password: salt and key change, tokens are gone (section B.5)."""
+        self._machine.change(password=password)
+        self._change_key()
+
+    def _change_key(self) -> None:
+        password = self._machine.settings.password
         self._envelope = Envelope(password, new_salt(self._random))
         self._tokens.forget()
 
@@ -362,7 +395,7 @@ class SimulatedMiner:
 
     # Requests
 
-    def _answer_v3(self, body: bytes, session: Session) -> FrameReply:
+    def _answer_v3(self, body: bytes, session: Session) -> Reply:
         """Answer one request on 4433."""
         self._advance()
         return self._v3.answer(body, session)
@@ -425,7 +458,7 @@ class SimulatedMiner:
         write = write_of(self.profile, name)
         if name in self.refuse:
             return self._seal(name, encode(self._refusal(name)))
-        if write and not self.api_switch:
+        if write and not write.is_read and not self.api_switch:
             return self._plain(name, self._dialect.error(45))
         if token is None:
             return self._seal(name, encode(self._dialect.error(135, "json token err")))
@@ -442,9 +475,12 @@ class SimulatedMiner:
             return Reply(b"", faults)
         if error_of(faults, v3=False) is not None:
             return self._finish("", faults, sealed=True)
+        if write.binary:
+            upload = write.binary == "upload"
+            return self._upload(name, faults) if upload else self._download(faults)
         try:
             if "answered_not_applied" not in faults:
-                write.effect(self._machine, params)
+                write.apply(self._machine, params)
                 self.applied.append(name)
                 if name == "power_off" and "undone" in faults:
                     self._machine.undo_power_off()
@@ -462,9 +498,50 @@ class SimulatedMiner:
                 or too_late
             ):
                 return Reply(b"", faults)
-        return self._finish(
-            encode(self._dialect.btminer(TEXTS[131])), faults, sealed=True
-        )
+        told = write.answer(self._machine) if write.answer else TEXTS[131]
+        return self._finish(encode(self._dialect.btminer(told)), faults, sealed=True)
+
+    def _download(self, faults: frozenset[str]) -> Reply:
+        """Tell the length of the log, and let it follow (section D.7)."""
+        log = self._dialect.log()
+        row = self._dialect.btminer({"logfilelen": told_length(log, faults)})
+        sealed = "plain_ready" not in faults
+        reply = self._finish(encode(row), faults, sealed=sealed, ends=False)
+        return replace(reply, after=sent_log(log, faults))
+
+    def _upload(self, name: str, faults: frozenset[str]) -> Reply:
+        """Ask for an image, and answer again when it has come (section D.6)."""
+        envelope = self._envelope
+
+        def final(image: bytes) -> Reply:
+            taken = self.install(name, image, faults)
+            if faults & {"no_final_answer", "applied_no_answer"}:
+                return Reply(b"")
+            row = (
+                self._dialect.btminer("Updated") if taken else self._dialect.error(132)
+            )
+            sealed = envelope.encrypt(encode(row))
+            return Reply(encode({"enc": sealed}).encode() + self.profile.terminator)
+
+        row = self._dialect.btminer("ready")
+        sealed = "plain_ready" not in faults
+        reply = self._finish(encode(row), faults, sealed=sealed)
+        return replace(reply, upload=final)
+
+    def install(self, name: str, data: bytes, faults: frozenset[str]) -> bool:
+        """Take an image, or not; `binary` says what comes of it."""
+        self._advance()
+        self.last_upload = data
+        image = read_image(data)
+        if image is None or "image_refused" in faults:
+            return False
+        if "answered_not_applied" not in faults:
+            fits = image.platform == self.profile.platform
+            new = fits and "old_version" not in faults
+            self._machine.update_firmware(image.version if new else None)
+            if new:
+                self.applied.append(name)
+        return True
 
     def _refusal(self, name: str) -> dict[str, object]:
         return self._dialect.error(self.refuse[name])
@@ -483,7 +560,9 @@ class SimulatedMiner:
     def _seal(self, name: str, text: str) -> Reply:
         return self._finish(text, self.faults.take(name), sealed=True)
 
-    def _finish(self, text: str, faults: frozenset[str], *, sealed: bool) -> Reply:
+    def _finish(
+        self, text: str, faults: frozenset[str], *, sealed: bool, ends: bool = True
+    ) -> Reply:
         """Make bytes of an answer, with the defects that were asked for."""
         if faults & {"silent", "close", "reset"}:
             return Reply(b"", faults)
@@ -495,7 +574,8 @@ class SimulatedMiner:
             text = self._seal_text(text, faults)
         if "btminer_down" in faults:
             text = BTMINER_REFUSES
-        end = b"" if text.endswith("\n") else self.profile.terminator
+        # A terminator would be the first byte of a log
+        end = b"" if text.endswith("\n") or not ends else self.profile.terminator
         if "nul" in faults:
             end = b"\0"
         if "newline" in faults:

@@ -29,6 +29,7 @@ class Pool:
 
     url: str
     user: str
+    password: str = "x"
 
     @property
     def host(self) -> str:
@@ -154,6 +155,7 @@ _M50 = Profile(
     chip_max_k=15.6,
     environment_c=29.5,
     fan_rpm=4950,
+    hash_percent_text="",
     psu=Psu(
         name="P221B",
         model="P221B",
@@ -287,7 +289,8 @@ PROFILES: dict[str, Profile] = _profiles(
         mode_text="normal",
         board_numbers=False,
         tells_limit_set=True,
-        unanswered=frozenset({"reboot"}),
+        hash_percent_text="0",
+        unanswered=frozenset({"reboot", "factory_reset"}),
     ),
     replace(
         _M50,
@@ -332,7 +335,8 @@ PROFILES: dict[str, Profile] = _profiles(
         default_limit_text="2147483647",
         token_code=131,
         terminator=b"\n",
-        unanswered=MODES | {"reboot", "restart_btminer"},
+        hash_percent_text="0",
+        unanswered=MODES | {"reboot", "restart_btminer", "factory_reset", "net_config"},
         board_numbers=False,
         tells_limit_set=True,
         v3=V3(api_version="3.0.2", tells_electrics=False, tells_errors=False),

@@ -1,4 +1,4 @@
-"""The socket of 4028: one request, one answer, one connection, and what can go wrong (section A.1)."""
+"""Sockets, and the one of 4028: one request, one answer, one connection, and what can go wrong (section A.1)."""
 
 from abc import ABC, abstractmethod
 import asyncio
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import socket
 import struct
 
+from .binary import LARGEST_IMAGE
 from .timing import Timing
 
 GARBAGE = bytes(range(128, 256)) * 2
@@ -15,14 +16,28 @@ HUGE = 10_000_000
 LARGEST_REQUEST = 1 << 16
 HALF_CLOSE_S = 0.05
 FOR_EVER_S = 3600.0
+HEADER = 4
+BLOCK = 10240
+
+# With these the answer has not come whole, and nothing follows it
+BROKEN = frozenset(
+    {"truncate", "stall_midway", "reset_midway", "garbage", "huge_answer"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back, and how badly."""
+    """What goes back, and how badly.
+
+    On 4433 there may be frames before the answer. After it bytes may follow in either direction:
+    `after` go to the client, and `upload` answers those that come from it.
+    """
 
     data: bytes
     faults: frozenset[str] = frozenset()
+    before: bytes = b""
+    after: bytes = b""
+    upload: Callable[[bytes], Reply] | None = None
 
 
 def huge_answer() -> bytes:
@@ -157,6 +172,40 @@ class Listener(ABC):
             writer.write(data)
             await writer.drain()
 
+    async def _send_log(
+        self, log: bytes, faults: frozenset[str], writer: asyncio.StreamWriter
+    ) -> None:
+        """Send bytes without a frame around them."""
+        if log and "one_segment" not in faults:
+            await asyncio.sleep(self._timing.log_gap_s)
+        for start in range(0, len(log), BLOCK):
+            writer.write(log[start : start + BLOCK])
+            await writer.drain()
+
+    async def _receive(
+        self, reader: asyncio.StreamReader, faults: frozenset[str]
+    ) -> bytes:
+        """Read the length of an image, and the image; a client that sends less is left."""
+        # Meanwhile a reboot cuts the connection
+        self._end_answer()
+        size = int.from_bytes(await self._exactly(reader, HEADER), "little")
+        if size > LARGEST_IMAGE:
+            return b""
+        image = bytearray()
+        while len(image) < size:
+            if len(image) >= size // 2:
+                if "cut_upload" in faults:
+                    raise EOFError
+                if "stalled_upload" in faults:
+                    await asyncio.sleep(FOR_EVER_S)
+            image += await self._exactly(reader, min(BLOCK, size - len(image)))
+        self._begin_answer()
+        return bytes(image)
+
+    async def _exactly(self, reader: asyncio.StreamReader, count: int) -> bytes:
+        async with asyncio.timeout(self._timing.idle_s):
+            return await reader.readexactly(count)
+
     async def _close(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -164,7 +213,8 @@ class Listener(ABC):
         with suppress(OSError):
             writer.write_eof()
         async with asyncio.timeout(self._timing.linger_s):
-            await reader.read()
+            while await reader.read(BLOCK):
+                pass
 
 
 def reset_on_close(writer: asyncio.StreamWriter) -> None:
@@ -216,11 +266,20 @@ class OneShotListener(Listener):
         if "silent" in faults:
             await self._hold(reader)
             return
-        await self._write(reply.data, faults, writer)
+        data, log = reply.data, reply.after
+        if "one_segment" in faults:
+            data, log = data + log[:BLOCK], log[BLOCK:]
+        await self._write(data, faults, writer)
         if "reset_midway" in faults:
             reset_on_close(writer)
             return
-        if faults & {"stall_midway", "never_close"}:
+        if not faults & BROKEN:
+            await self._send_log(log, faults, writer)
+            if reply.upload:
+                final = reply.upload(await self._receive(reader, faults))
+                await self._write(final.data, final.faults, writer)
+        stalled = reply.after and "stalled_log" in faults
+        if stalled or faults & {"stall_midway", "never_close"}:
             await self._hold(reader)
         elif "stall_after_answer" in faults:
             await asyncio.sleep(self._timing.stall_s)

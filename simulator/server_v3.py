@@ -5,14 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .commands_v3 import Session
-from .server import Listener, reset_on_close
+from .server import BLOCK, BROKEN, HEADER, Listener, Reply, reset_on_close
 from .timing import Timing
 
-HEADER = 4
 HEARTBEAT = bytes(HEADER)
 LARGEST_FRAME = 1 << 22
 LIE = 16
-BLOCK = 10240
 SPLIT_S = 0.01
 
 
@@ -34,16 +32,6 @@ def spoil_header(data: bytes, faults: frozenset[str]) -> bytes:
     return length.to_bytes(HEADER, "little") + data[HEADER:]
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReply:
-    """What goes back: frames that come before the answer, its own, and raw bytes that follow it."""
-
-    data: bytes
-    faults: frozenset[str] = frozenset()
-    before: bytes = b""
-    after: bytes = b""
-
-
 @dataclass(eq=False, slots=True)
 class Client:
     """One connection; it has a deadline while it waits for a request."""
@@ -61,7 +49,7 @@ class FrameListener(Listener):
         host: str,
         port: int,
         timing: Timing,
-        answer: Callable[[bytes, Session], FrameReply],
+        answer: Callable[[bytes, Session], Reply],
     ) -> None:
         """Remember whom to ask for answers; an empty request is a heartbeat."""
         super().__init__(host, port, timing)
@@ -111,7 +99,7 @@ class FrameListener(Listener):
 
     async def _send(
         self,
-        reply: FrameReply,
+        reply: Reply,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
@@ -132,6 +120,9 @@ class FrameListener(Listener):
                 writer.write(bytes((letter,)))
                 await asyncio.sleep(SPLIT_S)
             data = data[HEADER:]
+        log = reply.after
+        if "one_segment" in faults:
+            data, log = data + log[:BLOCK], log[BLOCK:]
         await self._write(data, faults, writer)
         if "reset_midway" in faults:
             reset_on_close(writer)
@@ -139,7 +130,16 @@ class FrameListener(Listener):
         if "truncate" in faults:
             await self._close(reader, writer)
             return False
-        for start in range(0, len(reply.after), BLOCK):
-            writer.write(reply.after[start : start + BLOCK])
-            await writer.drain()
-        return True
+        if faults & BROKEN:
+            return True
+        await self._send_log(log, faults, writer)
+        if reply.upload:
+            image = await self._receive(reader, faults)
+            final = reply.upload(image)
+            await self._write(final.data, final.faults, writer)
+            stays = bool(image and final.data)
+        else:
+            stays = not (reply.after and "cut_log" in faults)
+        if not stays:
+            await self._close(reader, writer)
+        return stays

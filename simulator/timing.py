@@ -23,11 +23,18 @@ class Timing:
     starting_power_w: float = 500
     starting_fan_rpm: float = 7200
     command_delay_s: float = 1
+    network_restart_s: float = 5
+
+    # pre_power_on: until it is warm, until all is adjusted
+    preheat_warm_s: float = 60
+    preheat_s: float = 180
+    preheat_power_w: float = 800
 
     # Tuning: time to 90 % at upfreq speed 0, 5 and 9; stable after `stable_s` at speed 0
     upfreq_first_share: float = 0.12
     upfreq_90_s: tuple[tuple[int, float], ...] = ((0, 900), (5, 540), (9, 400))
     upfreq_fast_boot_90_s: float = 40
+    fast_hash_share: float = 0.95
     stable_s: float = 1300
 
     # Stop
@@ -35,6 +42,9 @@ class Timing:
     power_stop_s: float = 5
     idle_power_w: float = 15
     fan_run_on_s: float = 60
+    fan_idle_share: float = 0.5
+    # How much faster the fans turn for each degree of the offset
+    fan_share_per_k: float = 0.01
     undone_s: float = 180
 
     # Power
@@ -71,6 +81,8 @@ class Timing:
     busy_s: float = 0
     v3_idle_s: float = 300
     v3_clients: int = 10
+    # Between the answer and a log
+    log_gap_s: float = 0.01
 
 
 class ManualClock:
@@ -115,7 +127,7 @@ class SimTime:
         """Return the miner's time of day, which does not run faster than any other clock."""
         return self._epoch + simulated / self._speed + self.offset_s
 
-    def local(self, simulated: float) -> str:
-        """Return the same as the miner writes it, in its own zone (CST-8)."""
-        zone = timezone(timedelta(hours=8))
+    def local(self, simulated: float, zone_s: int) -> str:
+        """Return the same as the miner writes it, in its own zone."""
+        zone = timezone(timedelta(seconds=zone_s))
         return f"{datetime.fromtimestamp(self.wall(simulated), zone):%Y-%m-%d %H:%M:%S}"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .settings import Network, Settings
+
 
 class Phase(StrEnum):
     """The states of section H.2 of docs/protocol.md."""
@@ -95,5 +97,13 @@ class Truth:
     psu: PsuTruth
     error_codes: tuple[int, ...]
     led_auto: bool | None
+    # What pre_power_on would answer; None: it does not heat
+    preheat: str | None
+    # In force now, while `settings` has what will be after the next restart
+    hostname: str | None
+    network: Network | None
+    timezone: str
     firmware: str
     model: str
+    # All that is set, whether it can be read or not
+    settings: Settings

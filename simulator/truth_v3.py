@@ -7,6 +7,7 @@ of five minutes there.
 
 from dataclasses import dataclass
 
+from .settings import Network, Settings
 from .truth import Phase
 
 
@@ -104,4 +105,8 @@ class V3Truth:
     model: str
     mac: str
     hostname: str
+    network: Network
+    timezone: str
     permissions: str
+    # All that is set, whether it can be read or not
+    settings: Settings

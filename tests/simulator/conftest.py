@@ -98,8 +98,8 @@ class Writer:
         self.envelope = Envelope(self.password, salts["salt"])
         self.token = self.envelope.sign(salts["time"], salts["newsalt"])
 
-    async def send(self, command: str, **params: Any) -> tuple[Any, bool]:
-        """Send a sealed command; return the answer, and whether it was sealed as well."""
+    async def request(self, command: str, **params: Any) -> bytes:
+        """Seal a command."""
         if not self.envelope:
             await self.authorize()
         assert self.envelope
@@ -107,15 +107,20 @@ class Writer:
         if request["token"] is None:
             del request["token"]
         data = self.envelope.encrypt(json.dumps(request))
-        answer = (
-            await send(self.miner, json.dumps({"enc": 1, "data": data}).encode())
-        ).strip(b"\0\n")
-        if not answer:
-            return None, False
-        answer = json.loads(answer)
-        if "enc" in answer:
-            return self.envelope.decrypt(answer["enc"]), True
-        return answer, False
+        return json.dumps({"enc": 1, "data": data}).encode()
+
+    def opened(self, answer: Any) -> tuple[Any, bool]:
+        """Return what an answer says, and whether it was sealed."""
+        if "enc" not in answer:
+            return answer, False
+        assert self.envelope
+        return self.envelope.decrypt(answer["enc"]), True
+
+    async def send(self, command: str, **params: Any) -> tuple[Any, bool]:
+        """Send a sealed command; return the answer, and whether it was sealed as well."""
+        request = await self.request(command, **params)
+        answer = (await send(self.miner, request)).strip(b"\0\n")
+        return self.opened(json.loads(answer)) if answer else (None, False)
 
     async def __call__(self, command: str, **params: Any) -> Any:
         """Send a sealed command."""

@@ -12,6 +12,7 @@ import pytest
 
 from simulator import PROFILES, SimulatedMiner
 from simulator.__main__ import build, main, parser, reason, serve
+from simulator.binary import read_image
 
 from .conftest import V3, Writer, ask
 
@@ -90,6 +91,17 @@ def test_list_of_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     """If it failed: a newcomer would not know what there is."""
     assert main(["--list-profiles"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(PROFILES)
+
+
+def test_image_of_firmware(tmp_path: Path) -> None:
+    """If it failed: nobody could try an update in the demo."""
+    file = tmp_path / "new.bin"
+    version = "20260401.12.REL"
+    arguments = ["--profile", "v204_m30sp", "--make-image", version, str(file)]
+    assert main(arguments) == 0
+    image = read_image(file.read_bytes())
+    assert image
+    assert (image.platform, image.version) == ("H6OS", version)
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,9 @@ def test_tuning_follows_the_page() -> None:
 )
 def test_upfreq_speed(speed: int, seconds: int) -> None:
     """If it failed: a later setting of the tuning speed would have nothing to act on."""
-    miner, clock = at_rest(state="upfreq")
-    miner.machine.upfreq_speed = speed
-    clock.advance(seconds)
+    miner, clock = at_rest(state="btminer_down")
+    miner.machine.change(upfreq_speed=speed)
+    clock.advance(27 + 45 + seconds)
     assert miner.truth().frequency_average_mhz / 612 == pytest.approx(0.90, abs=0.01)
 
 
