@@ -162,7 +162,7 @@ class ApiV3:
         if faults & {"silent", "close", "reset"}:
             return Reply(b"", faults)
         if (error := error_of(faults, v3=True)) is not None:
-            code, msg = error, REFUSALS[error]
+            code, msg = error, REFUSALS.get(error, REFUSALS[-1])
         named = "get.miner.history" if "other_answer" in faults else cmd
         text = spoil(self._text(named, code, msg), faults)
         text += "\0" * ("nul" in faults) + "\n" * ("newline" in faults)

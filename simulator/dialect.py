@@ -21,6 +21,7 @@ FORWARDED = ("summary", "pools", "devs", "edevs", "devdetails")
 TEXTS = {
     14: "invalid cmd",
     23: "enc json load err",
+    24: "Missing JSON 'command'",
     45: "can't access write cmd",
     131: "API command OK",
     132: "API command ERROR",

@@ -69,10 +69,10 @@ BINARY = {
 # Each refuses every request in the words of that code, and does nothing (sections A.4 and E.2)
 ERRORS: dict[str, tuple[str, int]] = {
     f"error_{code}": (f"answers with code {code} (4028)", code)
-    for code in (14, 23, 45, 132, 135, 136, 137)
+    for code in (14, 23, 24, 45, 132, 135, 136, 137, 999)
 } | {
     f"error_minus_{-code}": (f"answers with code {code} (4433)", code)
-    for code in (-1, -2, -3, -4, -5)
+    for code in (-1, -2, -3, -4, -5, -99)
 }
 
 # What is around an answer, and what tells one row of it from another
@@ -91,8 +91,15 @@ def _drop(pattern: str) -> Callable[[str], str]:
     return lambda text: re.sub(pattern, "", text)
 
 
-def _put(pattern: str, replacement: str) -> Callable[[str], str]:
+def _put(
+    pattern: str, replacement: str | Callable[[re.Match[str]], str]
+) -> Callable[[str], str]:
     return lambda text: re.sub(pattern, replacement, text)
+
+
+def _pairs(found: re.Match[str]) -> str:
+    """Print a list of objects as if it were one; an empty list stays."""
+    return f"[{found[1].replace('{', '').replace('}', '')}]"
 
 
 def _contents(change: Callable[[object], object]) -> Callable[[str], str]:
@@ -189,6 +196,10 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "all_nan": ("nan in the place of every number", _numbers("nan")),
     "all_inf": ("inf in the place of every number", _numbers("-inf")),
     "all_zero": ("0 in the place of every number", _numbers("0")),
+    "all_nan_text": ("nan as a string in the place of every number", _numbers('"nan"')),
+    "all_inf_text": ("inf as a string in the place of every number", _numbers('"inf"')),
+    "null_contents": ("null in the place of all contents", _contents(lambda _: None)),
+    "text_contents": ("a text in the place of all contents", _contents(lambda _: "ok")),
     "trailing_comma": (
         "a comma before the last brace",
         lambda text: re.sub(r"\}\s*$", ",}", text),
@@ -200,6 +211,10 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "joined_objects": ("no comma between two objects", _put(r"\},\{", "}{")),
     "list_comma": ("a comma at the start of a list", _put(r"\[\{", "[,{")),
     "psu_comma": ("no comma before temp0", _after_first('","temp0"', '""temp0"')),
+    "list_of_pairs": (
+        "error codes in a list without their braces (4028)",
+        _put(r'(?<="error_code":)\[(.*?)\]', _pairs),
+    ),
     "leading_comma": (
         "a comma instead of the first brace",
         lambda text: "," + text[1:],

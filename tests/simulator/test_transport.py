@@ -409,11 +409,16 @@ DEFECTS = {
     "all_nan": ("get_psu", r'"vin":nan,'),
     "all_inf": ("summary", r'"Power":-inf,'),
     "all_zero": ("devs", r'"Slot":2,.*"MHS av":0,'),
+    "all_nan_text": ("get_psu", r'"vin":"nan"'),
+    "all_inf_text": ("summary", r'"Power":"inf"'),
+    "null_contents": ("devs", r'"DEVS":null'),
+    "text_contents": ("status", r'"Msg":"ok"'),
     "trailing_comma": ("summary", r",\}$"),
     "raw_newline": ("get_version", "\n"),
     "joined_objects": ("devs", r"\}\{"),
     "list_comma": ("devs", r"\[,\{"),
     "psu_comma": ("get_psu", r'""temp0"'),
+    "list_of_pairs": ("get_error_code", r'"error_code":\["110":"[^{]*,"2010":"'),
     "leading_comma": ("status", r"^,"),
     "string_nan": ("summary", r'"Power":"nan"'),
     "bare_nan": ("summary", r'"Temperature":-nan,'),
@@ -438,6 +443,7 @@ async def test_defects_of_the_text(make: Make, fault: str) -> None:
     """If it failed: a repair in a client would be tested with text that is not broken."""
     command, pattern = DEFECTS[fault]
     miner = await make()
+    miner.set_errors([110, 2010])
     assert not re.search(pattern, await ask_text(miner, command))
     miner.inject(fault)
     assert re.search(pattern, await ask_text(miner, command))
