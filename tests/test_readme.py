@@ -6,9 +6,10 @@ import re
 
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS
-from custom_components.whatsminer.number import NUMBERS
+from custom_components.whatsminer.economics import ECONOMICS
+from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import SELECTS
-from custom_components.whatsminer.sensor import SENSORS, board_sensors
+from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
 from custom_components.whatsminer.switch import SWITCHES
 
 ROOT = Path(__file__).parents[1]
@@ -16,9 +17,9 @@ README = (ROOT / "README.md").read_text()
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
     "button": BUTTONS,
-    "number": NUMBERS,
+    "number": (*NUMBERS, POWER_TARGET),
     "select": SELECTS,
-    "sensor": (*SENSORS, *board_sensors(0)),
+    "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
     "switch": SWITCHES,
 }
 

@@ -3,11 +3,17 @@
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import config_validation as cv, issue_registry as ir
+from homeassistant.helpers.typing import ConfigType
 
+from .actions import async_setup_actions
 from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .curtailment import Curtailment
 from .memory import Memory
+from .power_target import PowerTarget
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -17,6 +23,19 @@ PLATFORMS = [
     Platform.SENSOR,
     Platform.SWITCH,
 ]
+
+ISSUES = (
+    "wrong_miner",
+    "write_access",
+    "curtailment_failing",
+    "curtailment_stopped_again",
+)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, which are there even while a miner is not."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
@@ -28,9 +47,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
         if not coordinator.start_without_miner():
             raise
     entry.runtime_data = coordinator
+    coordinator.curtailment = Curtailment(coordinator)
+    coordinator.power_target = PowerTarget(coordinator)
     if coordinator.last_update_success:
         await coordinator.async_check_write_access()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    coordinator.curtailment.start()
+    coordinator.power_target.start()
     return True
 
 
@@ -44,6 +67,6 @@ async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
     """Forget what was remembered about the miner, and what was wrong with it."""
-    for kind in ("wrong_miner", "write_access"):
+    for kind in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{kind}_{entry.entry_id}")
     await Memory(hass, entry.entry_id).async_remove()

@@ -14,10 +14,20 @@ from homeassistant.config_entries import (
     OptionsFlow,
     OptionsFlowWithReload,
 )
-from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT, UnitOfPower
+from homeassistant.const import (
+    CONF_HOST,
+    CONF_PASSWORD,
+    CONF_PORT,
+    UnitOfPower,
+    UnitOfTime,
+)
 from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -43,32 +53,41 @@ from .api import (
 )
 from .const import (
     CONF_ACCOUNT,
+    CONF_DEAD_BAND,
+    CONF_HASHPRICE,
+    CONF_HASHPRICE_SENSOR,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
+    CONF_PRICE_SENSOR,
+    CONF_RESTART_INTERVAL,
+    CONF_RESTARTS_ALLOWED,
     CONF_V3_PASSWORD,
     CONF_V3_PORT,
     DOMAIN,
 )
 from .coordinator import WhatsminerCoordinator, async_connect
+from .economics import Market, parse_unit
 from .entity import device_name, series
 from .errors import placeholders, translation_key
 
 _LOGGER = logging.getLogger(__name__)
 
-_PORT = probatio.All(
-    NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
-    probatio.Coerce(int),
-)
-_WATTS = probatio.All(
-    NumberSelector(
-        NumberSelectorConfig(
-            min=1,
-            max=99_999,
-            mode=NumberSelectorMode.BOX,
-            unit_of_measurement=UnitOfPower.WATT,
-        )
-    ),
-    probatio.Coerce(int),
+type _OptionsError = tuple[str, dict[str, str]]
+"""The key of a sentence, and what it names."""
+
+
+def _whole(lowest: int, highest: int, unit: str | None = None) -> probatio.All[Any]:
+    """A box for a whole number."""
+    config = NumberSelectorConfig(min=lowest, max=highest, mode=NumberSelectorMode.BOX)
+    if unit:
+        config["unit_of_measurement"] = unit
+    return probatio.All(NumberSelector(config), probatio.Coerce(int))
+
+
+_PORT = _whole(1, 65535)
+_WATTS = _whole(1, 99_999, UnitOfPower.WATT)
+_PRICE = EntitySelector(
+    EntitySelectorConfig(domain=["sensor", "input_number", "number"])
 )
 PASSWORD = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
@@ -92,10 +111,43 @@ ACCOUNT_SCHEMA = probatio.Schema(
         probatio.Optional(CONF_V3_PASSWORD): PASSWORD,
     }
 )
+# Sections of the form; what is stored is flat.
+ECONOMICS = "economics"
+POWER_TARGET = "power_target"
 OPTIONS_SCHEMA = probatio.Schema(
     {
         probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
         probatio.Optional(CONF_POWER_LIMIT_MAX): _WATTS,
+        probatio.Optional(ECONOMICS): section(
+            probatio.Schema(
+                {
+                    probatio.Optional(CONF_PRICE_SENSOR): _PRICE,
+                    probatio.Optional(CONF_HASHPRICE_SENSOR): _PRICE,
+                    probatio.Optional(CONF_HASHPRICE): NumberSelector(
+                        NumberSelectorConfig(
+                            min=0, step="any", mode=NumberSelectorMode.BOX
+                        )
+                    ),
+                }
+            ),
+            {"collapsed": True},
+        ),
+        probatio.Optional(POWER_TARGET): section(
+            probatio.Schema(
+                {
+                    probatio.Optional(CONF_DEAD_BAND): _whole(
+                        0, 99_999, UnitOfPower.WATT
+                    ),
+                    probatio.Optional(
+                        CONF_RESTARTS_ALLOWED, default=True
+                    ): BooleanSelector(),
+                    probatio.Optional(CONF_RESTART_INTERVAL): _whole(
+                        1, 24 * 60, UnitOfTime.MINUTES
+                    ),
+                }
+            ),
+            {"collapsed": True},
+        ),
     }
 )
 
@@ -324,27 +376,54 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class WhatsminerOptionsFlow(OptionsFlowWithReload):
-    """Handle the options: other bounds for the power limit than the miner's own."""
+    """Handle the options: bounds of the power limit, prices, and how a power target is held."""
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the bounds; what is left empty is the miner's own."""
+        """Ask for all of them; what is left empty is the miner's own, or not used."""
+        options = dict(self.config_entry.options)
         errors: dict[str, str] = {}
+        named: dict[str, str] = {}
         if user_input is not None:
-            lowest = user_input.get(CONF_POWER_LIMIT_MIN)
-            highest = user_input.get(CONF_POWER_LIMIT_MAX, self._own_ceiling)
-            if lowest is None or highest is None or lowest < highest:
-                return self.async_create_entry(data=user_input)
-            errors["base"] = "max_below_min"
+            options = dict(user_input)
+            for part in (ECONOMICS, POWER_TARGET):
+                options |= options.pop(part, {})
+            if error := self._bounds_error(options) or self._price_error(options):
+                errors["base"], named = error
+            else:
+                return self.async_create_entry(data=options)
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA,
-                self.config_entry.options if user_input is None else user_input,
+                OPTIONS_SCHEMA, {**options, ECONOMICS: options, POWER_TARGET: options}
             ),
             errors=errors,
+            description_placeholders=named,
         )
+
+    def _bounds_error(self, options: dict[str, Any]) -> _OptionsError | None:
+        """Bounds that leave nothing between them."""
+        lowest = options.get(CONF_POWER_LIMIT_MIN)
+        highest = options.get(CONF_POWER_LIMIT_MAX, self._own_ceiling)
+        if lowest is None or highest is None or lowest < highest:
+            return None
+        return "max_below_min", {}
+
+    def _price_error(self, options: dict[str, Any]) -> _OptionsError | None:
+        """Sensors that tell something else than a price, or prices that cannot be compared."""
+        market = Market(self.hass, options)
+        for kind, error in (
+            (CONF_PRICE_SENSOR, "not_a_price"),
+            (CONF_HASHPRICE_SENSOR, "not_a_hashprice"),
+        ):
+            unit = market.unit(kind)
+            if parse_unit(kind, unit) is None:
+                return error, {"entity": options[kind], "unit": str(unit)}
+        if market.has_hashprice and not market.one_currency:
+            price, hashprice = market.price.currency, market.hashprice.currency
+            return "currencies_differ", {"price": price, "hashprice": hashprice}
+        return None
 
     @property
     def _own_ceiling(self) -> float | None:

@@ -12,6 +12,17 @@ CONF_ACCOUNT: Final = "account"
 CONF_V3_PASSWORD: Final = "v3_password"
 CONF_POWER_LIMIT_MIN: Final = "power_limit_min"
 CONF_POWER_LIMIT_MAX: Final = "power_limit_max"
+CONF_PRICE_SENSOR: Final = "price_sensor"
+CONF_HASHPRICE_SENSOR: Final = "hashprice_sensor"
+CONF_HASHPRICE: Final = "hashprice"
+CONF_DEAD_BAND: Final = "dead_band"
+CONF_RESTART_INTERVAL: Final = "restart_interval"
+CONF_RESTARTS_ALLOWED: Final = "restarts_allowed"
+
+DEFAULT_DEAD_BAND: Final = 100
+"""W; a power target this near to what is, is left alone."""
+DEFAULT_RESTART_INTERVAL: Final = 60
+"""Minutes between two restarts that a power target causes."""
 
 SCAN_INTERVAL: Final = timedelta(seconds=30)
 SLOW_EVERY: Final = 10

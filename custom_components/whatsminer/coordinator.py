@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import uniform
-from typing import Any, override
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
@@ -55,6 +55,10 @@ from .const import (
 )
 from .errors import placeholders, translated
 from .memory import Memory
+
+if TYPE_CHECKING:
+    from .curtailment import Curtailment
+    from .power_target import PowerTarget
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
 
@@ -117,6 +121,8 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     config_entry: WhatsminerConfigEntry
     miner: Miner
+    curtailment: Curtailment
+    power_target: PowerTarget
 
     def __init__(self, hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
         """Prepare; the miner is looked for at the first refresh."""
@@ -141,6 +147,8 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._away_until = 0.0
         self._api_switch: bool | None = None
         self._switch_off = False
+        self._psu_readers = 0
+        self._by_hand: list[Callable[[str, Any], None]] = []
 
     @property
     def host(self) -> str:
@@ -218,7 +226,13 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.update_interval = SCAN_INTERVAL
         begun = self.hass.loop.time()
         try:
-            state = await self.miner.read(self.data, slow=slow)
+            state = await self.miner.read(
+                self.data,
+                sections=(*self.miner.fast, Section.PSU)
+                if self._psu_readers and not slow
+                else None,
+                slow=slow,
+            )
         except (CannotConnectError, NoAnswerError) as err:
             if self._is_away:
                 return self._away_state(err)
@@ -269,6 +283,15 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self.data = MinerState(info=info, read_at=datetime.now(UTC))
         return True
 
+    @contextlib.contextmanager
+    def reading_psu(self) -> Generator[None]:
+        """Read the power supply in every poll meanwhile, not only in the slow ones."""
+        self._psu_readers += 1
+        try:
+            yield
+        finally:
+            self._psu_readers -= 1
+
     @property
     def _is_away(self) -> bool:
         """Whether a command has sent the miner away for a while."""
@@ -294,6 +317,17 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         """What an entity shows: what was commanded while it is confirmed, else what is."""
         pending = self._pending.get(key)
         return actual if pending is None else pending.value
+
+    @callback
+    def on_by_hand(self, listener: Callable[[str, Any], None]) -> None:
+        """Tell a listener the key and the value whenever somebody commands an entity."""
+        self._by_hand.append(listener)
+
+    @callback
+    def note_by_hand(self, key: str, value: Any) -> None:
+        """Somebody commands an entity."""
+        for listener in self._by_hand:
+            listener(key, value)
 
     async def async_command(self, command: Command) -> None:
         """Send a command and see that the miner did it.

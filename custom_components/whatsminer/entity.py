@@ -1,19 +1,19 @@
 """What all entities of a miner share: its device, their identity, and when they are available."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 import re
 from typing import override
 
 from homeassistant.const import CONF_HOST
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .api import Feature, Miner, MinerInfo, MinerState, Section
+from .api import MinerInfo, MinerState, Section
 from .const import DOMAIN
-from .coordinator import DEADLINE_FLAG, Command, WhatsminerCoordinator
+from .controls import Control
+from .coordinator import WhatsminerCoordinator
 
 _CHIP_GENERATION = re.compile(r"_?V[A-Z]?\d\w*$")
 
@@ -45,17 +45,9 @@ class ReadingDescription(WhatsminerDescription):
 
 @dataclass(frozen=True, kw_only=True)
 class ControlDescription[T](WhatsminerDescription):
-    """An entity that commands; it exists where the dialect has the feature."""
+    """An entity that commands."""
 
-    feature: Feature
-    value_fn: Callable[[MinerState], T | None]
-    set_fn: Callable[[Miner, T], Awaitable[None]]
-    done_fn: Callable[[MinerState, T], bool] | None = None
-    """Whether the miner shows a value; where none is given, `value_fn` equals it."""
-    blocked_fn: Callable[[MinerState], str | None] = lambda _: None
-    """The key of the sentence why the miner would ignore it now."""
-    deadline: float = DEADLINE_FLAG
-    interrupts: bool = False
+    control: Control[T]
 
 
 class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
@@ -110,41 +102,16 @@ class WhatsminerControl[T](WhatsminerEntity):
     ) -> None:
         """See whether the miner can be asked for what this commands."""
         super().__init__(coordinator, description)
-        unreadable = coordinator.data.info.unreadable
-        self._attr_assumed_state = description.feature in unreadable
+        self._attr_assumed_state = description.control.assumed(coordinator.data)
 
     @property
     def _value(self) -> T | None:
         """What to show: commanded, remembered where the miner cannot be asked, or read."""
-        description = self.entity_description
-        actual: T | None
-        if self._attr_assumed_state:
-            actual = self.coordinator.memory.setting(description.key)
-        else:
-            actual = description.value_fn(self.coordinator.data)
-        return self.coordinator.shown(description.key, actual)
+        control = self.entity_description.control
+        return self.coordinator.shown(control.key, control.actual(self.coordinator))
 
     async def _async_set(self, value: T) -> None:
-        """Command a value, confirm it, or remember it where it cannot be confirmed."""
-        description, coordinator = self.entity_description, self.coordinator
-        if reason := description.blocked_fn(coordinator.data):
-            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
-
-        def done(state: MinerState) -> bool:
-            if description.done_fn:
-                return description.done_fn(state, value)
-            return description.value_fn(state) == value
-
-        await coordinator.async_command(
-            Command(
-                key=description.key,
-                value=value,
-                send=lambda miner: description.set_fn(miner, value),
-                done=None if self._attr_assumed_state else done,
-                deadline=description.deadline,
-                interrupts=description.interrupts,
-            )
-        )
-        if self._attr_assumed_state:
-            coordinator.memory.remember(description.key, value, coordinator.data)
-            self.async_write_ha_state()
+        """Do what somebody asks for; what works by itself then stands back."""
+        control = self.entity_description.control
+        self.coordinator.note_by_hand(control.key, value)
+        await control.async_set(self.coordinator, value)

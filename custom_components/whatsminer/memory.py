@@ -1,6 +1,6 @@
 """What must outlive a restart of Home Assistant, because the miner cannot be asked for it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,8 @@ _INFO = (
 _VERSION = 1
 _SAVE_DELAY = 5
 _SAME_START = timedelta(minutes=2)
+_RAMP = timedelta(minutes=6)
+"""The power takes some minutes to follow a percent, and some firmware tells a mean of five (D.4)."""
 
 
 @dataclass
@@ -39,6 +41,12 @@ class Remembered:
     """What was commanded last, by key of the entity, where the miner cannot be asked."""
     run: str | None = None
     """When the btminer run began in which the power percent was commanded (ISO 8601)."""
+    tuned_power: float | None = None
+    """What the miner draws when it is tuned and no percent is set (W)."""
+    curtailment: dict[str, Any] = field(default_factory=dict)
+    """The curtailment that is active, and the end of the last one."""
+    power_target: dict[str, Any] = field(default_factory=dict)
+    """The power target, and the restarts that it has caused."""
 
 
 class Memory:
@@ -51,11 +59,15 @@ class Memory:
         )
         self._values = Remembered()
         self._elapsed: float | None = None
+        self._full_since: datetime | None = None
 
     async def async_load(self) -> None:
         """Read what an earlier run of Home Assistant has stored."""
         if stored := await self._store.async_load():
-            self._values = Remembered(**stored)
+            known = {item.name for item in fields(Remembered)}
+            self._values = Remembered(
+                **{name: value for name, value in stored.items() if name in known}
+            )
 
     async def async_save(self) -> None:
         """Store at once, since the next set-up reads it."""
@@ -74,6 +86,26 @@ class Memory:
     def info(self) -> MinerInfo | None:
         """Who the miner was when it answered last."""
         return recall(self._values.info) if self._values.info else None
+
+    @property
+    def tuned_power(self) -> float | None:
+        """What the miner draws when it is tuned and no percent is set (W)."""
+        return self._values.tuned_power
+
+    @property
+    def curtailment(self) -> dict[str, Any]:
+        """The curtailment that is active, and the end of the last one, as it is stored."""
+        return self._values.curtailment
+
+    @property
+    def power_target(self) -> dict[str, Any]:
+        """The power target, and the restarts that it has caused, as it is stored."""
+        return self._values.power_target
+
+    async def async_keep(self, name: str, values: dict[str, Any]) -> None:
+        """Store `curtailment` or `power_target` at once: much hangs on it."""
+        setattr(self._values, name, values)
+        await self.async_save()
 
     def setting(self, key: str) -> Any:
         """What was commanded for an entity, or None."""
@@ -106,6 +138,23 @@ class Memory:
             self._save()
         if state.summary and state.summary.elapsed is not None:
             self._elapsed = state.summary.elapsed
+        self._learn_tuned_power(state)
+
+    def _learn_tuned_power(self, state: MinerState) -> None:
+        """Take what it draws while no percent is set; a percent is a share of that (D.4)."""
+        percent = self.setting(POWER_PERCENT)
+        if state.status and state.status.power_percent is not None:
+            percent = state.status.power_percent
+        if state.activity is not Activity.MINING:
+            if state.activity in (Activity.STARTING, Activity.TUNING):
+                self._values.tuned_power = None
+        elif percent not in (None, 0, 100):
+            self._full_since = None
+        elif state.summary and state.summary.power:
+            self._full_since = self._full_since or state.read_at
+            settled = state.read_at - self._full_since >= _RAMP
+            if settled or self._values.tuned_power is None:
+                self._values.tuned_power = state.summary.power
 
     def _restarted(self, state: MinerState, start: datetime | None) -> bool:
         """Whether btminer is no longer in the run in which the percent was commanded."""

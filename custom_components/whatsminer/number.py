@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 from typing import override
 
 from homeassistant.components.number import (
@@ -15,59 +14,26 @@ from homeassistant.const import UnitOfPower, UnitOfRatio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import Activity, Feature, MinerState
-from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
-from .coordinator import DEADLINE_RESTART, WhatsminerConfigEntry, WhatsminerCoordinator
-from .entity import ControlDescription, WhatsminerControl
-from .memory import POWER_PERCENT
+from .api import Feature
+from .controls import POWER_LIMIT, POWER_PERCENT, highest_power, lowest_power
+from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .entity import (
+    ControlDescription,
+    WhatsminerControl,
+    WhatsminerDescription,
+    WhatsminerEntity,
+)
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
 
-HIGHEST_LIMIT = 99_999.0
-LOWEST_SHARE = 0.4
-"""Of the ceiling: what lies below leads to unbalanced boards and restarts (H.2)."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerNumberDescription(ControlDescription[int], NumberEntityDescription):
-    """A number, its bounds, how it is set and how it is read back."""
+    """A number, its bounds and what it sets."""
 
     min_fn: Callable[[WhatsminerCoordinator], float]
     max_fn: Callable[[WhatsminerCoordinator], float]
-
-
-def power_limit_max(coordinator: WhatsminerCoordinator) -> float:
-    """The option, else the highest limit this miner ever reported, else the API's own."""
-    option = coordinator.config_entry.options.get(CONF_POWER_LIMIT_MAX)
-    return float(option or coordinator.memory.power_ceiling or HIGHEST_LIMIT)
-
-
-def power_limit_min(coordinator: WhatsminerCoordinator) -> float:
-    """The option, else a share of the highest, if that is known."""
-    highest = power_limit_max(coordinator)
-    if option := coordinator.config_entry.options.get(CONF_POWER_LIMIT_MIN):
-        return float(option)
-    if highest == HIGHEST_LIMIT:
-        return 1.0
-    return float(math.ceil(LOWEST_SHARE * highest / 10) * 10)
-
-
-def _limit_is(state: MinerState, watts: int) -> bool:
-    """In force, or set while a lower power mode or a stop keeps it from being in force."""
-    in_force = state.summary.power_limit if state.summary else None
-    was_set = state.status.power_limit_set if state.status else None
-    return watts in (in_force, was_set)
-
-
-def _percent_blocked(state: MinerState) -> str | None:
-    """Before tuning is finished a percent is acknowledged and ignored (H.2)."""
-    if (
-        Feature.POWER_PERCENT not in state.info.unreadable
-        or state.activity is Activity.MINING
-    ):
-        return None
-    return "percent_needs_tuning"
 
 
 NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
@@ -77,33 +43,34 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
         device_class=NumberDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         native_step=1,
-        min_fn=power_limit_min,
-        max_fn=power_limit_max,
-        feature=Feature.POWER_LIMIT,
-        value_fn=lambda state: (
-            None if state.power_limit is None else int(state.power_limit)
-        ),
-        set_fn=lambda miner, watts: miner.set_power_limit(watts),
-        done_fn=_limit_is,
-        deadline=DEADLINE_RESTART,
-        interrupts=True,
+        min_fn=lowest_power,
+        max_fn=highest_power,
+        control=POWER_LIMIT,
     ),
     WhatsminerNumberDescription(
-        key=POWER_PERCENT,
-        translation_key=POWER_PERCENT,
+        key="power_percent",
+        translation_key="power_percent",
         native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
         native_step=1,
         min_fn=lambda _: 1,  # 0 is no stop: API 3.x takes it for no percent at all
         max_fn=lambda _: 100,
-        feature=Feature.POWER_PERCENT,
-        value_fn=lambda state: (
-            None
-            if state.status is None or state.status.power_percent is None
-            else int(state.status.power_percent)
-        ),
-        set_fn=lambda miner, percent: miner.set_power_percent(percent),
-        blocked_fn=_percent_blocked,
+        control=POWER_PERCENT,
     ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerTargetDescription(WhatsminerDescription, NumberEntityDescription):
+    """The set point that chooses by itself between percent and limit."""
+
+
+POWER_TARGET = PowerTargetDescription(
+    key="power_target",
+    translation_key="power_target",
+    device_class=NumberDeviceClass.POWER,
+    native_unit_of_measurement=UnitOfPower.WATT,
+    native_step=10,
+    mode=NumberMode.SLIDER,
 )
 
 
@@ -117,8 +84,10 @@ async def async_setup_entry(
     async_add_entities(
         WhatsminerNumber(coordinator, description)
         for description in NUMBERS
-        if coordinator.can(description.feature)
+        if coordinator.can(description.control.feature)
     )
+    if coordinator.can(Feature.POWER_PERCENT) or coordinator.can(Feature.POWER_LIMIT):
+        async_add_entities([WhatsminerPowerTarget(coordinator, POWER_TARGET)])
 
 
 class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
@@ -133,7 +102,7 @@ class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
 
         Nor where the value may be unknown, which a slider shows as its lowest.
         """
-        if self.entity_description.interrupts or self._attr_assumed_state:
+        if self.entity_description.control.interrupts or self._attr_assumed_state:
             return NumberMode.BOX
         return NumberMode.SLIDER
 
@@ -155,3 +124,28 @@ class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         await self._async_set(round(value))
+
+
+class WhatsminerPowerTarget(WhatsminerEntity, NumberEntity):
+    """One slider for solar power and batteries."""
+
+    entity_description: PowerTargetDescription
+
+    @property
+    @override
+    def native_min_value(self) -> float:
+        return lowest_power(self.coordinator)
+
+    @property
+    @override
+    def native_max_value(self) -> float:
+        return highest_power(self.coordinator)
+
+    @property
+    @override
+    def native_value(self) -> float | None:
+        return self.coordinator.power_target.watts
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        await self.coordinator.power_target.async_set(round(value))

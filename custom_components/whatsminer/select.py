@@ -7,8 +7,9 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import Feature, PowerMode
-from .coordinator import DEADLINE_RESTART, WhatsminerConfigEntry
+from .api import PowerMode
+from .controls import POWER_MODE
+from .coordinator import WhatsminerConfigEntry
 from .entity import ControlDescription, WhatsminerControl
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -17,7 +18,7 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerSelectDescription(ControlDescription[str], SelectEntityDescription):
-    """A select, how it is set and how it is read back."""
+    """A select and what it sets."""
 
 
 SELECTS: tuple[WhatsminerSelectDescription, ...] = (
@@ -25,11 +26,7 @@ SELECTS: tuple[WhatsminerSelectDescription, ...] = (
         key="power_mode",
         translation_key="power_mode",
         options=[mode.value for mode in PowerMode],
-        feature=Feature.POWER_MODE,
-        value_fn=lambda state: state.power_mode,
-        set_fn=lambda miner, mode: miner.set_power_mode(PowerMode(mode)),
-        deadline=DEADLINE_RESTART,
-        interrupts=True,
+        control=POWER_MODE,
     ),
 )
 
@@ -44,7 +41,7 @@ async def async_setup_entry(
     async_add_entities(
         WhatsminerSelect(coordinator, description)
         for description in SELECTS
-        if coordinator.can(description.feature)
+        if coordinator.can(description.control.feature)
     )
 
 

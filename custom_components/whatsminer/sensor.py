@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import re
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -18,6 +18,7 @@ from homeassistant.const import (
     Platform,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
+    UnitOfEnergy,
     UnitOfFrequency,
     UnitOfPower,
     UnitOfRatio,
@@ -28,11 +29,25 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import Activity, Board, Cooling, Dialect, Fault, MinerState, Section, Summary
+from .api import (
+    Activity,
+    Board,
+    Cooling,
+    Dialect,
+    Fault,
+    Feature,
+    MinerState,
+    Section,
+    Summary,
+)
 from .api.faults import fault_text
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
-from .coordinator import WhatsminerConfigEntry
-from .entity import ReadingDescription, WhatsminerEntity
+from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .curtailment import Target
+from .economics import economics_sensors
+from .energy import EnergySensor
+from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
+from .power_target import TargetWay
 
 PARALLEL_UPDATES = 0
 
@@ -47,6 +62,8 @@ class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
     """A sensor and where its value comes from."""
 
     value_fn: Callable[[MinerState], Value]
+    entity_class: type[EnergySensor] | None = None
+    """What makes more of the value than to show it."""
 
 
 def _start(state: MinerState, seconds: float | None) -> datetime | None:
@@ -192,6 +209,16 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         entity_registry_enabled_default=False,
         sections=(Section.SUMMARY,),
         value_fn=lambda state: state.summary and state.summary.power_5m,
+    ),
+    WhatsminerSensorDescription(
+        key="energy",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=2,
+        sections=(Section.SUMMARY,),
+        entity_class=EnergySensor,
+        value_fn=lambda state: state.summary and state.summary.power,
     ),
     _hashrate("hashrate", lambda summary: summary.hashrate, enabled=True),
     _hashrate(
@@ -382,6 +409,60 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
+    """A sensor of what the integration itself does, also while the miner is away."""
+
+    feature: Feature
+    value_fn: Callable[[WhatsminerCoordinator], Value]
+    attributes_fn: Callable[[WhatsminerCoordinator], dict[str, Any]] = lambda _: {}
+
+
+OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
+    OwnSensorDescription(
+        key="curtailment",
+        translation_key="curtailment",
+        device_class=SensorDeviceClass.ENUM,
+        options=["none", *Target],
+        feature=Feature.MINING,
+        value_fn=lambda coordinator: coordinator.curtailment.state,
+        attributes_fn=lambda coordinator: coordinator.curtailment.attributes,
+    ),
+    OwnSensorDescription(
+        key="curtailment_until",
+        translation_key="curtailment_until",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.MINING,
+        value_fn=lambda coordinator: coordinator.curtailment.until,
+    ),
+    OwnSensorDescription(
+        key="power_target_way",
+        translation_key="power_target_way",
+        device_class=SensorDeviceClass.ENUM,
+        options=list(TargetWay),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.POWER_PERCENT,
+        value_fn=lambda coordinator: coordinator.power_target.way,
+    ),
+    OwnSensorDescription(
+        key="power_target_next_restart",
+        translation_key="power_target_next_restart",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.POWER_LIMIT,
+        value_fn=lambda coordinator: coordinator.power_target.next_restart,
+    ),
+    OwnSensorDescription(
+        key="power_target_restarts_today",
+        translation_key="power_target_restarts_today",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.POWER_LIMIT,
+        value_fn=lambda coordinator: coordinator.power_target.restarts_today,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BoardSensorDescription(SensorEntityDescription):
     """A sensor that every board may have."""
 
@@ -499,11 +580,18 @@ async def async_setup_entry(
         ]
         missing = [description for description in missing if description not in new]
         async_add_entities(
-            WhatsminerSensor(coordinator, description) for description in new
+            (description.entity_class or WhatsminerSensor)(coordinator, description)
+            for description in new
         )
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
+    async_add_entities(
+        WhatsminerOwnSensor(coordinator, description)
+        for description in OWN_SENSORS
+        if coordinator.can(description.feature)
+    )
+    async_add_entities(economics_sensors(hass, coordinator))
 
 
 def exists(description: WhatsminerSensorDescription, state: MinerState) -> bool:
@@ -522,3 +610,25 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
     @override
     def native_value(self) -> Value:
         return self.entity_description.value_fn(self.coordinator.data)
+
+
+class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
+    """What the integration itself does with the miner."""
+
+    entity_description: OwnSensorDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Also while the miner is away: it is not the miner's word."""
+        return True
+
+    @property
+    @override
+    def native_value(self) -> Value:
+        return self.entity_description.value_fn(self.coordinator)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any]:
+        return self.entity_description.attributes_fn(self.coordinator)

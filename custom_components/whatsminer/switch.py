@@ -1,6 +1,5 @@
 """Switches: mining itself, and settings that are on or off."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -9,7 +8,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import Feature, Miner
+from .controls import FAST_BOOT, MINING
 from .coordinator import WhatsminerConfigEntry
 from .entity import ControlDescription, WhatsminerControl
 
@@ -19,28 +18,16 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerSwitchDescription(ControlDescription[bool], SwitchEntityDescription):
-    """A switch, how it is set and how it is read back."""
-
-
-def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
-    return miner.start_mining() if on else miner.stop_mining()
+    """A switch and what it sets."""
 
 
 SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
-    WhatsminerSwitchDescription(
-        key="mining",
-        translation_key="mining",
-        feature=Feature.MINING,
-        value_fn=lambda state: state.mining,
-        set_fn=_set_mining,
-    ),
+    WhatsminerSwitchDescription(key="mining", translation_key="mining", control=MINING),
     WhatsminerSwitchDescription(
         key="fast_boot",
         translation_key="fast_boot",
         entity_category=EntityCategory.CONFIG,
-        feature=Feature.FAST_BOOT,
-        value_fn=lambda state: state.summary.fast_boot if state.summary else None,
-        set_fn=lambda miner, on: miner.set_fast_boot(on),
+        control=FAST_BOOT,
     ),
 )
 
@@ -55,7 +42,7 @@ async def async_setup_entry(
     async_add_entities(
         WhatsminerSwitch(coordinator, description)
         for description in SWITCHES
-        if coordinator.can(description.feature)
+        if coordinator.can(description.control.feature)
     )
 
 

@@ -34,7 +34,10 @@ def impatient(
 
     def shorten(platform: str, key: str) -> None:
         entity = hass.data[platform].get_entity(entity_id(platform, key))
-        entity.entity_description = replace(entity.entity_description, deadline=0.1)
+        description = entity.entity_description
+        entity.entity_description = replace(
+            description, control=replace(description.control, deadline=0.1)
+        )
 
     return shorten
 

@@ -10,15 +10,21 @@ from unittest.mock import patch
 from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers.device_registry import format_mac
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
+    CONF_DEAD_BAND,
+    CONF_HASHPRICE,
+    CONF_HASHPRICE_SENSOR,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
+    CONF_PRICE_SENSOR,
+    CONF_RESTART_INTERVAL,
+    CONF_RESTARTS_ALLOWED,
     CONF_V3_PASSWORD,
     DOMAIN,
 )
@@ -27,7 +33,7 @@ from simulator import SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
 
-SENTENCES: dict[str, str] = json.loads(
+TEXTS: dict[str, Any] = json.loads(
     (
         Path(__file__).parents[2]
         / "custom_components"
@@ -35,7 +41,8 @@ SENTENCES: dict[str, str] = json.loads(
         / "translations"
         / "en.json"
     ).read_text()
-)["config"]["error"]
+)
+SENTENCES: dict[str, str] = TEXTS["config"]["error"]
 
 type Form = dict[str, Any]
 
@@ -375,3 +382,167 @@ async def test_options_while_the_miner_is_away(
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
+
+
+async def _options(hass: HomeAssistant, entry: MockConfigEntry) -> ConfigFlowResult:
+    """Open the options."""
+    return await hass.config_entries.options.async_init(entry.entry_id)
+
+
+def _fields(schema: Any) -> dict[str, Any]:
+    """All fields of a form with what they suggest, those of sections too."""
+    fields: dict[str, Any] = {}
+    for key, value in schema.schema.items():
+        if isinstance(value, section):
+            fields |= _fields(value.schema)
+        else:
+            fields[str(key)] = (key.description or {}).get("suggested_value")
+    return fields
+
+
+ALL_OPTIONS = {
+    CONF_POWER_LIMIT_MIN: 2000,
+    CONF_POWER_LIMIT_MAX: 3000,
+    CONF_PRICE_SENSOR: "sensor.price",
+    CONF_HASHPRICE_SENSOR: "sensor.hashprice",
+    CONF_HASHPRICE: 0.05,
+    CONF_DEAD_BAND: 50,
+    CONF_RESTARTS_ALLOWED: False,
+    CONF_RESTART_INTERVAL: 120,
+}
+SECTIONS = {
+    "economics": (CONF_PRICE_SENSOR, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE),
+    "power_target": (CONF_DEAD_BAND, CONF_RESTARTS_ALLOWED, CONF_RESTART_INTERVAL),
+}
+
+
+def _filled_in(options: dict[str, Any]) -> dict[str, Any]:
+    """The same as the form sends it."""
+    form = {
+        name: {key: options[key] for key in keys if key in options}
+        for name, keys in SECTIONS.items()
+    }
+    inside = {key for keys in SECTIONS.values() for key in keys}
+    return form | {key: value for key, value in options.items() if key not in inside}
+
+
+async def test_options_are_kept_and_shown_again(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Who opens the options to change one must not lose the others."""
+    result = await _options(hass, entry)
+    assert set(_fields(result["data_schema"]).values()) == {None}
+    await hass.config_entries.options.async_configure(
+        result["flow_id"], _filled_in(ALL_OPTIONS)
+    )
+    await hass.async_block_till_done()
+    assert entry.options == ALL_OPTIONS
+    result = await _options(hass, entry)
+    assert _fields(result["data_schema"]) == ALL_OPTIONS
+
+
+async def test_emptied_options_are_not_used(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nobody could get rid of a price sensor again."""
+    hass.config_entries.async_update_entry(entry, options=ALL_OPTIONS)
+    result = await _options(hass, entry)
+    await hass.config_entries.options.async_configure(
+        result["flow_id"], {"economics": {}, "power_target": {}}
+    )
+    await hass.async_block_till_done()
+    assert entry.options == {CONF_RESTARTS_ALLOWED: True}
+
+
+@pytest.mark.parametrize(
+    ("units", "options", "error", "named"),
+    [
+        (
+            {"sensor.price": "W"},
+            {CONF_PRICE_SENSOR: "sensor.price"},
+            "not_a_price",
+            {"entity": "sensor.price", "unit": "W"},
+        ),
+        (
+            {"sensor.price": "EUR/h"},
+            {CONF_PRICE_SENSOR: "sensor.price"},
+            "not_a_price",
+            {"entity": "sensor.price", "unit": "EUR/h"},
+        ),
+        (
+            {"sensor.hashprice": "EUR/kWh"},
+            {CONF_HASHPRICE_SENSOR: "sensor.hashprice"},
+            "not_a_hashprice",
+            {"entity": "sensor.hashprice", "unit": "EUR/kWh"},
+        ),
+        (
+            {"sensor.price": "EUR/kWh", "sensor.hashprice": "USD/TH/day"},
+            {
+                CONF_PRICE_SENSOR: "sensor.price",
+                CONF_HASHPRICE_SENSOR: "sensor.hashprice",
+            },
+            "currencies_differ",
+            {"price": "EUR", "hashprice": "USD"},
+        ),
+    ],
+)
+async def test_options_refuse_what_is_no_price(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    units: dict[str, str],
+    options: dict[str, Any],
+    error: str,
+    named: dict[str, str],
+) -> None:
+    """Who picks the power sensor of the house for its price must not find out by the bill."""
+    for entity_id, unit in units.items():
+        hass.states.async_set(entity_id, "1", {"unit_of_measurement": unit})
+    result = await _options(hass, entry)
+    flow_id = result["flow_id"]
+    result = await hass.config_entries.options.async_configure(
+        flow_id, _filled_in(options)
+    )
+    assert result["errors"] == {"base": error}
+    assert result["description_placeholders"] == named
+    sentence = TEXTS["options"]["error"][error].format(**named)
+    assert all(word in sentence for word in named.values())
+    shown = _fields(result["data_schema"])
+    assert {key: shown[key] for key in options} == options
+    hass.states.async_set("sensor.price", "1", {"unit_of_measurement": "EUR/kWh"})
+    hass.states.async_set("sensor.hashprice", "1", {"unit_of_measurement": "EUR/PH/d"})
+    result = await hass.config_entries.options.async_configure(
+        flow_id, _filled_in(options)
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+async def test_options_with_a_price_that_is_not_there_yet(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nothing can be said against a sensor that has not started."""
+    result = await _options(hass, entry)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], _filled_in({CONF_PRICE_SENSOR: "sensor.price"})
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+async def test_every_option_is_explained(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A field without a text shows its key."""
+    result = await _options(hass, entry)
+    texts = TEXTS["options"]["step"]["init"]
+    forms = {None: texts, **texts["sections"]}
+    for place in forms.values():
+        assert place["data"].keys() == place["data_description"].keys()
+    assert {key for place in forms.values() for key in place["data"]} == set(
+        _fields(result["data_schema"])
+    )
+    schema = result["data_schema"]
+    assert schema
+    for key, value in schema.schema.items():
+        if isinstance(value, section):
+            assert set(forms[str(key)]["data"]) == set(_fields(value.schema))

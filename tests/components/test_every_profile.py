@@ -192,8 +192,22 @@ async def test_every_entity_equals_the_truth(
     # API 3 tells that there is no override, API 1.x and 2.0.x tell nothing.
     percent = str(truth.power_percent or (100 if miner.v3_port else STATE_UNKNOWN))
     assert shown("number", "power_percent") == percent
+    for key, own in OWN.items():
+        if ("sensor", key) in keys:
+            assert shown("sensor", key) == own, key
+    assert shown("number", "power_target") == STATE_UNKNOWN
+    assert shown("sensor", "energy") == "0.0"  # nothing was measured yet
     assert {key for platform, key in keys if platform != "button"} == set()
     assert {key for _, key in keys} == {"reboot", "restart_btminer", "identify"}
+
+
+OWN = {
+    "curtailment": "none",
+    "curtailment_until": STATE_UNKNOWN,
+    "power_target_way": "off",
+    "power_target_next_restart": STATE_UNKNOWN,
+    "power_target_restarts_today": "0",
+}
 
 
 async def test_every_control_works(

@@ -10,19 +10,20 @@ import pytest
 from custom_components.whatsminer.api import WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS
+from custom_components.whatsminer.economics import ECONOMICS
 from custom_components.whatsminer.errors import _KEYS, translation_key
-from custom_components.whatsminer.number import NUMBERS
+from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import SELECTS
-from custom_components.whatsminer.sensor import SENSORS, board_sensors
+from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
 from custom_components.whatsminer.switch import SWITCHES
 
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
     "button": BUTTONS,
-    "number": NUMBERS,
+    "number": (*NUMBERS, POWER_TARGET),
     "select": SELECTS,
-    "sensor": (*SENSORS, *board_sensors(0)),
+    "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
     "switch": SWITCHES,
 }
 
@@ -57,12 +58,23 @@ def test_every_error_has_a_sentence() -> None:
     used = {
         key
         for path in HOUSE.glob("*.py")
-        for key in re.findall(r'(?:translation_key=|_error\()"(\w+)"', path.read_text())
+        for key in re.findall(
+            r'(?:translation_key=|_error\(|invalid\()"(\w+)"', path.read_text()
+        )
     } | {"percent_needs_tuning"}
     assert keys <= set(sentences)
     assert (
         set(sentences) - keys
-        == {"not_confirmed", "not_sent", "percent_needs_tuning"}
+        == {
+            "not_confirmed",
+            "not_sent",
+            "percent_needs_tuning",
+            "curtailment_not_confirmed",
+            "power_not_reached",
+            "not_loaded",
+            "no_miner",
+            "curtail_amount",
+        }
         <= used
     )
     assert texts["config"]["error"] == {key: sentences[key] for key in sorted(keys)} | {
@@ -80,6 +92,8 @@ def test_every_error_has_a_sentence() -> None:
             "seconds",
             "expected",
             "found",
+            "name",
+            "field",
         }
 
 

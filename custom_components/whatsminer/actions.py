@@ -1,0 +1,164 @@
+"""The integration's own actions: curtail and resume, addressed by device."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final, cast
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import (
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_extract_config_entry_ids
+import probatio
+
+from .const import DOMAIN
+from .coordinator import WhatsminerConfigEntry
+from .curtailment import Outcome, Target, Way
+
+ATTR_TARGET: Final = "target"
+ATTR_PERCENT: Final = "percent"
+ATTR_POWER: Final = "power"
+ATTR_DURATION: Final = "duration"
+ATTR_REASON: Final = "reason"
+
+SERVICE_CURTAIL: Final = "curtail"
+SERVICE_RESUME: Final = "resume"
+
+CURTAIL_SCHEMA = probatio.Schema(
+    {
+        **cv.ENTITY_SERVICE_FIELDS,
+        probatio.Required(ATTR_TARGET): probatio.Coerce(Target),
+        probatio.Optional(ATTR_PERCENT): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1, max=100)
+        ),
+        probatio.Optional(ATTR_POWER): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1, max=99_999)
+        ),
+        probatio.Optional(ATTR_DURATION): cv.positive_time_period,
+        probatio.Optional(ATTR_REASON): cv.string,
+    }
+)
+RESUME_SCHEMA = probatio.Schema({**cv.ENTITY_SERVICE_FIELDS})
+
+
+@callback
+def async_setup_actions(hass: HomeAssistant) -> None:
+    """Register the actions."""
+    hass.services.async_register(
+        DOMAIN,
+        SERVICE_CURTAIL,
+        _async_curtail,
+        schema=CURTAIL_SCHEMA,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+    hass.services.async_register(
+        DOMAIN,
+        SERVICE_RESUME,
+        _async_resume,
+        schema=RESUME_SCHEMA,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+
+
+def invalid(key: str, **named: str) -> ServiceValidationError:
+    """What was asked for makes no sense; the sentence says what does."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
+    )
+
+
+async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
+    """The miners that an action is addressed to; raises where one of them is not set up."""
+    entries: list[WhatsminerConfigEntry] = []
+    for entry_id in sorted(await async_extract_config_entry_ids(call)):
+        entry = call.hass.config_entries.async_get_entry(entry_id)
+        if entry is None or entry.domain != DOMAIN:
+            continue
+        if entry.state is not ConfigEntryState.LOADED:
+            raise invalid("not_loaded", name=entry.title)
+        entries.append(entry)
+    if not entries:
+        raise invalid("no_miner")
+    return entries
+
+
+async def _async_curtail(call: ServiceCall) -> ServiceResponse:
+    """Bring the power of miners down, and say whether and how it fell."""
+    target: Target = call.data[ATTR_TARGET]
+    amount: int | None = None
+    if target is not Target.STOP:
+        amount = call.data.get(target.value)
+        if amount is None:
+            raise invalid("curtail_amount", field=target.value)
+    duration: timedelta | None = call.data.get(ATTR_DURATION)
+    reason: str | None = call.data.get(ATTR_REASON)
+    return await _async_each(
+        call,
+        lambda entry: entry.runtime_data.curtailment.async_curtail(
+            target, amount, duration, reason
+        ),
+    )
+
+
+async def _async_resume(call: ServiceCall) -> ServiceResponse:
+    """End the curtailment of miners."""
+    return await _async_each(
+        call, lambda entry: entry.runtime_data.curtailment.async_resume()
+    )
+
+
+async def _async_each(
+    call: ServiceCall, act: Callable[[WhatsminerConfigEntry], Awaitable[Outcome]]
+) -> ServiceResponse:
+    """Act on all miners at once; a failure of one stops none of the others."""
+    entries = await async_entries(call)
+    outcomes = await asyncio.gather(*map(act, entries), return_exceptions=True)
+    results: dict[str, Outcome] = {}
+    failures: list[BaseException] = []
+    for entry, outcome in zip(entries, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            failures.append(outcome)
+        else:
+            results[entry.title] = outcome
+    if failures:
+        raise failures[0]
+    if not call.return_response:
+        for name, outcome in results.items():
+            if not outcome.confirmed:
+                raise HomeAssistantError(
+                    translation_domain=DOMAIN,
+                    translation_key="power_not_reached",
+                    translation_placeholders={"name": name},
+                )
+        return None
+    return _response(results)
+
+
+def _response(results: dict[str, Outcome]) -> ServiceResponse:
+    """The outcome of one miner, or the sum of several and each of them."""
+    first, *more = results.values()
+    if not more:
+        return cast(ServiceResponse, asdict(first))
+    ways = {outcome.way for outcome in results.values()} - {Way.NONE}
+
+    def total(powers: list[float | None]) -> float | None:
+        known = [power for power in powers if power is not None]
+        return sum(known) if len(known) == len(powers) else None
+
+    summed: dict[str, Any] = {
+        "confirmed": all(outcome.confirmed for outcome in results.values()),
+        "seconds": max(outcome.seconds for outcome in results.values()),
+        "power_before": total([o.power_before for o in results.values()]),
+        "power_after": total([o.power_after for o in results.values()]),
+        "way": Way.NONE if not ways else ways.pop() if len(ways) == 1 else "mixed",
+        "miners": {name: asdict(outcome) for name, outcome in results.items()},
+    }
+    return summed

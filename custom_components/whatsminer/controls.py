@@ -1,0 +1,156 @@
+"""What a miner can be told, in one table: how each control is set, read back and confirmed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+import math
+
+from homeassistant.exceptions import HomeAssistantError
+
+from .api import Activity, Feature, Miner, MinerState, PowerMode
+from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN
+from .coordinator import DEADLINE_FLAG, DEADLINE_RESTART, Command, WhatsminerCoordinator
+from .memory import POWER_PERCENT as PERCENT_KEY
+
+HIGHEST_LIMIT = 99_999.0
+LOWEST_SHARE = 0.4
+"""Of the tuned power: what lies below leads to unbalanced boards and restarts (H.2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control[T]:
+    """Something that can be set; it exists where the dialect has the feature."""
+
+    key: str
+    feature: Feature
+    value_fn: Callable[[MinerState], T | None]
+    set_fn: Callable[[Miner, T], Awaitable[None]]
+    done_fn: Callable[[MinerState, T], bool] | None = None
+    """Whether the miner shows a value; where none is given, `value_fn` equals it."""
+    blocked_fn: Callable[[MinerState], str | None] = lambda _: None
+    """The key of the sentence why the miner would ignore it now."""
+    deadline: float = DEADLINE_FLAG
+    interrupts: bool = False
+
+    def assumed(self, state: MinerState) -> bool:
+        """Whether the miner cannot be asked for it, so that what was commanded has to do."""
+        return self.feature in state.info.unreadable
+
+    def actual(self, coordinator: WhatsminerCoordinator) -> T | None:
+        """What the miner says, or what was commanded last where it cannot be asked."""
+        if self.assumed(coordinator.data):
+            remembered: T | None = coordinator.memory.setting(self.key)
+            return remembered
+        return self.value_fn(coordinator.data)
+
+    async def async_set(self, coordinator: WhatsminerCoordinator, value: T) -> None:
+        """Command a value, confirm it, or remember it where it cannot be confirmed.
+
+        Raises a translated HomeAssistantError when the miner would ignore it, refuses it, or does
+        not show it before the deadline.
+        """
+        if reason := self.blocked_fn(coordinator.data):
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
+
+        def done(state: MinerState) -> bool:
+            if self.done_fn:
+                return self.done_fn(state, value)
+            return self.value_fn(state) == value
+
+        assumed = self.assumed(coordinator.data)
+        await coordinator.async_command(
+            Command(
+                key=self.key,
+                value=value,
+                send=lambda miner: self.set_fn(miner, value),
+                done=None if assumed else done,
+                deadline=self.deadline,
+                interrupts=self.interrupts,
+            )
+        )
+        if assumed:
+            coordinator.memory.remember(self.key, value, coordinator.data)
+            coordinator.async_update_listeners()
+
+
+def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
+    return miner.start_mining() if on else miner.stop_mining()
+
+
+def _limit_is(state: MinerState, watts: int) -> bool:
+    """In force, or set while a lower power mode or a stop keeps it from being in force."""
+    in_force = state.summary.power_limit if state.summary else None
+    was_set = state.status.power_limit_set if state.status else None
+    return watts in (in_force, was_set)
+
+
+def _percent_blocked(state: MinerState) -> str | None:
+    """Before tuning is finished a percent is acknowledged and ignored (H.2)."""
+    if (
+        Feature.POWER_PERCENT not in state.info.unreadable
+        or state.activity is Activity.MINING
+    ):
+        return None
+    return "percent_needs_tuning"
+
+
+MINING = Control[bool](
+    key="mining",
+    feature=Feature.MINING,
+    value_fn=lambda state: state.mining,
+    set_fn=_set_mining,
+)
+FAST_BOOT = Control[bool](
+    key="fast_boot",
+    feature=Feature.FAST_BOOT,
+    value_fn=lambda state: state.summary.fast_boot if state.summary else None,
+    set_fn=lambda miner, on: miner.set_fast_boot(on),
+)
+POWER_LIMIT = Control[int](
+    key="power_limit",
+    feature=Feature.POWER_LIMIT,
+    value_fn=lambda state: (
+        None if state.power_limit is None else int(state.power_limit)
+    ),
+    set_fn=lambda miner, watts: miner.set_power_limit(watts),
+    done_fn=_limit_is,
+    deadline=DEADLINE_RESTART,
+    interrupts=True,
+)
+POWER_PERCENT = Control[int](
+    key=PERCENT_KEY,
+    feature=Feature.POWER_PERCENT,
+    value_fn=lambda state: (
+        None
+        if state.status is None or state.status.power_percent is None
+        else int(state.status.power_percent)
+    ),
+    set_fn=lambda miner, percent: miner.set_power_percent(percent),
+    blocked_fn=_percent_blocked,
+)
+POWER_MODE = Control[str](
+    key="power_mode",
+    feature=Feature.POWER_MODE,
+    value_fn=lambda state: state.power_mode,
+    set_fn=lambda miner, mode: miner.set_power_mode(PowerMode(mode)),
+    deadline=DEADLINE_RESTART,
+    interrupts=True,
+)
+
+
+# The bounds of the power, for every entity and action that sets it
+
+
+def highest_power(coordinator: WhatsminerCoordinator) -> float:
+    """The option, else the highest limit this miner ever reported, else the API's own (W)."""
+    option = coordinator.config_entry.options.get(CONF_POWER_LIMIT_MAX)
+    return float(option or coordinator.memory.power_ceiling or HIGHEST_LIMIT)
+
+
+def lowest_power(coordinator: WhatsminerCoordinator) -> float:
+    """The option, else a share of the highest, if that is known (W)."""
+    highest = highest_power(coordinator)
+    if option := coordinator.config_entry.options.get(CONF_POWER_LIMIT_MIN):
+        return float(option)
+    if highest == HIGHEST_LIMIT:
+        return 1.0
+    return float(math.ceil(LOWEST_SHARE * highest / 10) * 10)

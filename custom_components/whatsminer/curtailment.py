@@ -1,0 +1,609 @@
+"""Curtailment: bring a miner's power down, prove it, hold it, and restore what was."""
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_track_point_in_utc_time
+from homeassistant.util import dt as dt_util
+
+from .api import Activity, Dialect, MinerState, WriteRefusedError
+from .const import DOMAIN, LOGGER
+from .controls import (
+    HIGHEST_LIMIT,
+    LOWEST_SHARE,
+    MINING,
+    POWER_LIMIT,
+    POWER_PERCENT,
+    lowest_power,
+)
+from .coordinator import WhatsminerCoordinator
+
+POLL_INTERVAL = 2.0
+"""Seconds between the quick re-reads until the power has fallen."""
+
+# A stop may be delayed by two minutes (set.system.time_randomized, E.6), a percent ramps for three.
+DEADLINE_POWER = 240.0
+DEADLINE_MEAN = 420.0
+"""Where only a mean of five minutes is told (C.1.4)."""
+
+TOLERANCE = 1.05
+"""The noise of the power that the miner reports, and that of its own regulation."""
+
+STANDBY_SHARE = 0.1
+STANDBY_POWER = 100.0
+"""W; a stopped miner draws less than this, or than that share of what it drew."""
+
+RETRY_FIRST = timedelta(minutes=1)
+RETRY_LONGEST = timedelta(minutes=15)
+
+
+class Target(StrEnum):
+    """What a curtailment asks for."""
+
+    STOP = "stop"
+    PERCENT = "percent"
+    POWER = "power"
+
+
+class Way(StrEnum):
+    """How it was reached."""
+
+    NONE = "none"
+    STOP = "stop"
+    POWER_PERCENT = "power_percent"
+    POWER_LIMIT = "power_limit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What was before the first curtailment; None is what the miner did not tell."""
+
+    mining: bool | None = None
+    power_limit: int | None = None
+    power_percent: int | None = None
+    power_mode: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A curtailment, as it is stored."""
+
+    target: Target
+    amount: int | None
+    """Percent or W."""
+    since: datetime
+    until: datetime | None
+    reason: str | None
+    before: Before
+    watts: float | None = None
+    """What it may draw, where it goes on mining."""
+    way: Way = Way.NONE
+    touched: tuple[str, ...] = ()
+    """The keys of the controls that were changed, and are to be restored."""
+    stopped_again: int = 0
+    """How often the miner began by itself and was curtailed again."""
+    restoring: bool = False
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON."""
+        result = asdict(self)
+        result["since"] = self.since.isoformat()
+        result["until"] = self.until.isoformat() if self.until else None
+        return result
+
+    @classmethod
+    def restored(cls, stored: dict[str, Any]) -> Record:
+        """From JSON."""
+        until = stored["until"]
+        return cls(
+            **{
+                **stored,
+                "target": Target(stored["target"]),
+                "way": Way(stored["way"]),
+                "since": datetime.fromisoformat(stored["since"]),
+                "until": datetime.fromisoformat(until) if until else None,
+                "before": Before(**stored["before"]),
+                "touched": tuple(stored["touched"]),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a curtailment or its end has come to; its fields are those of the response."""
+
+    confirmed: bool
+    seconds: float
+    power_before: float | None
+    power_after: float | None
+    way: Way
+
+
+@dataclass
+class _Retry:
+    """When to try next by itself, each time later than the time before."""
+
+    wait: timedelta = RETRY_FIRST
+    due: datetime = field(default_factory=dt_util.utcnow)
+
+    def postpone(self) -> None:
+        self.due = dt_util.utcnow() + self.wait
+        self.wait = min(self.wait * 2, RETRY_LONGEST)
+
+
+def draw(state: MinerState) -> float | None:
+    """What the miner draws now (W): on API 2.2.x its `Power` is a mean, the PSU tells at once."""
+    mean = state.summary.power if state.summary else None
+    if state.info.dialect is Dialect.V2C and state.psu:
+        return mean if state.psu.input_power is None else state.psu.input_power
+    return mean
+
+
+class Curtailment:
+    """The curtailment of one miner: at most one, replaced by the next, and restored once."""
+
+    def __init__(self, coordinator: WhatsminerCoordinator) -> None:
+        """Take up what was active when Home Assistant stopped; `start` watches over it."""
+        self._coordinator = coordinator
+        self._hass: HomeAssistant = coordinator.hass
+        stored = coordinator.memory.curtailment
+        active, ended = stored.get("active"), stored.get("ended")
+        self.record = Record.restored(active) if active else None
+        self.ended = datetime.fromisoformat(ended) if ended else None
+        self._busy = 0
+        self._retry = _Retry()
+        self._stop_timer: CALLBACK_TYPE | None = None
+
+    @callback
+    def start(self) -> None:
+        """Watch over the curtailment from now on."""
+        entry = self._coordinator.config_entry
+        self._coordinator.on_by_hand(self._by_hand)
+        entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
+        entry.async_on_unload(self._cancel_timer)
+        self._set_timer()
+        self._watch()
+
+    # What the sensors show
+
+    @property
+    def state(self) -> str:
+        """The target, or `none`."""
+        return self.record.target if self.record else "none"
+
+    @property
+    def until(self) -> datetime | None:
+        """When it ends by itself."""
+        return self.record.until if self.record else None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """All that is known of the curtailment, and when the last one ended."""
+        record = self.record
+        return {
+            "reason": record.reason if record else None,
+            "since": record.since if record else None,
+            "until": self.until,
+            "way": record.way if record else None,
+            "ended": self.ended,
+            "stopped_again": record.stopped_again if record else 0,
+        }
+
+    # Actions
+
+    async def async_curtail(
+        self,
+        target: Target,
+        amount: int | None = None,
+        duration: timedelta | None = None,
+        reason: str | None = None,
+    ) -> Outcome:
+        """Bring the power down by the fastest safe way, and watch until it has fallen.
+
+        `amount` is a percent of the tuned power or W. Keeps what was before the first curtailment.
+        Raises a translated HomeAssistantError when the miner refuses (then nothing is kept) or
+        cannot be reached (then it is curtailed as soon as it answers).
+        """
+        with self._acting():
+            return await self._async_curtail(target, amount, duration, reason)
+
+    async def _async_curtail(
+        self,
+        target: Target,
+        amount: int | None,
+        duration: timedelta | None,
+        reason: str | None,
+    ) -> Outcome:
+        await self._coordinator.async_refresh()
+        earlier, now = self.record, dt_util.utcnow()
+        record = Record(
+            target=target,
+            amount=amount,
+            since=now,
+            until=now + duration if duration else None,
+            reason=reason,
+            before=earlier.before if earlier else self._present(),
+            touched=earlier.touched if earlier else (),
+        )
+        if not earlier:
+            ir.async_delete_issue(self._hass, DOMAIN, self._issue("stopped_again"))
+        await self._keep(replace(record, watts=self._watts(record)))
+        self._retry = _Retry()
+        try:
+            return await self._act(self._apply)
+        except HomeAssistantError as err:
+            if isinstance(err.__cause__, WriteRefusedError) and self._is(record):
+                await self._keep(earlier)
+            raise
+
+    async def async_resume(self) -> Outcome:
+        """End the curtailment and restore what was; without one nothing is done."""
+        with self._acting():
+            await self._coordinator.async_refresh()
+            if self.record:
+                await self._keep(replace(self.record, restoring=True))
+                self._retry = _Retry()
+            return await self._act(self._restore)
+
+    @contextmanager
+    def _acting(self) -> Generator[None]:
+        """Let nothing be done by itself meanwhile."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+
+    async def _act(self, steps: Callable[[], Any]) -> Outcome:
+        """Take the steps, then poll until the power shows it."""
+        loop, state = self._hass.loop, self._coordinator.data
+        before, begun = draw(state), loop.time()
+        mine = self.record.since if self.record else None
+        try:
+            way: Way = await steps()
+            confirmed = await self._confirm(before, mine)
+        finally:
+            self._retry.postpone()
+            self._coordinator.async_update_listeners()
+        return Outcome(
+            confirmed=confirmed,
+            seconds=round(loop.time() - begun, 2),
+            power_before=before,
+            power_after=draw(self._coordinator.data),
+            way=way,
+        )
+
+    async def _confirm(self, before: float | None, mine: datetime | None) -> bool:
+        """Poll quickly until the power is below the target, or the time is up."""
+        coordinator, loop = self._coordinator, self._hass.loop
+        begun = loop.time()
+        with coordinator.reading_psu():
+            while (record := self.record) and record.since == mine:
+                state = coordinator.data
+                if coordinator.last_update_success and self._is_down(
+                    record, state, before
+                ):
+                    return True
+                mean = state.info.dialect is Dialect.V2C and not (
+                    state.psu and state.psu.input_power is not None
+                )
+                limit = DEADLINE_MEAN if mean else DEADLINE_POWER
+                if loop.time() - begun > limit:
+                    return False
+                await asyncio.sleep(POLL_INTERVAL)
+                await coordinator.async_refresh()
+        # Ended: restored here, or replaced by a newer one that is confirmed by its own caller
+        return self.record is None
+
+    @staticmethod
+    def _is_down(record: Record, state: MinerState, before: float | None) -> bool:
+        """Whether the power is below the target; by the flag alone where no power is told."""
+        power = draw(state)
+        if state.mining is False:
+            limit = max(STANDBY_POWER, STANDBY_SHARE * (before or 0))
+            return power is None or power <= limit
+        if record.target is Target.STOP or record.way is Way.STOP:
+            return False
+        if record.watts is None:
+            return (
+                record.way == Way.POWER_PERCENT
+            )  # acknowledged, and no more can be known
+        return power is not None and power <= record.watts * TOLERANCE
+
+    # Steps
+
+    async def _apply(self) -> Way:
+        """Take the fastest safe way down; it may lead further down than asked, never less."""
+        coordinator, record = self._coordinator, self.record
+        assert record
+        state = coordinator.data
+        if record.target is Target.STOP:
+            if state.mining is False and coordinator.last_update_success:
+                return await self._went(Way.NONE)
+            return await self._stop()
+        if state.mining is False and coordinator.last_update_success:
+            if "mining" not in record.touched or not self._limit_fits(record):
+                return await self._went(Way.NONE)  # off already, and off it stays
+            # From a stop to less than a stop: the limit, since tuning begins anew in any case.
+            await MINING.async_set(coordinator, True)
+            return await self._limit()
+        power = draw(state)
+        if (
+            state.activity is Activity.MINING
+            and power is not None
+            and record.watts is not None
+            and power <= record.watts
+            and not record.touched
+        ):
+            return await self._went(Way.NONE)
+        percent = self._percent(record)
+        if (
+            percent is not None
+            and coordinator.can(POWER_PERCENT.feature)
+            and state.activity is Activity.MINING
+        ):
+            await self._went(Way.POWER_PERCENT, POWER_PERCENT.key)
+            await POWER_PERCENT.async_set(coordinator, percent)
+            return Way.POWER_PERCENT
+        if self._limit_fits(record):
+            return await self._limit()
+        return await self._stop()
+
+    async def _stop(self) -> Way:
+        await self._went(Way.STOP, MINING.key)
+        await MINING.async_set(self._coordinator, False)
+        return Way.STOP
+
+    async def _limit(self) -> Way:
+        assert self.record
+        assert self.record.watts is not None
+        await self._went(Way.POWER_LIMIT, POWER_LIMIT.key)
+        await POWER_LIMIT.async_set(self._coordinator, int(self.record.watts))
+        return Way.POWER_LIMIT
+
+    async def _restore(self) -> Way:
+        """Put back what was changed, and only that; a mode was never changed."""
+        coordinator, record = self._coordinator, self.record
+        if record is None:
+            return Way.NONE
+        before, way = record.before, Way.NONE
+        if MINING.key in record.touched and before.mining is not False:
+            way = Way.STOP
+            if coordinator.data.mining is not True:
+                await MINING.async_set(coordinator, True)
+        if POWER_LIMIT.key in record.touched:
+            way = Way.POWER_LIMIT
+            limit = int(
+                before.power_limit or coordinator.memory.power_ceiling or HIGHEST_LIMIT
+            )
+            if POWER_LIMIT.actual(coordinator) != limit:
+                await POWER_LIMIT.async_set(coordinator, limit)
+        elif POWER_PERCENT.key in record.touched and MINING.key not in record.touched:
+            way = Way.POWER_PERCENT
+            await self._restore_percent(before.power_percent or 100)
+        if self._is(record):
+            await self._keep(None)
+        return way
+
+    async def _restore_percent(self, percent: int) -> None:
+        """Put the percent back; a restart has done that already (D.4)."""
+        coordinator = self._coordinator
+        now = POWER_PERCENT.actual(coordinator) or 100
+        if now != percent and coordinator.data.activity is Activity.MINING:
+            await POWER_PERCENT.async_set(coordinator, percent)
+
+    # What it is made of
+
+    def _present(self) -> Before:
+        """What is to be restored one day."""
+        coordinator = self._coordinator
+        return Before(
+            mining=coordinator.data.mining,
+            power_limit=POWER_LIMIT.actual(coordinator),
+            power_percent=POWER_PERCENT.actual(coordinator),
+            power_mode=coordinator.data.power_mode,
+        )
+
+    def _full_power(self) -> float | None:
+        """What it draws when tuned, without any percent (W)."""
+        memory = self._coordinator.memory
+        return memory.tuned_power or POWER_LIMIT.actual(self._coordinator)
+
+    def _watts(self, record: Record) -> float | None:
+        """What the miner may draw."""
+        if record.target is Target.STOP or record.amount is None:
+            return None
+        if record.target is Target.POWER:
+            return float(record.amount)
+        full = self._full_power()
+        return None if full is None else full * record.amount / 100
+
+    def _percent(self, record: Record) -> int | None:
+        """The percent that leads there; None where it would be too low to be safe (H.2)."""
+        if record.target is Target.PERCENT:
+            return record.amount
+        full = self._full_power()
+        if full is None or record.watts is None:
+            return None
+        percent = min(100, int(100 * record.watts / full))
+        return percent if percent >= 100 * LOWEST_SHARE else None
+
+    def _limit_fits(self, record: Record) -> bool:
+        """Whether a power limit can lead there."""
+        coordinator = self._coordinator
+        return (
+            record.watts is not None
+            and coordinator.can(POWER_LIMIT.feature)
+            and record.watts >= lowest_power(coordinator)
+        )
+
+    async def _went(self, way: Way, *keys: str) -> Way:
+        """Remember the way before it is taken, so that it can be taken back in any case."""
+        assert self.record
+        touched = tuple(dict.fromkeys((*self.record.touched, *keys)))
+        await self._keep(replace(self.record, way=way, touched=touched))
+        return way
+
+    def _is(self, record: Record) -> bool:
+        """Whether it is still this one."""
+        return self.record is not None and self.record.since == record.since
+
+    async def _keep(self, record: Record | None) -> None:
+        """Remember a curtailment, or that it has ended."""
+        if self.record and not record:
+            self.ended = dt_util.utcnow()
+            ir.async_delete_issue(self._hass, DOMAIN, self._issue("failing"))
+        self.record = record
+        self._set_timer()
+        self._coordinator.async_update_listeners()
+        await self._coordinator.memory.async_keep(
+            "curtailment",
+            {
+                "active": record.stored() if record else None,
+                "ended": self.ended.isoformat() if self.ended else None,
+            },
+        )
+
+    # Watching
+
+    @callback
+    def _set_timer(self) -> None:
+        self._cancel_timer()
+        if self.record and self.record.until and not self.record.restoring:
+            self._stop_timer = async_track_point_in_utc_time(
+                self._hass, self._time_is_up, self.record.until
+            )
+
+    @callback
+    def _cancel_timer(self) -> None:
+        if self._stop_timer:
+            self._stop_timer()
+            self._stop_timer = None
+
+    @callback
+    def _time_is_up(self, _: datetime) -> None:
+        self._stop_timer = None
+        self._retry = _Retry()
+        self._watch()
+
+    @callback
+    def _watch(self) -> None:
+        """After every poll: end what is over, and curtail again what began by itself."""
+        record = self.record
+        if (
+            record is None
+            or self._busy
+            or not self._coordinator.last_update_success
+            or dt_util.utcnow() < self._retry.due
+        ):
+            return
+        if record.restoring or (record.until and record.until <= dt_util.utcnow()):
+            self._begin(self._end_by_itself(record))
+        elif self._is_broken(record, self._coordinator.data):
+            self._begin(self._hold(record))
+        else:
+            ir.async_delete_issue(self._hass, DOMAIN, self._issue("failing"))
+
+    def _is_broken(self, record: Record, state: MinerState) -> bool:
+        """Whether the miner certainly does what it should not."""
+        if state.mining is not True:
+            return False
+        if record.target is Target.STOP or record.way is Way.STOP:
+            return True
+        power = draw(state)
+        if record.watts is None or power is None:
+            return False
+        lag = timedelta(seconds=DEADLINE_MEAN)
+        if state.info.dialect is Dialect.V2C and dt_util.utcnow() - record.since < lag:
+            return False  # the mean still tells of before
+        return power > record.watts * TOLERANCE
+
+    def _begin(self, work: Any) -> None:
+        coordinator = self._coordinator
+        coordinator.config_entry.async_create_background_task(
+            self._hass, self._work(work), f"{coordinator.name} curtailment"
+        )
+
+    async def _work(self, work: Any) -> None:
+        """Do something nobody waits for; what goes wrong is told as an issue, and tried again."""
+        with self._acting():
+            try:
+                await work
+            except HomeAssistantError as err:
+                LOGGER.warning("%s: curtailment: %s", self._coordinator.name, err)
+                self._tell("failing", ir.IssueSeverity.ERROR, error=str(err))
+
+    async def _end_by_itself(self, record: Record) -> None:
+        await self._keep(replace(record, restoring=True))
+        self._retry.postpone()
+        await self._restore()
+
+    async def _hold(self, record: Record) -> None:
+        """Curtail again what began by itself, and tell."""
+        LOGGER.warning(
+            "%s: mines in spite of a curtailment, curtailing again",
+            self._coordinator.name,
+        )
+        await self._keep(replace(record, stopped_again=record.stopped_again + 1))
+        outcome = await self._act(self._apply)
+        if not self._is(record):
+            return
+        if outcome.confirmed:
+            self._retry = _Retry()
+            self._retry.postpone()
+            self._tell("stopped_again", ir.IssueSeverity.WARNING)
+        else:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN, translation_key="curtailment_not_confirmed"
+            )
+
+    @callback
+    def _by_hand(self, key: str, value: Any) -> None:
+        """What a person commands counts more than the curtailment."""
+        record = self.record
+        if record is None or record.restoring:
+            return
+        if key == MINING.key and not value:
+            # Off by hand: off it stays when the curtailment ends.
+            change = replace(record, before=replace(record.before, mining=False))
+            self._later(self._keep(change))
+        elif key == MINING.key or (
+            key in (POWER_LIMIT.key, POWER_PERCENT.key)
+            and record.target is not Target.STOP
+        ):
+            touched: Iterable[str] = (k for k in record.touched if k != key)
+            change = replace(record, touched=tuple(touched), restoring=True)
+            self._later(self._keep(change if change.touched else None))
+
+    def _later(self, work: Any) -> None:
+        self._coordinator.config_entry.async_create_background_task(
+            self._hass, work, f"{self._coordinator.name} curtailment by hand"
+        )
+
+    def _issue(self, kind: str) -> str:
+        return f"curtailment_{kind}_{self._coordinator.config_entry.entry_id}"
+
+    def _tell(self, kind: str, severity: ir.IssueSeverity, **named: str) -> None:
+        coordinator = self._coordinator
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            self._issue(kind),
+            is_fixable=False,
+            severity=severity,
+            translation_key=f"curtailment_{kind}",
+            translation_placeholders={
+                "name": coordinator.config_entry.title,
+                "host": coordinator.host,
+                "time": dt_util.now().strftime("%H:%M"),
+                **named,
+            },
+        )

@@ -1,0 +1,358 @@
+"""Economics: what mining costs and earns, by prices that other sensors tell."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+import math
+import re
+from typing import Any, NamedTuple, override
+
+from homeassistant.components.sensor import (
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, Platform
+from homeassistant.core import (
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    State,
+    callback,
+)
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
+
+from .api import Activity, Section, Summary
+from .const import CONF_HASHPRICE, CONF_HASHPRICE_SENSOR, CONF_PRICE_SENSOR, DOMAIN
+from .coordinator import WhatsminerCoordinator
+from .entity import WhatsminerDescription, WhatsminerEntity
+
+_MINOR = {
+    *("c", "ct", "cts", "cent", "cents", "¢", "p", "pence"),
+    *("öre", "øre", "ore", "gr", "snt"),
+}
+"""What a hundredth of the money of a home is called."""
+_MONEY = re.compile(r"([A-Z]{3}|[$€£¥₹₿]|kr|zł|Kč|Ft)?")
+_CODES = {"€": "eur", "£": "gbp"}
+"""Signs that only one currency has."""
+
+_UNITS = {
+    CONF_PRICE_SENSOR: re.compile(
+        r"(?P<money>.*?)\s*/\s*(?P<per>[kMG]?)W\W?h", re.IGNORECASE
+    ),
+    CONF_HASHPRICE_SENSOR: re.compile(
+        r"(?P<money>.*?)\s*/\s*(?P<per>[GTPE])H(\s*/?\s*s)?(\s*/\s*d(ay)?)?",
+        re.IGNORECASE,
+    ),
+}
+_SCALES = {
+    CONF_PRICE_SENSOR: {"": 1e3, "k": 1.0, "m": 1e-3, "g": 1e-6},
+    CONF_HASHPRICE_SENSOR: {"g": 1e3, "t": 1.0, "p": 1e-3, "e": 1e-6},
+}
+
+
+class Unit(NamedTuple):
+    """How the states of a sensor become money per kWh, or per TH/s and day."""
+
+    factor: float
+    currency: str | None
+    """None is the money of this home."""
+
+
+class Quote(NamedTuple):
+    """An amount of money per kWh, or per TH/s and day."""
+
+    amount: float | None
+    currency: str
+
+
+def parse_unit(kind: str, unit: str | None) -> Unit | None:
+    """Read the unit of a sensor of that option; None if it is no unit of such a price.
+
+    Money alone is taken for money per kWh, or per TH/s and day.
+    """
+    money, scale = (unit or "").strip(), 1.0
+    if "/" in money:
+        found = _UNITS[kind].fullmatch(money)
+        if not found:
+            return None
+        money, scale = found["money"], _SCALES[kind][found["per"].lower()]
+    elif not (_MONEY.fullmatch(money) or money.casefold() in _MINOR):
+        return None
+    if money.casefold() in _MINOR:
+        return Unit(scale / 100, None)
+    return Unit(scale, money or None)
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether two currencies are surely not the same; `$` or `kr` may be any of several."""
+    codes = [_CODES.get(money, money.casefold()) for money in (one, other)]
+    return codes[0] != codes[1] and all(re.fullmatch(r"\w{3,}", code) for code in codes)
+
+
+class Market:
+    """The prices that the options name, as they are now."""
+
+    def __init__(self, hass: HomeAssistant, options: Mapping[str, Any]) -> None:
+        """Keep where to look."""
+        self._hass = hass
+        self._options = options
+
+    @property
+    def sensors(self) -> list[str]:
+        """The entities that the prices come from."""
+        return [self._options[kind] for kind in _UNITS if self._options.get(kind)]
+
+    @property
+    def has_price(self) -> bool:
+        """Whether the options say where the price of electricity comes from."""
+        return bool(self._options.get(CONF_PRICE_SENSOR))
+
+    @property
+    def has_hashprice(self) -> bool:
+        """Whether the options say what a hashrate earns."""
+        by_sensor = bool(self._options.get(CONF_HASHPRICE_SENSOR))
+        return by_sensor or self._options.get(CONF_HASHPRICE) is not None
+
+    @property
+    def price(self) -> Quote:
+        """Money per kWh."""
+        return self._quote(CONF_PRICE_SENSOR)
+
+    @property
+    def hashprice(self) -> Quote:
+        """Money per TH/s and day; a plain number is in the currency of the price."""
+        if self._options.get(CONF_HASHPRICE_SENSOR):
+            return self._quote(CONF_HASHPRICE_SENSOR)
+        return Quote(self._options.get(CONF_HASHPRICE), self.price.currency)
+
+    @property
+    def one_currency(self) -> bool:
+        """Whether what is earned can be compared with what is paid."""
+        return not self.has_price or not differ(
+            self.price.currency, self.hashprice.currency
+        )
+
+    @property
+    def price_unit(self) -> tuple[str, float]:
+        """How this home writes a price of electricity, and what one of it is per kWh."""
+        written = self.unit(CONF_PRICE_SENSOR) or ""
+        unit = parse_unit(CONF_PRICE_SENSOR, written)
+        if unit and "/" in written:
+            return written, unit.factor
+        return f"{self.hashprice.currency}/kWh", 1.0
+
+    def unit(self, kind: str) -> str | None:
+        """The unit of the sensor of that option, as it is written."""
+        state = self._state(kind)
+        return state.attributes.get(ATTR_UNIT_OF_MEASUREMENT) if state else None
+
+    def _state(self, kind: str) -> State | None:
+        return self._hass.states.get(self._options.get(kind, ""))
+
+    def _quote(self, kind: str) -> Quote:
+        state, unit = self._state(kind), parse_unit(kind, self.unit(kind))
+        currency = (unit and unit.currency) or self._hass.config.currency
+        amount = _number(state)
+        if unit is None or amount is None:
+            return Quote(None, currency)
+        return Quote(amount * unit.factor, currency)
+
+
+def _number(state: State | None) -> float | None:
+    """The number that an entity shows, if it shows one."""
+    try:
+        number = float(state.state) if state else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _cost(summary: Summary, market: Market) -> float | None:
+    """Money per hour for the power that the miner draws."""
+    power, price = summary.power, market.price.amount
+    return None if power is None or price is None else power / 1000 * price
+
+
+def _revenue(summary: Summary, market: Market) -> float | None:
+    """Money per hour for the hashrate that the miner delivers."""
+    rate, hashprice = summary.hashrate, market.hashprice.amount
+    return None if rate is None or hashprice is None else rate * hashprice / 24
+
+
+def _margin(summary: Summary, market: Market) -> float | None:
+    """What is left; money of two currencies cannot be compared."""
+    cost, revenue = _cost(summary, market), _revenue(summary, market)
+    if cost is None or revenue is None or not market.one_currency:
+        return None
+    return revenue - cost
+
+
+def _break_even(summary: Summary, market: Market) -> float | None:
+    """The price at which revenue and cost are equal, written like the price it is compared with."""
+    hashprice = market.hashprice.amount
+    if not summary.efficiency or hashprice is None or not market.one_currency:
+        return None
+    return hashprice / 24 / (summary.efficiency / 1000) / market.price_unit[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EconomicsDescription(WhatsminerDescription, SensorEntityDescription):
+    """A sensor, the prices it needs, and how it comes from them."""
+
+    exists_fn: Callable[[Market], bool]
+    unit_fn: Callable[[Market], str]
+    value_fn: Callable[[Summary, Market], float | None]
+
+
+BREAK_EVEN = "break_even_price"
+
+# There is no device class for money per something in core.
+ECONOMICS: tuple[EconomicsDescription, ...] = (
+    EconomicsDescription(
+        key="cost_per_hour",
+        translation_key="cost_per_hour",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        sections=(Section.SUMMARY,),
+        exists_fn=lambda market: market.has_price,
+        unit_fn=lambda market: f"{market.price.currency}/h",
+        value_fn=_cost,
+    ),
+    EconomicsDescription(
+        key="revenue_per_hour",
+        translation_key="revenue_per_hour",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        sections=(Section.SUMMARY,),
+        exists_fn=lambda market: market.has_hashprice,
+        unit_fn=lambda market: f"{market.hashprice.currency}/h",
+        value_fn=_revenue,
+    ),
+    EconomicsDescription(
+        key="margin_per_hour",
+        translation_key="margin_per_hour",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        sections=(Section.SUMMARY,),
+        exists_fn=lambda market: market.has_price and market.has_hashprice,
+        unit_fn=lambda market: f"{market.price.currency}/h",
+        value_fn=_margin,
+    ),
+    EconomicsDescription(
+        key=BREAK_EVEN,
+        translation_key=BREAK_EVEN,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=4,
+        exists_fn=lambda market: market.has_hashprice,
+        unit_fn=lambda market: market.price_unit[0],
+        value_fn=_break_even,
+    ),
+)
+
+
+@callback
+def economics_sensors(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator
+) -> Iterator[SensorEntity]:
+    """The sensors that the options ask for; those they no longer ask for are taken away."""
+    entry = coordinator.config_entry
+    market = Market(hass, entry.options)
+    registry = er.async_get(hass)
+    for description in ECONOMICS:
+        if description.exists_fn(market):
+            what = BreakEvenSensor if description.key == BREAK_EVEN else EconomicsSensor
+            yield what(coordinator, description, market)
+        elif entity_id := registry.async_get_entity_id(
+            Platform.SENSOR, DOMAIN, f"{entry.unique_id}_{description.key}"
+        ):
+            registry.async_remove(entity_id)
+
+
+class EconomicsSensor(WhatsminerEntity, SensorEntity):
+    """Money per hour or per kWh; it follows the miner and the prices."""
+
+    entity_description: EconomicsDescription
+
+    def __init__(
+        self,
+        coordinator: WhatsminerCoordinator,
+        description: EconomicsDescription,
+        market: Market,
+    ) -> None:
+        """Look at this market."""
+        super().__init__(coordinator, description)
+        self._market = market
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the prices too: they change between two polls, and at the full hour."""
+        await super().async_added_to_hass()
+        if sensors := self._market.sensors:
+            self.async_on_remove(
+                async_track_state_change_event(
+                    self.hass, sensors, self._handle_price_change
+                )
+            )
+
+    @callback
+    def _handle_price_change(self, _: Event[EventStateChangedData]) -> None:
+        self.async_write_ha_state()
+
+    @property
+    def _summary(self) -> Summary | None:
+        return self.coordinator.data.summary
+
+    @property
+    @override
+    def native_unit_of_measurement(self) -> str:
+        return self.entity_description.unit_fn(self._market)
+
+    @property
+    @override
+    def native_value(self) -> float | None:
+        summary = self._summary
+        value = summary and self.entity_description.value_fn(summary, self._market)
+        # Digits and not decimals: an hour may earn millionths of a bitcoin.
+        return None if value is None else float(f"{value:.6g}")
+
+
+class BreakEvenSensor(EconomicsSensor, RestoreEntity):
+    """The price of electricity at which mining just pays.
+
+    By the efficiency with which the miner mines, or has mined last: who waits with a stopped
+    miner for cheap electricity needs to know what is cheap.
+    """
+
+    _efficiency: float | None = None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        if restored := await self.async_get_last_extra_data():
+            self._efficiency = restored.as_dict().get("efficiency")
+        self._learn()
+        await super().async_added_to_hass()
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> RestoredExtraData:
+        return RestoredExtraData({"efficiency": self._efficiency})
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._learn()
+        super()._handle_coordinator_update()
+
+    @callback
+    def _learn(self) -> None:
+        """While it starts and tunes, power and hashrate do not belong together yet."""
+        state = self.coordinator.data
+        if state.activity is Activity.MINING and state.summary:
+            self._efficiency = state.summary.efficiency or self._efficiency
+
+    @property
+    @override
+    def _summary(self) -> Summary:
+        return Summary(efficiency=self._efficiency)

@@ -1,0 +1,258 @@
+"""Power target: one set point in W, held by percent without a restart, else by limit with one."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+
+from .api import Activity
+from .const import (
+    CONF_DEAD_BAND,
+    CONF_RESTART_INTERVAL,
+    CONF_RESTARTS_ALLOWED,
+    DEFAULT_DEAD_BAND,
+    DEFAULT_RESTART_INTERVAL,
+    LOGGER,
+)
+from .controls import LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
+from .coordinator import WhatsminerCoordinator
+
+RETRY = timedelta(minutes=2)
+"""After a command that failed; sooner if the target is set anew."""
+
+
+class TargetWay(StrEnum):
+    """What the power target has come to."""
+
+    OFF = "off"
+    DEAD_BAND = "dead_band"
+    POWER_PERCENT = "power_percent"
+    POWER_LIMIT = "power_limit"
+    AT_LIMIT = "at_limit"
+    """Neither percent nor limit leads nearer: a lower power mode is in force, say."""
+    WAITING_TUNED = "waiting_tuned"
+    WAITING_INTERVAL = "waiting_interval"
+    RESTARTS_NOT_ALLOWED = "restarts_not_allowed"
+    STOPPED = "stopped"
+    CURTAILED = "curtailed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What is stored of the power target."""
+
+    watts: int | None = None
+    last_restart: datetime | None = None
+    day: date | None = None
+    """The day of the restarts that are counted."""
+    restarts: int = 0
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "watts": self.watts,
+            "last_restart": self.last_restart and self.last_restart.isoformat(),
+            "day": self.day and self.day.isoformat(),
+            "restarts": self.restarts,
+        }
+
+    @classmethod
+    def restored(cls, stored: dict[str, Any]) -> Held:
+        """From JSON."""
+        last, day = stored.get("last_restart"), stored.get("day")
+        return cls(
+            watts=stored.get("watts"),
+            last_restart=datetime.fromisoformat(last) if last else None,
+            day=date.fromisoformat(day) if day else None,
+            restarts=stored.get("restarts", 0),
+        )
+
+
+class PowerTarget:
+    """Holds the power of one miner near a target; looks at it after every poll."""
+
+    def __init__(self, coordinator: WhatsminerCoordinator) -> None:
+        """Take up the target that was set before Home Assistant stopped."""
+        self._coordinator = coordinator
+        self._held = Held.restored(coordinator.memory.power_target)
+        self._busy = False
+        self._not_before = dt_util.utcnow()
+        self.way = TargetWay.OFF
+
+    @callback
+    def start(self) -> None:
+        """Hold the target from now on."""
+        self._coordinator.on_by_hand(self._by_hand)
+        self._coordinator.config_entry.async_on_unload(
+            self._coordinator.async_add_listener(self._watch)
+        )
+        self._watch()
+
+    # What the entities show
+
+    @property
+    def watts(self) -> int | None:
+        """The target (W); None while it is not used."""
+        return self._held.watts
+
+    @property
+    def next_restart(self) -> datetime | None:
+        """When it may restart the miner again; None when it may at once, or never."""
+        if not self._restarts_allowed or self._held.last_restart is None:
+            return None
+        due = self._held.last_restart + self._interval
+        return due if due > dt_util.utcnow() else None
+
+    @property
+    def restarts_today(self) -> int:
+        """Restarts that it has caused since midnight."""
+        return self._held.restarts if self._held.day == dt_util.now().date() else 0
+
+    # Setting
+
+    async def async_set(self, watts: int) -> None:
+        """Take a target and do at once what leads there; raises when the miner refuses."""
+        if self._busy:
+            # What is under way is finished first; the poll after it takes the new target.
+            await self._keep(replace(self._held, watts=watts))
+            return
+        with self._acting():
+            await self._keep(replace(self._held, watts=watts))
+            await self._step()
+
+    @callback
+    def _by_hand(self, key: str, value: Any) -> None:
+        """Who sets a limit or a percent does not want a target that sets another."""
+        if key in (POWER_LIMIT.key, POWER_PERCENT.key) and self.watts is not None:
+            self._begin(self._keep(replace(self._held, watts=None)))
+
+    @callback
+    def _watch(self) -> None:
+        """After every poll."""
+        if self._busy or not self._coordinator.last_update_success:
+            return
+        way, percent, limit = self._choose()
+        if percent is None and limit is None:
+            self.way = way
+        elif dt_util.utcnow() >= self._not_before:
+            self._begin(self._step_by_itself())
+
+    def _begin(self, work: Any) -> None:
+        coordinator = self._coordinator
+        coordinator.config_entry.async_create_background_task(
+            coordinator.hass, work, f"{coordinator.name} power target"
+        )
+
+    def _choose(self) -> tuple[TargetWay, int | None, int | None]:
+        """The way, and the percent or the limit that is to be commanded for it."""
+        coordinator, target = self._coordinator, self.watts
+        state = coordinator.data
+        if target is None:
+            return TargetWay.OFF, None, None
+        if coordinator.curtailment.record:
+            return TargetWay.CURTAILED, None, None
+        if state.mining is not True:
+            return TargetWay.STOPPED, None, None
+        if state.activity is not Activity.MINING:
+            return TargetWay.WAITING_TUNED, None, None  # it would not heed a percent
+        set_limit = POWER_LIMIT.actual(coordinator)
+        full = coordinator.memory.tuned_power or set_limit
+        if full is None:
+            return TargetWay.WAITING_TUNED, None, None
+        percent = POWER_PERCENT.actual(coordinator) or 100
+        if abs(target - full * percent / 100) <= self._dead_band:
+            # The last word stands while it is true.
+            kept = (TargetWay.POWER_PERCENT, TargetWay.POWER_LIMIT)
+            return (
+                self.way if self.way in kept else TargetWay.DEAD_BAND,
+                None,
+                None,
+            )
+        wanted = min(100, round(100 * target / full))
+        if wanted >= 100 * LOWEST_SHARE and target <= full + self._dead_band:
+            if coordinator.can(POWER_PERCENT.feature) and wanted != percent:
+                return TargetWay.POWER_PERCENT, wanted, None
+        if not coordinator.can(POWER_LIMIT.feature) or set_limit == target:
+            why = TargetWay.AT_LIMIT
+        elif not self._restarts_allowed:
+            why = TargetWay.RESTARTS_NOT_ALLOWED
+        elif self.next_restart:
+            why = TargetWay.WAITING_INTERVAL
+        else:
+            return TargetWay.POWER_LIMIT, None, target
+        # Meanwhile as near as it gets without a restart
+        nearest = 100 if target > full else round(100 * LOWEST_SHARE)
+        if coordinator.can(POWER_PERCENT.feature) and percent != nearest:
+            return why, nearest, None
+        return why, None, None
+
+    @contextmanager
+    def _acting(self) -> Generator[None]:
+        """Let no poll begin a step meanwhile."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            self._coordinator.async_update_listeners()
+
+    async def _step_by_itself(self) -> None:
+        with self._acting():
+            try:
+                await self._step()
+            except HomeAssistantError as err:
+                LOGGER.warning("%s: power target: %s", self._coordinator.name, err)
+
+    async def _step(self) -> None:
+        """Command what leads to the target, if anything does."""
+        coordinator = self._coordinator
+        way, percent, limit = self._choose()
+        try:
+            if percent is not None:
+                await POWER_PERCENT.async_set(coordinator, percent)
+            elif limit is not None:
+                await self._count_restart()
+                await POWER_LIMIT.async_set(coordinator, limit)
+        except HomeAssistantError:
+            self.way = TargetWay.FAILED
+            self._not_before = dt_util.utcnow() + RETRY
+            raise
+        self.way = way
+
+    async def _count_restart(self) -> None:
+        """Count it before it is sent: a restart that nobody answered for is one as well."""
+        count = self.restarts_today + 1
+        now = dt_util.now()
+        await self._keep(
+            replace(self._held, last_restart=now, day=now.date(), restarts=count)
+        )
+
+    async def _keep(self, held: Held) -> None:
+        self._held = held
+        self._coordinator.async_update_listeners()
+        await self._coordinator.memory.async_keep("power_target", held.stored())
+
+    # Options
+
+    @property
+    def _dead_band(self) -> float:
+        options = self._coordinator.config_entry.options
+        return float(options.get(CONF_DEAD_BAND, DEFAULT_DEAD_BAND))
+
+    @property
+    def _interval(self) -> timedelta:
+        options = self._coordinator.config_entry.options
+        minutes = options.get(CONF_RESTART_INTERVAL, DEFAULT_RESTART_INTERVAL)
+        return timedelta(minutes=minutes)
+
+    @property
+    def _restarts_allowed(self) -> bool:
+        options = self._coordinator.config_entry.options
+        return bool(options.get(CONF_RESTARTS_ALLOWED, True))

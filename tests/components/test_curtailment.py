@@ -1,0 +1,464 @@
+"""Curtailment: down with proof, held, and back to what was before."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.const import CONF_PASSWORD, STATE_OFF, STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.curtailment import _Retry
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+type Act = Callable[..., Awaitable[dict[str, Any]]]
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+CURTAILMENT = "custom_components.whatsminer.curtailment"
+STANDBY = 100
+
+
+@pytest.fixture(autouse=True)
+async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
+    """The miner's time races, and so do the quick polls."""
+    with patch(f"{CURTAILMENT}.POLL_INTERVAL", 0.02):
+        clock.race()
+        yield
+
+
+@pytest.fixture
+def device_id(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
+) -> str:
+    """The device of the miner."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    return device.id
+
+
+@pytest.fixture
+def act(hass: HomeAssistant, device_id: str) -> Act:
+    """Call an action of the integration, as a script does, and return its response."""
+
+    async def run(action: str, **data: Any) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"device_id": device_id, **data},
+            blocking=True,
+            return_response=True,
+        )
+        assert isinstance(response, dict)
+        return response
+
+    return run
+
+
+def sent(miner: SimulatedMiner, *names: str) -> int:
+    """How often commands have reached the miner."""
+    return sum(
+        command.name in names and command.params.get("param") != "start"
+        for command in miner.commands
+    )
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v1_m20s", "v3_m7bs"])
+async def test_stop_is_proven_and_undone(
+    miner: SimulatedMiner, act: Act, state: Show
+) -> None:
+    """The owner could not prove that the miner was down when it had to be."""
+    before = miner.truth().power_w
+    response = await act("curtail", target="stop", reason="grid call")
+    assert response["confirmed"] is True
+    assert response["way"] == "stop"
+    assert 0 < response["seconds"] < 10
+    assert response["power_before"] == pytest.approx(before, rel=0.1)
+    after = response["power_after"]
+    assert after is None or after < STANDBY or after < before * 0.1
+    assert miner.truth().mining is False
+    assert state("sensor", "curtailment") == "stop"
+    response = await act("resume")
+    assert response["confirmed"] is True
+    assert response["way"] == "stop"
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+
+
+@pytest.mark.parametrize(
+    ("profile", "way"), [("v205_m50", "power_percent"), ("v2c_m60s", "power_percent")]
+)
+async def test_power_without_a_restart(
+    miner: SimulatedMiner, act: Act, way: str, state: Show
+) -> None:
+    """A grid call for less power would cost ten minutes of work."""
+    full = miner.truth().power_w
+    response = await act("curtail", target="power", power=round(full * 0.6))
+    assert response["confirmed"] is True
+    assert response["way"] == way
+    assert miner.machine.power_w < full * 0.65  # the truth of 2.2.x is a mean
+    assert miner.truth().mining is True
+    assert sent(miner, "power_off", "adjust_power_limit", "restart_btminer") == 0
+    assert (await act("resume"))["way"] == way
+    async with asyncio.timeout(5):
+        while miner.machine.power_w < full * 0.95:
+            await asyncio.sleep(0.02)
+
+
+async def test_percent(miner: SimulatedMiner, act: Act) -> None:
+    """A share of the power would be taken for W, or for the full power."""
+    full = miner.truth().power_w
+    response = await act("curtail", target="percent", percent=70)
+    assert response["confirmed"] is True
+    assert response["way"] == "power_percent"
+    assert miner.truth().power_w == pytest.approx(full * 0.7, rel=0.05)
+
+
+async def test_before_tuning_the_limit_is_used(
+    miner: SimulatedMiner, clock: RaceClock, act: Act, call: Call, poll: Poll
+) -> None:
+    """A miner that is tuning ignores a percent, and would go on at full power."""
+    await call("button", "restart_btminer", "press")
+    clock.stop()
+    clock.advance(400)
+    await poll()
+    clock.race()
+    limit = miner.truth().power_limit_w
+    response = await act("curtail", target="power", power=2000)
+    assert response["way"] == "power_limit"
+    assert response["confirmed"] is True
+    assert miner.truth().power_limit_w == 2000
+    await act("resume")
+    assert miner.truth().power_limit_w == limit
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_stops_where_less_is_not_possible(
+    miner: SimulatedMiner, act: Act
+) -> None:
+    """A target below what the miner can do would be missed."""
+    response = await act("curtail", target="power", power=300)
+    assert response["way"] == "stop"
+    assert response["confirmed"] is True
+    assert miner.truth().mining is False
+
+
+async def test_off_before_stays_off_after(
+    miner: SimulatedMiner, act: Act, call: Call
+) -> None:
+    """A miner that a person has switched off would be started by an automation."""
+    await call("switch", "mining", "turn_off")
+    miner.commands.clear()
+    response = await act("curtail", target="stop")
+    assert (response["confirmed"], response["way"]) == (True, "none")
+    await act("resume")
+    assert miner.truth().mining is False
+    assert sent(miner, "power_off", "power_on") == 0
+
+
+async def test_resume_without_a_curtailment(
+    miner: SimulatedMiner, act: Act, call: Call
+) -> None:
+    """A schedule's resume would start a miner that a person has switched off."""
+    await call("switch", "mining", "turn_off")
+    response = await act("resume")
+    assert (response["confirmed"], response["way"]) == (True, "none")
+    assert miner.truth().mining is False
+
+
+async def test_second_replaces_the_first(
+    miner: SimulatedMiner, clock: RaceClock, act: Act
+) -> None:
+    """The second of two automations would keep the stop of the first for what was before."""
+    full = miner.truth().power_w
+    await act("curtail", target="percent", percent=60)
+    response = await act("curtail", target="stop")
+    assert response["way"] == "stop"
+    await act("resume")
+    assert miner.truth().mining is True
+    clock.stop()
+    clock.rate = 1000
+    clock.race()
+    async with asyncio.timeout(10):
+        while miner.truth().power_w < full * 0.95:
+            await asyncio.sleep(0.02)
+
+
+async def test_from_stop_to_less(miner: SimulatedMiner, act: Act) -> None:
+    """After the dearest hour the miner would not go on at the middle price."""
+    limit = miner.truth().power_limit_w
+    await act("curtail", target="stop")
+    response = await act("curtail", target="power", power=2000)
+    assert response["way"] == "power_limit"
+    assert miner.truth().mining is True
+    assert miner.truth().power_limit_w == 2000
+    await act("resume")
+    assert miner.truth().power_limit_w == limit
+
+
+async def test_ends_by_itself(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, state: Show
+) -> None:
+    """The miner would stay off after the dear hour."""
+    await act("curtail", target="stop", duration={"minutes": 30})
+    assert state("sensor", "curtailment_until") > dt_util.utcnow().isoformat()
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=31))
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(31)):
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=32))
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+
+
+def _later(minutes: float) -> Callable[[], Any]:
+    utcnow = dt_util.utcnow
+    return lambda: utcnow() + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s"])
+async def test_survives_a_restart(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    act: Act,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """After an update of Home Assistant at noon the miner would never be started again."""
+    await act("curtail", target="stop", duration="00:30:00", reason="dear")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("sensor", "curtailment") == "stop"
+    attributes = entry.runtime_data.curtailment.attributes
+    assert attributes["reason"] == "dear"
+    assert attributes["until"] - attributes["since"] == timedelta(minutes=30)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(31)):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+    assert entry.runtime_data.curtailment.attributes["ended"] is not None
+
+
+async def test_survives_a_reboot_of_the_miner(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A miner that begins by itself would run through the dearest hour, and nobody be told."""
+    await act("curtail", target="stop")
+    miner.machine.power_on()
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is False
+    assert coordinator.curtailment.attributes["stopped_again"] == 1
+    issue = f"curtailment_stopped_again_{coordinator.config_entry.entry_id}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
+    assert state("sensor", "curtailment") == "stop"
+
+
+async def test_a_person_counts_more(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, call: Call, state: Show
+) -> None:
+    """Who switches the miner on would see it switched off again."""
+    await act("curtail", target="stop")
+    await call("switch", "mining", "turn_on")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("sensor", "curtailment") == "none"
+    assert miner.truth().mining is True
+
+
+async def test_off_by_hand_meanwhile(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, call: Call
+) -> None:
+    """Who switches it off during a curtailment would see it start at its end."""
+    await act("curtail", target="stop")
+    await call("switch", "mining", "turn_off")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await act("resume")
+    assert miner.truth().mining is False
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"target": "percent"}, {"target": "power", "percent": 40}],
+)
+async def test_target_without_its_number(
+    miner: SimulatedMiner, act: Act, data: dict[str, Any]
+) -> None:
+    """A form that was half filled in must not stop, or spare, the miner."""
+    with pytest.raises(ServiceValidationError) as error:
+        await act("curtail", **data)
+    assert error.value.translation_key == "curtail_amount"
+    assert sent(miner, "power_off", "set_power_pct", "adjust_power_limit") == 0
+
+
+async def test_no_miner_was_meant(hass: HomeAssistant, act: Act) -> None:
+    """An action without effect must not look like one with it."""
+    with pytest.raises(ServiceValidationError) as error:
+        await hass.services.async_call(
+            DOMAIN, "curtail", {"target": "stop"}, blocking=True
+        )
+    assert error.value.translation_key == "no_miner"
+
+
+async def test_entry_not_loaded(
+    hass: HomeAssistant, entry: MockConfigEntry, act: Act
+) -> None:
+    """An entry that failed to load would be skipped without a word."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(ServiceValidationError) as error:
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "not_loaded"
+
+
+async def test_refused(miner: SimulatedMiner, act: Act, state: Show) -> None:
+    """A refused curtailment would be shown as active, and sent again after each poll."""
+    miner.api_switch = False
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "write_api_disabled"
+    assert state("sensor", "curtailment") == "none"
+
+
+async def test_unreachable_is_said_and_made_up_for(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, poll: Poll, state: Show
+) -> None:
+    """Home Assistant skips what is unavailable without a word; this must not."""
+    miner.inject("refuse")
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "cannot_connect"
+    assert state("sensor", "curtailment") == "stop"
+    miner.clear_faults()
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is False
+
+
+async def test_power_that_does_not_fall(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    device_id: str,
+    act: Act,
+    state: Show,
+) -> None:
+    """A miner that took the percent and draws the same must not be reported as curtailed."""
+    miner.inject("answered_not_applied", "set_power_pct_v2")
+    miner.inject("answered_not_applied", "set_power_pct")
+    with patch(f"{CURTAILMENT}.DEADLINE_POWER", 0.2):
+        response = await act("curtail", target="percent", percent=60)
+        assert response["confirmed"] is False
+        assert response["power_after"] == pytest.approx(
+            response["power_before"], rel=0.1
+        )
+        with pytest.raises(HomeAssistantError) as error:
+            await hass.services.async_call(
+                DOMAIN,
+                "curtail",
+                {"device_id": device_id, "target": "percent", "percent": 60},
+                blocking=True,
+            )
+    assert error.value.translation_key == "power_not_reached"
+    assert state("sensor", "curtailment") == "percent"
+
+
+async def test_restoring_is_tried_again(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, poll: Poll, state: Show
+) -> None:
+    """A miner that was away when the dear hour ended would stay off for good."""
+    await act("curtail", target="stop")
+    miner.inject("refuse")
+    with pytest.raises(HomeAssistantError):
+        await act("resume")
+    miner.clear_faults()
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+
+
+def test_retries_become_rare() -> None:
+    """A miner that cannot be curtailed would be asked every half minute for ever."""
+    retry = _Retry()
+    for _ in range(10):
+        retry.postpone()
+    assert retry.wait == timedelta(minutes=15)
+
+
+@pytest.mark.parametrize("password", [None])
+async def test_read_only_miner(act: Act) -> None:
+    """Without a password nothing can be curtailed, and that must be said."""
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "no_password"
+
+
+async def test_several_miners(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    device_id: str,
+    clock: RaceClock,
+) -> None:
+    """An action for an area would give the answer of one miner for all."""
+    async with SimulatedMiner("v205_m56s", password="Other_1", clock=clock) as other:
+        second = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id=other.mac.lower(),
+            title="Second",
+            data={**entry.data, "port": other.port, CONF_PASSWORD: "Other_1"},
+        )
+        second.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(second.entry_id)
+        await hass.async_block_till_done()
+        [device] = dr.async_entries_for_config_entry(
+            dr.async_get(hass), second.entry_id
+        )
+        response: Any = await hass.services.async_call(
+            DOMAIN,
+            "curtail",
+            {"device_id": [device_id, device.id], "target": "stop"},
+            blocking=True,
+            return_response=True,
+        )
+        assert response
+        assert response["confirmed"] is True
+        assert set(response["miners"]) == {"Miner", "Second"}
+        parts = response["miners"].values()
+        assert response["power_before"] == sum(part["power_before"] for part in parts)
+        assert not miner.truth().mining
+        assert not other.truth().mining
+        assert await hass.config_entries.async_unload(second.entry_id)
+
+
+async def test_switch_shows_the_stop(act: Act, state: Show) -> None:
+    """The switch would go on showing a running miner."""
+    assert state("switch", "mining") == STATE_ON
+    await act("curtail", target="stop")
+    assert state("switch", "mining") == STATE_OFF

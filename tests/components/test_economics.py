@@ -1,0 +1,503 @@
+"""Economics: what mining costs and earns, in the user's money, and never a made-up number."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant, State
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    mock_restore_cache_with_extra_data,
+)
+
+from custom_components.whatsminer.const import (
+    CONF_HASHPRICE,
+    CONF_HASHPRICE_SENSOR,
+    CONF_POWER_LIMIT_MIN,
+    CONF_PRICE_SENSOR,
+    DOMAIN,
+)
+from custom_components.whatsminer.economics import ECONOMICS
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+type Tell = Callable[[str, str | float, str | None], None]
+type SetUp = Callable[..., Awaitable[None]]
+
+PRICE = "sensor.electricity_price"
+HASHPRICE = "sensor.hashprice"
+KEYS = {description.key for description in ECONOMICS}
+
+
+@pytest.fixture
+def tell(hass: HomeAssistant) -> Tell:
+    """Let a price sensor say something."""
+
+    def run(entity_id: str, value: str | float, unit: str | None) -> None:
+        attributes = {"unit_of_measurement": unit} if unit else {}
+        hass.states.async_set(entity_id, str(value), attributes)
+
+    return run
+
+
+@pytest.fixture
+def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> SetUp:
+    """Set the integration up with options."""
+
+    async def run(**options: Any) -> None:
+        hass.config_entries.async_update_entry(entry, options=options)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+
+    return run
+
+
+@pytest.fixture
+def shown(
+    hass: HomeAssistant, entity_id: Callable[[str, str], str]
+) -> Callable[[str], tuple[float, str]]:
+    """Number and unit of a sensor."""
+
+    def read(key: str) -> tuple[float, str]:
+        state = hass.states.get(entity_id("sensor", key))
+        assert state
+        return float(state.state), state.attributes["unit_of_measurement"]
+
+    return read
+
+
+@pytest.fixture
+def existing(hass: HomeAssistant, entry: MockConfigEntry) -> Callable[[], set[str]]:
+    """Which of the sensors there are, by the registry."""
+
+    def read() -> set[str]:
+        registry = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        keys = {
+            found.unique_id.removeprefix(f"{entry.unique_id}_") for found in registry
+        }
+        return keys & KEYS
+
+    return read
+
+
+async def test_all_four(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+) -> None:
+    """Whoever decides by these numbers loses money with each that is wrong."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    tell(HASHPRICE, 0.048, "EUR/TH/day")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
+    truth = miner.truth()
+    cost = round(truth.power_w) / 1000 * 0.3
+    revenue = truth.hashrate_ths * 0.048 / 24
+    for key, value, unit in (
+        ("cost_per_hour", cost, "EUR/h"),
+        ("revenue_per_hour", revenue, "EUR/h"),
+        ("margin_per_hour", revenue - cost, "EUR/h"),
+        ("break_even_price", revenue / truth.power_w * 1000, "EUR/kWh"),
+    ):
+        assert shown(key) == (pytest.approx(value, rel=1e-3), unit), key
+    # The definition of break-even, by the numbers themselves.
+    tell(PRICE, shown("break_even_price")[0], "EUR/kWh")
+    await hass.async_block_till_done()
+    assert shown("margin_per_hour")[0] == pytest.approx(0, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("told", "unit", "per_kwh", "money"),
+    [
+        (0.25, "EUR/kWh", 0.25, "EUR"),
+        (0.25, "€/kWh", 0.25, "€"),
+        (2.5, "SEK / kWh", 2.5, "SEK"),
+        (250, "EUR/MWh", 0.25, "EUR"),
+        (0.00025, "EUR/Wh", 0.25, "EUR"),
+        (25, "ct/kWh", 0.25, "NOK"),
+        (25, "c/kWh", 0.25, "NOK"),
+        (25, "Cents/kWh", 0.25, "NOK"),
+        (25, "¢/kWh", 0.25, "NOK"),
+        (25, "p/kWh", 0.25, "NOK"),
+        (25, "öre/kWh", 0.25, "NOK"),
+        (25, "Øre/kWh", 0.25, "NOK"),
+        (25_000, "ct/MWh", 0.25, "NOK"),
+        (0.25, "kr/kW·h", 0.25, "kr"),
+        (0.25, "/kWh", 0.25, "NOK"),
+        (0.25, None, 0.25, "NOK"),
+        (0.25, "EUR", 0.25, "EUR"),
+        (25, "ct", 0.25, "NOK"),
+        (-0.05, "EUR/kWh", -0.05, "EUR"),
+    ],
+)
+async def test_units_of_the_price(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+    told: float,
+    unit: str | None,
+    per_kwh: float,
+    money: str,
+) -> None:
+    """A price of 25 ct that is taken for 25 EUR stops every miner in the house."""
+    hass.config.currency = "NOK"
+    tell(PRICE, told, unit)
+    await set_up(**{CONF_PRICE_SENSOR: PRICE})
+    cost = round(miner.truth().power_w) / 1000 * per_kwh
+    assert shown("cost_per_hour") == (pytest.approx(cost), f"{money}/h")
+
+
+@pytest.mark.parametrize(
+    ("told", "unit", "per_th", "money"),
+    [
+        (0.05, "USD/TH/day", 0.05, "USD"),
+        (0.05, "USD/TH/s/day", 0.05, "USD"),
+        (50, "USD/PH/day", 0.05, "USD"),
+        (50, "USD/PH/s/Day", 0.05, "USD"),
+        (50, "$/PHs/d", 0.05, "$"),
+        (50_000, "USD/EH/s/day", 0.05, "USD"),
+        (0.00005, "USD/GH/day", 0.05, "USD"),
+        (5, "ct/TH/day", 0.05, "EUR"),
+        (5e-7, "BTC/TH/day", 5e-7, "BTC"),
+        (0.05, "USD/TH", 0.05, "USD"),
+        (0.05, None, 0.05, "EUR"),
+    ],
+)
+async def test_units_of_the_hashprice(
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+    told: float,
+    unit: str | None,
+    per_th: float,
+    money: str,
+) -> None:
+    """A revenue that is a thousand times too high keeps a miner running at a loss."""
+    tell(HASHPRICE, told, unit)
+    await set_up(**{CONF_HASHPRICE_SENSOR: HASHPRICE})
+    truth = miner.truth()
+    revenue = truth.hashrate_ths * per_th / 24
+    assert shown("revenue_per_hour") == (pytest.approx(revenue, rel=1e-3), f"{money}/h")
+    break_even = revenue / truth.power_w * 1000
+    assert shown("break_even_price") == (
+        pytest.approx(break_even, rel=1e-3),
+        f"{money}/kWh",
+    )
+
+
+@pytest.mark.parametrize(
+    ("price_unit", "break_even"),
+    [
+        ("EUR/kWh", 1.0),
+        ("EUR/MWh", 1000.0),
+        ("ct/kWh", 100.0),
+        (None, 1.0),
+    ],
+)
+async def test_break_even_is_written_like_the_price(
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+    price_unit: str | None,
+    break_even: float,
+) -> None:
+    """An automation that compares both would else compare 0.08 with 80."""
+    tell(PRICE, 1, price_unit)
+    truth = miner.truth()
+    hashprice = 24 * truth.power_w / 1000 / truth.hashrate_ths  # 1 EUR/kWh breaks even
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: hashprice})
+    assert shown("break_even_price") == (
+        pytest.approx(break_even, rel=1e-3),
+        price_unit or "EUR/kWh",
+    )
+
+
+async def test_fixed_hashprice_is_in_the_currency_of_the_price(
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+) -> None:
+    """A number has no unit, and half of the margin would be in another currency."""
+    tell(PRICE, 1, "SEK/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.5})
+    revenue = miner.truth().hashrate_ths * 0.5 / 24
+    assert shown("revenue_per_hour") == (pytest.approx(revenue, rel=1e-3), "SEK/h")
+    assert shown("margin_per_hour")[1] == "SEK/h"
+
+
+@pytest.mark.parametrize("value", [STATE_UNKNOWN, STATE_UNAVAILABLE, "nan", "", None])
+async def test_unknown_price_costs_nothing_that_is_known(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    tell: Tell,
+    state: Show,
+    value: str | None,
+) -> None:
+    """A price that is missing for an hour must not read as free electricity."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    assert float(state("sensor", "cost_per_hour")) > 0
+    if value is None:
+        hass.states.async_remove(PRICE)
+    else:
+        tell(PRICE, value, "EUR/kWh")
+    await hass.async_block_till_done()
+    assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
+    assert state("sensor", "margin_per_hour") == STATE_UNKNOWN
+    assert float(state("sensor", "revenue_per_hour")) > 0
+    assert float(state("sensor", "break_even_price")) > 0
+
+
+async def test_unknown_hashprice_earns_nothing_that_is_known(
+    hass: HomeAssistant, set_up: SetUp, tell: Tell, state: Show
+) -> None:
+    """A fixed number, perhaps of last year, must not stand in for a sensor that is silent."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    tell(HASHPRICE, STATE_UNAVAILABLE, "EUR/TH/day")
+    await set_up(
+        **{
+            CONF_PRICE_SENSOR: PRICE,
+            CONF_HASHPRICE_SENSOR: HASHPRICE,
+            CONF_HASHPRICE: 0.05,
+        }
+    )
+    for key in KEYS - {"cost_per_hour"}:
+        assert state("sensor", key) == STATE_UNKNOWN, key
+    assert float(state("sensor", "cost_per_hour")) > 0
+
+
+async def test_follows_prices_between_polls(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+) -> None:
+    """The price changes at the full hour, and half a minute late is a wrong history."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    tell(HASHPRICE, 0.05, "EUR/TH/day")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
+    before = {key: shown(key)[0] for key in KEYS}
+    asked = len(miner.commands)
+    tell(PRICE, 0.6, "EUR/kWh")
+    tell(HASHPRICE, 0.1, "EUR/TH/day")
+    await hass.async_block_till_done()
+    assert len(miner.commands) == asked
+    for key in KEYS:
+        assert shown(key)[0] == pytest.approx(2 * before[key], rel=1e-4), key
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v3_m7bs"])
+async def test_stopped_miner(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+    poll: Poll,
+) -> None:
+    """A stopped miner earns 0 and still costs a little, and its owner waits for break-even."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    break_even = shown("break_even_price")
+    assert break_even[0] > 0
+    miner.machine.power_off()
+    clock.advance(1200)
+    await poll()
+    cost = shown("cost_per_hour")[0]
+    assert 0 < cost < 0.01
+    assert shown("revenue_per_hour")[0] == 0
+    assert shown("margin_per_hour")[0] == -cost
+    assert shown("break_even_price") == break_even
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_stopped_miner_that_says_nothing(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    set_up: SetUp,
+    tell: Tell,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """On old firmware nothing is known of the power then, so nothing of the cost."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    break_even = state("sensor", "break_even_price")
+    miner.machine.power_off()
+    clock.advance(60)
+    await poll()
+    for key in KEYS - {"break_even_price"}:
+        assert state("sensor", key) == STATE_UNAVAILABLE, key
+    assert state("sensor", "break_even_price") == break_even
+
+
+async def test_break_even_outlasts_a_restart(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    set_up: SetUp,
+    shown: Callable[[str], tuple[float, str]],
+) -> None:
+    """A miner that waits for cheap electricity would wait for ever."""
+    miner.machine.power_off()
+    clock.advance(1200)
+    stored = State("sensor.m50_04eb_break_even_price", "0.1")
+    mock_restore_cache_with_extra_data(hass, [(stored, {"efficiency": 25.0})])
+    await set_up(**{CONF_HASHPRICE: 0.06})
+    # 40 TH per kWh and second, 1 TH/s for an hour earns 0.0025
+    assert shown("break_even_price") == (pytest.approx(0.1), "EUR/kWh")
+
+
+async def test_break_even_is_unknown_before_it_ever_mined(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    set_up: SetUp,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """While it starts and tunes, power and hashrate do not belong together."""
+    miner.machine.power_off()
+    clock.advance(1200)
+    await set_up(**{CONF_HASHPRICE: 0.06})
+    assert state("sensor", "break_even_price") == STATE_UNKNOWN
+    miner.machine.power_on()
+    clock.advance(400)
+    await poll()
+    assert state("sensor", "status") == "tuning"
+    assert state("sensor", "break_even_price") == STATE_UNKNOWN
+    clock.advance(7200)
+    await poll()
+    assert float(state("sensor", "break_even_price")) > 0
+
+
+@pytest.mark.parametrize(
+    ("price", "hashprice", "known"),
+    [
+        ("EUR/kWh", "USD/TH/day", False),
+        ("SEK/kWh", "€/TH/day", False),
+        ("€/kWh", "EUR/TH/day", True),
+        ("$/kWh", "CAD/TH/day", True),
+        ("eur/kWh", "EUR/TH/day", True),
+        ("EUR/kWh", "BTC/TH/day", False),
+        ("EUR/kWh", "sats/TH/day", False),
+    ],
+)
+async def test_two_currencies_have_no_margin(
+    set_up: SetUp,
+    tell: Tell,
+    state: Show,
+    price: str,
+    hashprice: str,
+    known: bool,
+) -> None:
+    """Dollars minus crowns is a number that looks like a profit."""
+    tell(PRICE, 0.3, price)
+    tell(HASHPRICE, 0.05, hashprice)
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
+    for key in ("margin_per_hour", "break_even_price"):
+        assert (state("sensor", key) != STATE_UNKNOWN) is known, key
+    assert float(state("sensor", "cost_per_hour")) > 0
+    assert float(state("sensor", "revenue_per_hour")) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, set()),
+        ({CONF_PRICE_SENSOR: PRICE}, {"cost_per_hour"}),
+        ({CONF_HASHPRICE: 0.05}, {"revenue_per_hour", "break_even_price"}),
+        ({CONF_HASHPRICE_SENSOR: HASHPRICE}, {"revenue_per_hour", "break_even_price"}),
+        ({CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.0}, KEYS),
+    ],
+)
+async def test_only_what_the_options_ask_for(
+    set_up: SetUp,
+    existing: Callable[[], set[str]],
+    options: dict[str, Any],
+    expected: set[str],
+) -> None:
+    """Sensors that are unknown for ever are what people turn an integration off for."""
+    await set_up(**options)
+    assert existing() == expected
+
+
+async def test_removed_option_takes_its_sensors_away(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    set_up: SetUp,
+    tell: Tell,
+    existing: Callable[[], set[str]],
+) -> None:
+    """Emptied fields must not leave dead entities on the device page."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    assert existing() == KEYS
+    for economics, expected in (
+        ({CONF_PRICE_SENSOR: PRICE}, {"cost_per_hour"}),
+        ({}, set()),
+    ):
+        result = await hass.config_entries.options.async_init(entry.entry_id)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {CONF_POWER_LIMIT_MIN: 2000, "economics": economics}
+        )
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        await hass.async_block_till_done()
+        assert existing() == expected
+    assert not hass.states.get("sensor.m50_04eb_cost_per_hour")
+
+
+async def test_price_that_comes_later(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    tell: Tell,
+    state: Show,
+    shown: Callable[[str], tuple[float, str]],
+) -> None:
+    """At the start of Home Assistant the price's integration may be slower than this one."""
+    await set_up(**{CONF_PRICE_SENSOR: PRICE})
+    assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
+    tell(PRICE, 0.3, "SEK/kWh")
+    await hass.async_block_till_done()
+    assert shown("cost_per_hour")[1] == "SEK/h"
+
+
+async def test_miner_that_is_away(
+    miner: SimulatedMiner, set_up: SetUp, tell: Tell, state: Show, poll: Poll
+) -> None:
+    """What is not known to run must not be counted as cost, nor as free."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    miner.inject("refuse")
+    for _ in range(3):
+        await poll()
+    for key in KEYS:
+        assert state("sensor", key) == STATE_UNAVAILABLE, key
+
+
+async def test_names(
+    hass: HomeAssistant, entry: MockConfigEntry, set_up: SetUp
+) -> None:
+    """A user's automation names these; they are part of the contract."""
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    for key in (
+        "cost_per_hour",
+        "revenue_per_hour",
+        "margin_per_hour",
+        "break_even_price",
+    ):
+        assert er.async_get(hass).async_get_entity_id(
+            "sensor", DOMAIN, f"{entry.unique_id}_{key}"
+        )

@@ -1,0 +1,401 @@
+"""Energy: the meter agrees with the miner, and no restart, gap or power cut makes it lie."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.energy import async_get_manager, validate
+from homeassistant.components.recorder import Recorder, get_instance
+from homeassistant.components.recorder.statistics import statistics_during_period
+from homeassistant.const import (
+    EVENT_STATE_CHANGED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+    UnitOfEnergy,
+)
+from homeassistant.core import Event, HomeAssistant, State
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+    mock_restore_cache_with_extra_data,
+)
+from pytest_homeassistant_custom_component.components.recorder.common import (
+    async_wait_recording_done,
+    do_adhoc_statistics,
+)
+from sqlalchemy.exc import OperationalError
+
+from custom_components.whatsminer.api import MinerState, Section
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+type Pass = Callable[..., Awaitable[float]]
+
+ENTITY = "sensor.m50_04eb_energy"
+KWH = {"unit_of_measurement": "kWh"}
+
+
+@pytest.fixture
+def mock_recorder_before_hass(async_test_recorder: object) -> None:
+    """Prepare the database of the recorder, which must be there before Home Assistant."""
+
+
+@pytest.fixture(autouse=True)
+def _steady_time(freezer: FrozenDateTimeFactory) -> None:
+    """Let the time of day stand still until a test moves it."""
+    freezer.move_to("2026-11-20 10:00:00+00:00")
+
+
+@pytest.fixture
+def energy(state: Show) -> Callable[[], float]:
+    """Read the meter."""
+    return lambda: float(state("sensor", "energy"))
+
+
+@pytest.fixture
+def pass_time(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    freezer: FrozenDateTimeFactory,
+    poll: Poll,
+) -> Pass:
+    """Let time pass with its polls; gives back the kWh that the simulated miner has used."""
+
+    async def run(seconds: int) -> float:
+        used = 0.0
+        for second in range(1, seconds + 1):
+            clock.advance(1)
+            miner.truth()
+            used += miner.machine.power_w / 3.6e6
+            if second % 30 == 0:
+                freezer.tick(30)
+                await poll()
+        return used
+
+    return run
+
+
+@pytest.fixture
+def old_states(hass: HomeAssistant) -> Callable[[float], None]:
+    """Let Home Assistant have stored the meter some minutes before a power cut."""
+
+    def store(energy: float) -> None:
+        data = {"native_value": energy, "native_unit_of_measurement": "kWh"}
+        mock_restore_cache_with_extra_data(
+            hass, [(State(ENTITY, f"{energy:.2f}", KWH), data)]
+        )
+
+    return store
+
+
+@pytest.mark.parametrize(
+    "profile", ["v1_m20s", "v205_m50", "v2c_m60s", "v3_m7bs", "v3_m64_bad"]
+)
+async def test_an_hour_with_a_stop(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """Who pays for electricity would not know what the miner's part of it was."""
+    assert energy() == 0
+    used = await pass_time(1800)
+    miner.machine.power_off()
+    used += await pass_time(1800)
+    if state("sensor", "energy") == STATE_UNAVAILABLE:  # old firmware, stopped
+        assert state("sensor", "power") == STATE_UNAVAILABLE
+        miner.machine.power_on()
+        used += await pass_time(90)
+    assert used > 1
+    assert energy() == pytest.approx(used, rel=0.02)
+
+
+async def test_restart_of_the_mining_process(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """A minute without answers and twenty of tuning are when an estimate goes wrong."""
+    used = await pass_time(600)
+    miner.machine.restart()
+    used += await pass_time(3000)
+    assert energy() == pytest.approx(used, rel=0.02)
+
+
+async def test_one_missed_poll(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """A single lost answer must neither count twice nor cost half a minute."""
+    used = await pass_time(120)
+    before = energy()
+    miner.inject("refuse")
+    used += await pass_time(30)
+    assert energy() == before
+    miner.clear_faults()
+    await miner.tick()
+    used += await pass_time(120)
+    assert energy() == pytest.approx(used, abs=0.015)
+
+
+async def test_one_poll_without_a_power(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """A summary that is cut off now and then must not lose a minute each time."""
+    used = await pass_time(120)
+    miner.inject("truncate", "summary")
+    used += await pass_time(30)
+    assert state("sensor", "energy") == STATE_UNAVAILABLE
+    miner.clear_faults()
+    used += await pass_time(120)
+    assert energy() == pytest.approx(used, abs=0.015)
+
+
+async def test_read_of_something_else(
+    coordinator: WhatsminerCoordinator,
+    freezer: FrozenDateTimeFactory,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """A power that was carried over from the poll before says nothing about the time since."""
+    await pass_time(60)
+    before = energy()
+    freezer.tick(60)
+    coordinator.async_set_updated_data(
+        await coordinator.miner.read(coordinator.data, sections=[Section.STATUS])
+    )
+    assert energy() == before
+
+
+async def test_gap_is_not_invented(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """Who pulls the plug for ten minutes must not be charged for them."""
+    used = await pass_time(300)
+    miner.inject("refuse")
+    await pass_time(600)
+    assert state("sensor", "energy") == STATE_UNAVAILABLE
+    miner.clear_faults()
+    await miner.tick()
+    await pass_time(30)
+    assert energy() == pytest.approx(used, abs=0.015)
+    used += await pass_time(300)
+    assert energy() == pytest.approx(used, abs=0.015)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_clock_that_jumps(
+    coordinator: WhatsminerCoordinator,
+    energy: Callable[[], float],
+    pass_time: Pass,
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
+) -> None:
+    """A computer that wakes up, or learns the time late, must not add or take hours."""
+    used = await pass_time(300)
+    read = coordinator.miner.read
+
+    async def read_by_other_clock(*args: Any, **kwargs: Any) -> MinerState:
+        state = await read(*args, **kwargs)
+        return replace(state, read_at=state.read_at + timedelta(hours=hours))
+
+    monkeypatch.setattr(coordinator.miner, "read", read_by_other_clock)
+    await pass_time(30)
+    before = energy()
+    assert before == pytest.approx(used, abs=0.015)
+    used = await pass_time(300)
+    assert energy() - before == pytest.approx(used, abs=0.015)
+
+
+async def test_reload_keeps_it(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """Each change of an option would lose up to 10 Wh, or all."""
+    used = 0.0
+    for _ in range(10):
+        used += await pass_time(30)
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+    assert energy() == pytest.approx(used, abs=0.015)
+
+
+async def test_restart_keeps_it(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    old_states: Callable[[float], None],
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """The year's sum would begin again with each update of Home Assistant."""
+    old_states(1234.5678)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert energy() == 1234.56
+    used = await pass_time(300)
+    assert energy() == pytest.approx(1234.5678 + used, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("restored", "recorded", "unit", "expected"),
+    [
+        pytest.param(10.0, "10.57", "kWh", 10.57, id="recorder is newer"),
+        pytest.param(None, "10.57", "kWh", 10.57, id="restored data is lost"),
+        pytest.param(10.0, "10570.1", "Wh", 10.57, id="shown in another unit"),
+        pytest.param(10.0, "9.99", "kWh", 10.0, id="recorder is older"),
+        pytest.param(10.0, "10.57", "W", 10.0, id="was something else"),
+        pytest.param(10.0, "inf", "kWh", 10.0, id="no number"),
+    ],
+)
+async def test_power_cut(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+    old_states: Callable[[float], None],
+    energy: Callable[[], float],
+    restored: float | None,
+    recorded: str,
+    unit: str,
+    expected: float,
+) -> None:
+    """What is stored is up to 15 minutes old then; the Energy dashboard must not run backwards."""
+    unit_of = {"unit_of_measurement": unit}
+    for told in (recorded, STATE_UNAVAILABLE, STATE_UNKNOWN):
+        hass.states.async_set(ENTITY, told, unit_of)
+        freezer.tick(30)
+    await async_wait_recording_done(hass)
+    hass.states.async_remove(ENTITY)
+    if restored is not None:
+        old_states(restored)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert energy() == expected
+
+
+@pytest.mark.parametrize("error", [OperationalError("", {}, Exception()), TimeoutError])
+async def test_broken_recorder(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    old_states: Callable[[float], None],
+    energy: Callable[[], float],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """A damaged database must not take the meter away as well."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(
+        "homeassistant.components.recorder.history.get_last_state_changes", fail
+    )
+    old_states(10.0)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert energy() == 10.0
+
+
+async def test_energy_dashboard(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    energy: Callable[[], float],
+    pass_time: Pass,
+) -> None:
+    """The Energy dashboard must take it, and its sums be what the miner has used."""
+    assert await async_setup_component(hass, "energy", {})
+    manager = await async_get_manager(hass)
+    await manager.async_update(
+        {"device_consumption": [{"stat_consumption": ENTITY}]}  # type: ignore[typeddict-item]
+    )
+    begin = dt_util.utcnow()
+    used = 0.0
+    for _ in range(3):
+        start = dt_util.utcnow()
+        used += await pass_time(300)
+        await async_wait_recording_done(hass)
+        do_adhoc_statistics(hass, start=start)
+    await async_wait_recording_done(hass)
+
+    issues = (await validate.async_validate(hass)).as_dict()
+    assert issues["device_consumption"] == [[]]
+    found = await get_instance(hass).async_add_executor_job(
+        statistics_during_period,
+        hass,
+        begin,
+        None,
+        {ENTITY},
+        "5minute",
+        {"energy": UnitOfEnergy.KILO_WATT_HOUR},
+        {"sum"},
+    )
+    assert len(found[ENTITY]) == 3
+    assert found[ENTITY][-1]["sum"] == pytest.approx(used, abs=0.03)
+
+
+async def test_stopped_miner_writes_little(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    pass_time: Pass,
+) -> None:
+    """A state every half minute for a miner that draws 15 W fills the database for nothing."""
+    miner.machine.power_off()
+    clock.advance(600)
+    await pass_time(60)
+    events = async_capture_events(hass, EVENT_STATE_CHANGED)
+    used = await pass_time(3600)
+
+    def written(event: Event) -> bool:
+        return event.data["entity_id"] == ENTITY
+
+    assert 0.01 < used < 0.03
+    assert 1 <= sum(map(written, events)) <= 3
+
+
+async def test_exists_once_a_power_is_told(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    poll: Poll,
+    energy: Callable[[], float],
+) -> None:
+    """A meter that can never count would stand at 0 for ever."""
+    miner.inject("truncate", "summary")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    unique_id = f"{entry.unique_id}_energy"
+    registry = er.async_get(hass)
+    assert registry.async_get_entity_id("sensor", DOMAIN, unique_id) is None
+    miner.clear_faults()
+    await poll()
+    assert energy() == 0

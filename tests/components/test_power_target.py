@@ -1,0 +1,208 @@
+"""Power target: one slider that restarts the miner only where nothing else leads there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.const import STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import (
+    CONF_RESTART_INTERVAL,
+    CONF_RESTARTS_ALLOWED,
+)
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.curtailment import Target
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+pytestmark = pytest.mark.usefixtures("coordinator")
+
+PERCENT = ("set_power_pct", "set_power_pct_v2", "set.miner.power_percent")
+LIMIT = ("adjust_power_limit", "set.miner.power_limit")
+
+
+def sent(miner: SimulatedMiner, names: tuple[str, ...]) -> int:
+    """How often commands have reached the miner."""
+    return sum(command.name in names for command in miner.commands)
+
+
+@pytest.fixture
+def aim(call: Call, clock: RaceClock) -> Callable[[int], Awaitable[None]]:
+    """Set the target."""
+
+    async def run(watts: int) -> None:
+        clock.race()
+        await call("number", "power_target", "set_value", value=watts)
+
+    return run
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s", "v3_m7bs"])
+async def test_down_without_a_restart(
+    miner: SimulatedMiner, aim: Any, state: Show
+) -> None:
+    """A cloud before the sun would cost ten minutes of work."""
+    full = miner.machine.power_w
+    await aim(int(full * 0.7))
+    assert state("number", "power_target") == str(int(full * 0.7))
+    assert state("sensor", "power_target_way") == "power_percent"
+    async with asyncio.timeout(5):
+        while abs(miner.machine.power_w - full * 0.7) > full * 0.05:
+            await asyncio.sleep(0.02)
+    assert sent(miner, LIMIT) == 0
+
+
+async def test_near_enough(miner: SimulatedMiner, aim: Any, state: Show) -> None:
+    """Every flicker of the sun would be a command."""
+    power = round(miner.truth().power_w)
+    await aim(power - 40)
+    assert state("sensor", "power_target_way") == "dead_band"
+    assert sent(miner, PERCENT + LIMIT) == 0
+
+
+async def lower_the_limit(call: Call, clock: RaceClock, poll: Poll) -> None:
+    """Let the miner be tuned to a limit that lies below what it can do."""
+    clock.race()
+    await call("number", "power_limit", "set_value", value=2500)
+    clock.stop()
+    clock.advance(4000)
+    await poll()
+
+
+async def test_up_with_one_restart(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    aim: Any,
+    call: Call,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """Solar power would be sold for little while the miner stays at its low limit."""
+    await lower_the_limit(call, clock, poll)
+    await aim(3000)
+    assert miner.truth().power_limit_w == 3000
+    assert state("sensor", "power_target_way") == "power_limit"
+    assert state("sensor", "power_target_restarts_today") == "1"
+    assert state("sensor", "power_target_next_restart") > dt_util.utcnow().isoformat()
+    clock.stop()
+    clock.advance(4000)
+    await poll()
+    await aim(3400)
+    assert miner.truth().power_limit_w == 3000
+    assert state("sensor", "power_target_way") == "waiting_interval"
+    later = dt_util.utcnow() + timedelta(minutes=61)
+    with patch(
+        "custom_components.whatsminer.power_target.dt_util.utcnow", lambda: later
+    ):
+        await poll()
+    assert miner.truth().power_limit_w == 3400
+    assert state("sensor", "power_target_restarts_today") == "2"
+
+
+async def test_restarts_that_are_not_allowed(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    aim: Any,
+    call: Call,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """An owner who said no restarts would get them, or no word of why nothing happens."""
+    await lower_the_limit(call, clock, poll)
+    hass.config_entries.async_update_entry(
+        entry, options={CONF_RESTARTS_ALLOWED: False, CONF_RESTART_INTERVAL: 5}
+    )
+    await hass.async_block_till_done()
+    before = sent(miner, LIMIT)
+    await aim(3000)
+    assert state("sensor", "power_target_way") == "restarts_not_allowed"
+    assert sent(miner, LIMIT) == before
+
+
+async def test_a_restart_forgets_the_percent_and_gets_it_again(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    aim: Any,
+    call: Call,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """After a restart the miner would draw its full power from the grid."""
+    full = miner.truth().power_w
+    await aim(round(full * 0.6))
+    await call("button", "restart_btminer", "press")
+    assert state("sensor", "power_target_way") == "waiting_tuned"
+    miner.applied.clear()
+    clock.stop()
+    clock.advance(4000)
+    await poll()
+    clock.race()
+    await poll()
+    assert sum(name in PERCENT for name in miner.applied) == 1
+    async with asyncio.timeout(5):
+        while miner.truth().power_w > full * 0.65:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_person_counts_more(
+    hass: HomeAssistant, miner: SimulatedMiner, aim: Any, call: Call, state: Show
+) -> None:
+    """Who sets a percent would see it changed at the next poll."""
+    await aim(2500)
+    await call("number", "power_percent", "set_value", value=90)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("number", "power_target") == STATE_UNKNOWN
+    assert state("sensor", "power_target_way") == "off"
+
+
+async def test_stopped_and_curtailed(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    aim: Any,
+    call: Call,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A target would start or speed up a miner that is to be down."""
+    await aim(2500)
+    await call("switch", "mining", "turn_off")
+    await poll()
+    assert state("sensor", "power_target_way") == "stopped"
+    await coordinator.curtailment.async_curtail(Target.STOP)
+    await poll()
+    assert state("sensor", "power_target_way") == "curtailed"
+    assert miner.truth().mining is False
+
+
+async def test_refused(miner: SimulatedMiner, aim: Any, state: Show) -> None:
+    """A slider that moves while the miner refuses tells a lie."""
+    miner.api_switch = False
+    with pytest.raises(HomeAssistantError) as error:
+        await aim(2500)
+    assert error.value.translation_key == "write_api_disabled"
+    assert state("sensor", "power_target_way") == "failed"
+
+
+async def test_survives_a_restart(
+    hass: HomeAssistant, entry: MockConfigEntry, aim: Any, state: Show
+) -> None:
+    """After an update of Home Assistant the target would be gone."""
+    await aim(2500)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("number", "power_target") == "2500"
