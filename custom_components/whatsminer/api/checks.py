@@ -136,8 +136,9 @@ def check_network(network: Network) -> None:
         return
     address = _address("address", network.address)
     gateway = _address("gateway", network.gateway)
-    _check_count("name servers", network.dns, MAX_DNS)
-    for server in network.dns:
+    servers = network.dns or ()
+    _check_count("name servers", servers, MAX_DNS)
+    for server in servers:
         _address("name server", server)
     try:
         net: IPv4Network = IPv4Interface(f"{address}/{network.netmask}").network

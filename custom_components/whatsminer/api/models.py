@@ -179,7 +179,7 @@ class Network:
     address: str | None = None
     netmask: str | None = None
     gateway: str | None = None
-    dns: tuple[str, ...] = ()
+    dns: tuple[str, ...] | None = None
     """One or two addresses."""
     hostname: str | None = None
 

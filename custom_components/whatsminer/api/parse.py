@@ -255,12 +255,13 @@ def as_heat_mode(value: Any) -> HeatMode | None:
     return _HEAT_MODES.get((as_text(value) or "").lower())
 
 
-def as_texts(value: Any) -> tuple[str, ...]:
-    """The texts of a list, or those between the blanks of one."""
+def as_texts(value: Any) -> tuple[str, ...] | None:
+    """The texts of a list, or those between the blanks of one; None where one is missing."""
     items = value.split() if isinstance(value, str) else value
     if not isinstance(items, list):
-        return ()
-    return tuple(text for item in items if (text := as_text(item)) is not None)
+        return None
+    texts = tuple(text for item in items if (text := as_text(item)) is not None)
+    return texts if len(texts) == len(items) else None
 
 
 _PREHEAT_STAGES = {

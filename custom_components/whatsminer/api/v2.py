@@ -172,7 +172,7 @@ def _say_network(network: Network, hostname: str) -> Wording:
         ip=network.address,
         mask=network.netmask,
         gate=network.gateway,
-        dns=" ".join(network.dns),
+        dns=" ".join(network.dns or ()),
         host=network.hostname or hostname,
     )
 
@@ -374,7 +374,7 @@ def parse_settings(answer: JsonObject) -> Settings:
         raise InvalidAnswerError("get_miner_info without an object")
     return Settings(
         upfreq_speed=as_count(pick(detail, "upfreq_speed", "ut_speed")),
-        ntp_servers=as_texts(detail["ntp"]) if "ntp" in detail else None,
+        ntp_servers=as_texts(detail.get("ntp")),
         network=parse_network(detail),
     )
 

@@ -171,7 +171,7 @@ def _say_network(network: Network, _: str) -> Wording:
             "ip": network.address,
             "netmask": network.netmask,
             "gateway": network.gateway,
-            "dns": " ".join(network.dns),
+            "dns": " ".join(network.dns or ()),
         },
     )
 
@@ -326,9 +326,7 @@ def parse_settings(
         random_stop=as_count(delay.get("stop")),
         timezone=as_text(system.get("timezone")),
         zone_name=as_text(system.get("zonename")),
-        ntp_servers=(
-            as_texts(system["ntp-server"]) if "ntp-server" in system else None
-        ),
+        ntp_servers=as_texts(system.get("ntp-server")),
         log_server=_parse_log_server(system.get("log-upload")),
         network=parse_network(as_object(device.get("network"))),
     )

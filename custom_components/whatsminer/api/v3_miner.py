@@ -56,6 +56,7 @@ from .v3 import (
     SEALED,
     WORDINGS,
     activity_of,
+    features_by,
     make_digest,
     make_token,
     message_of,
@@ -70,6 +71,7 @@ from .v3 import (
     parse_summary,
     raise_for_code,
     seal,
+    unreadable_by,
 )
 
 GONE_AFTER = 600.0
@@ -240,11 +242,16 @@ class V3Miner(Miner):
     def _identify_by(self, device: JsonObject) -> MinerInfo:
         info = parse_device(device)
         model = info.model or self.info.model
+        cooling = cooling_of(model)
+        version = info.api_version or self.info.api_version
         info = replace(
             info,
+            api_version=version,
             model=model,
             firmware=info.firmware or self.info.firmware,
-            cooling=cooling_of(model),
+            features=features_by(version, cooling),
+            unreadable=unreadable_by(version),
+            cooling=cooling,
             mac=info.mac or self._expected_mac,
         )
         if self.info.firmware and info.firmware != self.info.firmware:
