@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from http import HTTPStatus
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers.device_registry import format_mac
+from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
@@ -439,6 +442,31 @@ async def test_options_are_kept_and_shown_again(
     assert entry.options == ALL_OPTIONS
     result = await _options(hass, entry)
     assert _fields(result["data_schema"]) == ALL_OPTIONS
+
+
+async def test_options_open_in_a_browser(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, entry: MockConfigEntry
+) -> None:
+    """A form that cannot be sent to the browser shows an unknown error and no fields."""
+    hass.config_entries.async_update_entry(entry, options=ALL_OPTIONS)
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_client()
+    answer = await client.post(
+        "/api/config/config_entries/options/flow", json={"handler": entry.entry_id}
+    )
+    assert answer.status == HTTPStatus.OK
+    form = await answer.json()
+    places = {field["name"]: field for field in form["data_schema"]}
+    for name, keys in SECTIONS.items():
+        assert places[name]["type"] == "expandable"
+        assert [field["name"] for field in places[name]["schema"]] == list(keys)
+    answer = await client.post(
+        f"/api/config/config_entries/options/flow/{form['flow_id']}",
+        json=_filled_in({**ALL_OPTIONS, CONF_DEAD_BAND: 80.0}),
+    )
+    assert (await answer.json())["type"] == FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options == {**ALL_OPTIONS, CONF_DEAD_BAND: 80}
 
 
 async def test_emptied_options_are_not_used(

@@ -260,6 +260,16 @@ async def test_unknown_price_costs_nothing_that_is_known(
     assert float(state("sensor", "break_even_price")) > 0
 
 
+@pytest.mark.parametrize("unit", ["W", "kWh", "%", "EUR/h", "EUR/TH/day"])
+async def test_sensor_that_is_no_price(
+    set_up: SetUp, tell: Tell, state: Show, unit: str
+) -> None:
+    """A price sensor that was replaced by another must not turn watts into money."""
+    tell(PRICE, 0.3, unit)
+    await set_up(**{CONF_PRICE_SENSOR: PRICE})
+    assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
+
+
 async def test_unknown_hashprice_earns_nothing_that_is_known(
     hass: HomeAssistant, set_up: SetUp, tell: Tell, state: Show
 ) -> None:
