@@ -71,8 +71,8 @@ def message(name: str) -> JsonObject:
     return message_of("some.cmd", parsed(name))
 
 
-# What concerns the liquid of liquid cooled miners, and what there never was but on 1.x (D.1)
-FEATURES_AIR = frozenset(Feature) - {Feature.HEAT_MODE, Feature.PREHEAT, Feature.SSH}
+# Without what only older firmware is documented to have (D.1, D.5)
+FEATURES = frozenset(Feature) - {Feature.PREHEAT, Feature.SSH}
 # Of `power` only 3.0.3 tells (E.5).
 UNREADABLE = frozenset({Feature.START_AT_BOOT, Feature.POWER})
 
@@ -87,7 +87,7 @@ INFO_M50 = MinerInfo(
     hostname="WhatsMiner",
     led_auto=True,
     api_switch=True,
-    features=FEATURES_AIR,
+    features=FEATURES - {Feature.HEAT_MODE},
     unreadable=UNREADABLE,
     cooling=Cooling.AIR,
 )
@@ -274,7 +274,7 @@ NOTHING: list[tuple[Callable[..., Any], tuple[str, ...], Any]] = [
         (M50,),
         MinerInfo(
             dialect=Dialect.V3,
-            features=frozenset(Feature) - {Feature.SSH},
+            features=FEATURES,
             unreadable=UNREADABLE - {Feature.POWER},
         ),
     ),

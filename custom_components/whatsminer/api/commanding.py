@@ -171,7 +171,7 @@ class Commands(ABC):
         await self._set(Feature.START_AT_BOOT, enabled)
 
     async def pre_power_on(self) -> Preheat:
-        """Warm up a stopped, liquid cooled miner, so that it then starts quickly (D.5).
+        """Warm up a stopped, liquid cooled miner, so that it then starts quickly (D.5, to 2.0.x).
 
         Says how far it is; ask again until it is complete.
         """

@@ -99,7 +99,7 @@ COMMANDS = (
         "disable_btminer_init", V2_UP, "D.1", "set_start_at_boot", (F.START_AT_BOOT,)
     ),
     Command("set_heat_mode", V2_UP, "D.1", "set_heat_mode", (F.HEAT_MODE,), LIQUID),
-    Command("pre_power_on", ALL_4028, "D.5", "pre_power_on", (F.PREHEAT,), LIQUID),
+    Command("pre_power_on", V1 | V2, "D.5", "pre_power_on", (F.PREHEAT,), LIQUID),
     Command(
         "set_poweroff_cool",
         V2_UP,
@@ -171,7 +171,6 @@ COMMANDS = (
     Command("set.miner.fastboot", V3, "E.6", "set_fast_boot", (F.FAST_BOOT,)),
     Command("set.miner.fast_hash", V3, "E.6", "set_fast_hash", (F.FAST_HASH,)),
     Command("set.miner.heat_mode", V3, "E.6", "set_heat_mode", (F.HEAT_MODE,), LIQUID),
-    Command("set.miner.pre_power_on", V3, "E.8", "pre_power_on", (F.PREHEAT,), LIQUID),
     Command(
         "set.fan.poweroff_cool",
         V3,

@@ -272,8 +272,8 @@ _PREHEAT_STAGES = {
 
 
 def parse_preheat(answer: JsonObject) -> Preheat:
-    """What `pre_power_on` says on either port: how far the warming up is (D.5)."""
-    detail = as_object(pick(answer, "Msg", "msg"))
+    """What `pre_power_on` says: how far the warming up is (D.5)."""
+    detail = as_object(answer.get("Msg"))
     words = (as_text(detail.get("msg")) or "").lower()
     return Preheat(
         stage=_PREHEAT_STAGES.get(words), complete=as_bool(detail.get("complete"))

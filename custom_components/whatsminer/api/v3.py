@@ -189,7 +189,6 @@ WORDINGS: dict[Feature, Callable[..., Wording]] = {
     Feature.RESTART: lambda: _say(_SERVICE, "restart"),
     Feature.START_AT_BOOT: lambda on: _say(_SERVICE, _verb(on)),
     Feature.REBOOT: lambda: _say("set.system.reboot"),
-    Feature.PREHEAT: lambda: _say("set.miner.pre_power_on"),
     Feature.POWER_MODE: lambda mode: _say("set.miner.power_mode", mode.value),
     Feature.POWER_LIMIT: lambda watts: _say("set.miner.power_limit", watts),
     Feature.POWER_PERCENT: _say_percent,
