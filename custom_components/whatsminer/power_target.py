@@ -179,7 +179,9 @@ class PowerTarget:
         if wanted >= 100 * LOWEST_SHARE and target <= full + self._dead_band:
             if coordinator.can(POWER_PERCENT.feature) and wanted != percent:
                 return TargetWay.POWER_PERCENT, wanted, None
-        if not coordinator.can(POWER_LIMIT.feature) or set_limit == target:
+        # A limit that is above what it draws is not what holds it back.
+        idle = set_limit is not None and full < target <= set_limit
+        if not coordinator.can(POWER_LIMIT.feature) or set_limit == target or idle:
             why = TargetWay.AT_LIMIT
         elif not self._restarts_allowed:
             why = TargetWay.RESTARTS_NOT_ALLOWED

@@ -51,8 +51,8 @@ async def test_fast_and_slow(
         before = len(miner.commands)
         await poll()
         counts.append(len(miner.commands) - before)
-    # Nine polls of three reads, then one with pools, PSU, errors, version and info.
-    assert counts == [3] * (SLOW_EVERY - 1) + [8]
+    # Nine polls of three reads, then one with pools, PSU, errors, version, info and settings.
+    assert counts == [3] * (SLOW_EVERY - 1) + [9]
     assert miner.most_open_connections == 1
 
 
