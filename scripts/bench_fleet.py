@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+import ctypes
 from dataclasses import asdict, dataclass, field
 import gc
 import json
@@ -18,6 +19,7 @@ import platform
 from random import Random
 import sys
 import tempfile
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +81,7 @@ class Sample:
     memory_mb: float
     objects: int
     tasks: int
+    threads: int
     timers: int
     sockets: int
     files: int
@@ -275,6 +278,7 @@ class Fleet:
         while self.polling:
             await asyncio.sleep(0.05)
         gc.collect()
+        give_back_memory()
         tasks = [
             task
             for task in asyncio.all_tasks()
@@ -291,6 +295,7 @@ class Fleet:
             memory_mb=memory_mb(),
             objects=len(gc.get_objects()),
             tasks=len(tasks),
+            threads=threading.active_count(),
             timers=len(timers),
             sockets=sum(link.startswith("socket:") for link in links),
             files=len(links),
@@ -361,6 +366,12 @@ def open_files() -> list[str]:
         with suppress(OSError):
             links.append(str(file.readlink()))
     return links
+
+
+def give_back_memory() -> None:
+    """Let the C library give back what it only keeps for later, where it can: that is no leak."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def memory_mb() -> float:
@@ -577,6 +588,7 @@ def rows(result: Result) -> list[tuple[str, str]]:
         ("Memory, MB (start / middle / end)", growth("memory_mb", ".1f")),
         ("Python objects (start / middle / end)", growth("objects")),
         ("Tasks (start / middle / end)", growth("tasks")),
+        ("Threads (start / middle / end)", growth("threads")),
         ("Timers (start / middle / end)", growth("timers")),
         ("Sockets (start / middle / end)", growth("sockets")),
         ("Open files (start / middle / end)", growth("files")),
@@ -602,6 +614,7 @@ def complaints(result: Result) -> list[str]:
         "memory grew": last.memory_mb > 1.05 * first.memory_mb,
         "objects grew": last.objects > 1.02 * first.objects,
         "tasks grew": last.tasks > first.tasks + 5,
+        "threads grew": last.threads > first.threads + 10,
         "timers grew": last.timers > first.timers + 5,
         "open files grew": last.files > first.files + 5,
     }

@@ -1,16 +1,37 @@
-"""docs/firmware.md: what it promises of each firmware is proven by a test that exists."""
+"""docs/: what the pages promise is proven by tests that exist."""
 
+from dataclasses import dataclass
 from pathlib import Path
 import re
 
 import pytest
 
-from simulator import PROFILES
+from simulator import FAULTS, PROFILES
+from simulator.faults import ERRORS
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "docs" / "firmware.md").read_text()
-COLUMNS = re.search(r"^\| Simulated miners \|(.+)\|$", TEXT, re.MULTILINE)
-ROWS = re.findall(r"^\| ([^|]+) \|(.+)\| `(tests/\S+)` \|$", TEXT, re.MULTILINE)
+PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def read(name: str) -> str:
+    """A page."""
+    return (ROOT / "docs" / name).read_text()
+
+
+def exists(path: str, name: str) -> bool:
+    """Whether there is such a test."""
+    source = (ROOT / path).read_text()
+    return re.search(rf"^(async )?def {name}\(", source, re.MULTILINE) is not None
+
+
+# docs/firmware.md
+
+COLUMNS = re.search(
+    r"^\| Simulated miners \|(.+)\|$", read("firmware.md"), re.MULTILINE
+)
+ROWS = re.findall(
+    r"^\| ([^|]+) \|(.+)\| `(tests/\S+)` \|$", read("firmware.md"), re.MULTILINE
+)
 
 
 def test_every_miner_is_in_the_table() -> None:
@@ -25,11 +46,69 @@ def test_every_miner_is_in_the_table() -> None:
 def test_every_cell_has_its_proof(feature: str, cells: str, proof: str) -> None:
     """A promise without a test is a hope."""
     assert len(cells.split("|")) == 4
-    path, name = proof.split("::")
-    source = (ROOT / path).read_text()
-    assert re.search(rf"^async def {name}\(", source, re.MULTILINE), proof
+    assert exists(*proof.split("::"))
 
 
 def test_there_is_a_table() -> None:
     """The tests above would pass on an empty page."""
     assert len(ROWS) > 10
+
+
+# docs/reliability.md
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    """A row of the table of faults."""
+
+    faults: tuple[str, ...]
+    over_4028: str
+    over_4433: str
+    command: str
+
+
+def fault_rows() -> list[FaultRow]:
+    """The table of faults."""
+    rows = re.findall(
+        r"^\| ((?:`\w+` ?)+)\| ([^|]+) \| ([^|]+) \| ([^|]+) \| `tests/\S+` \|$",
+        read("reliability.md"),
+        re.MULTILINE,
+    )
+    return [
+        FaultRow(tuple(re.findall(r"\w+", names)), *words) for names, *words in rows
+    ]
+
+
+def test_every_fault_has_its_row() -> None:
+    """A fault that is missing is one that nobody has thought through to its end."""
+    named = [fault for row in fault_rows() for fault in row.faults]
+    assert sorted(named) == sorted(FAULTS)
+
+
+def test_what_becomes_of_commands() -> None:
+    """The column of the commands says what the matrix of all faults and commands asserts."""
+    from .api.test_fault_matrix import UNREADABLE_4028, UNREADABLE_4433  # noqa: PLC0415
+
+    def becomes(fault: str) -> str:
+        if fault.startswith("refuse"):
+            return "not sent"
+        if fault in ERRORS:
+            return "refused"
+        return "read back" if fault in UNREADABLE_4028 | UNREADABLE_4433 else "done"
+
+    assert {fault: row.command for row in fault_rows() for fault in row.faults} == {
+        fault: becomes(fault) for fault in FAULTS
+    }
+
+
+def test_every_row_names_a_test() -> None:
+    """A promise without a test is a hope."""
+    page = read("reliability.md")
+    page = page[page.index("## Faults") : page.index("## Measured")]
+    rows = re.findall(r"^\|.*\|$", page, re.MULTILINE)
+    promises = [row for row in rows if not re.match(r"\|---|\|.*\| Test \|$", row)]
+    assert len(promises) > 50
+    for row in promises:
+        assert PROOF.search(row), row
+    for path, name in PROOF.findall(page):
+        assert exists(path, name), f"{path}::{name}"

@@ -1,0 +1,246 @@
+"""docs/reliability.md: what a user sees of every fault, in a real Home Assistant."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from homeassistant.const import (
+    CONF_HOST,
+    CONF_PASSWORD,
+    CONF_PORT,
+    STATE_OFF,
+    STATE_ON,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.device_registry import format_mac
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.api import transport
+from custom_components.whatsminer.const import (
+    CONF_ACCOUNT,
+    CONF_V3_PASSWORD,
+    CONF_V3_PORT,
+    DOMAIN,
+)
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import FAULTS, SimulatedMiner
+from tests.test_docs import fault_rows
+
+from .conftest import PASSWORD, RaceClock
+
+AS_EVER, LESS, ZEROS, GONE = "as ever", "less", "zeros", "gone"
+WORST_LAST = [AS_EVER, LESS, ZEROS, GONE]
+
+# Here the client waits in vain.
+WAITING = frozenset(
+    {
+        "silent",
+        "stall_midway",
+        "byte_a_second",
+        "long_length",
+        "no_answer_frame",
+        "other_answer",
+    }
+)
+
+OURS = ("_curtailment", "_power_target")
+"""What Home Assistant itself is doing; no miner has to be asked for it."""
+ZERO = {"0", "0.0", "starting", "low", STATE_OFF}
+"""What an entity may show when the miner says 0: also a mode, and a phase without hashrate."""
+SIMILAR = 0.2
+"""Means of the same quantity over other windows differ by less, where the miner only tells those."""
+RESTARTED_S = 600.0
+"""The clock of the miner stands still here, and the one of Home Assistant does not."""
+
+
+@dataclass
+class Shown:
+    """One miner in Home Assistant, and all that its entities show."""
+
+    hass: HomeAssistant
+    miner: SimulatedMiner
+    coordinator: WhatsminerCoordinator
+    entity_ids: list[str]
+
+    def states(self) -> dict[str, str]:
+        """The state of every entity."""
+        states = (self.hass.states.get(entity_id) for entity_id in self.entity_ids)
+        return {state.entity_id: state.state for state in states if state}
+
+    async def poll(self) -> dict[str, str]:
+        """Read everything, and show it."""
+        self.coordinator._polls = 0  # noqa: SLF001 - the next one reads the slow sections too
+        await self.coordinator.async_refresh()
+        await self.hass.async_block_till_done()
+        return self.states()
+
+
+async def set_up(hass: HomeAssistant, miner: SimulatedMiner, closed_port: int) -> Shown:
+    """Add a miner to Home Assistant, over the best port it has."""
+    data: dict[str, Any] = {
+        CONF_HOST: miner.host,
+        CONF_PORT: miner.port,
+        CONF_V3_PORT: miner.v3_port or closed_port,
+    }
+    if miner.v3_port:
+        data |= {CONF_ACCOUNT: "super", CONF_V3_PASSWORD: PASSWORD}
+    else:
+        data[CONF_PASSWORD] = PASSWORD
+    entry = MockConfigEntry(
+        domain=DOMAIN, unique_id=format_mac(miner.mac), title="Miner", data=data
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    registered = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    return Shown(
+        hass, miner, entry.runtime_data, [found.entity_id for found in registered]
+    )
+
+
+def is_same(shown: str, true: str, slack: float = 1e-3) -> bool:
+    """Whether two states say the same; energy goes on being counted, and clocks run."""
+    if shown == true:
+        return True
+    try:
+        began, begins = datetime.fromisoformat(shown), datetime.fromisoformat(true)
+    except ValueError:
+        pass
+    else:
+        return abs((began - begins).total_seconds()) < RESTARTED_S
+    try:
+        return float(shown) == pytest.approx(float(true), rel=slack, abs=0.05)
+    except ValueError:
+        return False
+
+
+def judge(true: dict[str, str], shown: dict[str, str], *, zeros: bool) -> str:
+    """Say in the words of the page what became of the states; fail for one that is false."""
+    lost = {
+        entity_id
+        for entity_id, state in shown.items()
+        if state in (STATE_UNKNOWN, STATE_UNAVAILABLE) and state != true[entity_id]
+    }
+    others = {
+        entity_id: (state, true[entity_id])
+        for entity_id, state in shown.items()
+        if entity_id not in lost and not is_same(state, true[entity_id])
+    }
+    if zeros:
+        wrong = {
+            entity_id: states
+            for entity_id, states in others.items()
+            if states[0] not in ZERO and not is_percent_or_start(entity_id)
+        }
+        assert not wrong, wrong
+        return ZEROS
+    wrong = {
+        entity_id: states
+        for entity_id, states in others.items()
+        if not is_same(*states, slack=SIMILAR)
+    }
+    assert not wrong, wrong
+    return LESS if lost or others else AS_EVER
+
+
+def is_percent_or_start(entity_id: str) -> bool:
+    """A percentage of 0 is none (E.5), and 0 seconds of uptime is a start just now."""
+    return entity_id.endswith(("_power_percent", "uptime"))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("entity_registry_enabled_by_default")
+@pytest.mark.parametrize(
+    ("port", "profiles"),
+    [(4028, ["v1_m20s", "v205_m50", "v2c_m60s"]), (4433, ["v2c_m60s", "v3_m7bs"])],
+)
+async def test_what_is_shown(
+    hass: HomeAssistant,
+    unused_tcp_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    port: int,
+    profiles: list[str],
+) -> None:
+    """A false number is worse than none, and an owner must know which of them to expect."""
+    monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.01)
+    hass.loop.set_debug(False)
+    worst = dict.fromkeys(FAULTS, AS_EVER)
+    for profile in profiles:
+        async with SimulatedMiner(
+            profile,
+            password=PASSWORD,
+            v3_password=PASSWORD,
+            v3_port=0 if port == 4433 else None,
+            clock=RaceClock(),
+        ) as miner:
+            on_it = await set_up(hass, miner, unused_tcp_port)
+            for fault in FAULTS:
+                found = await meet(on_it, fault, monkeypatch)
+                worst[fault] = max(worst[fault], found, key=WORST_LAST.index)
+            await hass.config_entries.async_remove(
+                on_it.coordinator.config_entry.entry_id
+            )
+    column = "over_4028" if port == 4028 else "over_4433"
+    promised = {
+        fault: getattr(row, column) for row in fault_rows() for fault in row.faults
+    }
+    assert worst == {
+        fault: AS_EVER if word == "-" else word for fault, word in promised.items()
+    }
+
+
+async def meet(on_it: Shown, fault: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Poll a miner whose answers are all broken, twice, and again when it is well."""
+    true = await on_it.poll()
+    assert STATE_UNAVAILABLE not in true.values(), fault
+    with monkeypatch.context() as impatient:
+        if fault in WAITING:
+            impatient.setattr(transport, "ANSWER_TIMEOUT", 0.1)
+        on_it.miner.inject(fault)
+        first = await on_it.poll()
+        second = await on_it.poll()
+    is_gone = not on_it.coordinator.last_update_success
+    if is_gone:
+        forgiven = judge(true, first, zeros=False)
+        # Half of an answer on one port is still worth a look at the other.
+        assert forgiven == (LESS if fault == "truncate" else AS_EVER), fault
+        for entity_id, state in second.items():
+            if state != STATE_UNAVAILABLE:
+                assert any(own in entity_id for own in OURS), entity_id
+                assert state == true[entity_id], entity_id
+    else:
+        shown = [
+            judge(true, states, zeros=fault == "all_zero") for states in (first, second)
+        ]
+    on_it.miner.clear_faults()
+    await on_it.miner.tick()
+    assert judge(true, await on_it.poll(), zeros=False) == AS_EVER, fault
+    return GONE if is_gone else max(shown, key=WORST_LAST.index)
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v3_m7bs"])
+@pytest.mark.usefixtures("coordinator")
+async def test_off_that_undoes_itself(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Callable[..., Awaitable[None]],
+    state: Callable[[str, str], str],
+    poll: Callable[[], Awaitable[None]],
+) -> None:
+    """A miner that starts again in the dearest hour must not look off, nor be fought with."""
+    miner.inject("undone")
+    clock.race()
+    await call("switch", "mining", "turn_off")
+    clock.stop()
+    assert state("switch", "mining") == STATE_OFF
+    stops = len(miner.applied)
+    clock.advance(200)
+    await poll()
+    assert state("switch", "mining") == STATE_ON
+    assert state("sensor", "status") != "stopped"
+    assert len(miner.applied) == stops
