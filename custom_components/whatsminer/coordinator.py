@@ -87,6 +87,8 @@ class Command:
     done: Callable[[MinerState], bool] | None = None
     """Whether the miner shows the effect; None where it cannot be asked."""
     deadline: float = DEADLINE_FLAG
+    slow: bool = False
+    """Whether the effect shows in what is read now and then only."""
     interrupts: bool = False
     """Whether btminer or the board is away for a while, which is no failure then."""
 
@@ -363,6 +365,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                     raise self._error("not_sent")
                 return False
         except UnknownOutcomeError as err:
+            self._expect_absence(command)
             if command.done is None:
                 raise translated(HomeAssistantError, err, self.host) from err
             LOGGER.debug("%s: %s; reading back", self.name, err)
@@ -370,10 +373,14 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self._learn_write_access(err)
             raise translated(HomeAssistantError, err, self.host) from err
         else:
+            self._expect_absence(command)
             self._allow_write_access()
+        return True
+
+    def _expect_absence(self, command: Command) -> None:
+        """The miner may be away from now on, because it was told to."""
         if command.interrupts:
             self._away_until = self.hass.loop.time() + command.deadline
-        return True
 
     async def _async_send_when_reachable(
         self, command: Command, mine: _Pending
@@ -404,6 +411,8 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 if self._shutdown_requested:
                     raise self._error("unknown_outcome")
                 return  # a newer command is being confirmed
+            if command.slow:
+                self._polls = 0
             await self.async_refresh()
             if self._answered_since > since and command.done(self.data):
                 self._allow_write_access()
