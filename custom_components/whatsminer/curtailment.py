@@ -241,7 +241,7 @@ class Curtailment:
             return await self._act(self._apply)
         except HomeAssistantError as err:
             if isinstance(err.__cause__, WriteRefusedError) and self._is(record):
-                await self._keep(earlier)
+                await self._keep(earlier, undone=True)
             raise
 
     async def async_resume(self) -> Outcome:
@@ -456,10 +456,11 @@ class Curtailment:
         """Whether it is still this one."""
         return self.record is not None and self.record.since == record.since
 
-    async def _keep(self, record: Record | None) -> None:
-        """Remember a curtailment, or that it has ended."""
+    async def _keep(self, record: Record | None, *, undone: bool = False) -> None:
+        """Remember a curtailment, or that it has ended; one that was refused never was."""
         if self.record and not record:
-            self.ended = dt_util.utcnow()
+            if not undone:
+                self.ended = dt_util.utcnow()
             ir.async_delete_issue(self._hass, DOMAIN, self._issue("failing"))
         self.record = record
         self._set_timer()
