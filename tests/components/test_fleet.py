@@ -41,8 +41,11 @@ MINERS = 30
 INTERVAL = SCAN_INTERVAL.total_seconds() + 1
 """More than the poll interval: polls begin on a part of a second of their own."""
 
-ROUNDS = 60
-"""Half an hour; scripts/bench fleet does the same for a day."""
+RUNS = [
+    pytest.param(MINERS, 60, id="half an hour"),
+    pytest.param(100, 20, id="100 miners", marks=pytest.mark.long),
+]
+"""Miners and rounds; scripts/bench fleet does the same with 100 miners for a day."""
 
 MUTE = ("silent", "stall_midway")
 """Nothing comes any more, and only the client's own deadline ends the poll."""
@@ -136,7 +139,7 @@ class Fleet:
                 if end <= done:
                     await self.mend(number)
                     del ends[number]
-            for number in range(MINERS):
+            for number in range(len(self.miners)):
                 if number not in ends and random.random() < 0.02:
                     ends[number] = done + random.randint(1, 10)
                     await self.fail(number, random.choice((*FAULTS, "reboot")))
@@ -144,7 +147,9 @@ class Fleet:
             # An answer that never came is given up within the next interval
             self.mute &= ends.keys() | self.polling
             if done % 20 == 10:
-                await self.write(set(range(MINERS)) - ends.keys() - self.polling)
+                await self.write(
+                    set(self.numbers.values()) - ends.keys() - self.polling
+                )
         for number in ends:
             await self.mend(number)
 
@@ -199,12 +204,19 @@ class Fleet:
 
 
 @pytest.fixture
+def size() -> int:
+    """How many miners."""
+    return MINERS
+
+
+@pytest.fixture
 async def fleet(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],
     clock: RaceClock,
     unused_tcp_port: int,
     monkeypatch: pytest.MonkeyPatch,
+    size: int,
 ) -> AsyncGenerator[Fleet]:
     """Miners of all profiles, and their entries, not yet set up."""
     begin = time.monotonic
@@ -225,7 +237,7 @@ async def fleet(
     logging.disable(logging.CRITICAL)
     async with AsyncExitStack() as stack:
         miners = []
-        for number, profile in enumerate(islice(cycle(PROFILES), MINERS)):
+        for number, profile in enumerate(islice(cycle(PROFILES), size)):
             simulated = SimulatedMiner(
                 profile,
                 password=PASSWORD,
@@ -281,7 +293,8 @@ async def test_no_state_outlives_the_next(
 
 
 @pytest.mark.timeout(180)
-async def test_nothing_grows(fleet: Fleet) -> None:
+@pytest.mark.parametrize(("size", "rounds"), RUNS)
+async def test_nothing_grows(fleet: Fleet, size: int, rounds: int) -> None:
     """Home Assistant runs for months; what grows by the hour ends it."""
     random = Random(1)
     await fleet.set_up()
@@ -290,15 +303,15 @@ async def test_nothing_grows(fleet: Fleet) -> None:
     before = fleet.held()
     polls = fleet.polls.total()
 
-    await fleet.rough_rounds(ROUNDS, random)
+    await fleet.rough_rounds(rounds, random)
     await fleet.settle()
     after = fleet.held()
 
-    assert fleet.polls.total() - polls > ROUNDS * MINERS * 0.9
+    assert fleet.polls.total() - polls > rounds * size * 0.9
     assert after.tasks == before.tasks
     assert after.files == before.files
     assert after.timers == before.timers
-    assert after.objects - before.objects < ROUNDS * MINERS / 4
+    assert after.objects - before.objects < rounds * size / 4
     minutes = fleet.clock() / 60
     for number, miner in enumerate(fleet.miners):
         assert miner.open_connections == 0
