@@ -1,0 +1,1 @@
+"""Tests of the blueprints and of docs/automations.md."""

@@ -1,0 +1,205 @@
+"""docs/automations.md: every piece of YAML on it loads, and the plain ones do what they say."""
+
+from pathlib import Path
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from homeassistant.core import ServiceCall, callback
+from homeassistant.util import yaml as yaml_util
+import pytest
+
+from .conftest import OFF, ON, ROOT, UNAVAILABLE, World, blueprint
+from .test_all import NAMES, flat
+
+TEXT = (ROOT / "docs" / "automations.md").read_text()
+DEVICE = "0123456789abcdef0123456789abcdef"
+SNIPPETS = re.findall(r"^```yaml\n(.+?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PRICE = "sensor.electricity_price"
+CALL = "binary_sensor.grid_call"
+ROOM = "sensor.living_room_temperature"
+
+
+@pytest.fixture(autouse=True)
+def said(world: World) -> list[dict[str, Any]]:
+    """What was sent to the phone or written into the logbook."""
+    calls: list[dict[str, Any]] = []
+
+    @callback
+    def remember(call: ServiceCall) -> None:
+        calls.append({"action": call.service, **call.data})
+
+    world.hass.services.async_register("notify", "notify", remember)
+    world.hass.services.async_register("logbook", "log", remember)
+    return calls
+
+
+def snippet(world: World, text: str) -> dict[str, Any]:
+    """An automation of the page, for the simulated miner."""
+    parsed = yaml_util.parse_yaml(text.replace(DEVICE, world.devices[0]))
+    assert isinstance(parsed, dict)
+    return {"id": parsed["alias"], **parsed}
+
+
+async def plain(world: World, alias: str) -> None:
+    """Load one of the plain ones."""
+    found = [text for text in SNIPPETS if text.startswith(f"alias: {alias}\n")]
+    await world.load(snippet(world, *found))
+
+
+def test_every_blueprint_is_on_the_page() -> None:
+    """A blueprint without a link cannot be imported with one click."""
+    links = re.findall(r"blueprint_url=(\S+?)\)", TEXT)
+    assert sorted(map(unquote, links)) == sorted(
+        blueprint(name)["blueprint"]["source_url"] for name in NAMES
+    )
+
+
+def test_links_lead_somewhere() -> None:
+    """A link into nothing is worse than none."""
+    headings = {
+        heading.lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^):]+)\)", TEXT):
+        page, _, anchor = target.partition("#")
+        assert not page or (Path(ROOT) / "docs" / page).exists(), target
+        assert not anchor or anchor in headings, target
+
+
+async def test_every_snippet_loads(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is copied from a page has to work as it is."""
+    automations = [snippet(world, text) for text in SNIPPETS]
+    uses = [a["use_blueprint"] for a in automations if "use_blueprint" in a]
+    assert {Path(use["path"]).stem for use in uses} == set(NAMES)
+    assert len(automations) - len(uses) == len(NAMES)
+    for use in uses:
+        inputs = flat(blueprint(Path(use["path"]).stem)["blueprint"]["input"])
+        assert set(use["input"]) <= set(inputs)
+    await world.load(*automations)
+    assert "rror" not in "\n".join(
+        record.getMessage()
+        for record in caplog.records
+        if record.levelname in ("WARNING", "ERROR")
+        and record.name.startswith("homeassistant.components.automation")
+    )
+
+
+def test_numbers_are_those_of_the_forms() -> None:
+    """A default that the page tells wrongly is found out at the wrong moment."""
+
+    def default(name: str, key: str) -> Any:
+        return flat(blueprint(name)["blueprint"]["input"])[key]["default"]
+
+    assert default("weekly_pause", "unknown_minutes") == 15
+    assert default("weekly_pause", "minimum_on") == 0
+    assert default("electricity_price", "unknown_minutes") == 60
+    assert default("electricity_price", "unknown_action") == "resume"
+    assert default("solar_surplus", "interval") == "/2"
+    assert default("solar_surplus", "off_delay") == 10
+    assert default("solar_surplus", "on_delay") == 5
+    assert default("solar_surplus", "unknown_minutes") == 10
+    assert default("heating", "stale_minutes") == 60
+    assert default("grid_call", "attempts") == 3
+    assert default("grid_call", "unknown_action") == "leave"
+    assert default("watchdog", "patience") == 15
+    assert default("watchdog", "daily_limit") == 2
+
+
+async def test_plain_weekly_pause(world: World) -> None:
+    """Off from 8 to 13 on a workday, on again after it."""
+    world.step = 300
+    await world.set("binary_sensor.workday_sensor", ON)
+    await plain(world, "Pause on workday mornings")
+    await world.let_pass_until("08:05")
+    assert not world.runs
+    await world.let_pass_until("13:05")
+    assert world.runs
+    await world.set("binary_sensor.workday_sensor", OFF)
+    await world.let_pass_until("10:00")
+    assert world.runs
+
+
+async def test_plain_electricity_price(world: World) -> None:
+    """Off above the one price, on below the other."""
+    await world.set(PRICE, 0.2)
+    await plain(world, "Stop while electricity is dear")
+    for price, runs in ((0.35, False), (0.27, False), (0.2, True), (0.27, True)):
+        await world.set(PRICE, price)
+        await world.let_pass(minutes=2)
+        assert world.runs is runs
+
+
+async def test_plain_solar_surplus(world: World) -> None:
+    """The miner takes the sun less the reserve; without sun it stops."""
+    sun = 2500.0
+
+    def measure() -> None:
+        grid = world.miner.truth().power_w - sun
+        world.hass.states.async_set("sensor.grid_power", f"{grid:.0f}")
+
+    world.surroundings = measure
+    await plain(world, "Follow the surplus")
+    await world.let_pass(minutes=20)
+    assert world.miner.truth().power_w == pytest.approx(2400, abs=150)
+    sun = 1000
+    await world.let_pass(minutes=6)
+    assert not world.runs
+    sun = 3000
+    await world.let_pass(minutes=6)
+    assert world.runs
+
+
+async def test_plain_heating(world: World) -> None:
+    """Off when it is warm, or when the sensor is dead."""
+    await world.set(ROOM, 20)
+    await plain(world, "Keep the living room warm")
+    await world.set(ROOM, 21.5)
+    assert not world.runs
+    await world.set(ROOM, 20)
+    assert world.runs
+    await world.set(ROOM, UNAVAILABLE)
+    await world.let_pass(minutes=20)
+    assert world.runs
+    await world.let_pass(minutes=12)
+    assert not world.runs
+
+
+async def test_plain_grid_call(world: World, said: list[dict[str, Any]]) -> None:
+    """Off at the call with a proof in the logbook, or a message; back after it."""
+    await world.set(CALL, OFF)
+    await plain(world, "Stop for the grid, with proof")
+    await world.set(CALL, ON)
+    assert not world.runs
+    await world.let_pass(minutes=5)
+    assert [call["action"] for call in said] == ["log"]
+    found = re.fullmatch(
+        r"from (\d+) W to (\d+) W in ([\d.]+) s", said[0]["message"].strip()
+    )
+    assert found
+    before, after, seconds = map(float, found.groups())
+    assert before > 3000
+    assert after < 400
+    assert 0 < seconds < 60
+    await world.set(CALL, OFF)
+    assert not world.runs
+    await world.let_pass(minutes=6)
+    assert world.runs
+    world.miner.api_switch = False
+    await world.set(CALL, ON)
+    assert said[-1]["action"] == "notify"
+
+
+async def test_plain_watchdog(world: World, said: list[dict[str, Any]]) -> None:
+    """A restart after a quarter of an hour, and no second one."""
+    world.miner.set_board_count(3)
+    await plain(world, "Restart it when it mines too little")
+    await world.let_pass(minutes=20)
+    world.miner.set_board_count(1)
+    await world.let_pass(minutes=30)
+    assert world.done("restart_btminer") == 1
+    assert [call["action"] for call in said] == ["notify"]
+    await world.let_pass(hours=2)
+    assert world.done("restart_btminer") == 1

@@ -1,0 +1,229 @@
+"""The electricity price: off while it is dear, on when it is cheap, and calm in between."""
+
+from typing import Any
+
+import pytest
+
+from custom_components.whatsminer.const import CONF_HASHPRICE
+
+from .conftest import HOLD, OFF, ON, UNAVAILABLE, UNKNOWN, World, notify
+
+PRICE = "sensor.price"
+
+
+@pytest.fixture(autouse=True)
+async def cheap(world: World) -> None:
+    """Begin with a low price; all that matters here happens at full five minutes."""
+    world.step = 300
+    await world.price(0.1)
+
+
+async def test_normal_day(world: World) -> None:
+    """Dear in the morning and in the evening: the miner is off then and only then."""
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    for hour, price, runs in (
+        (8, 0.22, True),
+        (9, 0.31, False),
+        (10, 0.40, False),
+        (11, 0.27, False),  # between the limits: as it was
+        (12, 0.20, True),
+        (14, 0.28, True),  # between the limits: as it was
+        (18, 0.35, False),
+        (20, 0.24, True),
+    ):
+        await world.let_pass_until(f"{hour:02}:00")
+        await world.price(price)
+        await world.let_pass(minutes=1)
+        assert world.runs is runs, (hour, price)
+    assert world.switched == 4
+    assert world.curtailment["stopped_again"] == 0
+
+
+async def test_less_power_in_between(world: World) -> None:
+    """Half of the power while it is a little dear, without a restart; the limit stays untouched."""
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        middle_percent=50,
+        middle_above=0.2,
+    )
+
+    async def watts(price: float) -> float:
+        await world.price(price)
+        await world.let_pass(minutes=10)
+        return world.miner.truth().power_w
+
+    full = await watts(0.15)
+    assert await watts(0.22) == pytest.approx(full / 2, rel=0.05)
+    assert await watts(0.16) == pytest.approx(full / 2, rel=0.05)
+    assert await watts(0.14) == pytest.approx(full, rel=0.05)
+    assert await watts(0.29) == pytest.approx(full / 2, rel=0.05)
+    assert world.switched == 0
+    assert await watts(0.31) < 100
+    # Back to the middle from a stop: at half power again once it is tuned.
+    await world.price(0.24)
+    await world.let_pass(minutes=60)
+    assert world.miner.truth().power_w == pytest.approx(full / 2, rel=0.05)
+    assert world.switched == 2
+    assert world.done("adjust_power_limit") == 0
+    assert await watts(0.1) == pytest.approx(full, rel=0.05)
+
+
+async def test_break_even(world: World) -> None:
+    """Mining at a loss is what nobody wants, whatever the price is in absolute terms."""
+    entry = world.entries[0]
+    world.hass.config_entries.async_update_entry(entry, options={CONF_HASHPRICE: 0.05})
+    await world.hass.config_entries.async_reload(entry.entry_id)
+    await world.settle()
+    even = float(world.state("sensor", "break_even_price"))
+    assert 0.05 < even < 0.1  # 0.05 per TH/s and day at 29 J/TH
+    unit = "EUR/kWh"
+    await world.price(even * 0.98, unit)
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        break_even=world.entity("sensor", "break_even_price"),
+    )
+    await world.let_pass(minutes=6)
+    assert world.runs
+    await world.price(even * 1.02, unit)
+    assert not world.runs
+    await world.let_pass(minutes=20)
+    await world.price(even * 0.97, unit)
+    await world.let_pass(minutes=6)
+    assert not world.runs
+    # The same in cents, or per MWh
+    await world.price(even * 97, "ct/kWh")
+    assert not world.runs
+    await world.price(even * 940, "EUR/MWh")
+    assert world.runs
+
+
+async def test_flapping_price(world: World) -> None:
+    """Tuning takes 20 minutes: a price around the limit must not cost an hour of each."""
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    world.step = 60
+    for minute in range(60):
+        await world.price(0.299 if minute % 2 else 0.301)
+        await world.let_pass(minutes=1)
+    assert world.switched == 1
+    assert not world.runs
+    # Across both limits, it is the shortest times that hold.
+    for minute in range(90):
+        await world.price(0.2 if minute % 2 else 0.4)
+        await world.let_pass(minutes=1)
+    assert world.switched <= 6
+
+
+@pytest.mark.parametrize("gone", [UNAVAILABLE, UNKNOWN, "nan", "rubbish"])
+async def test_unavailable_price(world: World, gone: str) -> None:
+    """No price is not a low price, nor a high one; after an hour the miner may earn again."""
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    await world.set(PRICE, gone)
+    await world.let_pass(minutes=20)
+    assert world.runs
+    await world.price(0.4)
+    assert not world.runs
+    await world.set(PRICE, gone)
+    await world.let_pass(minutes=55)
+    assert not world.runs
+    await world.let_pass(minutes=10)
+    assert world.runs
+    assert world.switched == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "runs"), [("stop", False), ("leave", True), ("resume", True)]
+)
+async def test_price_gone_for_long(world: World, action: str, runs: bool) -> None:
+    """What happens then is for the owner to choose."""
+    await world.automate(
+        "electricity_price", miners=world.devices, price=PRICE, unknown_action=action
+    )
+    await world.set(PRICE, UNAVAILABLE)
+    await world.let_pass(minutes=70)
+    assert world.runs is runs
+
+
+async def test_restart_in_the_middle(world: World) -> None:
+    """A restart while it is dear must neither start the miner nor forget to."""
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    await world.price(0.4)
+    assert not world.runs
+    await world.restart(minutes=10)
+    assert not world.runs
+    await world.reload()
+    assert world.switched == 1
+    await world.let_pass(minutes=20)
+    await world.reload(without=True)
+    await world.price(0.1)
+    await world.restart(minutes=5)
+    assert world.runs
+
+
+async def test_shortest_stop_outlasts_a_restart(world: World) -> None:
+    """The shortest times are there for the hardware; a restart is no way around them."""
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    await world.price(0.4)
+    await world.let_pass(minutes=1)
+    await world.price(0.1)
+    await world.restart(minutes=3)
+    assert not world.runs
+    await world.let_pass(minutes=16)
+    assert world.runs
+    await world.price(0.4)
+    await world.restart(minutes=3)
+    assert world.runs
+    await world.let_pass(minutes=35)
+    assert not world.runs
+
+
+async def test_manual_hold(world: World) -> None:
+    """While somebody holds it, the price may do what it likes."""
+    await world.set(HOLD, ON)
+    await world.automate(
+        "electricity_price", miners=world.devices, price=PRICE, hold=[HOLD]
+    )
+    await world.price(0.4)
+    await world.let_pass(minutes=10)
+    assert world.runs
+    await world.set(HOLD, OFF)
+    assert not world.runs
+
+
+@pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
+async def test_one_of_two_is_away(world: World, told: list[dict[str, Any]]) -> None:
+    """A miner that cannot be reached must not save the other from the stop, nor itself."""
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        on_failure=notify("no"),
+    )
+    world.miners[0].inject("refuse")
+    await world.price(0.4)
+    await world.let_pass(minutes=3)
+    assert world.running == [True, False]
+    assert len(told) == 1
+    world.miners[0].clear_faults()
+    await world.let_pass(minutes=6)
+    assert world.running == [False, False]
+
+
+async def test_refused(world: World, told: list[dict[str, Any]]) -> None:
+    """A stop that was refused is tried again soon: none of the shortest times has begun."""
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        on_failure=notify("no"),
+    )
+    world.miner.api_switch = False
+    await world.price(0.4)
+    assert len(told) == 1
+    assert world.curtailment["ended"] is None
+    world.miner.api_switch = True
+    await world.let_pass(minutes=6)
+    assert not world.runs

@@ -1,0 +1,241 @@
+"""The grid call: off when it has to be, proven, told if not, and back one after the other."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from simulator import Timing
+
+from .conftest import HOLD, OFF, ON, UNAVAILABLE, UNKNOWN, World, notify
+
+SIGNAL = "binary_sensor.grid_call"
+
+pytestmark = pytest.mark.parametrize(
+    "profiles", [("v205_m50", "v205_m56s", "v204_m30sp")]
+)
+
+
+@pytest.fixture(autouse=True)
+async def quiet(world: World) -> None:
+    """Begin without a call."""
+    await world.set(SIGNAL, OFF)
+
+
+async def automate(world: World, **inputs: object) -> None:
+    """Make the automation."""
+    await world.automate("grid_call", miners=world.devices, signal=SIGNAL, **inputs)
+
+
+async def test_normal_call(world: World, told: list[dict[str, Any]]) -> None:
+    """All stop within a minute, and come back after the call one by one."""
+    await automate(world, on_failure=notify("no"), stagger=120, stagger_random=0)
+    await world.let_pass(minutes=5)
+    assert all(world.running)
+    begin = world.now
+    await world.set(SIGNAL, ON)
+    assert not any(world.running)
+    assert (world.now - begin).total_seconds() < 60
+    await world.let_pass(seconds=30)
+    assert sum(miner.truth().power_w for miner in world.miners) < 100
+    await world.let_pass(minutes=30)
+    assert not any(world.running)
+    await world.set(SIGNAL, OFF)
+    assert sum(world.running) == 0
+    counts = []
+    for _ in range(7):
+        await world.let_pass(minutes=1)
+        counts.append(sum(world.running))
+    assert counts[0] <= 1
+    assert counts[-1] == 3
+    assert all(after - before <= 1 for before, after in pairwise(counts))
+    assert not told
+    assert all(miner.applied.count("power_off") == 1 for miner in world.miners)
+
+
+async def test_call_during_the_return(world: World) -> None:
+    """The grid calls again before all are back: the return ends, those back stop again."""
+    await automate(world, stagger=300, stagger_random=0)
+    await world.set(SIGNAL, ON)
+    await world.let_pass(minutes=10)
+    await world.set(SIGNAL, OFF)
+    await world.let_pass(minutes=2)
+    assert sum(world.running) == 1
+    begin = world.now
+    await world.set(SIGNAL, ON)
+    assert sum(world.running) == 0
+    assert (world.now - begin).total_seconds() < 60
+    await world.let_pass(minutes=15)
+    assert sum(world.running) == 0
+
+
+async def test_random_delay(world: World) -> None:
+    """A whole street that comes back in the same second is what the grid fears."""
+    await automate(world, return_delay=0, stagger=0, stagger_random=3600, minimum_off=0)
+    await world.set(SIGNAL, ON)
+    await world.set(SIGNAL, OFF)
+    await world.let_pass(minutes=1)
+    assert sum(world.running) < 3
+    await world.let_pass(hours=3, minutes=5)
+    assert all(world.running)
+
+
+async def test_power_does_not_fall(world: World, told: list[dict[str, Any]]) -> None:
+    """A miner that says OK and goes on would cost a fine: it is told again, and so is its owner."""
+    await automate(
+        world,
+        on_failure=notify("{{ failed | join(', ') }}"),
+        attempts=2,
+    )
+    world.miners[1].inject("answered_not_applied", "power_off")
+    await world.set(SIGNAL, ON)
+    assert world.running == [False, True, False]
+    await world.let_pass(minutes=2)
+    assert [call["message"] for call in told] == ["M56S 0B7E"]
+    assert sum(c.name == "power_off" for c in world.miners[1].commands) >= 2
+    # The others were left alone meanwhile.
+    assert world.done("power_off") == 1
+    world.miners[1].clear_faults()
+    await world.let_pass(minutes=7)
+    assert not any(world.running)
+    assert len(told) <= 2
+
+
+async def test_unreachable_miner(world: World, told: list[dict[str, Any]]) -> None:
+    """A miner that does not answer keeps none of the others from stopping."""
+    await automate(world, on_failure=notify("{{ failed | join(', ') }}"), attempts=2)
+    world.miners[0].inject("refuse")
+    await world.let_pass(minutes=3)
+    await world.set(SIGNAL, ON)
+    assert world.running == [True, False, False]
+    await world.let_pass(minutes=3)
+    assert [call["message"] for call in told] == ["M50 04EB"]
+    world.miners[0].clear_faults()
+    await world.let_pass(minutes=8)
+    assert not any(world.running)
+
+
+async def test_flapping_signal(world: World) -> None:
+    """A loose contact must not start and stop the miners every minute."""
+    await automate(world, return_delay=0, stagger=0, stagger_random=0, minimum_off=10)
+    for minute in range(40):
+        await world.set(SIGNAL, OFF if minute % 2 else ON)
+        await world.let_pass(minutes=1)
+    assert world.switched <= 8
+    await world.set(SIGNAL, ON)
+    assert not any(world.running)
+
+
+@pytest.mark.parametrize("gone", [UNAVAILABLE, UNKNOWN])
+async def test_unavailable_signal(world: World, gone: str) -> None:
+    """A signal that is gone neither stops nor starts anything, unless its owner wants that."""
+    await automate(world)
+    await world.set(SIGNAL, gone)
+    await world.let_pass(minutes=40)
+    assert all(world.running)
+    await world.set(SIGNAL, ON)
+    assert not any(world.running)
+    await world.set(SIGNAL, gone)
+    await world.let_pass(minutes=40)
+    assert not any(world.running)
+
+
+@pytest.mark.parametrize(("action", "count"), [("stop", 0), ("resume", 3)])
+async def test_signal_gone_for_long(world: World, action: str, count: int) -> None:
+    """What happens then is for the owner to choose."""
+    await automate(world, unknown_action=action)
+    if action == "resume":
+        await world.set(SIGNAL, ON)
+    await world.set(SIGNAL, UNAVAILABLE)
+    await world.let_pass(minutes=25)
+    assert sum(world.running) == 3 - count
+    await world.let_pass(minutes=15)
+    assert sum(world.running) == count
+
+
+async def test_restart_in_the_middle(world: World) -> None:
+    """A restart in the middle of a call, of a return, and a call while it is away."""
+    await automate(world, stagger=240, stagger_random=0)
+    await world.set(SIGNAL, ON)
+    await world.restart(minutes=3)
+    assert not any(world.running)
+    await world.let_pass(minutes=5)
+    await world.set(SIGNAL, OFF)
+    await world.let_pass(minutes=2)
+    assert sum(world.running) == 1
+    await world.restart(minutes=3)
+    await world.let_pass(minutes=12)
+    assert all(world.running)
+    assert all(miner.applied.count("power_on") == 1 for miner in world.miners)
+    await world.reload(without=True)
+    await world.set(SIGNAL, ON)
+    await world.restart(minutes=1)
+    assert not any(world.running)
+
+
+async def test_manual_hold(world: World) -> None:
+    """While somebody holds it, the grid may call; and it ends a return as well."""
+    await world.set(HOLD, ON)
+    await automate(world, hold=[HOLD])
+    await world.set(SIGNAL, ON)
+    await world.let_pass(minutes=2)
+    assert all(world.running)
+    await world.set(HOLD, OFF)
+    assert not any(world.running)
+    await world.let_pass(minutes=6)
+    await world.set(SIGNAL, OFF)
+    await world.set(HOLD, ON)
+    await world.let_pass(minutes=10)
+    assert not any(world.running)
+
+
+async def test_inverted_signal(world: World) -> None:
+    """A contact that opens for a call."""
+    await world.set(SIGNAL, ON)
+    await automate(world, stop_state="off")
+    await world.let_pass(minutes=2)
+    assert all(world.running)
+    await world.set(SIGNAL, OFF)
+    assert not any(world.running)
+
+
+async def test_others_stay_as_they_were(world: World) -> None:
+    """Off by hand, or stopped by another automation: not for a grid call to start."""
+    await automate(world)
+    await world.hass.services.async_call(
+        "switch", "turn_off", {"entity_id": world.entity("switch", "mining", 0)}
+    )
+    await world.hass.services.async_call(
+        "whatsminer",
+        "curtail",
+        {"device_id": world.devices[1], "target": "stop", "reason": "Price"},
+    )
+    await world.settle()
+    await world.set(SIGNAL, ON)
+    assert not any(world.running)
+    await world.let_pass(minutes=10)
+    await world.set(SIGNAL, OFF)
+    await world.let_pass(minutes=15)
+    assert world.running == [False, False, True]
+
+
+async def test_by_hand_during_a_call(world: World) -> None:
+    """Somebody starts a miner during a call: it is stopped again, for a fine is a fine."""
+    await automate(world)
+    await world.set(SIGNAL, ON)
+    await world.hass.services.async_call(
+        "switch", "turn_on", {"entity_id": world.entity("switch", "mining", 0)}
+    )
+    await world.settle()
+    await world.let_pass(minutes=7)
+    assert not any(world.running)
+
+
+@pytest.mark.parametrize("timing", [Timing(idle_power_w=1500)])
+async def test_stopped_in_words_only(world: World, told: list[dict[str, Any]]) -> None:
+    """A miner that calls itself stopped and still draws power has not heeded the call."""
+    await automate(world, on_failure=notify("no"), attempts=2)
+    await world.set(SIGNAL, ON)
+    await world.let_pass(minutes=2)
+    assert not any(world.running)
+    assert len(told) == 1

@@ -1,0 +1,227 @@
+"""The watchdog: it helps a sick miner, leaves the others alone, and knows when to give up."""
+
+from collections.abc import Callable
+import re
+from typing import Any
+
+import pytest
+
+from .conftest import HOLD, OFF, ON, World, notify
+
+
+@pytest.fixture
+def automate(world: World, told: list[dict[str, Any]]) -> Callable[..., Any]:
+    """Make the automation."""
+
+    async def run(**inputs: object) -> None:
+        await world.automate(
+            "watchdog",
+            hashrate=world.entity("sensor", "hashrate"),
+            lowest_hashrate=90,
+            restart_button=world.entity("button", "restart_btminer"),
+            reboot_button=world.entity("button", "reboot"),
+            pool=world.entity("sensor", "pool"),
+            on_step=notify("{{ step }}: {{ problem }}"),
+            **inputs,
+        )
+
+    return run
+
+
+def steps(told: list[dict[str, Any]]) -> list[str]:
+    """The steps that were told."""
+    return [call["message"].split(":")[0] for call in told]
+
+
+def heal_by(world: World, command: str) -> None:
+    """Let the boards come back when this command has been taken."""
+
+    def look() -> None:
+        if world.done(command):
+            world.miner.set_board_count(3)
+
+    world.surroundings = look
+
+
+async def test_normal_day(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A healthy miner is left alone, also while it is stopped, curtailed or tunes."""
+    await automate()
+    world.step = 120
+    await world.let_pass(hours=2)
+    for action, data in (
+        ("curtail", {"target": "stop"}),
+        ("resume", {}),
+        ("curtail", {"target": "percent", "percent": 50}),
+        ("resume", {}),
+    ):
+        await world.hass.services.async_call(
+            "whatsminer", action, {"device_id": world.devices, **data}
+        )
+        await world.settle()
+        await world.let_pass(minutes=40)
+    assert not told
+    assert world.done("restart_btminer", "reboot") == 0
+
+
+async def test_restart_helps(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """Two boards are lost in the night: a restart brings them back, and that is all."""
+    await automate()
+    heal_by(world, "restart_btminer")
+    world.miner.set_board_count(1)
+    await world.let_pass(minutes=14)
+    assert world.done("restart_btminer") == 0
+    await world.let_pass(minutes=8)
+    assert world.done("restart_btminer") == 1
+    await world.let_pass(hours=2)
+    assert float(world.state("sensor", "hashrate")) > 110
+    assert steps(told) == ["restart"]
+    assert re.fullmatch(
+        r"restart: M50 04EB does [\d.]+ of at least 90 TH/s\.", told[0]["message"]
+    )
+    assert world.done("reboot") == 0
+
+
+async def test_reboot_helps(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """If the restart did not help the reboot may."""
+    await automate()
+    heal_by(world, "reboot")
+    world.miner.set_board_count(1)
+    await world.let_pass(hours=3)
+    assert steps(told) == ["restart", "reboot"]
+    assert float(world.state("sensor", "hashrate")) > 110
+
+
+async def test_nothing_helps(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A broken board is for a person: told once, and tried again twice a day at most."""
+    await automate(daily_limit=2)
+    world.miner.set_board_count(1)
+    world.step = 120
+    await world.let_pass(hours=11)
+    assert steps(told) == ["restart", "reboot", "give_up"]
+    await world.let_pass(hours=13)
+    assert steps(told)[:6] == ["restart", "reboot", "give_up"] * 2
+    assert world.done("restart_btminer") == 2
+    assert world.done("reboot") == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"daily_limit": 0}, ["give_up"]),
+        ({"may_reboot": False}, ["restart", "give_up"]),
+    ],
+)
+async def test_less_than_the_ladder(
+    world: World,
+    told: list[dict[str, Any]],
+    automate: Callable[..., Any],
+    inputs: dict[str, Any],
+    expected: list[str],
+) -> None:
+    """Who wants to be told only, or no reboot, gets that."""
+    await automate(**inputs)
+    world.miner.set_board_count(1)
+    world.step = 120
+    await world.let_pass(hours=3)
+    assert steps(told) == expected
+    assert world.done("reboot") == 0
+
+
+async def test_dead_pool(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A miner that hashes for nobody earns nothing."""
+    pools = world.miner.profile.pools
+    await automate()
+    world.miner.machine.set_pools(())
+    await world.let_pass(minutes=30)
+    assert steps(told) == ["restart"]
+    assert "has no pool" in told[0]["message"]
+    world.miner.machine.set_pools(pools)
+    await world.let_pass(hours=2)
+    assert steps(told) == ["restart"]
+
+
+async def test_flapping_hashrate(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A hashrate that dips and comes back is luck, and no reason for 20 minutes of tuning."""
+    await automate()
+    for _ in range(6):
+        world.miner.set_board_count(1)
+        await world.let_pass(minutes=8)
+        world.miner.set_board_count(3)
+        await world.let_pass(minutes=8)
+    assert not told
+
+
+async def test_unavailable_miner(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A miner that does not answer cannot be helped over the network."""
+    await automate()
+    world.miner.set_board_count(1)
+    await world.let_pass(minutes=5)
+    world.miner.inject("refuse")
+    await world.let_pass(minutes=60)
+    assert not told
+    world.miner.clear_faults()
+    await world.let_pass(minutes=12)
+    assert not told
+    await world.let_pass(minutes=10)
+    assert steps(told) == ["restart"]
+
+
+async def test_restart_in_the_middle(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A restart of Home Assistant forgets none of the restarts of the miner."""
+    await automate()
+    world.miner.set_board_count(1)
+    await world.let_pass(minutes=20)
+    assert steps(told) == ["restart"]
+    await world.let_pass(minutes=30)
+    await world.restart(minutes=5)
+    await world.let_pass(minutes=20)
+    assert steps(told) == ["restart", "reboot"]
+    await world.restart(minutes=30)
+    await world.let_pass(minutes=30)
+    assert steps(told) == ["restart", "reboot", "give_up"]
+    assert world.done("restart_btminer") == 1
+    assert world.done("reboot") == 1
+
+
+async def test_manual_hold(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """Who works on the miner does not want it to restart under his hands."""
+    await world.set(HOLD, OFF)
+    await automate(hold=[HOLD])
+    world.miner.set_board_count(1)
+    await world.let_pass(minutes=10)
+    await world.set(HOLD, ON)
+    await world.let_pass(minutes=60)
+    assert not told
+    await world.set(HOLD, OFF)
+    await world.let_pass(minutes=20)
+    assert steps(told) == ["restart"]
+
+
+async def test_refused(
+    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+) -> None:
+    """A miner that takes no commands is not asked every minute; its owner hears of it."""
+    await automate()
+    world.miner.api_switch = False
+    world.miner.set_board_count(1)
+    world.step = 120
+    await world.let_pass(hours=4)
+    assert steps(told) == ["restart", "reboot", "give_up"]

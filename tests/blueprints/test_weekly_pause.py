@@ -1,0 +1,260 @@
+"""The weekly pause: in time, never on a holiday, and not forgotten over a restart."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from .conftest import HOLD, MONDAY, OFF, ON, UNAVAILABLE, World, notify
+
+CALENDAR = "calendar.holidays"
+WORKDAY = "binary_sensor.workday"
+
+
+@pytest.fixture(autouse=True)
+def fast(world: World) -> None:
+    """Days are long; all that matters here happens at full five minutes."""
+    world.step = 300
+
+
+async def test_normal_day(world: World) -> None:
+    """Who pays most from 8 to 13 wants the miner off then, and on for the rest of the day."""
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.let_pass_until("07:55")
+    assert world.runs
+    await world.let_pass_until("08:01")
+    assert not world.runs
+    assert world.miner.truth().power_w < 100
+    assert world.curtailment["reason"] == "Weekly pause"
+    await world.let_pass_until("12:55")
+    assert not world.runs
+    await world.let_pass_until("13:02")
+    assert world.runs
+    await world.let_pass_until("20:00")
+    assert world.switched == 2
+    assert world.curtailment["stopped_again"] == 0
+
+
+@pytest.mark.parametrize("begin", [MONDAY + timedelta(days=4, hours=12)])
+async def test_weekend_and_last_day(world: World) -> None:
+    """A pause on Saturday, or after the last day, costs money for nothing."""
+    world.step = 1800
+    monday = MONDAY + timedelta(days=7)
+    await world.automate(
+        "weekly_pause", miners=world.devices, last_day=f"{monday:%Y-%m-%d}"
+    )
+    assert not world.runs  # Friday at noon: the automation was made within the pause
+    for _ in range(2):
+        await world.let_pass_until("10:00")
+        assert world.runs
+    for runs in (False, True):
+        await world.let_pass_until("10:00")
+        assert world.runs is runs, world.now
+
+
+@pytest.mark.parametrize(
+    ("name", "entity", "free"),
+    [("calendars", CALENDAR, ON), ("workdays", WORKDAY, OFF)],
+)
+async def test_holiday(world: World, name: str, entity: str, free: str) -> None:
+    """On a holiday electricity is cheap all day, and the miner is to earn."""
+    work = OFF if free == ON else ON
+    await world.set(entity, free)
+    await world.automate("weekly_pause", miners=world.devices, **{name: [entity]})
+    await world.let_pass_until("12:00")
+    assert world.runs
+    assert world.switched == 0
+    # Somebody finds out that it is none, and again that it is one.
+    await world.set(entity, work)
+    assert not world.runs
+    await world.let_pass(minutes=15)
+    await world.set(entity, free)
+    assert world.runs
+
+
+@pytest.mark.parametrize("begin", [MONDAY + timedelta(days=4, hours=21)])
+async def test_pause_over_midnight_belongs_to_the_day_it_begins(world: World) -> None:
+    """From Friday 22:00 to 6:00 means all of that night, though Saturday is no workday."""
+    await world.set(WORKDAY, ON)
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        pause_at="22:00:00",
+        resume_at="06:00:00",
+        workdays=[WORKDAY],
+    )
+    await world.let_pass_until("22:05")
+    assert not world.runs
+    await world.let_pass_until("00:00")
+    await world.set(WORKDAY, OFF)
+    await world.let_pass_until("05:55")
+    assert not world.runs
+    await world.let_pass_until("06:01")
+    assert world.runs
+    # Saturday 22:00 is no pause, and at Sunday midnight none begins.
+    await world.let_pass_until("05:00")
+    assert world.runs
+
+
+async def test_flapping_sensor(world: World) -> None:
+    """A sensor that cannot decide must not start the miner every minute."""
+    await world.set(WORKDAY, ON)
+    await world.automate("weekly_pause", miners=world.devices, workdays=[WORKDAY])
+    await world.let_pass_until("08:01")
+    world.step = 60
+    for minute in range(60):
+        await world.set(WORKDAY, ON if minute % 2 else OFF)
+        await world.let_pass(minutes=1)
+    assert world.done("power_on") <= 6  # each after a pause of ten minutes at least
+    await world.set(WORKDAY, ON)
+    await world.let_pass(minutes=5)
+    assert not world.runs
+
+
+@pytest.mark.parametrize(
+    ("action", "runs"), [("pause", False), ("run", True), ("leave", True)]
+)
+async def test_unavailable_sensor(world: World, action: str, runs: bool) -> None:
+    """A dead sensor changes nothing at first, and then what its owner chose."""
+    await world.set(WORKDAY, ON)
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        workdays=[WORKDAY],
+        unknown_action=action,
+    )
+    await world.let_pass_until("07:55")
+    await world.set(WORKDAY, UNAVAILABLE)
+    await world.let_pass_until("08:05")
+    assert world.runs
+    await world.let_pass_until("08:30")
+    assert world.runs is runs
+    await world.set(WORKDAY, ON)
+    assert not world.runs
+    # A short gap within the pause changes nothing at all.
+    before = world.switched
+    await world.set(WORKDAY, UNAVAILABLE)
+    await world.let_pass(minutes=10)
+    await world.set(WORKDAY, ON)
+    assert world.switched == before
+
+
+async def test_restart_in_the_middle(world: World) -> None:
+    """Home Assistant restarts for an update: the pause holds, and ends when it has to."""
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.let_pass_until("09:00")
+    since = world.curtailment["since"]
+    await world.restart(minutes=10)
+    assert not world.runs
+    assert world.curtailment["since"] == since
+    await world.let_pass_until("12:55")
+    assert world.switched == 1
+    await world.restart(minutes=20)
+    assert world.runs
+
+
+async def test_away_when_it_should_pause(world: World) -> None:
+    """Home Assistant was away at 8: the pause begins when it is back, not tomorrow."""
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.let_pass_until("07:50")
+    await world.restart(minutes=30)
+    assert not world.runs
+
+
+async def test_manual_hold(world: World) -> None:
+    """Who takes over by hand does not want to be overruled at the next full hour."""
+    await world.set(HOLD, ON)
+    await world.automate("weekly_pause", miners=world.devices, hold=[HOLD])
+    await world.let_pass_until("09:00")
+    assert world.runs
+    await world.set(HOLD, OFF)
+    assert not world.runs
+    await world.set(HOLD, ON)
+    await world.let_pass_until("14:00")
+    assert not world.runs
+    await world.set(HOLD, OFF)
+    assert world.runs
+
+
+async def test_switched_off_by_hand(world: World) -> None:
+    """A miner that is off for repair must not start because a pause is over."""
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.hass.services.async_call(
+        "switch", "turn_off", {"entity_id": world.entity("switch", "mining")}
+    )
+    await world.let_pass_until("14:00")
+    assert not world.runs
+    assert world.done("power_on") == 0
+
+
+async def test_curtailed_by_somebody_else(world: World) -> None:
+    """What another automation has stopped is not for this one to start."""
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.hass.services.async_call(
+        "whatsminer",
+        "curtail",
+        {"device_id": world.devices, "target": "stop", "reason": "Too hot"},
+    )
+    await world.let_pass_until("14:00")
+    assert not world.runs
+    assert world.curtailment["reason"] == "Too hot"
+
+
+async def test_lowered_by_somebody_else(world: World) -> None:
+    """Half of the power is not the pause that it has to be; afterwards it is at full power."""
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.hass.services.async_call(
+        "whatsminer",
+        "curtail",
+        {
+            "device_id": world.devices,
+            "target": "percent",
+            "percent": 50,
+            "reason": "Price",
+        },
+    )
+    await world.let_pass_until("08:01")
+    assert not world.runs
+    await world.let_pass_until("14:00")
+    assert world.miner.truth().power_w > 3000
+
+
+async def test_miner_that_does_not_obey(
+    world: World, told: list[dict[str, Any]]
+) -> None:
+    """A pause that did not happen has to be told, and made up for."""
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        on_failure=notify("{{ to_stop | map('device_name') | join }}"),
+    )
+    world.miner.api_switch = False
+    await world.let_pass_until("08:01")
+    assert world.runs
+    assert told == [{"message": "M50 04EB"}]
+    await world.let_pass_until("08:11")
+    assert len(told) == 3
+    world.miner.api_switch = True
+    await world.let_pass_until("08:16")
+    assert not world.runs
+    assert len(told) == 3
+
+
+async def test_summer_time(world: World) -> None:
+    """On the last Sunday of October the hour from 2 to 3 comes twice; the pause ends at 6."""
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        weekdays=["sat"],
+        pause_at="22:00:00",
+        resume_at="06:00:00",
+    )
+    zone = world.now.tzinfo
+    await world.jump(datetime(2027, 10, 30, 21, 58, tzinfo=zone))
+    await world.let_pass_until("22:05")
+    assert not world.runs
+    await world.let_pass(hours=8, minutes=30)  # 5:35 by the winter clock
+    assert f"{world.now:%H:%M}" == "05:35"
+    assert not world.runs
+    await world.let_pass(minutes=30)
+    assert world.runs
