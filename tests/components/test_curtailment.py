@@ -462,3 +462,120 @@ async def test_switch_shows_the_stop(act: Act, state: Show) -> None:
     assert state("switch", "mining") == STATE_ON
     await act("curtail", target="stop")
     assert state("switch", "mining") == STATE_OFF
+
+
+async def test_stop_that_cannot_be_held(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+) -> None:
+    """A miner that runs again and refuses to stop would burn money, and nobody be told why."""
+    await act("curtail", target="stop")
+    miner.machine.power_on()
+    miner.inject("error_23", "power_off")
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["error"]
+    miner.clear_faults()
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(10)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is False
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(30)):
+        await poll()
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+
+
+async def test_percent_that_is_lost_and_not_held(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+) -> None:
+    """A percent that the miner forgets, and then ignores, would be full power unnoticed."""
+    await act("curtail", target="percent", percent=60)
+    miner.machine.set_percent(100, gentle=False)
+    miner.inject("answered_not_applied", "set_power_pct_v2")
+    await _until_power(miner, above=miner.truth().power_limit_w * 0.8)
+    with (
+        patch(f"{CURTAILMENT}.dt_util.utcnow", _later(10)),
+        patch(f"{CURTAILMENT}.DEADLINE_POWER", 0.2),
+    ):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+
+
+async def _until_power(miner: SimulatedMiner, *, above: float) -> None:
+    async with asyncio.timeout(5):
+        while miner.truth().power_w < above:
+            await asyncio.sleep(0.02)
+
+
+async def test_less_does_not_start_what_is_off(
+    miner: SimulatedMiner, act: Act, call: Call
+) -> None:
+    """A curtailment to 60 % would start a miner that its owner has switched off."""
+    await call("switch", "mining", "turn_off")
+    miner.commands.clear()
+    response = await act("curtail", target="percent", percent=60)
+    assert (response["confirmed"], response["way"]) == (True, "none")
+    assert miner.truth().mining is False
+    assert not miner.applied or miner.applied[-1] == "power_off"
+
+
+async def test_low_enough_already(miner: SimulatedMiner, act: Act) -> None:
+    """A command that changes nothing would still make the miner regulate anew."""
+    miner.applied.clear()
+    response = await act("curtail", target="power", power=5000)
+    assert (response["confirmed"], response["way"]) == (True, "none")
+    assert not miner.applied
+
+
+async def test_percent_that_a_restart_has_taken_back(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    act: Act,
+    call: Call,
+    poll: Poll,
+) -> None:
+    """The end of a curtailment would command a percent that the miner does not heed yet."""
+    await act("curtail", target="percent", percent=60)
+    await call("button", "restart_btminer", "press")
+    clock.stop()
+    await poll()
+    miner.applied.clear()
+    response = await act("resume")
+    assert response["confirmed"] is True
+    assert not [name for name in miner.applied if "pct" in name]
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_old_mean_is_no_reason_to_curtail_again(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+) -> None:
+    """Where a mean of five minutes is told, each curtailment would be commanded twice."""
+    full = miner.machine.power_w
+    await act("curtail", target="power", power=round(full * 0.6))
+    miner.applied.clear()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(2)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert not miner.applied
+    assert coordinator.curtailment.attributes["stopped_again"] == 0

@@ -206,3 +206,42 @@ async def test_survives_a_restart(
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state("number", "power_target") == "2500"
+
+
+async def test_refused_by_itself(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    aim: Any,
+    call: Call,
+    poll: Poll,
+    state: Show,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A target that cannot be held any more would look as if it were."""
+    await aim(2500)
+    await call("button", "restart_btminer", "press")
+    clock.stop()
+    clock.advance(4000)
+    miner.api_switch = False
+    await poll()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("sensor", "power_target_way") == "failed"
+    assert "power target" in caplog.text
+    assert state("number", "power_target") == "2500"
+
+
+async def test_two_targets_at_once(
+    miner: SimulatedMiner, clock: RaceClock, aim: Any, state: Show, poll: Poll
+) -> None:
+    """A slider that is moved on while the miner works would send both, or lose the last."""
+    await asyncio.gather(aim(2900), aim(2400))
+    assert state("number", "power_target") == "2400"
+    clock.stop()
+    for _ in range(3):
+        clock.advance(300)
+        await poll()
+        clock.race()
+        await poll()
+        clock.stop()
+    assert miner.machine.power_w == pytest.approx(2400, abs=150)
