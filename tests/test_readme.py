@@ -1,8 +1,10 @@
-"""The README: what people read first must be true."""
+"""The README and the pages for users: what people read first must be true."""
 
 import json
 from pathlib import Path
 import re
+
+import pytest
 
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS
@@ -14,6 +16,9 @@ from custom_components.whatsminer.switch import SWITCHES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+ENTITIES = (ROOT / "docs" / "entities.md").read_text()
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
+PUBLIC = "ha-whatsminer/ha-whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
     "button": BUTTONS,
@@ -27,7 +32,7 @@ TABLES = {
 def test_table_of_entities() -> None:
     """An entity that the table leaves out, or calls on when it is off, is not found."""
     rows = re.findall(
-        r"^\| (\w+) \| (`.+?`[^|]*) \| [^|]+ \| (yes|no) \|", README, re.MULTILINE
+        r"^\| (\w+) \| (`.+?`[^|]*) \| [^|]+ \| (yes|no) \|", ENTITIES, re.MULTILINE
     )
     told = {
         (platform, key): enabled == "yes"
@@ -42,12 +47,12 @@ def test_table_of_entities() -> None:
 
 
 def test_troubleshooting_quotes_real_sentences() -> None:
-    """Who searches the README for an error must find it."""
+    """Who searches the page for an error must find it."""
     texts = json.loads(
         (ROOT / "custom_components/whatsminer/translations/en.json").read_text()
     )
     sentences = [text["message"] for text in texts["exceptions"].values()]
-    section = README.split("## Troubleshooting")[1].split("###")[0]
+    section = TROUBLESHOOTING.split("## What it says")[1].split("##")[0]
     quoted = re.findall(r"^\| (.+?) \| ", section, re.MULTILINE)[1:]
     assert len(quoted) == len(sentences) - 1  # all but the unexpected
     for quote in quoted:
@@ -57,7 +62,40 @@ def test_troubleshooting_quotes_real_sentences() -> None:
         )
 
 
-def test_links_lead_somewhere() -> None:
-    """A picture or page that is not there is the first thing a newcomer sees."""
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+def test_links_of_the_readme() -> None:
+    """It is shown far from its repository too, so a relative link or picture leads nowhere."""
+    targets = re.findall(r"(?:\]\(|^\[.+\]: )([^)\s]+)", README, re.MULTILINE)
+    assert all(target.startswith("https://") for target in targets)
+    own = [
+        re.sub(rf"^https://\S+/{PUBLIC}/(blob/)?main/", "", target)
+        for target in targets
+        if PUBLIC in target
+    ]
+    assert len(own) > 5
+    for target in own:
         assert (ROOT / target).exists(), target
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} <= {
+        Path(target).name for target in own
+    }, "a page that nothing leads to"
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
+)
+def test_links_of_the_pages(page: Path) -> None:
+    """A link into nothing is found by the reader who needs it."""
+    for target in re.findall(r"\]\(([^)\s:]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), target
+        headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+        anchors = {
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+            for heading in headings
+        }
+        assert not anchor or anchor in anchors, target
+
+
+def test_texts_are_short() -> None:
+    """A wall of text is not read."""
+    assert len(README.splitlines()) < 130
