@@ -13,6 +13,16 @@ class DemoError(Exception):
     """Something that a person has to settle; the text says how."""
 
 
+def is_filled(fields: list[dict[str, Any]], section: str) -> bool:
+    """Tell whether something stands in a section of a form."""
+    return any(
+        field.get("description", {}).get("suggested_value") is not None
+        for part in fields
+        if part["name"] == section
+        for field in part["schema"]
+    )
+
+
 class Home:
     """A web server and a web socket."""
 
@@ -39,6 +49,11 @@ class Home:
         async with self.http.post(url, json=values, headers=self._headers) as answer:
             answer.raise_for_status()
             return await answer.json()
+
+    async def delete(self, path: str) -> None:
+        """Have something ended."""
+        async with self.http.delete(self.url + path, headers=self._headers) as answer:
+            answer.raise_for_status()
 
     async def call(self, command: str, **values: Any) -> Any:
         """Have something done that only the web socket can do."""
@@ -116,6 +131,19 @@ class Home:
         why = result.get("errors") or result.get("reason")
         raise DemoError(f"Home Assistant did not take the miner at port {port}: {why}")
 
+    async def set_prices(self, prices: Mapping[str, str]) -> None:
+        """Fill in the options that make cost and revenue, where nobody has set any."""
+        flows = "/api/config/config_entries/options/flow"
+        entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
+        for entry in entries:
+            flow = await self.post(flows, {"handler": entry["entry_id"]})
+            step = f"{flows}/{flow['flow_id']}"
+            if not is_filled(flow["data_schema"], "economics"):
+                form = {"economics": prices, "power_target": {"restarts_allowed": True}}
+                await self.post(step, form)
+            else:
+                await self.delete(step)
+
     async def miners(self) -> list[dict[str, Any]]:
         """List the devices of the integration."""
         entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
@@ -134,8 +162,13 @@ class Home:
         panel = {"default_panel": dashboard}
         await self.call("frontend/set_system_data", key="core", value=panel)
 
-    async def missing(self, entities: set[str]) -> set[str]:
-        """Tell which of these are not there."""
-        return entities - {
-            state["entity_id"] for state in await self.get("/api/states")
-        }
+    async def missing(self, entities: set[str], patience: float = 30) -> set[str]:
+        """Tell which of these are not there, also after a while."""
+        missing = entities
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while missing:
+                    states = await self.get("/api/states")
+                    missing = entities - {state["entity_id"] for state in states}
+                    await asyncio.sleep(0.2 if missing else 0)
+        return missing

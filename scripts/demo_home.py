@@ -6,50 +6,36 @@ what is missing, so that it does not matter when the last one was interrupted.
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 import fcntl
 import json
-from pathlib import Path
 import re
 import shutil
 import signal
 import socket
 import sys
-from typing import Any
 
 from aiohttp import ClientError, ClientSession
 from demo_client import DemoError, Home
-from demo_requirements import ANY_VERSION
+from demo_config import (
+    DASHBOARD,
+    HOST,
+    MINERS,
+    PRICES,
+    ROOT,
+    SimulatedMiner,
+    home_assistant,
+    write_config,
+)
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "demo"
 DEMO = ROOT / ".demo"
 CONFIG = DEMO / "config"
 
-HOST = "127.0.0.1"
 USER = PASSWORD = "demo"
 AREA = {"name": "Mining room", "icon": "mdi:pickaxe"}
-DASHBOARD = "mining-room"
 RESTART = 100  # the exit code of Home Assistant that asks to be started again
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimulatedMiner:
-    """A miner of the demo."""
-
-    profile: str
-    mac: str
-    port: int
-    password: str = "admin1"
-
-
 V3_OFFSET = 4433 - 4028  # where a miner speaks API 3, if it does, seen from its port
-MINERS = (
-    SimulatedMiner(profile="v205_m50", mac="CA:01:14:00:00:A4", port=4028),
-    SimulatedMiner(profile="v2c_m60s", mac="CA:01:14:00:00:B7", port=4029),
-)
 
 
 def say(text: str) -> None:
@@ -124,31 +110,6 @@ def only_one() -> Iterator[None]:
         yield
 
 
-def write_config(port: int) -> None:
-    """Lay out Home Assistant's folder; what is in it from the last time stays."""
-    for name, source in (
-        ("custom_components", ROOT / "custom_components"),
-        ("configuration.yaml", SOURCE / "configuration.yaml"),
-        ("dashboard.yaml", SOURCE / "dashboard.yaml"),
-    ):
-        (CONFIG / name).unlink(missing_ok=True)
-        (CONFIG / name).symlink_to(source)
-    for name in ("automations.yaml", "scenes.yaml", "scripts.yaml"):
-        (CONFIG / name).touch()
-
-    # These two have to be known before Home Assistant can be asked for anything.
-    store("http", 1, {"server_host": [HOST], "server_port": port})
-    if not (CONFIG / ".storage" / "onboarding").exists():
-        store("onboarding", 4, {"done": ["core_config", "analytics", "integration"]})
-
-
-def store(key: str, version: int, data: Mapping[str, Any]) -> None:
-    """Write a file as Home Assistant keeps its own."""
-    content = {"version": version, "minor_version": 1, "key": key, "data": data}
-    (CONFIG / ".storage").mkdir(exist_ok=True)
-    (CONFIG / ".storage" / key).write_text(json.dumps(content))
-
-
 # Programs
 
 
@@ -207,14 +168,14 @@ async def demo(options: argparse.Namespace) -> None:
     CONFIG.mkdir(exist_ok=True)
     port = web_port(options.port)
     url = f"http://{HOST}:{port}"
-    write_config(port)
+    write_config(CONFIG, port)
     miners = list(zip(MINERS, miner_ports(), strict=True))
-    skipped = ",".join(sorted(ANY_VERSION))
-    command = ["homeassistant", f"--config={CONFIG}", f"--skip-pip-packages={skipped}"]
 
     async with ClientSession() as http, asyncio.TaskGroup() as group:
         say("Starting Home Assistant and two simulated miners")
-        services = [group.create_task(service("homeassistant", *command))]
+        services = [
+            group.create_task(service("homeassistant", *home_assistant(CONFIG)))
+        ]
         for miner, port in miners:
             command = miner_command(miner, port, options.speed)
             services.append(group.create_task(service(miner.profile, *command)))
@@ -226,6 +187,9 @@ async def demo(options: argparse.Namespace) -> None:
             for miner, port in miners:
                 passwords = dict.fromkeys(("password", "v3_password"), miner.password)
                 await home.add_miner(HOST, port, port + V3_OFFSET, passwords)
+            await home.set_prices(PRICES)
+            # What appears once the miners are in their room has its name in the entity id.
+            await home.missing({f"sensor.{m.slug}_cost_per_hour" for m in MINERS})
             await home.furnish(AREA, DASHBOARD)
             names = [device["name"] for device in await home.miners()]
             if options.check:
@@ -247,8 +211,10 @@ async def demo(options: argparse.Namespace) -> None:
 
 async def check_dashboard(home: Home) -> None:
     """See that all the dashboard shows is there."""
-    dashboard = (SOURCE / "dashboard.yaml").read_text()
-    shown = set(re.findall(r"(?:entity:|-) (\w+\.\w+)$", dashboard, re.MULTILINE))
+    views = "".join(
+        view.read_text() for view in sorted((CONFIG / "dashboards").iterdir())
+    )
+    shown = set(re.findall(r"(?:entity:|-) (\w+\.\w+)$", views, re.MULTILINE))
     if missing := await home.missing(shown):
         raise DemoError(f"On the dashboard, but not there: {sorted(missing)}")
     say(f"The dashboard is complete, all {len(shown)} entities are there")

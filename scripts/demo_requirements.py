@@ -9,16 +9,22 @@ import json
 from pathlib import Path
 import sys
 
+from demo_config import ANY_VERSION
 import homeassistant
 from homeassistant import bootstrap
 
 CUSTOM = Path(__file__).parents[1] / "custom_components"
 CORE = Path(homeassistant.__file__).parent
-DEMO = {"energy", "history", "logbook", "logger", "recorder", "sun", "whatsminer"}
-
-# The pinned version of these has to be compiled for this Python, the newest has not. They are
-# for voice, which the demo does not use; it starts Home Assistant so that any version will do.
-ANY_VERSION = {"pymicro-vad", "pyspeex-noise"}
+DEMO = {
+    "energy",
+    "history",
+    "logbook",
+    "logger",
+    "recorder",
+    "sun",
+    "template",
+    "whatsminer",
+}
 
 
 def any_version(requirement: str) -> str:

@@ -1,0 +1,102 @@
+"""The folder of a Home Assistant that shows simulated miners: what the demo and the browser see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import shutil
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "demo"
+VIEWS = ROOT / "dashboards"
+
+HOST = "127.0.0.1"
+DASHBOARD = "mining-room"
+PRICES = {
+    "price_sensor": "sensor.electricity_price",
+    "hashprice_sensor": "sensor.hashprice",
+}
+
+# The pinned version of these has to be compiled for this Python, the newest has not. They are
+# for voice, which is not used here; Home Assistant is started so that any version will do.
+ANY_VERSION = {"pymicro-vad", "pyspeex-noise"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedMiner:
+    """A miner of the demo, and the name that its device will have."""
+
+    name: str
+    profile: str
+    mac: str
+    port: int
+    password: str = "admin1"
+
+    @property
+    def slug(self) -> str:
+        """How the ids of its entities begin."""
+        return self.name.lower().replace(" ", "_")
+
+
+MINERS = (
+    SimulatedMiner(
+        name="M50 00A4", profile="v205_m50", mac="CA:01:14:00:00:A4", port=4028
+    ),
+    SimulatedMiner(
+        name="M60S 00B7", profile="v2c_m60s", mac="CA:01:14:00:00:B7", port=4029
+    ),
+)
+
+
+def home_assistant(config: Path) -> list[str]:
+    """Say how Home Assistant is started with this folder."""
+    skipped = ",".join(sorted(ANY_VERSION))
+    return ["homeassistant", f"--config={config}", f"--skip-pip-packages={skipped}"]
+
+
+def write_config(config: Path, port: int, *, hours: float = 1) -> None:
+    """Lay out the folder; what a person has made in it stays. Graphs go back so many hours."""
+    for name, source in (
+        ("custom_components", ROOT / "custom_components"),
+        ("configuration.yaml", SOURCE / "configuration.yaml"),
+        ("dashboard.yaml", SOURCE / "dashboard.yaml"),
+    ):
+        (config / name).unlink(missing_ok=True)
+        (config / name).symlink_to(source)
+    for name in ("automations.yaml", "scenes.yaml", "scripts.yaml"):
+        (config / name).touch()
+    shutil.copytree(ROOT / "blueprints", config / "blueprints", dirs_exist_ok=True)
+    write_views(config / "dashboards", hours)
+
+    # These two have to be known before Home Assistant can be asked for anything.
+    store(config, "http", 1, {"server_host": [HOST], "server_port": port})
+    if not (config / ".storage" / "onboarding").exists():
+        done = ["core_config", "analytics", "integration"]
+        store(config, "onboarding", 4, {"done": done})
+
+
+def write_views(folder: Path, hours: float) -> None:
+    """Do what a person does with dashboards/: put the own miner's name in.
+
+    A miner that has just begun has no day behind it, so graphs show less of the past.
+    """
+    folder.mkdir(exist_ok=True)
+    pattern = MINERS[0]
+    for source, target, miner in (
+        ("fleet", "fleet", pattern),
+        *(("miner", miner.slug, miner) for miner in MINERS),
+    ):
+        text = (VIEWS / f"{source}.yaml").read_text()
+        text = text.replace("hours_to_show: 24", f"hours_to_show: {hours:g}")
+        if miner is not pattern:
+            text = text.replace(pattern.slug, miner.slug)
+            text = text.replace(pattern.name, miner.name)
+        (folder / f"{target}.yaml").write_text(text)
+
+
+def store(config: Path, key: str, version: int, data: Mapping[str, Any]) -> None:
+    """Write a file as Home Assistant keeps its own."""
+    content = {"version": version, "minor_version": 1, "key": key, "data": data}
+    (config / ".storage").mkdir(exist_ok=True)
+    (config / ".storage" / key).write_text(json.dumps(content))
