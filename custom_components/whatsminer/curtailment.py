@@ -1,7 +1,7 @@
 """Curtailment: bring a miner's power down, prove it, hold it, and restore what was."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -262,13 +262,13 @@ class Curtailment:
         finally:
             self._busy -= 1
 
-    async def _act(self, steps: Callable[[], Any]) -> Outcome:
+    async def _act(self, steps: Callable[[], Awaitable[Way]]) -> Outcome:
         """Take the steps, then poll until the power shows it."""
         loop, state = self._hass.loop, self._coordinator.data
         before, begun = draw(state), loop.time()
         mine = self.record.since if self.record else None
         try:
-            way: Way = await steps()
+            way = await steps()
             confirmed = await self._confirm(before, mine)
         finally:
             self._retry.postpone()
@@ -313,9 +313,8 @@ class Curtailment:
         if record.target is Target.STOP or record.way is Way.STOP:
             return False
         if record.watts is None:
-            return (
-                record.way == Way.POWER_PERCENT
-            )  # acknowledged, and no more can be known
+            # Acknowledged, and no more can be known
+            return record.way is Way.POWER_PERCENT
         return power is not None and power <= record.watts * TOLERANCE
 
     # Steps
@@ -527,13 +526,13 @@ class Curtailment:
             return False  # the mean still tells of before
         return power > record.watts * TOLERANCE
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         coordinator = self._coordinator
         coordinator.config_entry.async_create_background_task(
             self._hass, self._work(work), f"{coordinator.name} curtailment"
         )
 
-    async def _work(self, work: Any) -> None:
+    async def _work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something nobody waits for; what goes wrong is told as an issue, and tried again."""
         with self._acting():
             try:
@@ -584,7 +583,7 @@ class Curtailment:
             change = replace(record, touched=tuple(touched), restoring=True)
             self._later(self._keep(change if change.touched else None))
 
-    def _later(self, work: Any) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
         self._coordinator.config_entry.async_create_background_task(
             self._hass, work, f"{self._coordinator.name} curtailment by hand"
         )

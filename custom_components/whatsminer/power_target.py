@@ -1,6 +1,6 @@
 """Power target: one set point in W, held by percent without a restart, else by limit with one."""
 
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -144,7 +144,7 @@ class PowerTarget:
         elif dt_util.utcnow() >= self._not_before:
             self._begin(self._step_by_itself())
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         coordinator = self._coordinator
         coordinator.config_entry.async_create_background_task(
             coordinator.hass, work, f"{coordinator.name} power target"
