@@ -7,6 +7,9 @@ export ROOT VENV=$ROOT/.venv PYTHON=$ROOT/.venv/bin/python
 # The oldest Home Assistant that is supported, instead of the newest, in an environment of its own.
 use_floor() { export VENV=$ROOT/.venv-floor PYTHON=$ROOT/.venv-floor/bin/python; }
 
+# One that the test kit does not know yet, for a look at it.
+use_newest() { export VENV=$ROOT/.venv-newest PYTHON=$ROOT/.venv-newest/bin/python; }
+
 # Home Assistant starts four times slower without byte code.
 unset PYTHONDONTWRITEBYTECODE
 
