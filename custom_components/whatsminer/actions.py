@@ -1,9 +1,10 @@
-"""The integration's own actions: curtail and resume, addressed by device."""
+"""The integration's own actions, addressed by device: curtail, resume, and those of maintenance.py."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 from homeassistant.config_entries import ConfigEntryState
@@ -14,14 +15,18 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_extract_config_entry_ids
+from homeassistant.helpers.service import (
+    async_extract_config_entry_ids,
+    async_register_admin_service,
+)
 import probatio
 
 from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry
 from .curtailment import Outcome, Target, Way
+from .errors import failed, invalid
+from .maintenance import ACTIONS, Action
 
 ATTR_TARGET: Final = "target"
 ATTR_PERCENT: Final = "percent"
@@ -66,13 +71,15 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         schema=RESUME_SCHEMA,
         supports_response=SupportsResponse.OPTIONAL,
     )
-
-
-def invalid(key: str, **named: str) -> ServiceValidationError:
-    """What was asked for makes no sense; the sentence says what does."""
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
-    )
+    for action in ACTIONS:
+        async_register_admin_service(
+            hass,
+            DOMAIN,
+            action.name,
+            partial(_async_maintain, action),
+            schema=probatio.Schema({**cv.ENTITY_SERVICE_FIELDS, **action.fields}),
+            supports_response=action.response,
+        )
 
 
 async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
@@ -90,6 +97,38 @@ async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
     return entries
 
 
+async def async_each[T](
+    call: ServiceCall, act: Callable[[WhatsminerConfigEntry], Awaitable[T]]
+) -> dict[str, T]:
+    """Act on all miners at once; a failure of one stops none of the others."""
+    entries = await async_entries(call)
+    outcomes = await asyncio.gather(*map(act, entries), return_exceptions=True)
+    results: dict[str, T] = {}
+    failures: list[BaseException] = []
+    for entry, outcome in zip(entries, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            failures.append(outcome)
+        else:
+            results[entry.title] = outcome
+    if failures:
+        raise failures[0]
+    return results
+
+
+async def _async_maintain(action: Action, call: ServiceCall) -> ServiceResponse:
+    """Do one of the actions of maintenance.py."""
+    action.check(call.data)
+    if action.for_one(call.data) and len(await async_entries(call)) > 1:
+        raise invalid("one_miner_only")
+    results = await async_each(
+        call, lambda entry: action.async_run(entry.runtime_data, call.data)
+    )
+    if not call.return_response:
+        return None
+    first, *more = results.values()
+    return cast(ServiceResponse, {"miners": results} if more else first)
+
+
 async def _async_curtail(call: ServiceCall) -> ServiceResponse:
     """Bring the power of miners down, and say whether and how it fell."""
     target: Target = call.data[ATTR_TARGET]
@@ -100,46 +139,35 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
             raise invalid("curtail_amount", field=target.value)
     duration: timedelta | None = call.data.get(ATTR_DURATION)
     reason: str | None = call.data.get(ATTR_REASON)
-    return await _async_each(
+    return _told(
         call,
-        lambda entry: entry.runtime_data.curtailment.async_curtail(
-            target, amount, duration, reason
+        await async_each(
+            call,
+            lambda entry: entry.runtime_data.curtailment.async_curtail(
+                target, amount, duration, reason
+            ),
         ),
     )
 
 
 async def _async_resume(call: ServiceCall) -> ServiceResponse:
     """End the curtailment of miners."""
-    return await _async_each(
-        call, lambda entry: entry.runtime_data.curtailment.async_resume()
+    return _told(
+        call,
+        await async_each(
+            call, lambda entry: entry.runtime_data.curtailment.async_resume()
+        ),
     )
 
 
-async def _async_each(
-    call: ServiceCall, act: Callable[[WhatsminerConfigEntry], Awaitable[Outcome]]
-) -> ServiceResponse:
-    """Act on all miners at once; a failure of one stops none of the others."""
-    entries = await async_entries(call)
-    outcomes = await asyncio.gather(*map(act, entries), return_exceptions=True)
-    results: dict[str, Outcome] = {}
-    failures: list[BaseException] = []
-    for entry, outcome in zip(entries, outcomes, strict=True):
-        if isinstance(outcome, BaseException):
-            failures.append(outcome)
-        else:
-            results[entry.title] = outcome
-    if failures:
-        raise failures[0]
-    if not call.return_response:
-        for name, outcome in results.items():
-            if not outcome.confirmed:
-                raise HomeAssistantError(
-                    translation_domain=DOMAIN,
-                    translation_key="power_not_reached",
-                    translation_placeholders={"name": name},
-                )
-        return None
-    return _response(results)
+def _told(call: ServiceCall, results: dict[str, Outcome]) -> ServiceResponse:
+    """The response, or an error for who does not look at one."""
+    if call.return_response:
+        return _response(results)
+    for name, outcome in results.items():
+        if not outcome.confirmed:
+            raise failed("power_not_reached", name=name)
+    return None
 
 
 def _response(results: dict[str, Outcome]) -> ServiceResponse:

@@ -68,6 +68,11 @@ def _begun_anew(
     return done
 
 
+def rebooted(before: MinerState) -> Callable[[MinerState], bool]:
+    """Whether the control board has started anew since a state."""
+    return _begun_anew(_uptime, before, DEADLINE_REBOOT)
+
+
 async def _blink(miner: Miner) -> None:
     """Blink both LEDs for a while, then leave them to the miner again."""
     try:
@@ -105,7 +110,7 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
         command_fn=lambda before: Command(
             key="reboot",
             send=lambda miner: miner.reboot(),
-            done=_begun_anew(_uptime, before, DEADLINE_REBOOT),
+            done=rebooted(before),
             deadline=DEADLINE_REBOOT,
             interrupts=True,
         ),

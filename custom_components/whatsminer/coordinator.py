@@ -58,6 +58,7 @@ from .memory import Memory
 
 if TYPE_CHECKING:
     from .curtailment import Curtailment
+    from .fault_log import FaultLog
     from .power_target import PowerTarget
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
@@ -124,6 +125,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     config_entry: WhatsminerConfigEntry
     miner: Miner
     curtailment: Curtailment
+    fault_log: FaultLog
     power_target: PowerTarget
 
     def __init__(self, hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
@@ -151,6 +153,8 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._switch_off = False
         self._psu_readers = 0
         self._by_hand: list[Callable[[str, Any], None]] = []
+        self.one_file = asyncio.Lock()
+        """A log is written by one at a time."""
 
     @property
     def host(self) -> str:
@@ -285,6 +289,11 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self.data = MinerState(info=info, read_at=datetime.now(UTC))
         return True
 
+    async def async_refresh_all(self) -> None:
+        """Read also what is read now and then only."""
+        self._polls = 0
+        await self.async_refresh()
+
     @contextlib.contextmanager
     def reading_psu(self) -> Generator[None]:
         """Read the power supply in every poll meanwhile, not only in the slow ones."""
@@ -331,9 +340,10 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         for listener in self._by_hand:
             listener(key, value)
 
-    async def async_command(self, command: Command) -> None:
+    async def async_command(self, command: Command) -> bool:
         """Send a command and see that the miner did it.
 
+        False when a newer one of the same key took its place before it was sent.
         Raises a translated HomeAssistantError when the miner refuses, when it does not show the
         effect before the deadline, or when it did not answer and cannot be asked.
         """
@@ -348,6 +358,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 sent = await self._async_send(command, mine)
             if sent and command.done:
                 await self._async_confirm(command, mine, since)
+            return sent
         finally:
             if self._pending.get(command.key) is mine:
                 del self._pending[command.key]

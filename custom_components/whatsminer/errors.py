@@ -4,7 +4,7 @@ Each error class has one translation key; the same keys stand under `exceptions`
 `config.error` in the translations.
 """
 
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .api import (
     AccountRefusedError,
@@ -77,4 +77,18 @@ def translated[E: HomeAssistantError](
         translation_domain=DOMAIN,
         translation_key=translation_key(error),
         translation_placeholders=placeholders(error, host),
+    )
+
+
+def invalid(key: str, **named: str) -> ServiceValidationError:
+    """What was asked for makes no sense; the sentence of that key says what does."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
+    )
+
+
+def failed(key: str, **named: str) -> HomeAssistantError:
+    """What was asked for did not work out; the sentence of that key says what to do."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
     )

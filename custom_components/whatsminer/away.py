@@ -1,0 +1,98 @@
+"""Follows a miner that is away because it was told to: until it is back, here or elsewhere."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_HOST
+from homeassistant.exceptions import HomeAssistantError
+
+from .api import MinerState, Network, Section, WhatsminerError, WrongMinerError
+from .button import rebooted
+from .coordinator import DEADLINE_REBOOT, WhatsminerCoordinator, async_connect
+from .errors import failed, translated
+
+INTERVAL = 2.0
+"""Seconds between two looks."""
+
+
+async def async_looks(
+    coordinator: WhatsminerCoordinator,
+) -> AsyncGenerator[WhatsminerCoordinator]:
+    """Look at all of a miner again and again, for as long as a reboot may take.
+
+    Its entry may be reloaded meanwhile, because firmware or address have changed.
+    """
+    loop, entry = coordinator.hass.loop, coordinator.config_entry
+    end = loop.time() + DEADLINE_REBOOT
+    while loop.time() < end:
+        await asyncio.sleep(INTERVAL)
+        if entry.state is ConfigEntryState.LOADED:
+            now = entry.runtime_data
+            await now.async_refresh_all()
+            if now.last_update_success:
+                yield now
+
+
+async def async_after_reset(
+    coordinator: WhatsminerCoordinator, before: MinerState
+) -> None:
+    """See it reboot, and learn at once that password and API switch are not what they were."""
+    is_back = rebooted(before)
+    async for now in async_looks(coordinator):
+        if is_back(now.data):
+            await now.async_check_write_access()
+            return
+    raise failed("not_back", name=coordinator.config_entry.title)
+
+
+async def async_after_update(
+    coordinator: WhatsminerCoordinator, before: MinerState
+) -> dict[str, Any]:
+    """See it reboot with another version of its firmware."""
+    name, was = coordinator.config_entry.title, before.info.firmware or ""
+    is_back, said = rebooted(before), was
+    async for now in async_looks(coordinator):
+        state = now.data
+        back = is_back(state)
+        if Section.INFO in state.failed or state.info.firmware is None:
+            continue
+        said = state.info.firmware
+        if said != was:
+            return {"version_before": was or None, "version_after": said}
+        if back:
+            raise failed("firmware_unchanged", name=name, version=said)
+    raise failed("firmware_not_seen", name=name, version=said)
+
+
+async def async_after_network(
+    coordinator: WhatsminerCoordinator, network: Network, before: MinerState
+) -> None:
+    """Find it where it is now, and let its entry know."""
+    entry, address = coordinator.config_entry, network.address
+    if address is None or address == coordinator.host:
+        is_back = rebooted(before)
+        async for now in async_looks(coordinator):
+            told = now.data.settings and now.data.settings.network
+            if is_back(now.data) and (not told or told.dhcp in (None, network.dhcp)):
+                return
+        raise failed("not_back", name=entry.title)
+    hass = coordinator.hass
+    end = hass.loop.time() + DEADLINE_REBOOT
+    data = {**entry.data, CONF_HOST: address}
+    while hass.loop.time() < end:
+        await asyncio.sleep(INTERVAL)
+        try:
+            miner = await async_connect(data, entry.unique_id)
+        except WrongMinerError as err:
+            raise translated(HomeAssistantError, err, address) from err
+        except WhatsminerError:
+            continue
+        await miner.close()
+        hass.config_entries.async_update_entry(
+            entry, data={**entry.data, CONF_HOST: address}
+        )
+        hass.config_entries.async_schedule_reload(entry.entry_id)
+        return
+    raise failed("not_at_address", name=entry.title, address=address)

@@ -1,0 +1,136 @@
+"""Logs that a miner hands out, and images of firmware that it is given, as files."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from homeassistant.components import persistent_notification
+from homeassistant.core import HomeAssistant
+
+from .api import CommandRefusedError, NoAnswerError, UnsupportedCommandError
+from .const import DOMAIN, LOGGER
+from .coordinator import WhatsminerCoordinator
+from .errors import failed, invalid
+
+PIECE = 1 << 16
+"""Bytes of an image that are read at once."""
+STEP = 10
+"""Percent of an image between two words on its progress."""
+
+
+async def async_download_log(coordinator: WhatsminerCoordinator) -> dict[str, Any]:
+    """Keep the miner's log in our folder of the configuration, in place of the one before."""
+    hass, name = coordinator.hass, coordinator.config_entry.title
+    mac = (coordinator.config_entry.unique_id or "").replace(":", "")
+    path = Path(hass.config.path(DOMAIN, f"{mac or 'miner'}.tgz"))
+    try:
+        async with coordinator.one_file, _whole_file(hass, path) as file:
+
+            async def write(piece: bytes) -> None:
+                await hass.async_add_executor_job(file.write, piece)
+
+            size = await coordinator.miner.download_logs(write)
+    except NoAnswerError as err:
+        raise failed("log_incomplete", name=name) from err
+    except OSError as err:
+        raise failed(
+            "log_not_kept", name=name, path=str(path), reason=err.strerror or str(err)
+        ) from err
+    return {"path": str(path), "size": size}
+
+
+@asynccontextmanager
+async def _whole_file(hass: HomeAssistant, path: Path) -> AsyncGenerator[BinaryIO]:
+    """A file that takes the place of the one before when it is whole, and else is gone."""
+    run = hass.async_add_executor_job
+    part = path.with_suffix(".part")
+
+    def create() -> BinaryIO:
+        path.parent.mkdir(exist_ok=True)
+        return part.open("wb")
+
+    def keep() -> None:
+        file.close()
+        part.replace(path)
+
+    def drop() -> None:
+        file.close()
+        part.unlink(missing_ok=True)
+
+    file = await run(create)
+    try:
+        yield file
+        await run(keep)
+    except BaseException:
+        await run(drop)
+        raise
+
+
+async def async_send_image(
+    coordinator: WhatsminerCoordinator, path: str, platform: str
+) -> None:
+    """Let the miner install an image that is made for its platform."""
+    hass, miner = coordinator.hass, coordinator.miner
+    name, info = coordinator.config_entry.title, miner.info
+    if info.platform and info.platform.upper() != platform.upper():
+        raise invalid(
+            "wrong_platform", name=name, platform=platform, actual=info.platform
+        )
+    if not await hass.async_add_executor_job(hass.config.is_allowed_path, path):
+        raise invalid("path_not_allowed", path=path)
+    try:
+        file, size = await hass.async_add_executor_job(_open, path)
+    except OSError as err:
+        raise invalid(
+            "file_unreadable", path=path, reason=err.strerror or str(err)
+        ) from err
+    LOGGER.info("%s: installing %s, %s bytes, over %s", name, path, size, info.firmware)
+    notification = f"{DOMAIN}_firmware_{coordinator.config_entry.entry_id}"
+    told = -STEP
+
+    def progress(sent: int) -> None:
+        nonlocal told
+        percent = 100 * sent // size
+        if percent < told + STEP:
+            return
+        told = percent - percent % STEP
+        persistent_notification.async_create(
+            hass,
+            f"{told} % of the image are sent. Do not switch the miner off.",
+            f"Firmware update of {name}",
+            notification,
+        )
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        while piece := await hass.async_add_executor_job(file.read, PIECE):
+            yield piece
+
+    try:
+        await miner.update_firmware(pieces(), size, progress)
+    except UnsupportedCommandError:
+        raise
+    except CommandRefusedError as err:
+        raise failed(
+            "firmware_refused",
+            name=name,
+            code=str(err.code),
+            message=err.message,
+            version=info.firmware or "",
+        ) from err
+    except OSError as err:
+        raise failed(
+            "upload_broken", name=name, path=path, reason=err.strerror or str(err)
+        ) from err
+    finally:
+        persistent_notification.async_dismiss(hass, notification)
+        await hass.async_add_executor_job(file.close)
+
+
+def _open(path: str) -> tuple[BinaryIO, int]:
+    """Open a file, and tell its size; what is no file is not waited for."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(2, "no such file")
+    file = Path(path).open("rb")
+    return file, os.fstat(file.fileno()).st_size

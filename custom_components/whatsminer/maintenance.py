@@ -1,0 +1,453 @@
+"""The actions for what an owner seldom does to a miner: one row each, and the way they all go."""
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from homeassistant.const import CONF_PASSWORD
+from homeassistant.core import SupportsResponse
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import config_validation as cv
+import probatio
+
+from .api import (
+    Dialect,
+    Feature,
+    LedColor,
+    LedPattern,
+    LogProtocol,
+    LogServer,
+    Miner,
+    MinerInfo,
+    MinerState,
+    Network,
+    PoolLogin,
+    Section,
+    UnknownOutcomeError,
+    WhatsminerError,
+)
+from .away import async_after_network, async_after_reset, async_after_update
+from .const import CONF_V3_PASSWORD, LOGGER
+from .controls import POWER_LIMIT
+from .coordinator import DEADLINE_FLAG, DEADLINE_REBOOT, Command, WhatsminerCoordinator
+from .errors import failed, invalid, translated
+from .files import async_download_log, async_send_image
+
+type Data = Mapping[str, Any]
+type Response = dict[str, Any]
+
+ATTR_CONFIRM: Final = "confirm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """Something that a miner is told or asked, and how to see that it did it."""
+
+    name: str
+    feature: Feature | None
+    """What a miner must be able to; None where that depends on what is asked for."""
+    send: Callable[[WhatsminerCoordinator, Data], Awaitable[Any]]
+    """Say it once; what comes back is the response, unless `after` gives another."""
+    fields: Mapping[Any, Any] = field(default_factory=dict)
+    confirm: bool = False
+    """Whether it must be confirmed in so many words, for what it does."""
+    response: SupportsResponse = SupportsResponse.NONE
+    reads: bool = False
+    """Whether the miner is only asked."""
+    for_one: Callable[[Data], bool] = lambda _: False
+    """Whether it makes sense for one miner at a time only."""
+    blocked: Callable[[MinerState], str | None] = lambda _: None
+    """The key of the sentence why the miner would refuse it now."""
+    shows: Callable[[MinerState, Data], bool] | None = None
+    """Whether the miner shows the effect, in `section`."""
+    section: Section = Section.SETTINGS
+    tells: Callable[[MinerInfo], bool] = lambda _: True
+    """Whether this miner shows it at all, beside what `unreadable` says."""
+    interrupts: bool = False
+    """Whether its network restarts."""
+    reboots: bool = False
+    """Whether its control board reboots."""
+    after: (
+        Callable[[WhatsminerCoordinator, Data, MinerState], Awaitable[Any]] | None
+    ) = None
+    """How to see it where no state tells; gets the state before, and may give a response."""
+
+    def __post_init__(self) -> None:
+        """What must be confirmed has a field for it, which may be missing: we say it better."""
+        if self.confirm:
+            confirmation = {probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean}
+            object.__setattr__(self, "fields", {**self.fields, **confirmation})
+
+    def check(self, data: Data) -> None:
+        """Raise what it would do unless it is confirmed."""
+        if self.confirm and not data[ATTR_CONFIRM]:
+            raise invalid(f"confirm_{self.name}")
+
+    async def async_run(
+        self, coordinator: WhatsminerCoordinator, data: Data
+    ) -> Response | None:
+        """Do it for one miner.
+
+        Raises a translated HomeAssistantError when the miner cannot do it, refuses it, does not
+        show it before the deadline, or when nobody can know.
+        """
+        before = coordinator.data
+        name, info = coordinator.config_entry.title, coordinator.miner.info
+        if self.feature and self.feature not in info.features:
+            raise invalid(
+                "not_supported", name=name, version=info.api_version or info.dialect
+            )
+        if reason := self.blocked(before):
+            raise invalid(reason, name=name)
+        with in_words(coordinator):
+            if self.reads:
+                result = await self.send(coordinator, data)
+            else:
+                result = await self._async_command(coordinator, data)
+            if self.after:
+                result = await self.after(coordinator, data, before)
+        return result or {}
+
+    async def _async_command(
+        self, coordinator: WhatsminerCoordinator, data: Data
+    ) -> Any:
+        """Send it as every command, and give back what came of it."""
+        before, shows = coordinator.data, self.shows
+        result: Any = None
+
+        async def send(_: Miner) -> None:
+            nonlocal result
+            try:
+                result = await self.send(coordinator, data)
+            except UnknownOutcomeError:
+                if not self.after:
+                    raise
+                LOGGER.debug(
+                    "%s: %s not answered, looking", coordinator.name, self.name
+                )
+
+        done: Callable[[MinerState], bool] | None = None
+        if (
+            shows
+            and self.feature not in before.info.unreadable
+            and self.section not in before.failed
+            and self.tells(before.info)
+        ):
+            done = lambda state: shows(state, data)  # noqa: E731
+        if not await coordinator.async_command(
+            Command(
+                key=self.name,
+                send=send,
+                done=done,
+                deadline=DEADLINE_REBOOT if self.reboots else DEADLINE_FLAG,
+                slow=True,
+                interrupts=self.interrupts or self.reboots,
+            )
+        ):
+            raise failed("overtaken", name=coordinator.config_entry.title)
+        return result
+
+
+@contextmanager
+def in_words(coordinator: WhatsminerCoordinator) -> Generator[None]:
+    """Say in a sentence what the client raises."""
+    try:
+        yield
+    except ValueError as err:
+        raise invalid(
+            "nonsense", name=coordinator.config_entry.title, reason=str(err)
+        ) from err
+    except WhatsminerError as err:
+        raise translated(HomeAssistantError, err, coordinator.host) from err
+
+
+# What takes more than a line
+
+
+def _pools(data: Data) -> list[PoolLogin]:
+    return [PoolLogin(**pool) for pool in data["pools"]]
+
+
+def _shows_pools(state: MinerState, data: Data) -> bool:
+    told = [(pool.url, pool.user) for pool in state.pools or () if pool.url]
+    return told == [(pool.url, pool.user) for pool in _pools(data)]
+
+
+def _shows(**wanted: str) -> Callable[[MinerState, Data], bool]:
+    """Whether fields of the settings are what the fields of that name ask for."""
+
+    def shows(state: MinerState, data: Data) -> bool:
+        return state.settings is not None and all(
+            getattr(state.settings, name) == data[key] for name, key in wanted.items()
+        )
+
+    return shows
+
+
+def _only(data: Data, cls: type) -> Data:
+    """Those fields of an action that are fields of a class."""
+    return {f.name: data[f.name] for f in fields(cls) if f.name in data}
+
+
+async def _set_leds(coordinator: WhatsminerCoordinator, data: Data) -> None:
+    if patterns := [LedPattern(**pattern) for pattern in data["patterns"]]:
+        await coordinator.miner.set_leds(*patterns)
+    else:
+        await coordinator.miner.set_led_auto()
+
+
+async def _set_power(coordinator: WhatsminerCoordinator, data: Data) -> None:
+    """A power that is set by hand counts more than a target or a curtailment."""
+    coordinator.note_by_hand(POWER_LIMIT.key, data["power"])
+    await coordinator.miner.set_power(data["power"])
+
+
+async def _preheat(coordinator: WhatsminerCoordinator, data: Data) -> Response:
+    return asdict(await coordinator.miner.pre_power_on())
+
+
+async def _change_password(coordinator: WhatsminerCoordinator, data: Data) -> None:
+    """The entry has the new one at once, so that it opens the miner after a restart too."""
+    miner, entry = coordinator.miner, coordinator.config_entry
+    new: str = data["new_password"]
+    try:
+        await miner.change_password(new)
+    except UnknownOutcomeError as err:
+        raise failed("password_unclear", name=entry.title) from err
+    key = CONF_PASSWORD if miner.account == "admin" else CONF_V3_PASSWORD
+    coordinator.hass.config_entries.async_update_entry(
+        entry, data={**entry.data, key: new}
+    )
+
+
+_CUSTOM_DATA = {
+    Dialect.V2C: "get_customer_msg",
+    Dialect.V3: "get.device.custom_data",
+}
+
+
+async def _prove_custom_data(
+    coordinator: WhatsminerCoordinator, data: Data, before: MinerState
+) -> None:
+    """No poll reads it, so it is asked for once."""
+    miner = coordinator.miner
+    answer = await miner.get_data(_CUSTOM_DATA[miner.info.dialect])
+    told = answer.get("Msg", answer.get("msg"))
+    if not isinstance(told, dict) or told.get(data["key"]) != data["value"]:
+        raise failed("custom_data_lost", name=coordinator.config_entry.title)
+
+
+# The table
+
+_WHOLE = probatio.Coerce(int)
+_TEXTS = probatio.All(cv.ensure_list, [cv.string])
+_POOL = {
+    probatio.Required("url"): cv.string,
+    probatio.Required("user"): cv.string,
+    probatio.Optional("password"): cv.string,
+}
+_LED = {
+    probatio.Required("color"): probatio.Coerce(LedColor),
+    probatio.Optional("period"): _WHOLE,
+    probatio.Optional("duration"): _WHOLE,
+    probatio.Optional("start"): _WHOLE,
+}
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        name="set_pools",
+        feature=Feature.POOLS,
+        fields={probatio.Required("pools"): probatio.All(cv.ensure_list, [_POOL])},
+        send=lambda c, data: c.miner.set_pools(*_pools(data)),
+        shows=_shows_pools,
+        section=Section.POOLS,
+    ),
+    Action(
+        name="set_power",
+        feature=Feature.POWER,
+        fields={probatio.Required("power"): _WHOLE},
+        send=_set_power,
+        shows=_shows(power="power"),
+    ),
+    Action(
+        name="preheat",
+        feature=Feature.PREHEAT,
+        send=_preheat,
+        confirm=True,
+        response=SupportsResponse.OPTIONAL,
+        blocked=lambda state: "preheat_needs_stop" if state.mining else None,
+    ),
+    Action(
+        name="set_coin_type",
+        feature=Feature.COIN_TYPE,
+        fields={probatio.Required("coin"): cv.string},
+        send=lambda c, data: c.miner.set_coin_type(data["coin"]),
+        shows=_shows(coin_type="coin"),
+    ),
+    Action(
+        name="set_random_delay",
+        feature=Feature.RANDOM_DELAY,
+        fields={probatio.Required("start"): _WHOLE, probatio.Required("stop"): _WHOLE},
+        send=lambda c, data: c.miner.set_random_delay(data["start"], data["stop"]),
+        shows=_shows(random_start="start", random_stop="stop"),
+    ),
+    Action(
+        name="set_led",
+        feature=Feature.LED,
+        fields={
+            probatio.Optional("patterns", default=list): probatio.All(
+                cv.ensure_list, [_LED]
+            )
+        },
+        send=_set_leds,
+        shows=lambda state, data: state.info.led_auto is not bool(data["patterns"]),
+        section=Section.INFO,
+        tells=lambda info: info.led_auto is not None,
+    ),
+    Action(
+        name="set_hostname",
+        feature=Feature.HOSTNAME,
+        fields={probatio.Required("hostname"): cv.string},
+        send=lambda c, data: c.miner.set_hostname(data["hostname"]),
+        shows=lambda state, data: state.info.hostname == data["hostname"],
+        section=Section.INFO,
+        tells=lambda info: info.dialect is not Dialect.V3,  # only after the next boot
+        interrupts=True,
+    ),
+    Action(
+        name="set_time_zone",
+        feature=Feature.TIME_ZONE,
+        fields={
+            probatio.Required("timezone"): cv.string,
+            probatio.Required("zone_name"): cv.string,
+        },
+        send=lambda c, data: c.miner.set_time_zone(data["timezone"], data["zone_name"]),
+        shows=_shows(timezone="timezone", zone_name="zone_name"),
+        interrupts=True,
+    ),
+    Action(
+        name="set_ntp_servers",
+        feature=Feature.NTP_SERVERS,
+        fields={probatio.Required("servers"): _TEXTS},
+        send=lambda c, data: c.miner.set_ntp_servers(*data["servers"]),
+        shows=lambda state, data: (
+            state.settings is not None
+            and state.settings.ntp_servers == tuple(data["servers"])
+        ),
+    ),
+    Action(
+        name="set_log_server",
+        feature=Feature.LOG_SERVER,
+        fields={
+            probatio.Required("address"): cv.string,
+            probatio.Required("port"): _WHOLE,
+            probatio.Optional("protocol", default="udp"): probatio.Coerce(LogProtocol),
+        },
+        send=lambda c, data: c.miner.set_log_server(
+            LogServer(**_only(data, LogServer))
+        ),
+        shows=lambda state, data: (
+            state.settings is not None
+            and state.settings.log_server == LogServer(**_only(data, LogServer))
+        ),
+    ),
+    Action(
+        name="set_custom_data",
+        feature=Feature.CUSTOM_DATA,
+        fields={
+            probatio.Required("key"): cv.string,
+            probatio.Required("value"): cv.string,
+        },
+        send=lambda c, data: c.miner.set_custom_data(data["key"], data["value"]),
+        after=_prove_custom_data,
+    ),
+    Action(
+        name="set_permission",
+        feature=Feature.PERMISSION,
+        fields={
+            probatio.Required("user"): cv.string,
+            probatio.Required("commands"): _TEXTS,
+        },
+        send=lambda c, data: c.miner.set_permission(data["user"], *data["commands"]),
+    ),
+    Action(
+        name="set_ssh",
+        feature=Feature.SSH,
+        fields={probatio.Required("enabled"): cv.boolean},
+        send=lambda c, data: c.miner.set_ssh(data["enabled"]),
+        confirm=True,
+    ),
+    Action(
+        name="change_password",
+        feature=Feature.PASSWORD,
+        fields={probatio.Required("new_password"): cv.string},
+        send=_change_password,
+    ),
+    Action(
+        name="set_network",
+        feature=Feature.NETWORK,
+        fields={
+            probatio.Required("dhcp"): cv.boolean,
+            probatio.Optional("address"): cv.string,
+            probatio.Optional("netmask"): cv.string,
+            probatio.Optional("gateway"): cv.string,
+            probatio.Optional("dns"): probatio.All(_TEXTS, probatio.Coerce(tuple)),
+            probatio.Optional("hostname"): cv.string,
+        },
+        send=lambda c, data: c.miner.set_network(Network(**_only(data, Network))),
+        confirm=True,
+        for_one=lambda data: not data["dhcp"],
+        reboots=True,
+        after=lambda c, data, before: async_after_network(
+            c, Network(**_only(data, Network)), before
+        ),
+    ),
+    Action(
+        name="restore_settings",
+        feature=Feature.RESTORE_SETTINGS,
+        send=lambda c, _: c.miner.restore_settings(),
+        confirm=True,
+    ),
+    Action(
+        name="factory_reset",
+        feature=Feature.FACTORY_RESET,
+        send=lambda c, _: c.miner.factory_reset(),
+        confirm=True,
+        reboots=True,
+        after=lambda c, _, before: async_after_reset(c, before),
+    ),
+    Action(
+        name="update_firmware",
+        feature=Feature.UPDATE_FIRMWARE,
+        fields={
+            probatio.Required("path"): cv.string,
+            probatio.Required("platform"): cv.string,
+        },
+        send=lambda c, data: async_send_image(c, data["path"], data["platform"]),
+        confirm=True,
+        response=SupportsResponse.OPTIONAL,
+        reboots=True,
+        after=lambda c, _, before: async_after_update(c, before),
+    ),
+    Action(
+        name="download_logs",
+        feature=Feature.DOWNLOAD_LOGS,
+        send=lambda c, _: async_download_log(c),
+        response=SupportsResponse.OPTIONAL,
+        reads=True,
+    ),
+    Action(
+        name="get_data",
+        feature=None,
+        fields={
+            probatio.Required("command"): cv.string,
+            probatio.Optional("parameter"): probatio.Any(
+                {probatio.In(("begin", "end")): cv.string}, cv.string
+            ),
+        },
+        send=lambda c, data: c.miner.get_data(data["command"], data.get("parameter")),
+        response=SupportsResponse.ONLY,
+        reads=True,
+    ),
+)
