@@ -10,6 +10,7 @@ from .actions import async_setup_actions
 from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .curtailment import Curtailment
+from .fault_log import REMEDIES, FaultLog
 from .memory import Memory
 from .power_target import PowerTarget
 
@@ -18,6 +19,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.EVENT,
     Platform.NUMBER,
     Platform.SELECT,
     Platform.SENSOR,
@@ -29,6 +31,7 @@ ISSUES = (
     "write_access",
     "curtailment_failing",
     "curtailment_stopped_again",
+    *REMEDIES,
 )
 
 
@@ -48,11 +51,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
             raise
     entry.runtime_data = coordinator
     coordinator.curtailment = Curtailment(coordinator)
+    coordinator.fault_log = FaultLog(coordinator)
     coordinator.power_target = PowerTarget(coordinator)
     if coordinator.last_update_success:
         await coordinator.async_check_write_access()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.curtailment.start()
+    coordinator.fault_log.start()
     coordinator.power_target.start()
     return True
 

@@ -6,7 +6,7 @@ import math
 
 from homeassistant.exceptions import HomeAssistantError
 
-from .api import Activity, Feature, Miner, MinerState, PowerMode
+from .api import Activity, Feature, HeatMode, Miner, MinerState, PowerMode, Settings
 from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN
 from .coordinator import DEADLINE_FLAG, DEADLINE_RESTART, Command, WhatsminerCoordinator
 from .memory import POWER_PERCENT as PERCENT_KEY
@@ -29,6 +29,8 @@ class Control[T]:
     blocked_fn: Callable[[MinerState], str | None] = lambda _: None
     """The key of the sentence why the miner would ignore it now."""
     deadline: float = DEADLINE_FLAG
+    slow: bool = False
+    """Whether it shows in what is read now and then only."""
     interrupts: bool = False
 
     def assumed(self, state: MinerState) -> bool:
@@ -64,6 +66,7 @@ class Control[T]:
                 send=lambda miner: self.set_fn(miner, value),
                 done=None if assumed else done,
                 deadline=self.deadline,
+                slow=self.slow,
                 interrupts=self.interrupts,
             )
         )
@@ -132,6 +135,82 @@ POWER_MODE = Control[str](
     feature=Feature.POWER_MODE,
     value_fn=lambda state: state.power_mode,
     set_fn=lambda miner, mode: miner.set_power_mode(PowerMode(mode)),
+    deadline=DEADLINE_RESTART,
+    interrupts=True,
+)
+
+
+# What is set once and then left alone
+
+
+def _setting[T](
+    feature: Feature,
+    value_fn: Callable[[Settings], T | None],
+    set_fn: Callable[[Miner, T], Awaitable[None]],
+) -> Control[T]:
+    """Something that the miner tells, if at all, among its settings."""
+    return Control(
+        key=feature.value,
+        feature=feature,
+        value_fn=lambda state: value_fn(state.settings) if state.settings else None,
+        set_fn=set_fn,
+        slow=True,
+    )
+
+
+def _frequency_is(state: MinerState, percent: int) -> bool:
+    """Some firmware says nothing where it was set off by nothing (C.7)."""
+    return state.status is not None and (state.status.target_frequency or 0) == percent
+
+
+WEB_POOLS = _setting(
+    Feature.WEB_POOLS,
+    lambda settings: settings.web_pools,
+    lambda miner, on: miner.set_web_pools(on),
+)
+POWER_OFF_COOL = _setting(
+    Feature.POWER_OFF_COOL,
+    lambda settings: settings.power_off_cool,
+    lambda miner, on: miner.set_power_off_cool(on),
+)
+FAN_ZERO_SPEED = _setting(
+    Feature.FAN_ZERO_SPEED,
+    lambda settings: settings.fan_zero_speed,
+    lambda miner, on: miner.set_fan_zero_speed(on),
+)
+TEMPERATURE_OFFSET = _setting(
+    Feature.TEMPERATURE_OFFSET,
+    lambda settings: settings.temperature_offset,
+    lambda miner, degrees: miner.set_temperature_offset(degrees),
+)
+UPFREQ_SPEED = _setting(
+    Feature.UPFREQ_SPEED,
+    lambda settings: settings.upfreq_speed,
+    lambda miner, speed: miner.set_upfreq_speed(speed),
+)
+HEAT_MODE: Control[str] = _setting(
+    Feature.HEAT_MODE,
+    lambda settings: settings.heat_mode,
+    lambda miner, mode: miner.set_heat_mode(HeatMode(mode)),
+)
+START_AT_BOOT = Control[bool](
+    key=Feature.START_AT_BOOT.value,
+    feature=Feature.START_AT_BOOT,
+    value_fn=lambda _: None,  # no miner tells
+    set_fn=lambda miner, on: miner.set_start_at_boot(on),
+)
+FAST_HASH = Control[bool](
+    key=Feature.FAST_HASH.value,
+    feature=Feature.FAST_HASH,
+    value_fn=lambda state: state.status.fast_hash if state.status else None,
+    set_fn=lambda miner, on: miner.set_fast_hash(on),
+)
+TARGET_FREQUENCY = Control[int](
+    key=Feature.TARGET_FREQUENCY.value,
+    feature=Feature.TARGET_FREQUENCY,
+    value_fn=lambda state: state.status.target_frequency if state.status else None,
+    set_fn=lambda miner, percent: miner.set_target_frequency(percent),
+    done_fn=_frequency_is,
     deadline=DEADLINE_RESTART,
     interrupts=True,
 )

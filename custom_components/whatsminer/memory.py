@@ -7,7 +7,7 @@ from typing import Any
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 
-from .api import Activity, MinerInfo, MinerState, recall
+from .api import Activity, Fault, MinerInfo, MinerState, recall
 from .const import DOMAIN
 
 POWER_PERCENT = "power_percent"
@@ -25,6 +25,8 @@ _INFO = (
 _VERSION = 1
 _SAVE_DELAY = 5
 _SAME_START = timedelta(minutes=2)
+_MAX_FAULTS = 100
+"""Faults that are gone and still known, so that none is announced twice."""
 _RAMP = timedelta(minutes=6)
 """The power takes some minutes to follow a percent, and some firmware tells a mean of five (D.4)."""
 
@@ -47,6 +49,8 @@ class Remembered:
     """The curtailment that is active, and the end of the last one."""
     power_target: dict[str, Any] = field(default_factory=dict)
     """The power target, and the restarts that it has caused."""
+    faults: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    """By code: when the miner noted it, and since when it is listed; None if it is gone."""
 
 
 class Memory:
@@ -139,6 +143,34 @@ class Memory:
         if state.summary and state.summary.elapsed is not None:
             self._elapsed = state.summary.elapsed
         self._learn_tuned_power(state)
+
+    @callback
+    def learn_faults(self, faults: tuple[Fault, ...], now: datetime) -> list[Fault]:
+        """Take the list of faults; gives those that have appeared, each only once."""
+        known = self._values.faults
+        new: list[Fault] = []
+        listed = {str(fault.code): fault for fault in faults}
+        for code, fault in listed.items():
+            before = known.pop(code, None)
+            since = before and before["since"]
+            known[code] = {"time": fault.time, "since": since or now.isoformat()}
+            if since:
+                continue
+            self._save()
+            if before is None or fault.time is None or fault.time != before["time"]:
+                new.append(fault)
+        for code, one in known.items():
+            if code not in listed and one["since"]:
+                one["since"] = None
+                self._save()
+        for code in [code for code in known if code not in listed][:-_MAX_FAULTS]:
+            del known[code]
+        return new
+
+    def fault_since(self, code: int) -> datetime | None:
+        """Since when a fault is listed."""
+        since = self._values.faults.get(str(code), {}).get("since")
+        return datetime.fromisoformat(since) if since else None
 
     def _learn_tuned_power(self, state: MinerState) -> None:
         """Take what it draws while no percent is set; a percent is a share of that (D.4)."""

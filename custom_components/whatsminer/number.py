@@ -1,4 +1,4 @@
-"""Numbers: power limit (restarts btminer) and power percent (does not)."""
+"""Numbers: power limit (restarts btminer), power percent (does not), and settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,26 @@ from homeassistant.components.number import (
     NumberEntityDescription,
     NumberMode,
 )
-from homeassistant.const import UnitOfPower, UnitOfRatio
+from homeassistant.const import (
+    EntityCategory,
+    UnitOfPower,
+    UnitOfRatio,
+    UnitOfTemperature,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature
-from .controls import POWER_LIMIT, POWER_PERCENT, highest_power, lowest_power
+from .controls import (
+    POWER_LIMIT,
+    POWER_PERCENT,
+    TARGET_FREQUENCY,
+    TEMPERATURE_OFFSET,
+    UPFREQ_SPEED,
+    Control,
+    highest_power,
+    lowest_power,
+)
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .entity import (
     ControlDescription,
@@ -34,6 +48,26 @@ class WhatsminerNumberDescription(ControlDescription[int], NumberEntityDescripti
 
     min_fn: Callable[[WhatsminerCoordinator], float]
     max_fn: Callable[[WhatsminerCoordinator], float]
+
+
+def _setting(
+    control: Control[int],
+    unit: str | None = None,
+    device_class: NumberDeviceClass | None = None,
+) -> WhatsminerNumberDescription:
+    """Something that most owners never touch, within the bounds of the miner."""
+    return WhatsminerNumberDescription(
+        key=control.key,
+        translation_key=control.key,
+        device_class=device_class,
+        entity_category=EntityCategory.CONFIG,
+        entity_registry_enabled_default=False,
+        native_unit_of_measurement=unit,
+        native_step=1,
+        min_fn=lambda coordinator: coordinator.miner.range_of(control.feature)[0],
+        max_fn=lambda coordinator: coordinator.miner.range_of(control.feature)[-1],
+        control=control,
+    )
 
 
 NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
@@ -55,6 +89,13 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
         min_fn=lambda _: 1,  # 0 is no stop: API 3.x takes it for no percent at all
         max_fn=lambda _: 100,
         control=POWER_PERCENT,
+    ),
+    _setting(TARGET_FREQUENCY, UnitOfRatio.PERCENTAGE),
+    _setting(UPFREQ_SPEED),
+    _setting(
+        TEMPERATURE_OFFSET,
+        UnitOfTemperature.CELSIUS,
+        NumberDeviceClass.TEMPERATURE_DELTA,
     ),
 )
 

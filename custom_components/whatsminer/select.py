@@ -1,14 +1,16 @@
-"""Select: the power mode."""
+"""Selects: the power mode, and what the heat of a liquid cooled miner is for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import PowerMode
-from .controls import POWER_MODE
+from .api import Miner, PowerMode
+from .controls import HEAT_MODE, POWER_MODE
 from .coordinator import WhatsminerConfigEntry
 from .entity import ControlDescription, WhatsminerControl
 
@@ -18,15 +20,24 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerSelectDescription(ControlDescription[str], SelectEntityDescription):
-    """A select and what it sets."""
+    """A select, its options and what it sets."""
+
+    options_fn: Callable[[Miner], list[str]]
 
 
 SELECTS: tuple[WhatsminerSelectDescription, ...] = (
     WhatsminerSelectDescription(
         key="power_mode",
         translation_key="power_mode",
-        options=[mode.value for mode in PowerMode],
+        options_fn=lambda _: [mode.value for mode in PowerMode],
         control=POWER_MODE,
+    ),
+    WhatsminerSelectDescription(
+        key="heat_mode",
+        translation_key="heat_mode",
+        entity_category=EntityCategory.CONFIG,
+        options_fn=lambda miner: [mode.value for mode in miner.heat_modes],
+        control=HEAT_MODE,
     ),
 )
 
@@ -49,6 +60,14 @@ class WhatsminerSelect(WhatsminerControl[str], SelectEntity):
     """One of several ways for the miner to work."""
 
     entity_description: WhatsminerSelectDescription
+
+    @property
+    @override
+    def options(self) -> list[str]:
+        """What can be chosen, and what the miner says even if only others can choose it."""
+        options = self.entity_description.options_fn(self.coordinator.miner)
+        now = self._value
+        return options if now is None or now in options else [*options, now]
 
     @property
     @override

@@ -34,19 +34,18 @@ from .api import (
     Board,
     Cooling,
     Dialect,
-    Fault,
     Feature,
     MinerState,
     Section,
     Summary,
 )
-from .api.faults import fault_text
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .curtailment import Target
 from .economics import economics_sensors
 from .energy import EnergySensor
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
+from .fault_log import fault_words
 from .power_target import TargetWay
 
 PARALLEL_UPDATES = 0
@@ -83,17 +82,11 @@ def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState],
     return exists
 
 
-def _fault(fault: Fault) -> str:
-    """One fault in our words, and in the miner's own where it has some."""
-    text = f"{fault.code}: {fault_text(fault.code)}"
-    return f"{text} ({fault.reason.rstrip('.')})" if fault.reason else text
-
-
 def _faults(state: MinerState) -> str | None:
     """All faults in words, as far as a state has room for them."""
     if state.faults is None:
         return None
-    texts = "; ".join(_fault(fault) for fault in state.faults)
+    texts = "; ".join(f"{fault.code}: {fault_words(fault)}" for fault in state.faults)
     if len(texts) > MAX_STATE_LENGTH:
         texts = f"{texts[: MAX_STATE_LENGTH - 1]}…"
     return texts or NO_FAULT

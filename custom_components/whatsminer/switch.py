@@ -8,7 +8,16 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls import FAST_BOOT, MINING
+from .controls import (
+    FAN_ZERO_SPEED,
+    FAST_BOOT,
+    FAST_HASH,
+    MINING,
+    POWER_OFF_COOL,
+    START_AT_BOOT,
+    WEB_POOLS,
+    Control,
+)
 from .coordinator import WhatsminerConfigEntry
 from .entity import ControlDescription, WhatsminerControl
 
@@ -21,6 +30,17 @@ class WhatsminerSwitchDescription(ControlDescription[bool], SwitchEntityDescript
     """A switch and what it sets."""
 
 
+def _setting(control: Control[bool]) -> WhatsminerSwitchDescription:
+    """Something that most owners never touch."""
+    return WhatsminerSwitchDescription(
+        key=control.key,
+        translation_key=control.key,
+        entity_category=EntityCategory.CONFIG,
+        entity_registry_enabled_default=False,
+        control=control,
+    )
+
+
 SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
     WhatsminerSwitchDescription(key="mining", translation_key="mining", control=MINING),
     WhatsminerSwitchDescription(
@@ -29,6 +49,11 @@ SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
         entity_category=EntityCategory.CONFIG,
         control=FAST_BOOT,
     ),
+    _setting(FAST_HASH),
+    _setting(START_AT_BOOT),
+    _setting(POWER_OFF_COOL),
+    _setting(FAN_ZERO_SPEED),
+    _setting(WEB_POOLS),
 )
 
 

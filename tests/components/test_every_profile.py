@@ -18,6 +18,7 @@ from custom_components.whatsminer.const import DOMAIN
 from simulator import PROFILES, SimulatedMiner
 
 from .conftest import RaceClock
+from .test_settings import SETTINGS
 
 pytestmark = pytest.mark.usefixtures("entity_registry_enabled_by_default")
 
@@ -136,7 +137,10 @@ async def keys(
 
 
 async def test_every_entity_equals_the_truth(
-    hass: HomeAssistant, miner: SimulatedMiner, keys: dict[tuple[str, str], str]
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    profile: str,
+    keys: dict[tuple[str, str], str],
 ) -> None:
     """A wrong number on the dashboard costs its owner money."""
     truth: Any = miner.truth() if miner.v3_port is None else miner.v3_truth()
@@ -197,8 +201,10 @@ async def test_every_entity_equals_the_truth(
             assert shown("sensor", key) == own, key
     assert shown("number", "power_target") == STATE_UNKNOWN
     assert shown("sensor", "energy") == "0.0"  # nothing was measured yet
-    assert {key for platform, key in keys if platform != "button"} == set()
-    assert {key for _, key in keys} == {"reboot", "restart_btminer", "identify"}
+    assert shown("event", "fault") == STATE_UNKNOWN
+    # test_settings.py has what these show
+    left = {"reboot", "restart_btminer", "identify"} | SETTINGS[profile]
+    assert {key for _, key in keys} == left
 
 
 OWN = {

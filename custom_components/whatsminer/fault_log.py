@@ -1,0 +1,174 @@
+"""The faults of a miner: which of them are new, and which stay until somebody does something."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache, partial
+from io import BytesIO
+import struct
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from homeassistant.core import CALLBACK_TYPE, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .api import Fault, MinerState
+from .api.faults import decode, fault_text
+from .const import DOMAIN
+from .coordinator import WhatsminerCoordinator
+
+STAYS = timedelta(minutes=10)
+"""Pools and weak mains come and go by themselves (F.2); what is there for so long does not."""
+
+MAX_NAMED = 5
+"""Faults that an issue names; a sick board can have one for each of its chips."""
+
+
+class FaultType(StrEnum):
+    """What is at fault: the parts of the table of F.2."""
+
+    FAN = "fan"
+    POWER_SUPPLY = "power_supply"
+    TEMPERATURE = "temperature"
+    BOARD = "board"
+    CONTROL_BOARD = "control_board"
+    POOL = "pool"
+    HASHRATE = "hashrate"
+    CHIP = "chip"
+    SOFTWARE = "software"
+    OTHER = "other"
+
+
+_TYPES: dict[int, FaultType] = {
+    1: FaultType.FAN,
+    2: FaultType.POWER_SUPPLY,
+    3: FaultType.TEMPERATURE,
+    4: FaultType.BOARD,
+    5: FaultType.BOARD,
+    6: FaultType.TEMPERATURE,
+    7: FaultType.CONTROL_BOARD,
+    8: FaultType.SOFTWARE,
+    20: FaultType.POOL,
+    21: FaultType.HASHRATE,
+    23: FaultType.HASHRATE,
+    **dict.fromkeys(range(50, 57), FaultType.CHIP),
+    **dict.fromkeys((*range(80, 88), 90, 1000, 1001, 1100), FaultType.SOFTWARE),
+}
+
+REMEDIES: dict[str, frozenset[int]] = {
+    "fault_fans": frozenset({100, 110, 111, 120, 121, 130, 131, 140, 253, 254, 274}),
+    "fault_heat": frozenset(
+        {203, 204, *range(233, 236), *range(243, 246), 275, 600, 610, 8035}
+        | {*range(350, 364), *range(5050, 5060), *range(5070, 5080)}
+    ),
+    "fault_mains": frozenset({206, 207, 218, *range(246, 252), *range(269, 272)}),
+    "fault_network": frozenset({713}),
+    "fault_pool": frozenset({2000, 2010, *range(2020, 2031), 2040, 2050}),
+}
+"""The issues with which an owner is told what to do, and the codes that call for each."""
+
+
+def fault_type(code: int) -> FaultType:
+    """What is at fault."""
+    return _TYPES.get(decode(code)[0], FaultType.OTHER)
+
+
+def fault_words(fault: Fault) -> str:
+    """One fault in our words, and in the miner's own where it has some."""
+    text = fault_text(fault.code)
+    return f"{text} ({fault.reason.rstrip('.')})" if fault.reason else text
+
+
+@lru_cache(maxsize=16)
+def posix_zone(text: str) -> ZoneInfo | None:
+    """The zone that `CST-8` or `CET-1CEST,M3.5.0,M10.5.0/3` stands for.
+
+    Python only reads such a text as the last line of a zone file, so it is given one.
+    """
+    counts = struct.pack(">6L", 0, 0, 0, 0, 1, 1)
+    block = b"TZif2" + bytes(15) + counts + bytes(7)
+    try:
+        return ZoneInfo.from_file(BytesIO(block * 2 + f"\n{text}\n".encode()))
+    except ValueError:
+        return None
+
+
+def fault_time(fault: Fault, state: MinerState) -> datetime | None:
+    """When the miner noted it (UTC); unknown where it does not tell its own zone."""
+    text = state.settings and state.settings.timezone
+    zone = posix_zone(text) if text else None
+    if fault.time and zone:
+        with suppress(ValueError, OverflowError):
+            return (
+                datetime.fromisoformat(fault.time).replace(tzinfo=zone).astimezone(UTC)
+            )
+    return None
+
+
+class FaultLog:
+    """Follows the faults of one miner, whether its entities are enabled or not."""
+
+    def __init__(self, coordinator: WhatsminerCoordinator) -> None:
+        """Prepare; `start` looks at the first list."""
+        self._coordinator = coordinator
+        self._listeners: list[Callable[[Fault], None]] = []
+        self._seen: tuple[Fault, ...] | None = None
+
+    @callback
+    def start(self) -> None:
+        """Follow the faults from now on."""
+        entry = self._coordinator.config_entry
+        entry.async_on_unload(self._coordinator.async_add_listener(self._follow))
+        self._follow()
+
+    @callback
+    def on_new(self, listener: Callable[[Fault], None]) -> CALLBACK_TYPE:
+        """Tell a listener of each fault that appears; gives what ends that."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
+
+    @callback
+    def _follow(self) -> None:
+        state = self._coordinator.data
+        # A list that was not read again is the same object, and tells nothing.
+        if state.faults is None or state.faults is self._seen:
+            return
+        self._seen = state.faults
+        new = self._coordinator.memory.learn_faults(state.faults, state.read_at)
+        for fault in new:
+            for listener in self._listeners:
+                listener(fault)
+        for kind in REMEDIES:
+            self._report(kind, state.faults, state.read_at)
+
+    def _report(self, kind: str, faults: tuple[Fault, ...], now: datetime) -> None:
+        """Raise an issue for what stays, or take it back."""
+        coordinator = self._coordinator
+        entry = coordinator.config_entry
+        issue_id = f"{kind}_{entry.entry_id}"
+        stay = [
+            f"{fault.code}: {fault_words(fault)}"
+            for fault in faults
+            if fault.code in REMEDIES[kind]
+            and (since := coordinator.memory.fault_since(fault.code))
+            and now - since >= STAYS
+        ]
+        if not stay:
+            ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
+            return
+        named = [*stay[:MAX_NAMED], *(["…"] if len(stay) > MAX_NAMED else [])]
+        placeholders: dict[str, Any] = {
+            "name": entry.title,
+            "host": coordinator.host,
+            "faults": "; ".join(named),
+        }
+        ir.async_create_issue(
+            coordinator.hass,
+            DOMAIN,
+            issue_id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=kind,
+            translation_placeholders=placeholders,
+        )

@@ -1,0 +1,435 @@
+"""Faults: each is told once, in words and in time, and some tell their owner what to do."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import re
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_track_state_change_event
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.whatsminer.api.faults import UNKNOWN, fault_text
+from custom_components.whatsminer.const import DOMAIN, SCAN_INTERVAL, SLOW_EVERY
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.fault_log import (
+    REMEDIES,
+    STAYS,
+    FaultType,
+    fault_type,
+    posix_zone,
+)
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+from .test_texts import load
+
+type Find = Callable[[str, str], str]
+type Show = Callable[[str, str], str]
+type Pass = Callable[[timedelta], Awaitable[None]]
+type Restart = Callable[[], Awaitable[None]]
+
+PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
+SLOW = SCAN_INTERVAL * (SLOW_EVERY + 1)
+
+pytestmark = pytest.mark.usefixtures("coordinator")
+
+
+@pytest.fixture
+async def events(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, entity_id: Find
+) -> list[State]:
+    """Every event that an automation sees from now on."""
+    seen: list[State] = []
+    times: set[str] = set()
+
+    def note(event: Event[EventStateChangedData]) -> None:
+        new = event.data["new_state"]
+        # The state is the time of the event; after a restart the last one is shown again.
+        if new and "code" in new.attributes and new.state not in times:
+            times.add(new.state)
+            seen.append(new)
+
+    async_track_state_change_event(hass, entity_id("event", "fault"), note)
+    return seen
+
+
+@pytest.fixture
+def codes(events: list[State]) -> Callable[[], list[int]]:
+    """The codes of the events since it was asked last."""
+
+    def take() -> list[int]:
+        taken = [state.attributes["code"] for state in events]
+        events.clear()
+        return taken
+
+    return take
+
+
+@pytest.fixture
+def after(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, clock: RaceClock
+) -> Pass:
+    """Let time pass, poll by poll."""
+
+    async def run(time: timedelta) -> None:
+        for _ in range(round(time / SCAN_INTERVAL)):
+            freezer.tick(SCAN_INTERVAL * 1.02)
+            clock.advance(SCAN_INTERVAL.total_seconds() * 1.02)
+            async_fire_time_changed(hass)
+            await hass.async_block_till_done(wait_background_tasks=True)
+
+    return run
+
+
+@pytest.fixture
+def restart(hass: HomeAssistant, entry: MockConfigEntry) -> Restart:
+    """Set the entry up again, as a restart of Home Assistant does."""
+
+    async def run() -> None:
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+
+    return run
+
+
+def issue(
+    hass: HomeAssistant, kind: str, entry: MockConfigEntry
+) -> ir.IssueEntry | None:
+    """The open issue of an entry."""
+    return ir.async_get(hass).async_get_issue(DOMAIN, f"{kind}_{entry.entry_id}")
+
+
+# The event
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v3_m7bs"])
+async def test_a_fault_is_told_once(
+    miner: SimulatedMiner,
+    codes: Callable[[], list[int]],
+    events: list[State],
+    state: Show,
+    after: Pass,
+) -> None:
+    """Too few events leave a fault unseen, too many teach an owner to ignore them."""
+    assert state("event", "fault") == STATE_UNKNOWN
+    miner.set_errors([110])
+    await after(SLOW)
+    (event,) = events
+    assert event.attributes["event_type"] == "fan"
+    assert event.attributes["text"].startswith("Intake fan speed wrong")
+    assert codes() == [110]
+    assert state("sensor", "fault").startswith("110: Intake fan speed wrong")
+    assert state("binary_sensor", "problem") == STATE_ON
+    await after(SLOW)
+    assert codes() == [], "told again while it stays"
+    miner.set_errors([110, 2010, 541])
+    await after(SLOW)
+    assert sorted(codes()) == [541, 2010], "only those that are new"
+    miner.set_errors([])
+    await after(SLOW)
+    assert codes() == []
+    assert state("sensor", "fault") == "none"
+    assert state("binary_sensor", "problem") == STATE_OFF
+    miner.set_errors([110])
+    await after(SLOW)
+    assert codes() == [110], "it came back"
+
+
+async def test_one_note_of_the_miner_is_told_once(
+    miner: SimulatedMiner, codes: Callable[[], list[int]], after: Pass
+) -> None:
+    """The same note that vanishes and shows again, as lists of old firmware do, is no new fault."""
+    miner.set_errors([110])
+    noted = dict(miner.machine.errors)
+    await after(SLOW)
+    assert codes() == [110]
+    miner.set_errors([])
+    await after(SLOW)
+    miner.machine.errors.update(noted)
+    await after(SLOW)
+    assert codes() == []
+
+
+async def test_what_was_known_is_not_told_after_a_restart(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    codes: Callable[[], list[int]],
+    state: Show,
+    after: Pass,
+    restart: Restart,
+) -> None:
+    """Each restart of Home Assistant would wake the owner up for what is long known."""
+    miner.set_errors([110])
+    await after(SLOW)
+    assert codes() == [110]
+    told = state("event", "fault")
+    await restart()
+    await after(SLOW)
+    assert codes() == []
+    assert state("event", "fault") == told
+    # What came while Home Assistant was away is told, though.
+    await hass.config_entries.async_unload(entry.entry_id)
+    miner.set_errors([110, 541])
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert codes() == [541]
+
+
+async def test_a_list_that_fails_is_no_end_of_a_fault(
+    miner: SimulatedMiner,
+    codes: Callable[[], list[int]],
+    state: Show,
+    after: Pass,
+) -> None:
+    """A lost answer must not make the same fault new."""
+    miner.set_errors([541])
+    await after(SLOW)
+    assert codes() == [541]
+    miner.inject("close", "get_error_code")
+    await after(SLOW)
+    assert state("sensor", "fault") == "unavailable"
+    miner.clear_faults()
+    await after(SLOW)
+    assert state("sensor", "fault").startswith("541")
+    assert codes() == []
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+@pytest.mark.parametrize("zone", ["CST-8", "EST5", "nonsense"])
+async def test_the_time_is_that_of_the_miners_own_log(
+    miner: SimulatedMiner,
+    events: list[State],
+    after: Pass,
+    zone: str,
+) -> None:
+    """A time of another zone sends an owner to the wrong place of the log."""
+    miner.machine.change(timezone=zone)
+    if zone != "nonsense":
+        miner.machine.timezone = zone
+    await after(SLOW)
+    miner.set_errors([110])
+    (noted,) = miner.machine.errors.values()
+    await after(SLOW)
+    (event,) = events
+    if zone == "nonsense":
+        assert event.attributes["time"] is None
+        return
+    told = datetime.fromisoformat(event.attributes["time"])
+    assert told.tzinfo == UTC
+    written = miner.time.local(noted, 0)
+    assert abs(told - datetime.fromisoformat(f"{written}+00:00")) < timedelta(minutes=1)
+
+
+async def test_a_time_without_a_zone_is_no_time(
+    miner: SimulatedMiner, events: list[State], after: Pass
+) -> None:
+    """Up to 2.2 a miner does not tell its zone; a guess would be hours off."""
+    miner.set_errors([110])
+    await after(SLOW)
+    (event,) = events
+    assert event.attributes["time"] is None
+
+
+def test_zones() -> None:
+    """Summer time, odd minutes and rubbish."""
+    winter, summer = datetime(2026, 1, 5, 12), datetime(2026, 7, 5, 12)
+
+    def hours(text: str, time: datetime) -> float:
+        zone = posix_zone(text)
+        assert zone
+        offset = time.replace(tzinfo=zone).utcoffset()
+        assert offset is not None
+        return offset / timedelta(hours=1)
+
+    assert hours("CST-8", winter) == hours("CST-8", summer) == 8
+    assert hours("CET-1CEST,M3.5.0,M10.5.0/3", winter) == 1
+    assert hours("CET-1CEST,M3.5.0,M10.5.0/3", summer) == 2
+    assert hours("<+0330>-3:30", summer) == 3.5
+    assert hours("EST5", summer) == -5
+    for rubbish in ("", "8", "CST", "CST-99", "Asia/Shanghai", "Ü-8"):
+        zone = posix_zone(rubbish)
+        assert rubbish == "" or zone is None, rubbish
+
+
+# The table
+
+
+def table() -> dict[int, str]:
+    """Every code that section F.2 of the page writes out, with its part of the table."""
+    rows = PAGE.read_text().split("## F.2 Table", 1)[1].split("\n# G.", 1)[0]
+    found: dict[int, str] = {}
+    part = ""
+    for row in re.findall(r"^\| (.+?) \| ?(.*?) ?\|$", rows, re.MULTILINE):
+        if heading := re.fullmatch(r"\*\*(.+)\*\*", row[0]):
+            part = heading[1]
+        elif part:
+            for first, last in re.findall(r"\b(\d[\dn]+)(?:-(\d+))?(?!\w)", row[0]):
+                low = first.replace("n", "0")
+                for code in range(int(low), int(last or low) + 1):
+                    found[code] = part
+    return found
+
+
+PARTS = {
+    "Fans": {"fan"},
+    "Power supply": {"power_supply"},
+    "Temperature": {"temperature"},
+    "EEPROM": {"board"},
+    "Boards": {"board"},
+    "Surroundings": {"temperature"},
+    "Control board": {"control_board"},
+    "Checksums": {"software", "other"},
+    "Pools": {"pool"},
+    "Hashrate": {"hashrate"},
+    "Chips, voltage, coolant": {"chip"},
+    "Software, data, factory": {"software", "other"},
+}
+UNNAMED = {900, 902, 9999}
+"""What the page itself calls unknown."""
+
+
+def test_every_code_of_the_page_has_words_and_a_type() -> None:
+    """A fault that says nothing but its number sends its owner to a search engine."""
+    codes = table()
+    assert len(codes) > 150
+    assert set(codes.values()) == set(PARTS)
+    for code, part in codes.items():
+        assert fault_type(code) in PARTS[part], code
+        assert (fault_text(code) == UNKNOWN) is (code in UNNAMED), code
+    assert fault_type(4_711_000) is FaultType.OTHER
+    assert fault_type(520_123) is FaultType.CHIP
+
+
+async def test_every_code_shows(
+    miner: SimulatedMiner, events: list[State], state: Show, after: Pass
+) -> None:
+    """Whatever a miner lists, sensor and event say it in the same words."""
+    codes = sorted(table())
+    for code in codes[:: len(codes) // 12]:
+        miner.set_errors([code])
+        await after(SLOW)
+        (event,) = events
+        assert state("sensor", "fault") == f"{code}: {event.attributes['text']}"
+        assert event.attributes["text"] == fault_text(code)
+        assert event.attributes["event_type"] == fault_type(code)
+        assert state("binary_sensor", "problem") == STATE_ON
+        events.clear()
+
+
+# What to do about it
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v3_m7bs"])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (110, "fault_fans"),
+        (600, "fault_heat"),
+        (350, "fault_heat"),
+        (5071, "fault_heat"),
+        (206, "fault_mains"),
+        (713, "fault_network"),
+        (2010, "fault_pool"),
+        (2021, "fault_pool"),
+    ],
+)
+async def test_what_stays_becomes_an_issue(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    after: Pass,
+    restart: Restart,
+    code: int,
+    kind: str,
+) -> None:
+    """An owner who is not told what to do leaves the miner as it is, until it breaks."""
+    miner.set_errors([code, 9010])
+    await after(STAYS / 2)
+    assert not issue(hass, kind, entry), (
+        "weak mains and pools come and go by themselves"
+    )
+    await after(STAYS)
+    found = issue(hass, kind, entry)
+    assert found
+    assert found.translation_placeholders
+    assert found.translation_placeholders["faults"].startswith(f"{code}: ")
+    assert "9010" not in found.translation_placeholders["faults"]
+    assert [other for other in REMEDIES if issue(hass, other, entry)] == [kind]
+    await restart()
+    assert issue(hass, kind, entry), "lost by a restart"
+    miner.set_errors([9010])
+    await after(SLOW)
+    assert not issue(hass, kind, entry)
+
+
+async def test_what_nobody_can_mend_raises_no_issue(
+    hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, after: Pass
+) -> None:
+    """Advice that does not help makes all advice worthless."""
+    miner.set_errors([541, 9010, 800, 2310])
+    await after(STAYS * 2)
+    assert not [kind for kind in REMEDIES if issue(hass, kind, entry)]
+
+
+async def test_an_issue_names_a_few_and_goes_with_the_entry(
+    hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, after: Pass
+) -> None:
+    """A wall of codes is not read; an issue of a miner that was removed stays for ever."""
+    miner.set_errors([2000, 2010, 2020, 2021, 2022, 2030, 2040])
+    await after(STAYS * 2)
+    found = issue(hass, "fault_pool", entry)
+    assert found
+    assert found.translation_placeholders
+    named = found.translation_placeholders["faults"].split("; ")
+    assert len(named) == 6
+    assert named[-1] == "…"
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not issue(hass, "fault_pool", entry)
+
+
+def test_every_issue_says_what_to_do() -> None:
+    """An issue that only repeats the fault is no help."""
+    texts: dict[str, Any] = load("translations/en.json")["issues"]
+    assert {kind for kind in texts if kind.startswith("fault_")} == set(REMEDIES)
+    for kind in REMEDIES:
+        text = texts[kind]["description"]
+        assert set(re.findall(r"{(\w+)}", text)) == {"name", "host", "faults"}
+        assert len(text.split("\n\n")[1]) > 100, kind
+        assert "{name}" in texts[kind]["title"]
+    kinds = list(REMEDIES.values())
+    assert len(frozenset().union(*kinds)) == sum(map(len, kinds)), "in two issues"
+
+
+def test_every_type_and_attribute_has_a_name() -> None:
+    """The picker of an automation would offer bare keys."""
+    texts = load("translations/en.json")["entity"]["event"]["fault"]["state_attributes"]
+    assert set(texts["event_type"]["state"]) == {kind.value for kind in FaultType}
+    assert set(texts) == {"event_type", "code", "text", "time"}
+
+
+async def test_what_is_remembered_of_faults_does_not_grow(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    after: Pass,
+    restart: Restart,
+    hass_storage: dict[str, Any],
+) -> None:
+    """A sick board with other codes every hour must not fill the disk over the years."""
+    for number in range(8):
+        miner.set_errors([520_000 + 40 * number + chip for chip in range(40)])
+        await after(SLOW)
+    await restart()
+    stored = hass_storage[f"{DOMAIN}.{coordinator.config_entry.entry_id}"]["data"]
+    assert len(stored["faults"]) == 140
+    assert stored["faults"]["520280"]["since"]
+    assert not stored["faults"]["520240"]["since"]

@@ -1,0 +1,443 @@
+"""Settings: every one on every miner that has it, told or assumed, and on no other."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.const import (
+    ATTR_ASSUMED_STATE,
+    CONF_PASSWORD,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+    EntityCategory,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import PROFILES, SimulatedMiner
+
+from .conftest import PASSWORD, RaceClock
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Find = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+TURN = {"on": ("turn_on", {}), "off": ("turn_off", {})}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A setting: what is chosen one after the other, and what the miner then has."""
+
+    platform: str
+    key: str
+    field: str
+    """Of the simulator's settings."""
+    truths: dict[str, Any]
+    """What is there afterwards, by the state that is chosen."""
+    commands: frozenset[str]
+    """What may be sent for it, in all dialects."""
+
+    def action(self, choice: str) -> tuple[str, dict[str, Any]]:
+        """The action of an automation that chooses it."""
+        if self.platform == "switch":
+            return TURN[choice]
+        if self.platform == "number":
+            return "set_value", {"value": float(choice)}
+        return "select_option", {"option": choice}
+
+
+def _switch(key: str, field: str, *commands: str) -> Case:
+    return Case("switch", key, field, {"on": True, "off": False}, frozenset(commands))
+
+
+CASES = (
+    _switch(
+        "web_pools",
+        "web_pools",
+        "enable_web_pools",
+        "disable_web_pools",
+        "set.system.webpools",
+    ),
+    _switch(
+        "power_off_cool", "poweroff_cool", "set_poweroff_cool", "set.fan.poweroff_cool"
+    ),
+    _switch(
+        "fan_zero_speed", "fan_zero_speed", "set_fan_zero_speed", "set.fan.zero_speed"
+    ),
+    _switch(
+        "start_at_boot",
+        "start_at_boot",
+        "enable_btminer_init",
+        "disable_btminer_init",
+        "set.miner.service",
+    ),
+    _switch("fast_hash", "fast_hash", "set.miner.fast_hash"),
+    Case(
+        "number",
+        "target_frequency",
+        "target_freq",
+        {"-10": -10, "0": 0, "-4": -4},
+        frozenset({"set_target_freq", "set.miner.target_freq"}),
+    ),
+    Case(
+        "number",
+        "temperature_offset",
+        "temp_offset",
+        {"-30": -30, "-5": -5, "0": 0},
+        frozenset({"set_temp_offset", "set.fan.temp_offset"}),
+    ),
+    Case(
+        "number",
+        "upfreq_speed",
+        "upfreq_speed",
+        {"9": 9, "0": 0, "5": 5},
+        frozenset({"adjust_upfreq_speed", "set.miner.upfreq_speed"}),
+    ),
+    Case(
+        "select",
+        "heat_mode",
+        "heat_mode",
+        {"heating": "heating", "anti_freezing": "anti-freezing"},
+        frozenset({"set_heat_mode", "set.miner.heat_mode"}),
+    ),
+)
+KEYS = {case.key for case in CASES}
+
+OLD = {"web_pools", "target_frequency"}
+AIR = {"power_off_cool", "fan_zero_speed", "temperature_offset"}
+BOTH = OLD | {"start_at_boot", "upfreq_speed"}
+SETTINGS = {
+    "v1_m20s": OLD,
+    "v204_m30sp": BOTH | AIR,
+    "v205_m50": BOTH | AIR,
+    "v205_m56s": BOTH | {"heat_mode"},
+    "v2c_m60s": BOTH | AIR | {"fast_hash"},
+    "v3_m7bs": BOTH | {"fast_hash", "heat_mode"},
+    "v3_m64_bad": BOTH | {"heat_mode"},  # 3.0.1 has no fast hash yet
+}
+"""Which settings a miner has (D.1, E.6); a miner of API 3 is commanded on 4433."""
+
+TOLD = {
+    "v1_m20s": set(),
+    "v204_m30sp": set(),
+    "v205_m50": {"target_frequency"},
+    "v205_m56s": {"target_frequency"},
+    **dict.fromkeys(("v2c_m60s", "v3_m7bs", "v3_m64_bad"), KEYS - {"start_at_boot"}),
+}
+"""Which of them the miner itself tells (C, E.5)."""
+
+REFUSED = {"v204_m30sp": SETTINGS["v204_m30sp"] - OLD}
+"""What the vendor's document of that API has, and early firmware of it has not (D)."""
+
+EVERY = [
+    pytest.param(profile, case, id=f"{profile}-{case.key}")
+    for profile in PROFILES
+    for case in CASES
+    if case.key in SETTINGS[profile] - REFUSED.get(profile, set())
+]
+
+
+@pytest.fixture(autouse=True)
+def _all_enabled(entity_registry_enabled_by_default: None) -> None:
+    """Most settings are disabled until somebody wants them."""
+
+
+def sent(miner: SimulatedMiner, case: Case) -> int:
+    """How often the setting was commanded."""
+    return sum(command.name in case.commands for command in miner.commands)
+
+
+def test_there_is_no_miner_that_nobody_thought_of() -> None:
+    """A new generation would get its settings unseen."""
+    assert set(SETTINGS) == set(TOLD) == set(PROFILES)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+async def test_only_what_fits_the_miner_is_there(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    profile: str,
+) -> None:
+    """A switch for fans on a miner in water, or one the firmware never heard of, does nothing."""
+    entry = coordinator.config_entry
+    there = {
+        entity.unique_id.removeprefix(f"{entry.unique_id}_"): entity
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+        if entity.domain != "sensor"
+    }
+    assert KEYS & set(there) == SETTINGS[profile]
+    for key in SETTINGS[profile]:
+        assert there[key].entity_category is EntityCategory.CONFIG
+        state = hass.states.get(there[key].entity_id)
+        assert state
+        assumed = key not in TOLD[profile]
+        assert state.attributes.get(ATTR_ASSUMED_STATE, False) is assumed, key
+        if assumed:
+            assert state.state == STATE_UNKNOWN, f"{key}: nobody said so"
+
+
+@pytest.mark.parametrize(("profile", "case"), EVERY)
+async def test_every_setting(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    profile: str,
+    case: Case,
+) -> None:
+    """A setting that is shown and not in force, or lost by a restart, misleads its owner."""
+    clock.race()
+    for number, (choice, truth) in enumerate(case.truths.items(), 1):
+        action, data = case.action(choice)
+        await call(case.platform, case.key, action, **data)
+        assert getattr(miner.truth().settings, case.field) == truth
+        silent = choice == "0" and case.key == "target_frequency"
+        if not (silent and state(case.platform, case.key) == STATE_UNKNOWN):
+            assert state(case.platform, case.key) == choice
+        assert sent(miner, case) == number, "sent more than once"
+    shown = state(case.platform, case.key)
+    await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    await hass.async_block_till_done()
+    assert state(case.platform, case.key) == shown
+    assert sent(miner, case) == len(case.truths), "sent again by a restart"
+
+
+@pytest.mark.parametrize(
+    ("profile", "case"),
+    [
+        pytest.param(profile, case, id=f"{profile}-{case.key}")
+        for profile, keys in REFUSED.items()
+        for case in CASES
+        if case.key in keys
+    ],
+)
+async def test_firmware_that_is_too_old_says_so(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    case: Case,
+) -> None:
+    """Without a word the owner tries again and again what this firmware never learnt."""
+    action, data = case.action(next(iter(case.truths)))
+    with pytest.raises(HomeAssistantError) as error:
+        await call(case.platform, case.key, action, **data)
+    assert error.value.translation_key == "unsupported_command"
+    assert state(case.platform, case.key) == STATE_UNKNOWN
+    assert sent(miner, case) == 1
+
+
+@pytest.mark.parametrize(("profile", "case"), EVERY)
+async def test_a_refusal_changes_nothing(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    case: Case,
+) -> None:
+    """What the miner refused must not be shown as if it were so."""
+    before = state(case.platform, case.key)
+    for command in case.commands:
+        miner.refuse[command] = -2 if "." in command else 14
+    choice = list(case.truths)[0 if before != list(case.truths)[0] else 1]
+    action, data = case.action(choice)
+    with pytest.raises(HomeAssistantError) as error:
+        await call(case.platform, case.key, action, **data)
+    assert error.value.translation_key == "unsupported_command"
+    assert state(case.platform, case.key) == before
+    assert sent(miner, case) <= 1
+
+
+SILENT = [
+    item
+    for item in EVERY
+    if item.id in ("v205_m50-power_off_cool", "v3_m7bs-start_at_boot")
+]
+
+
+@pytest.mark.parametrize(("profile", "case"), SILENT)
+async def test_unknown_outcome_of_what_is_told_by_nobody(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    case: Case,
+) -> None:
+    """Without an answer and without a way to ask, the state must stay unknown, not be guessed."""
+    for command in case.commands:
+        miner.inject("applied_no_answer", command)
+    with pytest.raises(HomeAssistantError) as error:
+        await call(case.platform, case.key, "turn_on")
+    assert error.value.translation_key == "unknown_outcome"
+    assert state(case.platform, case.key) == STATE_UNKNOWN
+    assert sent(miner, case) == 1
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.key)
+async def test_a_lost_answer_is_settled_by_reading_back(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    case: Case,
+) -> None:
+    """A setting that took effect silently is neither a failure nor to be sent again."""
+    clock.race()
+    for choice, truth in reversed(case.truths.items()):
+        for command in case.commands:
+            miner.inject("applied_no_answer", command, times=1)
+        await call(case.platform, case.key, case.action(choice)[0])
+        assert getattr(miner.truth().settings, case.field) == truth
+        assert state(case.platform, case.key) == choice
+    assert sent(miner, case) == 2
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_what_others_set_is_seen(
+    miner: SimulatedMiner, state: Show, poll: Poll, coordinator: WhatsminerCoordinator
+) -> None:
+    """A setting that was changed by the vendor's tool must not be shown as it was before."""
+    assert state("switch", "web_pools") == "on"
+    assert state("number", "temperature_offset") == "0"
+    miner.machine.change(web_pools=False, temp_offset=-7)
+    for _ in range(10):
+        await poll()
+    assert state("switch", "web_pools") == "off"
+    assert state("number", "temperature_offset") == "-7"
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_not_told_is_unknown(
+    miner: SimulatedMiner, state: Show, poll: Poll, coordinator: WhatsminerCoordinator
+) -> None:
+    """What the miner no longer tells must not be shown as it was before."""
+    miner.inject("no_fields", "get.fan.setting")
+    for _ in range(10):
+        await poll()
+    assert state("switch", "power_off_cool") == STATE_UNKNOWN
+    assert state("number", "temperature_offset") == STATE_UNKNOWN
+    assert state("switch", "web_pools") == "on"
+    miner.inject("refuse")
+    for _ in range(2):
+        await poll()
+    assert state("switch", "web_pools") == STATE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("profile", "key", "bounds"),
+    [
+        ("v1_m20s", "target_frequency", (-10, 0)),
+        ("v205_m50", "target_frequency", (-100, 0)),
+        ("v205_m56s", "target_frequency", (-100, 100)),
+        ("v205_m50", "temperature_offset", (-30, 0)),
+        ("v205_m50", "upfreq_speed", (0, 9)),
+        ("v2c_m60s", "upfreq_speed", (0, 10)),
+    ],
+)
+async def test_bounds_are_those_of_the_miner(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    entity_id: Find,
+    call: Call,
+    key: str,
+    bounds: tuple[int, int],
+) -> None:
+    """A slider that ends elsewhere offers what the miner refuses, or keeps back what it can."""
+    state = hass.states.get(entity_id("number", key))
+    assert state
+    assert (state.attributes["min"], state.attributes["max"]) == bounds
+    for beyond in (bounds[0] - 1, bounds[1] + 1):
+        with pytest.raises(ServiceValidationError):
+            await call("number", key, "set_value", value=beyond)
+    assert not {
+        command.name
+        for command in miner.commands
+        for case in CASES
+        if case.key == key and command.name in case.commands
+    }
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_a_difference_is_no_temperature(
+    hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner, call: Call
+) -> None:
+    """In Fahrenheit 0 °C of difference is 0 °F, not 32."""
+    hass.config.units = US_CUSTOMARY_SYSTEM
+    miner.machine.change(temp_offset=-10)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    found = er.async_get(hass).async_get_entity_id(
+        "number", DOMAIN, f"{entry.unique_id}_temperature_offset"
+    )
+    state = hass.states.get(found or "")
+    assert state
+    shown = float(state.state)
+    assert shown == (-18 if state.attributes["unit_of_measurement"] == "°F" else -10)
+
+
+@pytest.fixture
+def credentials(
+    request: pytest.FixtureRequest, credentials: dict[str, Any]
+) -> dict[str, Any]:
+    """What the entry knows of passwords; a test may say otherwise."""
+    return getattr(request, "param", credentials)
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+@pytest.mark.parametrize("credentials", [{CONF_PASSWORD: PASSWORD}], indirect=True)
+async def test_by_the_admin_api_3_can_what_4028_can(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    entity_id: Find,
+    call: Call,
+    state: Show,
+) -> None:
+    """What only an account of API 3 can choose is shown, and not offered before it is so."""
+    clock.race()
+    mode = hass.states.get(entity_id("select", "heat_mode"))
+    assert mode
+    assert mode.state == "normal"
+    assert mode.attributes["options"] == ["heating", "anti_freezing", "normal"]
+    await call("select", "heat_mode", "select_option", option="heating")
+    assert miner.truth().settings.heat_mode == "heating"
+    assert state("select", "heat_mode") == "heating"
+    mode = hass.states.get(entity_id("select", "heat_mode"))
+    assert mode
+    assert mode.attributes["options"] == ["heating", "anti_freezing"]
+    with pytest.raises(ServiceValidationError):
+        await call("select", "heat_mode", "select_option", option="normal")
+
+
+@pytest.mark.parametrize("password", [None])
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s"])
+async def test_no_settings_without_a_password(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator
+) -> None:
+    """A setting that nobody may change is no control."""
+    entry = coordinator.config_entry
+    there = {
+        entity.unique_id.removeprefix(f"{entry.unique_id}_")
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+        if entity.domain != "sensor"
+    }
+    assert not KEYS & there
