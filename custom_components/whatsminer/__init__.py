@@ -9,7 +9,7 @@ from homeassistant.helpers.typing import ConfigType
 from .actions import async_setup_actions
 from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
-from .curtailment import Curtailment
+from .curtailment import FAILING, RESUME_FAILING, STOPPED_AGAIN, Curtailment
 from .fault_log import REMEDIES, FaultLog
 from .memory import Memory
 from .power_target import PowerTarget
@@ -29,8 +29,9 @@ PLATFORMS = [
 ISSUES = (
     "wrong_miner",
     "write_access",
-    "curtailment_failing",
-    "curtailment_stopped_again",
+    FAILING,
+    RESUME_FAILING,
+    STOPPED_AGAIN,
     *REMEDIES,
 )
 

@@ -135,8 +135,10 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
     amount: int | None = None
     if target is not Target.STOP:
         amount = call.data.get(target.value)
+        if amount is None and target is Target.PERCENT:
+            raise invalid("curtail_percent_missing")
         if amount is None:
-            raise invalid("curtail_amount", field=target.value)
+            raise invalid("curtail_power_missing")
     duration: timedelta | None = call.data.get(ATTR_DURATION)
     reason: str | None = call.data.get(ATTR_REASON)
     return _told(

@@ -419,7 +419,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         ):
             unit = market.unit(kind)
             if parse_unit(kind, unit) is None:
-                return error, {"entity": options[kind], "unit": str(unit)}
+                return error, {"entity": options[kind], "unit": unit or "?"}
         if market.has_hashprice and not market.one_currency:
             price, hashprice = market.price.currency, market.hashprice.currency
             return "currencies_differ", {"price": price, "hashprice": hashprice}

@@ -41,6 +41,10 @@ STANDBY_SHARE = 0.1
 STANDBY_POWER = 100.0
 """W; a stopped miner draws less than this, or than that share of what it drew."""
 
+FAILING = "curtailment_failing"
+RESUME_FAILING = "resume_failing"
+STOPPED_AGAIN = "curtailment_stopped_again"
+
 RETRY_FIRST = timedelta(minutes=1)
 RETRY_LONGEST = timedelta(minutes=15)
 
@@ -234,7 +238,7 @@ class Curtailment:
             touched=earlier.touched if earlier else (),
         )
         if not earlier:
-            ir.async_delete_issue(self._hass, DOMAIN, self._issue("stopped_again"))
+            self._untell(STOPPED_AGAIN)
         await self._keep(replace(record, watts=self._watts(record)))
         self._retry = _Retry()
         try:
@@ -460,7 +464,7 @@ class Curtailment:
         if self.record and not record:
             if not undone:
                 self.ended = dt_util.utcnow()
-            ir.async_delete_issue(self._hass, DOMAIN, self._issue("failing"))
+            self._untell(FAILING, RESUME_FAILING)
         self.record = record
         self._set_timer()
         self._coordinator.async_update_listeners()
@@ -510,7 +514,7 @@ class Curtailment:
         elif self._is_broken(record, self._coordinator.data):
             self._begin(self._hold(record))
         else:
-            ir.async_delete_issue(self._hass, DOMAIN, self._issue("failing"))
+            self._untell(FAILING, RESUME_FAILING)
 
     def _is_broken(self, record: Record, state: MinerState) -> bool:
         """Whether the miner certainly does what it should not."""
@@ -539,7 +543,12 @@ class Curtailment:
                 await work
             except HomeAssistantError as err:
                 LOGGER.warning("%s: curtailment: %s", self._coordinator.name, err)
-                self._tell("failing", ir.IssueSeverity.ERROR, error=str(err))
+                restoring = self.record is not None and self.record.restoring
+                self._tell(
+                    RESUME_FAILING if restoring else FAILING,
+                    ir.IssueSeverity.ERROR,
+                    error=str(err),
+                )
 
     async def _end_by_itself(self, record: Record) -> None:
         await self._keep(replace(record, restoring=True))
@@ -559,7 +568,7 @@ class Curtailment:
         if outcome.confirmed:
             self._retry = _Retry()
             self._retry.postpone()
-            self._tell("stopped_again", ir.IssueSeverity.WARNING)
+            self._tell(STOPPED_AGAIN, ir.IssueSeverity.WARNING)
         else:
             raise HomeAssistantError(
                 translation_domain=DOMAIN, translation_key="curtailment_not_confirmed"
@@ -588,22 +597,24 @@ class Curtailment:
             self._hass, work, f"{self._coordinator.name} curtailment by hand"
         )
 
-    def _issue(self, kind: str) -> str:
-        return f"curtailment_{kind}_{self._coordinator.config_entry.entry_id}"
+    def _untell(self, *kinds: str) -> None:
+        for kind in kinds:
+            issue = f"{kind}_{self._coordinator.config_entry.entry_id}"
+            ir.async_delete_issue(self._hass, DOMAIN, issue)
 
     def _tell(self, kind: str, severity: ir.IssueSeverity, **named: str) -> None:
         coordinator = self._coordinator
         ir.async_create_issue(
             self._hass,
             DOMAIN,
-            self._issue(kind),
+            f"{kind}_{coordinator.config_entry.entry_id}",
             is_fixable=False,
             severity=severity,
-            translation_key=f"curtailment_{kind}",
+            translation_key=kind,
             translation_placeholders={
                 "name": coordinator.config_entry.title,
                 "host": coordinator.host,
-                "time": dt_util.now().strftime("%H:%M"),
+                "time": dt_util.now().strftime("%Y-%m-%d %H:%M"),
                 **named,
             },
         )

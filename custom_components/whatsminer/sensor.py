@@ -185,6 +185,8 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="power",
+        # Home Assistant's own name of this class means the power supply in some languages.
+        translation_key="power",
         device_class=SensorDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         state_class=SensorStateClass.MEASUREMENT,
@@ -205,6 +207,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="energy",
+        translation_key="energy",
         device_class=SensorDeviceClass.ENERGY,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
         state_class=SensorStateClass.TOTAL_INCREASING,

@@ -309,7 +309,7 @@ async def test_target_without_its_number(
     """A form that was half filled in must not stop, or spare, the miner."""
     with pytest.raises(ServiceValidationError) as error:
         await act("curtail", **data)
-    assert error.value.translation_key == "curtail_amount"
+    assert error.value.translation_key == f"curtail_{data['target']}_missing"
     assert sent(miner, "power_off", "set_power_pct", "adjust_power_limit") == 0
 
 
@@ -387,7 +387,12 @@ async def test_power_that_does_not_fall(
 
 
 async def test_restoring_is_tried_again(
-    hass: HomeAssistant, miner: SimulatedMiner, act: Act, poll: Poll, state: Show
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+    state: Show,
 ) -> None:
     """A miner that was away when the dear hour ended would stay off for good."""
     await act("curtail", target="stop")
@@ -395,12 +400,23 @@ async def test_restoring_is_tried_again(
     with pytest.raises(HomeAssistantError):
         await act("resume")
     miner.clear_faults()
+    miner.inject("error_23", "power_on")
     await miner.tick()
     with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
         await poll()
         await hass.async_block_till_done(wait_background_tasks=True)
+    issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue
+    assert issue.translation_key == "resume_failing"
+    miner.clear_faults()
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(20)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
 
 
 def test_retries_become_rare() -> None:

@@ -304,7 +304,7 @@ async def test_unreachable_at_start(
 OWN = (
     "_curtailment",
     "_curtailment_until",
-    "_power_target_way",
+    "_power_target_status",
     "_power_target_next_restart",
     "_power_target_restarts_today",
 )

@@ -13,7 +13,7 @@ from custom_components.whatsminer.button import BUTTONS
 from custom_components.whatsminer.economics import ECONOMICS
 from custom_components.whatsminer.errors import _KEYS, translation_key
 from custom_components.whatsminer.event import FAULT
-from custom_components.whatsminer.fault_log import REMEDIES, FaultType
+from custom_components.whatsminer.maintenance import ACTIONS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
@@ -58,28 +58,13 @@ def test_every_error_has_a_sentence() -> None:
     texts = load("translations/en.json")
     sentences = {key: text["message"] for key, text in texts["exceptions"].items()}
     keys = {key for _, key in _KEYS} | {"unknown"}
-    used = {
-        key
-        for path in HOUSE.glob("*.py")
-        for key in re.findall(
-            r'(?:translation_key=|_error\(|invalid\()"(\w+)"', path.read_text()
-        )
-    } | {"percent_needs_tuning"}
-    assert keys <= set(sentences)
-    assert (
-        set(sentences) - keys
-        == {
-            "not_confirmed",
-            "not_sent",
-            "percent_needs_tuning",
-            "curtailment_not_confirmed",
-            "power_not_reached",
-            "not_loaded",
-            "no_miner",
-            "curtail_amount",
-        }
-        <= used
-    )
+    source = "\n".join(path.read_text() for path in HOUSE.glob("*.py"))
+    raised = set(re.findall(r'\b(?:_error|invalid|failed)\(\s*"(\w+)"', source))
+    raised |= {f"confirm_{action.name}" for action in ACTIONS if action.confirm}
+    used = raised | set(re.findall(r'translation_key="(\w+)"', source))
+    used |= {"percent_needs_tuning", "preheat_needs_stop"}
+    assert keys | raised <= set(sentences)
+    assert set(sentences) - keys <= used
     assert texts["config"]["error"] == {key: sentences[key] for key in sorted(keys)} | {
         key: sentences[key] for key in keys
     }
@@ -96,7 +81,12 @@ def test_every_error_has_a_sentence() -> None:
             "expected",
             "found",
             "name",
-            "field",
+            "reason",
+            "version",
+            "address",
+            "path",
+            "platform",
+            "actual",
         }
 
 
