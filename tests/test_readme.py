@@ -9,6 +9,7 @@ import pytest
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS
 from custom_components.whatsminer.economics import ECONOMICS
+from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
@@ -22,6 +23,7 @@ PUBLIC = "ha-whatsminer/ha-whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
     "button": BUTTONS,
+    "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
     "select": SELECTS,
     "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),

@@ -11,6 +11,8 @@ from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN
 from .coordinator import DEADLINE_FLAG, DEADLINE_RESTART, Command, WhatsminerCoordinator
 from .memory import POWER_PERCENT as PERCENT_KEY
 
+FULL = 100
+"""Percent of the tuned power."""
 HIGHEST_LIMIT = 99_999.0
 LOWEST_SHARE = 0.4
 """Of the tuned power: what lies below leads to unbalanced boards and restarts (H.2)."""
@@ -96,6 +98,13 @@ def _percent_blocked(state: MinerState) -> str | None:
     return "percent_needs_tuning"
 
 
+def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
+    """Full power has a command of its own where the dialect has one (D.1)."""
+    if percent == FULL and Feature.RESTORE_POWER_PERCENT in miner.info.features:
+        return miner.restore_power_percent()
+    return miner.set_power_percent(percent)
+
+
 MINING = Control[bool](
     key="mining",
     feature=Feature.MINING,
@@ -127,7 +136,7 @@ POWER_PERCENT = Control[int](
         if state.status is None or state.status.power_percent is None
         else int(state.status.power_percent)
     ),
-    set_fn=lambda miner, percent: miner.set_power_percent(percent),
+    set_fn=_set_percent,
     blocked_fn=_percent_blocked,
 )
 POWER_MODE = Control[str](

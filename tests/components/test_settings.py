@@ -1,6 +1,6 @@
 """Settings: every one on every miner that has it, told or assumed, and on no other."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,9 @@ CASES = (
 )
 KEYS = {case.key for case in CASES}
 
+ONLY_4028 = "@4028"
+"""Ends the profile of a miner whose port 4433 is closed: it is commanded as 2.2.x."""
+
 OLD = {"web_pools", "target_frequency"}
 AIR = {"power_off_cool", "fan_zero_speed", "temperature_offset"}
 BOTH = OLD | {"start_at_boot", "upfreq_speed"}
@@ -122,6 +125,8 @@ SETTINGS = {
     "v2c_m60s": BOTH | AIR | {"fast_hash"},
     "v3_m7bs": BOTH | {"fast_hash", "heat_mode"},
     "v3_m64_bad": BOTH | {"heat_mode"},  # 3.0.1 has no fast hash yet
+    f"v2c_m60s{ONLY_4028}": BOTH | AIR,
+    f"v3_m7bs{ONLY_4028}": BOTH | {"heat_mode"},
 }
 """Which settings a miner has (D.1, E.6); a miner of API 3 is commanded on 4433."""
 
@@ -131,6 +136,8 @@ TOLD = {
     "v205_m50": {"target_frequency"},
     "v205_m56s": {"target_frequency"},
     **dict.fromkeys(("v2c_m60s", "v3_m7bs", "v3_m64_bad"), KEYS - {"start_at_boot"}),
+    f"v2c_m60s{ONLY_4028}": {"target_frequency", "upfreq_speed"},
+    f"v3_m7bs{ONLY_4028}": {"target_frequency", "upfreq_speed"},
 }
 """Which of them the miner itself tells (C, E.5)."""
 
@@ -139,7 +146,7 @@ REFUSED = {"v204_m30sp": SETTINGS["v204_m30sp"] - OLD}
 
 EVERY = [
     pytest.param(profile, case, id=f"{profile}-{case.key}")
-    for profile in PROFILES
+    for profile in SETTINGS
     for case in CASES
     if case.key in SETTINGS[profile] - REFUSED.get(profile, set())
 ]
@@ -150,6 +157,19 @@ def _all_enabled(entity_registry_enabled_by_default: None) -> None:
     """Most settings are disabled until somebody wants them."""
 
 
+@pytest.fixture
+async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
+    """A simulated miner, with port 4433 or without."""
+    async with SimulatedMiner(
+        profile.removesuffix(ONLY_4028),
+        password=PASSWORD,
+        v3_password=PASSWORD,
+        v3_port=None if profile.endswith(ONLY_4028) else 0,
+        clock=clock,
+    ) as simulated:
+        yield simulated
+
+
 def sent(miner: SimulatedMiner, case: Case) -> int:
     """How often the setting was commanded."""
     return sum(command.name in case.commands for command in miner.commands)
@@ -157,10 +177,11 @@ def sent(miner: SimulatedMiner, case: Case) -> int:
 
 def test_there_is_no_miner_that_nobody_thought_of() -> None:
     """A new generation would get its settings unseen."""
-    assert set(SETTINGS) == set(TOLD) == set(PROFILES)
+    assert set(SETTINGS) == set(TOLD)
+    assert {profile.removesuffix(ONLY_4028) for profile in SETTINGS} == set(PROFILES)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", SETTINGS)
 async def test_only_what_fits_the_miner_is_there(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
@@ -441,3 +462,29 @@ async def test_no_settings_without_a_password(
         if entity.domain != "sensor"
     }
     assert not KEYS & there
+
+
+@pytest.mark.parametrize(
+    ("profile", "command"),
+    [
+        ("v205_m50", "set_power_pct_v2"),
+        (f"v2c_m60s{ONLY_4028}", "restore_power_pct"),
+        ("v2c_m60s", "set.miner.power_percent"),
+    ],
+)
+async def test_full_power_is_given_back(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    command: str,
+) -> None:
+    """A miner that is held back after 100 % was chosen earns less than it could."""
+    await call("number", "power_percent", "set_value", value=60)
+    assert miner.machine.power_percent == 60
+    miner.commands.clear()
+    await call("number", "power_percent", "set_value", value=100)
+    assert miner.machine.power_percent in (None, 100)
+    assert state("number", "power_percent") == "100"
+    told = {"set_power_pct_v2", "restore_power_pct", "set.miner.power_percent"}
+    assert [sent.name for sent in miner.commands if sent.name in told] == [command]
