@@ -113,7 +113,6 @@ class FaultLog:
         """Prepare; `start` looks at the first list."""
         self._coordinator = coordinator
         self._listeners: list[Callable[[Fault], None]] = []
-        self._seen: tuple[Fault, ...] | None = None
 
     @callback
     def start(self) -> None:
@@ -131,10 +130,8 @@ class FaultLog:
     @callback
     def _follow(self) -> None:
         state = self._coordinator.data
-        # A list that was not read again is the same object, and tells nothing.
-        if state.faults is None or state.faults is self._seen:
-            return
-        self._seen = state.faults
+        if state.faults is None:
+            return  # a list that was not told is no end of a fault
         new = self._coordinator.memory.learn_faults(state.faults, state.read_at)
         for fault in new:
             for listener in self._listeners:

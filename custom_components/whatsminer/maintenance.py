@@ -203,6 +203,18 @@ async def _set_power(coordinator: WhatsminerCoordinator, data: Data) -> None:
     await coordinator.miner.set_power(data["power"])
 
 
+async def _reset(
+    coordinator: WhatsminerCoordinator, command: Callable[[], Awaitable[None]]
+) -> None:
+    """What was commanded before is no longer so then, and not known to be so without an answer."""
+    try:
+        await command()
+    except UnknownOutcomeError:
+        coordinator.memory.forget_settings()
+        raise
+    coordinator.memory.forget_settings()
+
+
 async def _preheat(coordinator: WhatsminerCoordinator, data: Data) -> Response:
     return asdict(await coordinator.miner.pre_power_on())
 
@@ -406,13 +418,13 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="restore_settings",
         feature=Feature.RESTORE_SETTINGS,
-        send=lambda c, _: c.miner.restore_settings(),
+        send=lambda c, _: _reset(c, c.miner.restore_settings),
         confirm=True,
     ),
     Action(
         name="factory_reset",
         feature=Feature.FACTORY_RESET,
-        send=lambda c, _: c.miner.factory_reset(),
+        send=lambda c, _: _reset(c, c.miner.factory_reset),
         confirm=True,
         reboots=True,
         after=lambda c, _, before: async_after_reset(c, before),

@@ -125,6 +125,12 @@ class Memory:
         self._save()
 
     @callback
+    def forget_settings(self) -> None:
+        """The miner was reset: what was commanded before is no longer so."""
+        self._values.settings.clear()
+        self._save()
+
+    @callback
     def learn(self, state: MinerState) -> None:
         """Take what a poll tells: a higher limit, or that btminer was restarted or stopped."""
         info = {name: getattr(state.info, name) for name in _INFO}

@@ -27,7 +27,7 @@ from custom_components.whatsminer.fault_log import (
     fault_type,
     posix_zone,
 )
-from simulator import SimulatedMiner
+from simulator import PROFILES, SimulatedMiner
 
 from .conftest import RaceClock
 from .test_texts import load
@@ -111,7 +111,7 @@ def issue(
 # The event
 
 
-@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v3_m7bs"])
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_a_fault_is_told_once(
     miner: SimulatedMiner,
     codes: Callable[[], list[int]],

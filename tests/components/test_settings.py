@@ -465,6 +465,44 @@ async def test_no_settings_without_a_password(
 
 
 @pytest.mark.parametrize(
+    ("profile", "reset", "command", "code"),
+    [
+        ("v2c_m60s", "restore_settings", "set.miner.restore_setting", -1),
+        ("v205_m50", "factory_reset", "factory_reset", 132),
+    ],
+)
+async def test_a_reset_is_known_to_have_taken_them_back(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    entity_id: Find,
+    monkeypatch: pytest.MonkeyPatch,
+    reset: str,
+    command: str,
+    code: int,
+) -> None:
+    """What was assumed before a reset is certainly wrong after it."""
+    monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
+    clock.rate = 300
+    clock.race()
+    await call("switch", "start_at_boot", "turn_off")
+    assert state("switch", "start_at_boot") == "off"
+    device = er.async_get(hass).entities[entity_id("switch", "start_at_boot")].device_id
+    data = {"device_id": device, "confirm": True}
+    miner.refuse[command] = code
+    with pytest.raises(HomeAssistantError):
+        await hass.services.async_call(DOMAIN, reset, data, blocking=True)
+    assert state("switch", "start_at_boot") == "off", "refused, so it is as before"
+    miner.refuse.clear()
+    await hass.services.async_call(DOMAIN, reset, data, blocking=True)
+    assert miner.truth().settings.start_at_boot
+    assert state("switch", "start_at_boot") == STATE_UNKNOWN
+
+
+@pytest.mark.parametrize(
     ("profile", "command"),
     [
         ("v205_m50", "set_power_pct_v2"),
