@@ -11,7 +11,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, Platform
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, EntityCategory, Platform
 from homeassistant.core import (
     Event,
     EventStateChangedData,
@@ -245,6 +245,7 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
         translation_key=BREAK_EVEN,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=4,
+        entity_category=EntityCategory.DIAGNOSTIC,
         exists_fn=lambda market: market.has_hashprice,
         unit_fn=lambda market: market.price_unit[0],
         value_fn=_break_even,

@@ -74,6 +74,7 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
     WhatsminerNumberDescription(
         key="power_limit",
         translation_key="power_limit",
+        entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         native_step=1,

@@ -29,6 +29,7 @@ SELECTS: tuple[WhatsminerSelectDescription, ...] = (
     WhatsminerSelectDescription(
         key="power_mode",
         translation_key="power_mode",
+        entity_category=EntityCategory.CONFIG,
         options_fn=lambda _: [mode.value for mode in PowerMode],
         control=POWER_MODE,
     ),

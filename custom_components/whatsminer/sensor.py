@@ -100,7 +100,11 @@ def _psu_fan_speed(state: MinerState) -> float | None:
 
 
 def _hashrate(
-    key: str, value: Callable[[Summary], float | None], *, enabled: bool = False
+    key: str,
+    value: Callable[[Summary], float | None],
+    *,
+    enabled: bool = False,
+    category: EntityCategory | None = EntityCategory.DIAGNOSTIC,
 ) -> WhatsminerSensorDescription:
     """A hashrate of the summary. There is no device class and no unit for it in core."""
     return WhatsminerSensorDescription(
@@ -109,6 +113,7 @@ def _hashrate(
         native_unit_of_measurement=UNIT_HASHRATE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
+        entity_category=category,
         entity_registry_enabled_default=enabled,
         sections=(Section.SUMMARY,),
         value_fn=lambda state: value(state.summary) if state.summary else None,
@@ -120,6 +125,7 @@ def _temperature(
     value: Callable[[MinerState], float | None],
     *sections: Section,
     enabled: bool = False,
+    category: EntityCategory | None = EntityCategory.DIAGNOSTIC,
 ) -> WhatsminerSensorDescription:
     """A temperature."""
     return WhatsminerSensorDescription(
@@ -129,6 +135,7 @@ def _temperature(
         native_unit_of_measurement=UnitOfTemperature.CELSIUS,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
+        entity_category=category,
         entity_registry_enabled_default=enabled,
         sections=sections,
         value_fn=value,
@@ -201,6 +208,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         native_unit_of_measurement=UnitOfPower.WATT,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         sections=(Section.SUMMARY,),
         value_fn=lambda state: state.summary and state.summary.power_5m,
@@ -216,7 +224,9 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         entity_class=EnergySensor,
         value_fn=lambda state: state.summary and state.summary.power,
     ),
-    _hashrate("hashrate", lambda summary: summary.hashrate, enabled=True),
+    _hashrate(
+        "hashrate", lambda summary: summary.hashrate, enabled=True, category=None
+    ),
     _hashrate(
         "hashrate_average", lambda summary: summary.hashrate_average, enabled=True
     ),
@@ -252,6 +262,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         lambda state: state.status and state.status.liquid_temperature,
         Section.STATUS,
         enabled=True,
+        category=None,
     ),
     _temperature(
         "chip_temperature_avg",
@@ -268,6 +279,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         lambda state: state.summary and state.summary.chip_temperature_max,
         Section.SUMMARY,
         enabled=True,
+        category=None,
     ),
     _fan(
         "fan_speed_in",
@@ -346,6 +358,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         key="accepted_shares",
         translation_key="accepted_shares",
         state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         sections=(Section.SUMMARY, Section.POOLS),
         value_fn=lambda state: state.accepted_shares,
@@ -354,6 +367,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         key="rejected_shares",
         translation_key="rejected_shares",
         state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         sections=(Section.SUMMARY, Section.POOLS),
         value_fn=lambda state: state.rejected_shares,
@@ -396,7 +410,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     WhatsminerSensorDescription(
         key="fault",
         translation_key="fault",
-        entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.FAULTS,),
         exists_fn=lambda _: True,
         value_fn=_faults,
@@ -419,6 +432,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         translation_key="curtailment",
         device_class=SensorDeviceClass.ENUM,
         options=["none", *Target],
+        entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.MINING,
         value_fn=lambda coordinator: coordinator.curtailment.state,
         attributes_fn=lambda coordinator: coordinator.curtailment.attributes,
