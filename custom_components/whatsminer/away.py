@@ -43,6 +43,7 @@ async def async_after_reset(
     async for now in async_looks(coordinator):
         if is_back(now.data):
             await now.async_check_write_access()
+            now.async_update_listeners()
             return
     raise failed("not_back", name=coordinator.config_entry.title)
 

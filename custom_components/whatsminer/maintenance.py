@@ -19,9 +19,9 @@ from .api import (
     LogProtocol,
     LogServer,
     Miner,
-    MinerInfo,
     MinerState,
     Network,
+    NoPasswordError,
     PoolLogin,
     Section,
     UnknownOutcomeError,
@@ -62,8 +62,8 @@ class Action:
     shows: Callable[[MinerState, Data], bool] | None = None
     """Whether the miner shows the effect, in `section`."""
     section: Section = Section.SETTINGS
-    tells: Callable[[MinerInfo], bool] = lambda _: True
-    """Whether this miner shows it at all, beside what `unreadable` says."""
+    tells: Callable[[MinerState], bool] = lambda _: True
+    """Whether this miner shows it now, beside what `unreadable` says."""
     interrupts: bool = False
     """Whether its network restarts."""
     reboots: bool = False
@@ -92,12 +92,17 @@ class Action:
         Raises a translated HomeAssistantError when the miner cannot do it, refuses it, does not
         show it before the deadline, or when nobody can know.
         """
-        before = coordinator.data
         name, info = coordinator.config_entry.title, coordinator.miner.info
+        if not self.reads and not coordinator.miner.has_password:
+            raise translated(HomeAssistantError, NoPasswordError(), coordinator.host)
         if self.feature and self.feature not in info.features:
             raise invalid(
                 "not_supported", name=name, version=info.api_version or info.dialect
             )
+        if not self.reads:
+            # What follows is compared with what is now.
+            await coordinator.async_refresh_all()
+        before = coordinator.data
         if reason := self.blocked(before):
             raise invalid(reason, name=name)
         with in_words(coordinator):
@@ -132,7 +137,7 @@ class Action:
             shows
             and self.feature not in before.info.unreadable
             and self.section not in before.failed
-            and self.tells(before.info)
+            and self.tells(before)
         ):
             done = lambda state: shows(state, data)  # noqa: E731
         if not await coordinator.async_command(
@@ -270,10 +275,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_pools",
         feature=Feature.POOLS,
-        fields={probatio.Required("pools"): probatio.All(cv.ensure_list, [_POOL])},
+        fields={
+            probatio.Required(probatio.Secret("pools")): probatio.All(
+                cv.ensure_list, [_POOL]
+            )
+        },
         send=lambda c, data: c.miner.set_pools(*_pools(data)),
         shows=_shows_pools,
         section=Section.POOLS,
+        tells=lambda state: bool(state.pools),  # a stopped miner may tell none
     ),
     Action(
         name="set_power",
@@ -315,7 +325,7 @@ ACTIONS: tuple[Action, ...] = (
         send=_set_leds,
         shows=lambda state, data: state.info.led_auto is not bool(data["patterns"]),
         section=Section.INFO,
-        tells=lambda info: info.led_auto is not None,
+        tells=lambda state: state.info.led_auto is not None,
     ),
     Action(
         name="set_hostname",
@@ -324,7 +334,7 @@ ACTIONS: tuple[Action, ...] = (
         send=lambda c, data: c.miner.set_hostname(data["hostname"]),
         shows=lambda state, data: state.info.hostname == data["hostname"],
         section=Section.INFO,
-        tells=lambda info: info.dialect is not Dialect.V3,  # only after the next boot
+        tells=lambda state: state.info.dialect is not Dialect.V3,  # only after a boot
         interrupts=True,
     ),
     Action(
@@ -393,7 +403,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="change_password",
         feature=Feature.PASSWORD,
-        fields={probatio.Required("new_password"): cv.string},
+        fields={probatio.Required(probatio.Secret("new_password")): cv.string},
         send=_change_password,
     ),
     Action(

@@ -5,20 +5,29 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_HOST, CONF_PASSWORD
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+)
 from homeassistant.helpers import device_registry as dr
+import probatio
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
-from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer import maintenance
+from custom_components.whatsminer.api import transport
+from custom_components.whatsminer.const import CONF_V3_PASSWORD, DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.maintenance import ACTIONS
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
 
-type Act = Callable[..., Awaitable[dict[str, Any] | None]]
+type Act = Callable[..., Awaitable[Any]]
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 
@@ -211,19 +220,20 @@ async def miner(setup: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
 
 
 @pytest.fixture(autouse=True)
-async def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look often for a miner that is away, and find it at its new address, too."""
+async def _quick(monkeypatch: pytest.MonkeyPatch, miner: SimulatedMiner) -> None:
+    """Look often for a miner that is away; it is to be found where it was told to be."""
     monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
     loop = asyncio.get_running_loop()
     connect = loop.sock_connect
 
-    async def connect_here(sock: Any, address: Any) -> None:
-        host, *port = address
-        if host.startswith("192.168.") and host != MOVED:
+    async def connect_there(sock: Any, address: Any) -> None:
+        host, port = address
+        network = miner.machine.network
+        if host != (network.ip if network else "127.0.0.1"):
             raise OSError("no route")
-        await connect(sock, ("127.0.0.1" if host == MOVED else host, *port))
+        await connect(sock, ("127.0.0.1", port))
 
-    monkeypatch.setattr(loop, "sock_connect", connect_here)
+    monkeypatch.setattr(loop, "sock_connect", connect_there)
 
 
 @pytest.fixture
@@ -233,16 +243,15 @@ def act(
     """Call an action for the miner, as a script does; returns the response if there is one."""
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
 
-    async def run(action: str, **data: Any) -> dict[str, Any] | None:
+    async def run(action: str, **data: Any) -> Any:
         answers = hass.services.supports_response(DOMAIN, action)
-        response: Any = await hass.services.async_call(
+        return await hass.services.async_call(
             DOMAIN,
             action,
             {"device_id": device.id, **data},
             blocking=True,
             return_response=answers.value != "none",
         )
-        return response
 
     return run
 
@@ -287,3 +296,488 @@ async def test_every_action_on_every_firmware(
     await until(lambda: case.effect(miner))
     sent = writes(miner)
     assert len(sent) == len(set(sent)) or name == "set_led", "sent twice"
+
+
+# Refusals
+
+
+async def refused(act: Act, name: str, **data: Any) -> str:
+    """Call an action that must fail; returns its key and its sentence, which must be whole."""
+    with pytest.raises(HomeAssistantError) as error:
+        await act(name, **data)
+    sentence = str(error.value)
+    assert error.value.translation_key
+    assert " " in sentence
+    assert "{" not in sentence
+    return f"{error.value.translation_key}: {sentence}"
+
+
+@pytest.mark.parametrize("setup", ["3.x", "1.x"])
+async def test_nonsense_is_refused_with_its_bounds(
+    act: Act, miner: SimulatedMiner, setup: str
+) -> None:
+    """Who types a wrong gateway would lose the miner, or not be told what would be right."""
+    miner.commands.clear()
+    tried = 0
+    for name, case in CASES.items():
+        if setup in case.on and case.wrong:
+            sentence = await refused(act, name, **case.wrong)
+            assert sentence.startswith("nonsense: Nothing was sent to Miner")
+            assert case.says in sentence
+            assert "Hidden" not in sentence
+            tried += 1
+    assert tried > 5
+    assert not writes(miner)
+
+
+@pytest.mark.parametrize("sure", [{}, {"confirm": False}])
+async def test_what_is_dangerous_must_be_confirmed(
+    hass: HomeAssistant, act: Act, miner: SimulatedMiner, sure: dict[str, Any]
+) -> None:
+    """A slip of the finger would reset a miner, or lose it in the network."""
+    data = {
+        "set_network": {"dhcp": True},
+        "set_ssh": {"enabled": True},
+        "update_firmware": {"path": "/media/image", "platform": "H616"},
+    }
+    miner.commands.clear()
+    told = {
+        action.name: await refused(
+            act, action.name, **data.get(action.name, {}), **sure
+        )
+        for action in ACTIONS
+        if action.confirm
+    }
+    assert told.keys() == {
+        "preheat",
+        "set_ssh",
+        "set_network",
+        "restore_settings",
+        "factory_reset",
+        "update_firmware",
+    }
+    for name, sentence in told.items():
+        assert sentence.startswith(f"confirm_{name}: Nothing was sent. ")
+        assert sentence.endswith("set confirm to true")
+    assert not writes(miner)
+
+
+@pytest.mark.parametrize("password", [None])
+@pytest.mark.parametrize("setup", ["2.0", "3.x"])
+async def test_without_a_password_nothing_is_told(
+    act: Act, miner: SimulatedMiner, setup: str
+) -> None:
+    """Who only reads would look for the reason in the miner."""
+    for name, case in CASES.items():
+        if setup in case.on:
+            assert (await refused(act, name, **case.data)).startswith("no_password")
+    assert not writes(miner)
+
+
+async def test_what_the_miner_refuses_and_does_not_answer(
+    act: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner would not know whether it was done, not done, or cannot be known."""
+    zone = CASES["set_time_zone"].data
+    miner.refuse["set_zone"] = 132
+    assert "refused the command set_zone" in await refused(act, "set_time_zone", **zone)
+    miner.refuse["set_zone"] = 14
+    assert "does not know" in await refused(act, "set_time_zone", **zone)
+    miner.refuse.clear()
+    miner.inject("applied_no_answer", "set_zone")
+    sentence = await refused(act, "set_time_zone", **zone)
+    assert sentence.startswith("unknown_outcome")  # 2.0 does not tell its time zone
+    assert writes(miner).count("set_zone") == 3
+    miner.api_switch = False
+    assert "API switch is off" in await refused(act, "set_time_zone", **zone)
+
+
+async def test_what_can_be_read_back_is(
+    act: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pools that were acknowledged and not taken would mine for nobody, or for others."""
+    monkeypatch.setattr(maintenance, "DEADLINE_FLAG", 0.1)
+    pools = CASES["set_pools"].data
+    miner.inject("answered_not_applied", "update_pools")
+    assert (await refused(act, "set_pools", **pools)).startswith("not_confirmed")
+    miner.clear_faults()
+    miner.inject("applied_no_answer", "update_pools")
+    await act("set_pools", **pools)  # the miner shows them
+    assert CASES["set_pools"].effect(miner)
+    assert writes(miner).count("update_pools") == 2
+
+
+@pytest.mark.parametrize("setup", ["2.2", "3.x"])
+async def test_custom_data_is_read_back(
+    act: Act, miner: SimulatedMiner, setup: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note that the miner did not keep would be missed when it is needed."""
+    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.5)
+    command = "set.device.custom_data" if setup == "3.x" else "set_customer_msg"
+    data = CASES["set_custom_data"].data
+    miner.inject("answered_not_applied", command)
+    assert (await refused(act, "set_custom_data", **data)).startswith("custom_data")
+    miner.clear_faults()
+    miner.inject("applied_no_answer", command)
+    await act("set_custom_data", **data)
+    assert CASES["set_custom_data"].effect(miner)
+
+
+@pytest.mark.parametrize("setup", ["1.x", "2.0", "3.x"])
+async def test_pools_of_a_stopped_miner(
+    act: Act, miner: SimulatedMiner, call: Call
+) -> None:
+    """Old firmware does not tell its pools while it is stopped: the change is no failure."""
+    await call("switch", "mining", "turn_off")
+    await act("set_pools", **CASES["set_pools"].data)
+    assert CASES["set_pools"].effect(miner)
+
+
+async def test_leds_go_back_to_the_miner(act: Act, miner: SimulatedMiner) -> None:
+    """They would blink for ever."""
+    await act("set_led", patterns={"color": "green"})
+    assert miner.truth().led_auto is False
+    await act("set_led")
+    assert miner.truth().led_auto is True
+
+
+@pytest.mark.parametrize("setup", ["2.0", "2.2", "3.x"])
+async def test_a_miner_that_does_not_answer(
+    act: Act, miner: SimulatedMiner, setup: str
+) -> None:
+    """The action would seem to have worked while the miner was off."""
+    miner.inject("refuse")
+    await miner.tick()
+    for name in ("set_pools", "get_data", "download_logs"):
+        data = CASES["set_pools"].data if name == "set_pools" else {}
+        data |= {"command": "summary"} if name == "get_data" else {}
+        assert "Nothing answers at 127.0.0.1" in await refused(act, name, **data)
+
+
+async def test_an_entry_that_is_not_loaded(
+    hass: HomeAssistant, act: Act, entry: MockConfigEntry
+) -> None:
+    """An action that vanishes with its miner breaks the automation without a word."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    for action in ACTIONS:
+        assert hass.services.has_service(DOMAIN, action.name)
+    assert (await refused(act, "set_led")).startswith("not_loaded")
+
+
+async def test_only_administrators_may(
+    hass: HomeAssistant, act: Act, entry: MockConfigEntry, hass_read_only_user: MockUser
+) -> None:
+    """A guest with a dashboard could send the proceeds to his own pool."""
+    data = {
+        "update_firmware": {"path": "/media/image", "platform": "H616"},
+        "get_data": {"command": "summary"},
+    } | {name: case.data for name, case in CASES.items()}
+    for action in ACTIONS:
+        with pytest.raises(Unauthorized):
+            await hass.services.async_call(
+                DOMAIN,
+                action.name,
+                {"device_id": "any", **data.get(action.name, {})},
+                blocking=True,
+                context=Context(user_id=hass_read_only_user.id),
+                return_response=action.response.value != "none",
+            )
+
+
+@pytest.mark.parametrize("setup", ["3.x"])
+async def test_the_newest_call_counts(
+    hass: HomeAssistant, act: Act, miner: SimulatedMiner
+) -> None:
+    """Two automations while the miner restarts: one must not believe that its zone is set."""
+    miner.inject("refuse_4433")
+    await miner.tick()
+    early = hass.async_create_task(
+        refused(act, "set_time_zone", timezone="UTC0", zone_name="UTC")
+    )
+    await asyncio.sleep(0.2)
+    late = hass.async_create_task(act("set_time_zone", **CASES["set_time_zone"].data))
+    assert (await early).startswith("overtaken")
+    miner.clear_faults()
+    await miner.tick()
+    await late
+    assert CASES["set_time_zone"].effect(miner)
+    assert writes(miner).count("set.system.timezone") == 1
+
+
+# Secrets
+
+
+async def test_pools_and_passwords_are_shown_nowhere(
+    hass: HomeAssistant,
+    act: Act,
+    miner: SimulatedMiner,
+    secrets: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Error and log are what people post when they ask for help; the fixture reads the log."""
+    monkeypatch.setattr(maintenance, "DEADLINE_FLAG", 0.1)
+    hush = {"url": POOLS[0]["url"], "user": "Hush_user", "password": "Hush_pass"}
+    secrets |= {"Hush_user", "Hush_pass", "Hush_new", "Hush new"}
+    told = [
+        await refused(act, "set_pools", pools=[hush | {"url": "nowhere"}]),
+        await refused(act, "set_pools", pools=[hush | {"password": "Hush_pass\n"}]),
+        await refused(act, "change_password", new_password="Hush new"),
+    ]
+    miner.inject("answered_not_applied")
+    told += [
+        await refused(act, "set_pools", pools=[hush]),
+        await refused(act, "change_password", new_password="Hush_new"),
+    ]
+    miner.clear_faults()
+    miner.refuse = {"update_pools": 132, "update_pwd": 132}
+    told += [
+        await refused(act, "set_pools", pools=[hush]),
+        await refused(act, "change_password", new_password="Hush_new"),
+    ]
+    for text in told:
+        assert "Hush" not in text
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"more": 1}, {"user": None}, {"password": ["Hush_pass"]}]
+)
+async def test_a_wrong_form_shows_no_secret(act: Act, wrong: dict[str, Any]) -> None:
+    """The editor shows this error, and so do the traces of automations."""
+    pool = {"url": "Hush_url", "user": "Hush_user", "password": "Hush_pass"}
+    with pytest.raises(probatio.Invalid) as error:
+        await act("set_pools", pools=[pool | wrong])
+    assert "Hush" not in f"{error.value!r} {error.value}"
+    with pytest.raises(probatio.Invalid) as error:
+        await act("change_password", new_password=["Hush_pass"])
+    assert "Hush" not in f"{error.value!r} {error.value}"
+
+
+@pytest.mark.parametrize("setup", ["1.x", "2.0", "2.2", "3.x"])
+async def test_raw_answers_without_what_is_private(
+    act: Act, miner: SimulatedMiner, coordinator: WhatsminerCoordinator, setup: str
+) -> None:
+    """An answer that is shown to others would give the pool account away."""
+    private = {pool.user for pool in miner.truth().pools}
+    params: dict[str, Any] = {"get.miner.history": {"begin": "1", "end": "2"}}
+    for command in coordinator.miner.data_commands:
+        more = {"parameter": params[command]} if command in params else {}
+        if command in ("devs", "devdetails") and setup in ("2.2", "3.x"):
+            continue  # this firmware refuses them (A.4)
+        if command == "get_customer_msg" and setup == "3.x":
+            continue  # it is for the admin, whose password is not known
+        answer = await act("get_data", command=command, **more)
+        assert answer
+        assert not [user for user in private if user in str(answer)]
+        if command == "summary":
+            [row] = answer.get("SUMMARY") or [answer["Msg"]]
+            assert row["Elapsed"] == pytest.approx(miner.truth().elapsed_s, abs=300)
+    sentence = await refused(act, "get_data", command="update_pools")
+    assert "no read command" in sentence
+    if setup == "3.x":
+        asked = await act("get_data", command="get.device.info", parameter="miner")
+        assert asked["msg"].keys() == {"miner"}
+
+
+# Passwords
+
+
+@every_setup
+async def test_a_new_password_holds(
+    hass: HomeAssistant,
+    act: Act,
+    call: Call,
+    entry: MockConfigEntry,
+    coordinator: WhatsminerCoordinator,
+    setup: str,
+) -> None:
+    """Home Assistant would lock itself out, at once or at its next start."""
+    await act("change_password", new_password="Other_2")
+    key = CONF_V3_PASSWORD if setup == "3.x" else CONF_PASSWORD
+    assert entry.data[key] == "Other_2"
+    assert entry.runtime_data is coordinator, "reloaded in vain"
+    await call("switch", "fast_boot", "turn_on")
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    await call("switch", "fast_boot", "turn_off")
+    assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+
+
+@pytest.mark.parametrize("setup", ["2.0", "3.x"])
+async def test_a_password_that_does_not_hold(
+    act: Act, call: Call, miner: SimulatedMiner, entry: MockConfigEntry, setup: str
+) -> None:
+    """A password that the miner did not take must not replace the one that opens it."""
+    before = dict(entry.data)
+    command = "set.user.change_passwd" if setup == "3.x" else "update_pwd"
+    miner.inject("answered_not_applied", command)
+    told = await refused(act, "change_password", new_password="Other_2")
+    assert told.startswith("password_unclear")
+    assert dict(entry.data) == before
+    await call("switch", "fast_boot", "turn_on")
+
+
+# Reboots
+
+
+@pytest.mark.parametrize("setup", ["2.0", "3.x"])
+async def test_moved_miner_is_followed(
+    hass: HomeAssistant,
+    act: Act,
+    call: Call,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+) -> None:
+    """The miner would be there and Home Assistant would look for it where it was."""
+    clock.stop()
+    clock.rate = 30
+    clock.race()
+    task = hass.async_create_task(act("set_network", **STATIC, **SURE))
+    await until(lambda: any("net_config" in name for name in writes(miner)))
+    async with asyncio.timeout(5):
+        while state("sensor", "status") != "restarting":
+            assert state("sensor", "status") != "unavailable"
+            await miner.tick()
+            await entry.runtime_data.async_refresh()
+            await asyncio.sleep(0.05)
+    await task
+    assert entry.data[CONF_HOST] == MOVED
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    await call("switch", "fast_boot", "turn_on")
+
+
+@pytest.mark.parametrize("setup", ["1.x", "2.0", "2.2", "3.x"])
+async def test_back_to_dhcp_at_the_same_address(
+    act: Act, miner: SimulatedMiner, entry: MockConfigEntry
+) -> None:
+    """A router that gives the same address again must not look like a failure."""
+    before = miner.machine.reboots
+    await act("set_network", dhcp=True, **SURE)
+    assert miner.machine.reboots == before + 1
+    assert entry.data[CONF_HOST] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "key"),
+    [
+        (
+            "set_network",
+            STATIC,
+            "not_at_address: Miner does not answer at 192.168.2.16",
+        ),
+        ("set_network", {"dhcp": True}, "not_back: Miner was not found again"),
+        ("factory_reset", {}, "not_back: Miner was not found again"),
+    ],
+)
+async def test_a_miner_that_is_not_found_again(
+    act: Act,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    data: dict[str, Any],
+    key: str,
+) -> None:
+    """The entry must not point to where no miner is; the owner must hear of it."""
+    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 0.3)
+    miner.inject("answered_not_applied")
+    assert (await refused(act, action, **data, **SURE)).startswith(key)
+    assert entry.data[CONF_HOST] == "127.0.0.1"
+
+
+async def test_another_miner_at_the_new_address(
+    act: Act, miner: SimulatedMiner, entry: MockConfigEntry, clock: RaceClock
+) -> None:
+    """Two miners with one address: commands for one would reach the other."""
+    miner.inject("answered_not_applied", "net_config")
+    async with SimulatedMiner("v205_m50", port=0, seed=7, password=PASSWORD) as other:
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def connect_other(sock: Any, address: Any) -> None:
+            there = address == (MOVED, miner.port)
+            await connect(sock, ("127.0.0.1", other.port) if there else address)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "sock_connect", connect_other)
+            told = await refused(act, "set_network", **STATIC, **SURE)
+    assert told.startswith("wrong_miner")
+    assert entry.data[CONF_HOST] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("setup", ["2.0", "3.x"])
+async def test_what_is_left_after_a_factory_reset(
+    hass: HomeAssistant,
+    act: Act,
+    state: Show,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+) -> None:
+    """The owner would find out at the next command that there is no way in any more."""
+    await act("factory_reset", **SURE)
+    assert state("binary_sensor", "write_access") == "off"
+    assert state("sensor", "power") != "unavailable"
+
+
+@pytest.mark.parametrize("setup", ["2.0 liquid"])
+async def test_preheating(
+    act: Act, miner: SimulatedMiner, call: Call, clock: RaceClock
+) -> None:
+    """Who starts a cold hydro miner waits long; who preheats it must know when it is warm."""
+    assert (await refused(act, "preheat", **SURE)).startswith("preheat_needs_stop")
+    await call("switch", "mining", "turn_off")
+    assert miner.truth().preheat is None
+    stages = []
+    async with asyncio.timeout(10):
+        while not stages or stages[-1]["complete"] is not True:
+            stages.append(await act("preheat", **SURE))
+            await asyncio.sleep(0.02)
+    assert stages[0] == {"stage": "waiting", "complete": False}
+    assert stages[-1] == {"stage": "complete", "complete": True}
+
+
+async def test_only_liquid_cooled_miners_are_preheated(act: Act) -> None:
+    """An air cooled one would be said to warm up."""
+    assert (await refused(act, "preheat", **SURE)).startswith("not_supported")
+
+
+# Several miners
+
+
+async def test_several_miners_at_once(
+    hass: HomeAssistant,
+    act: Act,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    address: dict[str, Any],
+) -> None:
+    """One that fails must not keep the others from it, nor two get the same address."""
+    async with SimulatedMiner("v205_m50", seed=7, password=PASSWORD) as other:
+        second = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id=other.mac.lower(),
+            title="Other",
+            data={**address, "port": other.port, CONF_PASSWORD: PASSWORD},
+        )
+        second.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(second.entry_id)
+        await hass.async_block_till_done()
+        devices = [
+            device.id
+            for one in (entry, second)
+            for device in dr.async_entries_for_config_entry(
+                dr.async_get(hass), one.entry_id
+            )
+        ]
+        answer = await act("get_data", device_id=devices, command="get_version")
+        assert answer["miners"].keys() == {"Miner", "Other"}
+        told = await refused(act, "set_network", device_id=devices, **STATIC, **SURE)
+        assert told.startswith("one_miner_only")
+        miner.refuse["set_zone"] = 132
+        zone = CASES["set_time_zone"].data
+        told = await refused(act, "set_time_zone", device_id=devices, **zone)
+        assert told.startswith("command_refused")
+        assert other.truth().settings.zonename == "Europe/Berlin"
+        await hass.config_entries.async_unload(second.entry_id)
