@@ -170,6 +170,12 @@ async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner
         yield simulated
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait only a moment for an answer that does not come."""
+    monkeypatch.setattr("custom_components.whatsminer.api.transport.ANSWER_TIMEOUT", 1)
+
+
 def sent(miner: SimulatedMiner, case: Case) -> int:
     """How often the setting was commanded."""
     return sum(command.name in case.commands for command in miner.commands)
@@ -290,6 +296,7 @@ SILENT = [
 
 
 @pytest.mark.parametrize(("profile", "case"), SILENT)
+@pytest.mark.usefixtures("impatient")
 async def test_unknown_outcome_of_what_is_told_by_nobody(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
@@ -309,6 +316,7 @@ async def test_unknown_outcome_of_what_is_told_by_nobody(
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
 @pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.key)
+@pytest.mark.usefixtures("impatient")
 async def test_a_lost_answer_is_settled_by_reading_back(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
