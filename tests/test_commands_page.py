@@ -17,6 +17,7 @@ from custom_components.whatsminer.select import SELECTS
 from custom_components.whatsminer.sensor import SENSORS, board_sensors
 from custom_components.whatsminer.switch import SWITCHES
 
+from .components.test_actions import CASES
 from .test_docs import exists
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +95,13 @@ def test_every_proof_exists() -> None:
         assert exists(str(path.relative_to(ROOT)), test), f"{name}::{test}"
     for path, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE):
         assert exists(path, test), f"{path}::{test}"
+
+
+def test_the_common_test_of_actions_has_them_all() -> None:
+    """An action that is not among its cases is not proven by it."""
+    for name, rest in ROWS:
+        if "test_every_action_on_every_firmware" in rest:
+            assert set(re.findall(r"action `(\w+)`", rest)) & set(CASES), name
 
 
 def test_every_feature_has_its_place(script: ModuleType) -> None:
