@@ -295,8 +295,9 @@ class Faults:
         return any(active.fault == fault for active in self._active)
 
     def take(self, command: str) -> frozenset[str]:
-        """Return the faults of one request, and count it."""
-        taken = [active for active in self._active if active.command in (None, command)]
+        """Return the faults of one request, and count it; a joined one has those of its parts."""
+        names = {None, command, *command.split("+")}
+        taken = [active for active in self._active if active.command in names]
         for active in taken:
             if active.times is not None:
                 active.times -= 1

@@ -137,6 +137,7 @@ class SimulatedMiner:
                 self._v3_listener = FrameListener(
                     host, v3_port, timing, self._answer_v3
                 )
+                self._v3_listener.board = self._listener.board
         self._reboots = self._machine.reboots
         self._resets = self._machine.resets
         self._network_restarts = self._machine.network_restarts
@@ -424,8 +425,9 @@ class SimulatedMiner:
         ):
             return self._text("", self._dialect.missing_command())
         self._remember(name, request, encrypted=False)
-        if name in self.refuse:
-            return self._plain(name, self._refusal(name))
+        for part in name.split("+"):
+            if part in self.refuse:
+                return self._plain(name, self._refusal(part))
         if name == "get_token":
             return self._plain(name, self._token(ip))
         if write_of(self.profile, name):

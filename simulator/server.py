@@ -65,6 +65,24 @@ def is_complete(request: bytes) -> bool:
     return False
 
 
+class Board:
+    """The time that the control board takes for answers; all ports of a miner share it."""
+
+    def __init__(self, timing: Timing) -> None:
+        """Be idle."""
+        self._answer_s = timing.answer_s
+        self._turn = asyncio.Lock() if timing.serial else None
+
+    async def work(self) -> None:
+        """Wait until an answer is ready."""
+        if self._turn is None:
+            if self._answer_s:
+                await asyncio.sleep(self._answer_s)
+        else:
+            async with self._turn:
+                await asyncio.sleep(self._answer_s)
+
+
 class Listener(ABC):
     """One port, which can be shut and opened again while its miner reboots."""
 
@@ -75,6 +93,7 @@ class Listener(ABC):
         self.accepted = 0
         self.connections = 0
         self.most_connections = 0
+        self.board = Board(timing)
         self._timing = timing
         self._server: asyncio.Server | None = None
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -241,6 +260,7 @@ class OneShotListener(Listener):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         if request := await self._read(reader):
+            await self.board.work()
             self._begin_answer()
             reply = self._answer(request, writer.get_extra_info("peername")[0])
             await self._send(reply, reader, writer)

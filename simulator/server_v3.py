@@ -91,6 +91,7 @@ class FrameListener(Listener):
                 return False
             request = await reader.readexactly(length)
         client.deadline = None
+        await self.board.work()
         self._begin_answer()
         reply = self._answer(request, client.session)
         stays = await self._send(reply, reader, client.writer)

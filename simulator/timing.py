@@ -70,6 +70,10 @@ class Timing:
     # After this time without a change the rest is computed in one stride
     settle_s: int = 1800
 
+    # The control board: for one answer, and whether it gives one at a time
+    answer_s: float = 0
+    serial: bool = False
+
     # The connection
     idle_s: float = 10
     stall_s: float = 3

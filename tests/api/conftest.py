@@ -1,34 +1,29 @@
 """What several tests of the client need: sockets, and a look at those that it opens."""
 
-import asyncio
 from collections.abc import AsyncIterator
-import contextlib
-from typing import Any
+import socket
 
 import pytest
+
+from custom_components.whatsminer.api import transport
 
 
 @pytest.fixture
 async def client_sockets(
     socket_enabled: None, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[asyncio.StreamWriter]]:
+) -> AsyncIterator[list[socket.socket]]:
     """All connections that the client opens; each must be closed when the test ends."""
-    opened: list[asyncio.StreamWriter] = []
-    connect = asyncio.open_connection
+    opened: list[socket.socket] = []
+    dial = transport.dial
 
-    async def open_connection(*args: Any, **kwargs: Any) -> Any:
-        reader, writer = await connect(*args, **kwargs)
-        opened.append(writer)
-        return reader, writer
+    async def watched(host: str, port: int) -> socket.socket:
+        sock = await dial(host, port)
+        opened.append(sock)
+        return sock
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    monkeypatch.setattr(transport, "dial", watched)
     yield opened
-    left = [
-        writer
-        for writer in opened
-        if writer.get_extra_info("socket").fileno() != -1 or not writer.is_closing()
-    ]
-    for writer in left:
-        with contextlib.suppress(OSError):
-            writer.transport.abort()
+    left = [sock for sock in opened if sock.fileno() != -1]
+    for sock in left:
+        sock.close()
     assert not left, f"{len(left)} of {len(opened)} sockets left open"

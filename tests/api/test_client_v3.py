@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
 from dataclasses import replace
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,14 +129,14 @@ def client(connect_to: Callable[..., Any]) -> Client:
 def crowd(client_sockets: list, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many sockets the client had at each moment at which it opened one."""
     counts: list[int] = []
-    opened = asyncio.open_connection
+    dial = transport.dial
 
-    async def open_connection(*args: Any, **kwargs: Any) -> Any:
-        still_open = sum(not writer.is_closing() for writer in client_sockets)
+    async def counted(host: str, port: int) -> socket.socket:
+        still_open = sum(sock.fileno() != -1 for sock in client_sockets)
         counts.append(still_open + 1)
-        return await opened(*args, **kwargs)
+        return await dial(host, port)
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    monkeypatch.setattr(transport, "dial", counted)
     return counts
 
 
@@ -846,7 +847,7 @@ async def test_close_leaves_nothing_open(
     await until(lambda: sim.open_v3_connections == 1)
     await miner.close()
     await miner.close()
-    assert all(writer.is_closing() for writer in client_sockets)
+    assert all(sock.fileno() == -1 for sock in client_sockets)
     await until(lambda: sim.open_v3_connections == sim.open_connections == 0)
 
 

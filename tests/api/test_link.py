@@ -398,11 +398,11 @@ async def test_a_cancelled_connection_leaves_nothing(
     """Unloading while the miner is away would leave a task behind."""
     connecting = asyncio.Event()
 
-    async def open_connection(*args: Any) -> None:
+    async def sock_connect(*args: Any) -> None:
         connecting.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     task = asyncio.create_task(link.request(REQUEST))
     await connecting.wait()
     task.cancel()
@@ -441,10 +441,10 @@ async def test_a_host_that_swallows_packets(
 ) -> None:
     """Most miners are behind no firewall, but some are."""
 
-    async def open_connection(*args: Any) -> None:
+    async def sock_connect(*args: Any) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     async with asyncio.timeout(5):
         with pytest.raises(CannotConnectError):
             await link.request(REQUEST)

@@ -270,7 +270,7 @@ async def test_the_boards_under_the_other_command(serve: Serve) -> None:
     assert (await miner.read()).board(3) is not None
     host.requests.clear()
     await miner.read(slow=False)
-    assert host.commands == ["summary", "devs", "status"]
+    assert host.commands == ["summary", "devs"]
 
 
 async def test_a_refused_summary_is_no_restart(serve: Serve) -> None:

@@ -222,10 +222,11 @@ async def test_a_closed_port(requests: list[bytes]) -> None:
 async def test_no_way_there(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """A typing error in the host name would end in a traceback instead of a sentence."""
 
-    async def open_connection(*args: Any) -> None:
+    async def getaddrinfo(*args: Any, **named: Any) -> None:
         raise error
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     with pytest.raises(CannotConnectError) as caught:
         await exchange("no.such.host", 4028, REQUEST)
     assert caught.value.__cause__ is error
@@ -235,10 +236,10 @@ async def test_no_way_there(monkeypatch: pytest.MonkeyPatch, error: Exception) -
 async def test_a_host_that_swallows_packets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adding a miner that is switched off would hang for minutes."""
 
-    async def open_connection(*args: Any) -> None:
+    async def sock_connect(*args: Any) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     async with asyncio.timeout(5):
         with pytest.raises(CannotConnectError):
             await exchange("192.0.2.1", 4028, REQUEST)

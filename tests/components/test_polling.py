@@ -2,22 +2,43 @@
 
 from collections.abc import Awaitable, Callable
 import logging
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_HOST, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.const import CONF_HOST, CONF_PORT, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer.const import SLOW_EVERY
+from custom_components.whatsminer.api import Dialect
+from custom_components.whatsminer.const import CONF_V3_PORT, SLOW_EVERY
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from simulator import SimulatedMiner
+from simulator import PROFILES, SimulatedMiner
 
 from .conftest import RaceClock
 
 type Show = Callable[[str, str], str]
 type Poll = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def v3_is_open() -> bool:
+    """Whether newer firmware is asked on port 4433."""
+    return True
+
+
+@pytest.fixture
+def address(
+    miner: SimulatedMiner, unused_tcp_port: int, v3_is_open: bool
+) -> dict[str, Any]:
+    """Where the miner is; a port that is closed stands for the one it does not have."""
+    v3_port = miner.v3_port if v3_is_open else None
+    return {
+        CONF_HOST: miner.host,
+        CONF_PORT: miner.port,
+        CONF_V3_PORT: v3_port or unused_tcp_port,
+    }
 
 
 def _complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -51,9 +72,23 @@ async def test_fast_and_slow(
         before = len(miner.commands)
         await poll()
         counts.append(len(miner.commands) - before)
-    # Nine polls of three reads, then one with pools, PSU, errors, version, info and settings.
-    assert counts == [3] * (SLOW_EVERY - 1) + [9]
+    # Nine polls of two reads, then one with pools, PSU, errors, version, info and settings.
+    assert counts == [2] * (SLOW_EVERY - 1) + [6]
     assert miner.most_open_connections == 1
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("v3_is_open", [True, False])
+async def test_few_connections(
+    coordinator: WhatsminerCoordinator, miner: SimulatedMiner, poll: Poll
+) -> None:
+    """A control board serves few connections, and other programs want some of them, too."""
+    before = miner.connections_accepted + miner.v3_connections_accepted
+    for _ in range(SLOW_EVERY):
+        await poll()
+    made = miner.connections_accepted + miner.v3_connections_accepted - before
+    most = 1 if coordinator.miner.info.dialect is Dialect.V3 else 3
+    assert 0 < made <= most * SLOW_EVERY
 
 
 @pytest.mark.usefixtures("entity_registry_enabled_by_default")

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from .errors import (
     WhatsminerError,
     WrongMinerError,
 )
-from .models import MinerInfo, MinerState, Section
+from .models import Activity, MinerInfo, MinerState, Section, Status, Summary
 from .parse import JsonObject
 
 # These are read in every poll, and those now and then.
@@ -39,7 +39,17 @@ SECTION_ERRORS = (
     NoAnswerError,
 )
 
-type Reader = Callable[[MinerState], Awaitable[Any]]
+
+@dataclass
+class SoFar:
+    """What a poll has found out when its next section is read."""
+
+    slow: bool
+    summary: Summary | None
+    failed: dict[Section, WhatsminerError]
+
+
+type Reader = Callable[[SoFar], Awaitable[Any]]
 
 
 def bare[E: WhatsminerError](error: E) -> E:
@@ -87,7 +97,7 @@ class Miner(Commands):
     @property
     @abstractmethod
     def _readers(self) -> dict[Section, Reader]:
-        """How each section is read; the state so far is handed in."""
+        """How each section is read; what is known so far is handed in."""
 
     @abstractmethod
     async def identify(self) -> MinerInfo:
@@ -98,8 +108,11 @@ class Miner(Commands):
         """Take over who the miner is, as it says now or as is known from before."""
 
     @abstractmethod
-    def _with_activity(self, state: MinerState) -> MinerState:
-        """Add what the miner is doing."""
+    def _activity_of(self, status: Status | None, so_far: SoFar) -> Activity | None:
+        """What the miner is doing."""
+
+    async def _prepare(self, due: tuple[Section, ...]) -> None:
+        """Before these sections are read, what may be asked for in one go is."""
 
     async def read(
         self,
@@ -119,22 +132,24 @@ class Miner(Commands):
         due = tuple(sections)
         if not self._identified:
             await self.identify()
-        state = MinerState(info=self.info, read_at=datetime.now(UTC))
+        read_at = datetime.now(UTC)
+        values: dict[str, Any] = {}
         failed: dict[Section, WhatsminerError] = {}
         if previous:
-            carried = {
+            values = {
                 section.value: getattr(previous, section.value)
                 for section in Section
                 if section not in due and section is not Section.INFO
             }
-            state = replace(state, **carried)
             failed = {
                 key: err for key, err in previous.failed.items() if key not in due
             }
+        so_far = SoFar(slow, values.get(Section.SUMMARY.value), failed)
         answered = unanswered = 0
+        await self._prepare(due)
         for section in due:
             try:
-                value = await self._readers[section](replace(state, failed=failed))
+                value = await self._readers[section](so_far)
             except CannotConnectError as err:
                 self._identified = False
                 if not answered:
@@ -153,12 +168,20 @@ class Miner(Commands):
                     raise
             else:
                 answered += 1
-                state = replace(state, **{section.value: value})
+                values[section.value] = value
+                if section is Section.SUMMARY:
+                    so_far.summary = value
         if not answered:
             self._identified = False
             raise NoAnswerError("no section was answered")
-        state = replace(state, info=self.info, failed=MappingProxyType(failed))
-        return self._with_activity(state)
+        values[Section.INFO.value] = self.info
+        activity = self._activity_of(values.get(Section.STATUS.value), so_far)
+        return MinerState(
+            read_at=read_at,
+            failed=MappingProxyType(failed),
+            activity=activity,
+            **values,
+        )
 
     def _check_mac(self, mac: str | None) -> None:
         """Compare the MAC the miner says with the expected one; the first one said is expected."""

@@ -44,6 +44,9 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
+_REPAIRABLE = 1 << 14
+"""Characters; four boards and three pools in one answer have half as many."""
+
 # Python itself would also read "1_000" and the digits of other scripts.
 _NUMBER = re.compile(
     r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
@@ -57,15 +60,15 @@ _TRUE = frozenset({"true", "enable", "enabled", "on", "y", "yes"})
 _FALSE = frozenset({"false", "disable", "disabled", "off", "n", "no"})
 
 
-def _loads(text: str) -> Any:
-    """Parse exactly one JSON value."""
-    # Non-finite numbers are legal in C's printf, not values.
-    return json.loads(text, parse_constant=lambda _: None)
+# Non-finite numbers are legal in C's printf, not values.
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """A text as it is, then as each further repair leaves it."""
+    """A text as it is, then as each further repair leaves it, unless that would take long."""
     yield text
+    if len(text) > _REPAIRABLE:
+        return
     for defect, repair in _REPAIRS:
         if (repaired := defect.sub(repair, text)) != text:
             yield (text := repaired)
@@ -84,7 +87,7 @@ def parse_answer(raw: bytes) -> JsonObject:
         raise InvalidAnswerError("empty answer")
     for candidate in _candidates(text):
         try:
-            answer = _loads(candidate)
+            answer = _DECODER.decode(candidate)
         except ValueError, RecursionError:
             continue
         if isinstance(answer, dict):
@@ -128,7 +131,7 @@ def parse_padded(raw: bytes) -> JsonObject:
     """Parse a decrypted answer: one object, then NUL or PKCS#7 padding (B.3)."""
     text = raw.decode("utf-8", errors="replace").split("\0", 1)[0].strip(_PADDING)
     try:
-        answer, _ = json.JSONDecoder(parse_constant=lambda _: None).raw_decode(text)
+        answer, _ = _DECODER.raw_decode(text)
     except ValueError, RecursionError:
         return parse_answer(text.encode())
     if not isinstance(answer, dict):
@@ -138,9 +141,11 @@ def parse_padded(raw: bytes) -> JsonObject:
 
 def as_float(value: Any) -> float | None:
     """A finite number, from a number or a string."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+    kind = type(value)
+    if kind is str:
+        if not _NUMBER.fullmatch(value):
+            return None
+    elif kind is not float and kind is not int:  # a boolean is no number
         return None
     try:
         number = float(value)

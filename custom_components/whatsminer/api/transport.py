@@ -5,6 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 import contextlib
 import json
 import logging
+import socket
+from typing import Any
 
 from .errors import CannotConnectError, InvalidAnswerError, NoAnswerError
 from .parse import JsonObject, is_complete, parse_answer, split_answer
@@ -19,23 +21,65 @@ TRANSFER_TIMEOUT = 600.0
 """Seconds for a whole log or firmware image; no piece of it takes longer than an answer."""
 INSTALL_TIMEOUT = 300.0
 """Seconds from the last byte of a firmware image to the answer (D.6)."""
-MAX_ANSWER = 1 << 20
+MAX_ANSWER = 1 << 18
+"""Bytes; the longest that is known has some thousand, and parsing blocks the event loop."""
 _CHUNK = 1 << 16
 _LENGTH = 4
 _GZIP = b"\x1f\x8b"
 _TERMINATORS = b"\0\r\n"
 
 
-async def _connect(
-    host: str, port: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def dial(host: str, port: int) -> socket.socket:
     """Open a connection, or raise CannotConnectError."""
+    loop = asyncio.get_running_loop()
+    error = OSError("the name has no address")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            return await asyncio.open_connection(host, port)
+            if family := _family_of(host):
+                return await _reach(family, (host, port))
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for named, _, _, _, address in found:
+                try:
+                    return await _reach(named, address)
+                except OSError as err:
+                    error = err
+            raise error
     # TimeoutError is an OSError, a port that cannot be is an OverflowError
     except (OSError, OverflowError, ValueError) as err:
         raise CannotConnectError(f"no connection to port {port}") from err
+
+
+def _family_of(host: str) -> socket.AddressFamily | None:
+    """Of which kind an address is; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            socket.inet_pton(family, host)
+            return family
+    return None
+
+
+async def _reach(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """Connect to one address."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _connect(
+    host: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection on which more than one answer comes."""
+    sock = await dial(host, port)
+    try:
+        return await asyncio.open_connection(sock=sock)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:
@@ -45,43 +89,53 @@ async def _hang_up(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
+def _encode(request: JsonObject) -> bytes:
+    """A request as it is sent: old firmware reads it to the byte."""
+    return _ENCODER.encode(request).encode()
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
 async def exchange(host: str, port: int, request: JsonObject) -> bytes:
     """Send one request and read to the end of the answer.
 
+    On a bare socket: this is what is done most, and streams would take twice the CPU.
     Raises CannotConnectError before anything was sent, NoAnswerError after it,
     InvalidAnswerError for an answer without end.
     """
-    reader, writer = await _connect(host, port)
+    sock = await dial(host, port)
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT):
-            writer.write(json.dumps(request, separators=(",", ":")).encode())
-            await writer.drain()
-            answer = await _read_answer(reader)
+            await asyncio.get_running_loop().sock_sendall(sock, _encode(request))
+            answer = await _read_answer(sock)
     except OSError as err:
         raise NoAnswerError("connection lost or no answer in time") from err
     finally:
-        await _hang_up(writer)
+        sock.close()
     if not answer.strip(b"\0 \t\r\n"):
         raise NoAnswerError("connection closed without an answer")
     _LOGGER.debug("%s bytes from port %s", len(answer), port)
     return answer
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> bytes:
+async def _read_answer(sock: socket.socket) -> bytes:
     """Read until the miner closes, or is silent after a whole answer."""
-    answer = bytearray()
+    loop = asyncio.get_running_loop()
+    answer = b""
     while True:
-        patience = SILENCE_AFTER_ANSWER if is_complete(bytes(answer)) else None
         try:
-            async with asyncio.timeout(patience):
-                chunk = await reader.read(_CHUNK)
-        except TimeoutError, ConnectionResetError:
+            async with asyncio.timeout(SILENCE_AFTER_ANSWER if answer else None):
+                chunk = await loop.sock_recv(sock, _CHUNK)
+        except (TimeoutError, ConnectionResetError) as err:
             # Silence or a reset ends a whole answer, and nothing but that.
-            if patience is None:
+            if is_complete(answer):
+                return answer
+            if isinstance(err, ConnectionResetError):
                 raise
-            return bytes(answer)
+            continue
         if not chunk:
-            return bytes(answer)
+            return answer
         answer += chunk
         if len(answer) > MAX_ANSWER:
             raise InvalidAnswerError(f"answer longer than {MAX_ANSWER} bytes")
@@ -209,7 +263,7 @@ async def begin_transfer(
     try:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                writer.write(json.dumps(request, separators=(",", ":")).encode())
+                writer.write(_encode(request))
                 await writer.drain()
         except OSError as err:
             raise NoAnswerError("connection lost") from err
@@ -250,7 +304,7 @@ class Link:
             self._streams = await _connect(self.host, self.port)
             self.opened += 1
         _, writer = self._streams
-        body = json.dumps(request, separators=(",", ":")).encode()
+        body = _encode(request)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 writer.write(len(body).to_bytes(_LENGTH, "little") + body)

@@ -289,6 +289,23 @@ def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
     return CommandRefusedError(command, code, message)
 
 
+_ROWS = ("SUMMARY", "DEVS", "POOLS")
+
+
+def fields_of(answer: object) -> frozenset[str]:
+    """Which fields an answer of btminer has in each of its rows, to see whether another is short.
+
+    Those that count something come and go (`Error Code 0`).
+    """
+    rows = [row for key in _ROWS for row in as_objects(as_object(answer).get(key))]
+    return frozenset(
+        f"{number} {name}"
+        for number, row in enumerate(rows)
+        for name in row
+        if not name[-1:].isdigit()
+    )
+
+
 # Who the miner is
 
 

@@ -1,7 +1,7 @@
-"""A miner on TCP 4028: one plain exchange per read, one encrypted exchange per write."""
+"""A miner on TCP 4028: plain reads, joined where they come whole, and encrypted writes."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 import contextlib
 from dataclasses import replace
 import time
@@ -15,6 +15,7 @@ from .commands import data_commands, features_of
 from .data import check_data, redacted, size_of_log
 from .errors import (
     BtminerDownError,
+    CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
     NoAnswerError,
@@ -29,8 +30,9 @@ from .errors import (
     WriteRefusedError,
     WrongPasswordError,
 )
-from .miner import Miner, Reader
+from .miner import Miner, Reader, SoFar
 from .models import (
+    Activity,
     Board,
     Dialect,
     Fault,
@@ -45,13 +47,22 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import JsonObject, as_int, as_object, as_text, cooling_of, parse_answer
+from .parse import (
+    JsonObject,
+    as_int,
+    as_object,
+    as_objects,
+    as_text,
+    cooling_of,
+    parse_answer,
+)
 from .transport import Link, Transfer, begin_transfer, exchange
 from .v2 import (
     BACK_OFF,
     BOARD_COMMANDS,
     HEAT_MODES,
     activity_of,
+    fields_of,
     has_gentle_percent,
     is_challenge,
     parse_boards,
@@ -114,6 +125,12 @@ class V2Miner(Miner):
         self._token: Token | None = None
         self._token_ends = 0.0
         self._no_token_before = 0.0
+        self._poll = asyncio.Lock()
+        self._answers: dict[str, JsonObject | WhatsminerError] = {}
+        """What the poll under way was told already."""
+        self._joins: dict[str, frozenset[str]] | None = None
+        """The fields that reads have when they are joined; none: give it up; None: not tried."""
+        self._kept_status: Status | None = None
 
     @override
     def adopt(self, info: MinerInfo) -> None:
@@ -168,6 +185,27 @@ class V2Miner(Miner):
                 code, text = as_int(status.get("Code")), as_text(status.get("Msg"))
                 error = CommandRefusedError(command, code, text or "")
             raise error
+        return answer
+
+    async def _ask_joined(self, commands: tuple[str, ...]) -> dict[str, JsonObject]:
+        """Several reads that the control board forwards to btminer, in one exchange (A.5)."""
+        joined = "+".join(commands)
+        async with self._lock:
+            # The oldest firmware joins nothing under `cmd` (A.2).
+            answer = await self._exchange({"command": joined})
+        if error := refusal(joined, answer):
+            raise error
+        parts = {command: as_objects(answer.get(command)) for command in commands}
+        return {command: part[0] if part else {} for command, part in parts.items()}
+
+    async def _told(self, command: str, *, forwarded: bool = True) -> JsonObject:
+        """An answer of the poll under way, asked for once."""
+        if command not in self._answers:
+            ask = self._ask_btminer if forwarded else self.ask
+            self._answers[command] = await ask(command)
+        answer = self._answers[command]
+        if isinstance(answer, WhatsminerError):
+            raise answer
         return answer
 
     async def _ask_btminer(self, command: str) -> JsonObject:
@@ -250,6 +288,8 @@ class V2Miner(Miner):
                 self._token = None
                 if not reused:
                     raise
+            finally:
+                self._kept_status = None
         # The key, too, may be that of before (B.6).
         raise TokenRejectedError("the token of before is rejected")
 
@@ -284,6 +324,10 @@ class V2Miner(Miner):
 
     @override
     async def identify(self) -> MinerInfo:
+        return await self._complete(await self._read_version())
+
+    async def _read_version(self) -> MinerInfo:
+        """Which dialect and which firmware this is."""
         refused: CommandRefusedError | None = None
         try:
             answer = await self.ask("get_version")
@@ -295,21 +339,26 @@ class V2Miner(Miner):
             refused = err
             answer = {}  # on other machines the codes of refusals mean other things
         try:
-            info = parse_version(answer)
+            return parse_version(answer)
         except NotWhatsminerError:
             if self.info.firmware or not await self._gives_challenge():
                 raise
             if refused and not isinstance(refused, UnsupportedCommandError):
                 # It knows the command, so it is not the firmware that has none.
                 raise NoAnswerError("get_version is refused") from refused
-            info = MinerInfo(
+            return MinerInfo(
                 dialect=Dialect.V1, unreadable=unreadable_of(Dialect.V1, None)
             )
+
+    async def _complete(
+        self, info: MinerInfo, answer: JsonObject | None = None
+    ) -> MinerInfo:
+        """Add to a version who this miner is, by `get_miner_info` where it has that."""
         if info.dialect is Dialect.V1:
             info = await self._complete_by_summary(info)
         else:
             try:
-                answer = await self.ask("get_miner_info", info=_MINER_INFO)
+                answer = answer or await self.ask("get_miner_info", info=_MINER_INFO)
             except CommandRefusedError:
                 info = await self._complete_by_summary(info)
             else:
@@ -370,59 +419,132 @@ class V2Miner(Miner):
             Section.SETTINGS: self._read_settings,
         }
 
-    async def _read_summary(self, state: MinerState) -> Summary:
-        summary = parse_summary(await self._ask_btminer("summary"))
+    @override
+    async def read(
+        self,
+        previous: MinerState | None = None,
+        *,
+        slow: bool = True,
+        sections: Iterable[Section] | None = None,
+    ) -> MinerState:
+        async with self._poll:
+            if not self._identified:
+                self._joins = None
+            try:
+                state = await super().read(previous, slow=slow, sections=sections)
+                if self._joins is None:
+                    await self._try_to_join()
+            finally:
+                self._answers.clear()
+            return state
+
+    # Joined reads
+
+    async def _try_to_join(self) -> None:
+        """Compare a joined answer with the same reads one by one, when those have just been made."""
+        commands = "summary", self._board_commands[0], "pools"
+        alone = {name: fields_of(self._answers.get(name)) for name in commands}
+        # 2.2.x is known to leave out most of the summary (A.5).
+        if self.info.dialect is Dialect.V2C or not all(alone.values()):
+            return
+        self._joins = {}
+        with contextlib.suppress(WhatsminerError):  # nothing is lost
+            joined = await self._ask_joined(commands)
+            if all(alone[name] <= fields_of(joined[name]) for name in commands):
+                self._joins = alone
+
+    @override
+    async def _prepare(self, due: tuple[Section, ...]) -> None:
+        wanted = {
+            Section.SUMMARY: "summary",
+            Section.BOARDS: self._board_commands[0],
+            Section.POOLS: "pools",
+        }
+        commands = tuple(name for section, name in wanted.items() if section in due)
+        if not self._joins or len(commands) == 1:
+            return
+        try:
+            joined = await self._ask_joined(commands)
+        except (BtminerDownError, CannotConnectError) as err:
+            self._answers |= dict.fromkeys(commands, err)  # so it is, however one asks
+        except WhatsminerError:
+            self._joins = {}
+        else:
+            if all(self._joins[name] <= fields_of(joined[name]) for name in commands):
+                self._answers |= joined
+            else:
+                self._joins = {}
+
+    # Sections
+
+    async def _read_summary(self, so_far: SoFar) -> Summary:
+        summary = parse_summary(await self._told("summary"))
         self._check_mac(summary.mac)
         return summary
 
-    async def _read_boards(self, state: MinerState) -> tuple[Board, ...]:
+    async def _read_boards(self, so_far: SoFar) -> tuple[Board, ...]:
         errors: list[WhatsminerError] = []
         for command in self._board_commands:
             try:
-                answer = await self._ask_btminer(command)
+                answer = await self._told(command)
             except (BtminerDownError, CommandRefusedError) as err:
                 errors.append(err)
-                if isinstance(state.failed.get(Section.SUMMARY), BtminerDownError):
+                if isinstance(so_far.failed.get(Section.SUMMARY), BtminerDownError):
                     break
                 continue
             if errors:
                 self._board_commands = self._board_commands[
                     ::-1
                 ]  # the one that works first
-            average = state.summary.hashrate_average if state.summary else None
+            average = so_far.summary.hashrate_average if so_far.summary else None
             return parse_boards(answer, average)
         raise errors[0]
 
-    async def _read_status(self, state: MinerState) -> Status:
-        return parse_status(await self.ask("status"))
+    async def _read_status(self, so_far: SoFar) -> Status:
+        kept, self._kept_status = self._kept_status, None
+        if (
+            kept
+            and not (so_far.slow or self._joins)
+            and self._activity_of(kept, so_far) is Activity.MINING
+        ):
+            # What a miner cannot join with others is asked for every second time, as long as
+            # the summary shows that it mines.
+            return kept
+        self._kept_status = parse_status(await self.ask("status"))
+        return self._kept_status
 
-    async def _read_pools(self, state: MinerState) -> tuple[Pool, ...]:
-        return parse_pools(await self._ask_btminer("pools"))
+    async def _read_pools(self, so_far: SoFar) -> tuple[Pool, ...]:
+        return parse_pools(await self._told("pools"))
 
-    async def _read_psu(self, state: MinerState) -> Psu:
+    async def _read_psu(self, so_far: SoFar) -> Psu:
         return parse_psu(await self.ask("get_psu"))
 
-    async def _read_faults(self, state: MinerState) -> tuple[Fault, ...]:
+    async def _read_faults(self, so_far: SoFar) -> tuple[Fault, ...]:
         if self.info.dialect is not Dialect.V1:
             return parse_faults(await self.ask("get_error_code"))
-        if state.summary is None or state.summary.error_codes is None:
+        if so_far.summary is None or so_far.summary.error_codes is None:
             raise BtminerDownError("the faults of 1.x are in the summary")
-        return tuple(Fault(code=code) for code in state.summary.error_codes)
+        return tuple(Fault(code=code) for code in so_far.summary.error_codes)
 
-    async def _read_info(self, state: MinerState) -> MinerInfo:
+    async def _read_info(self, so_far: SoFar) -> MinerInfo:
         try:
-            info = await self.identify()
+            info = await self._read_version()
         except NotWhatsminerError as err:
             raise InvalidAnswerError("the miner does not say who it is") from err
+        answer = None
+        if info.dialect is not Dialect.V1:
+            with contextlib.suppress(CommandRefusedError):
+                answer = await self._told("get_miner_info", forwarded=False)
+        info = await self._complete(info, answer)
         # 4433 may have been closed when the connection was made, for a restart (E.7).
         if info.dialect is Dialect.V2C and await self._speaks_v3():
             self.outdated = True
         return info
 
-    async def _read_settings(self, state: MinerState) -> Settings:
+    async def _read_settings(self, so_far: SoFar) -> Settings:
         if self.info.dialect is Dialect.V1:
             return Settings()  # it tells nothing of them
-        return parse_settings(await self.ask("get_miner_info"))
+        return parse_settings(await self._told("get_miner_info", forwarded=False))
 
     async def _speaks_v3(self) -> bool:
         """Whether API 3.x answers by now, so well that `connect` would take it."""
@@ -441,14 +563,9 @@ class V2Miner(Miner):
         return True
 
     @override
-    def _with_activity(self, state: MinerState) -> MinerState:
-        activity = activity_of(
-            self.info.dialect,
-            state.status,
-            state.summary,
-            state.failed.get(Section.SUMMARY),
-        )
-        return replace(state, activity=activity)
+    def _activity_of(self, status: Status | None, so_far: SoFar) -> Activity | None:
+        failed = so_far.failed.get(Section.SUMMARY)
+        return activity_of(self.info.dialect, status, so_far.summary, failed)
 
     # Commanding
 

@@ -10,9 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from Crypto.Cipher import AES
-
-from .auth import BLOCK
+from .auth import BLOCK, aes_ecb
 from .commands import features_of
 from .errors import (
     CommandRefusedError,
@@ -99,7 +97,7 @@ def seal(param: Any, digest: bytes) -> str:
     plain = json.dumps(param, separators=(",", ":"), ensure_ascii=False).encode()
     missing = BLOCK - len(plain) % BLOCK
     plain += bytes([missing]) * missing
-    return base64.b64encode(AES.new(digest, AES.MODE_ECB).encrypt(plain)).decode()
+    return base64.b64encode(aes_ecb(digest).encryptor().update(plain)).decode()
 
 
 # What the miner is told

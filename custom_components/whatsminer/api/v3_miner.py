@@ -24,8 +24,9 @@ from .errors import (
     WhatsminerError,
     WriteApiDisabledError,
 )
-from .miner import SECTION_ERRORS, SLOW, Miner, Reader, bare
+from .miner import SECTION_ERRORS, SLOW, Miner, Reader, SoFar, bare
 from .models import (
+    Activity,
     Board,
     Dialect,
     Fault,
@@ -316,16 +317,16 @@ class V3Miner(Miner):
             return await self._once(command)
         return {}
 
-    async def _read_summary(self, state: MinerState) -> Summary:
+    async def _read_summary(self, so_far: SoFar) -> Summary:
         return parse_summary(await self._status(), await self._setting())
 
-    async def _read_boards(self, state: MinerState) -> tuple[Board, ...]:
+    async def _read_boards(self, so_far: SoFar) -> tuple[Board, ...]:
         return parse_boards(await self._status())
 
-    async def _read_status(self, state: MinerState) -> Status:
+    async def _read_status(self, so_far: SoFar) -> Status:
         return parse_status(await self._once(_DEVICE), await self._setting())
 
-    async def _read_psu(self, state: MinerState) -> Psu:
+    async def _read_psu(self, so_far: SoFar) -> Psu:
         psu = parse_psu(await self._once(_DEVICE))
         if psu.input_voltage is not None or psu.input_power is not None:
             return psu
@@ -334,7 +335,7 @@ class V3Miner(Miner):
             return parse_psu_4028(await self._companion.ask("get_psu"))
         return psu
 
-    async def _read_faults(self, state: MinerState) -> tuple[Fault, ...]:
+    async def _read_faults(self, so_far: SoFar) -> tuple[Fault, ...]:
         device = await self._once(_DEVICE)
         if "error-code" in device:
             return parse_faults(device)
@@ -350,18 +351,18 @@ class V3Miner(Miner):
             self.fast = tuple(other for other in self.fast if other is not section)
             self.slow = (*self.slow, section)
 
-    async def _read_info(self, state: MinerState) -> MinerInfo:
+    async def _read_info(self, so_far: SoFar) -> MinerInfo:
         try:
             return self._identify_by(await self._once(_DEVICE))
         except NotWhatsminerError as err:
             raise InvalidAnswerError("the miner does not say who it is") from err
 
-    async def _read_settings(self, state: MinerState) -> Settings:
+    async def _read_settings(self, so_far: SoFar) -> Settings:
         device = await self._once(_DEVICE)
         others = [await self._setting(each) for each in (_SETTING, _SYSTEM, _FAN)]
         return parse_settings(device, *others)
 
-    async def _read_pools(self, state: MinerState) -> tuple[Pool, ...]:
+    async def _read_pools(self, so_far: SoFar) -> tuple[Pool, ...]:
         status = await self._status()
         counted: tuple[Pool, ...] | None = None
         # Only 4028 counts shares; without it they are unknown.
@@ -370,13 +371,9 @@ class V3Miner(Miner):
         return parse_pools(status, counted)
 
     @override
-    def _with_activity(self, state: MinerState) -> MinerState:
-        return replace(
-            state,
-            activity=activity_of(
-                state.status, state.summary, state.failed.get(Section.SUMMARY)
-            ),
-        )
+    def _activity_of(self, status: Status | None, so_far: SoFar) -> Activity | None:
+        failed = so_far.failed.get(Section.SUMMARY)
+        return activity_of(status, so_far.summary, failed)
 
     # Commanding
 
