@@ -1,0 +1,265 @@
+"""Logs that are downloaded and firmware that is installed: whole or not at all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from homeassistant.components.persistent_notification import async_register_callback
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer import files
+from custom_components.whatsminer.api import MAX_FIRMWARE, transport
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner, make_image
+
+from .conftest import RaceClock
+
+type Act = Callable[..., Awaitable[Any]]
+type Show = Callable[[str, str], str]
+
+VERSION = "20260401.12.REL"
+every_way = pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s"])
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, clock: RaceClock) -> None:
+    """The miner's time races, nobody waits long, and an image is read in small pieces."""
+    monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
+    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 1.0)
+    monkeypatch.setattr(files, "PIECE", 300)
+    clock.rate = 100
+    clock.race()
+
+
+@pytest.fixture
+def act(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    tmp_path: Path,
+) -> Act:
+    """Call an action for the miner; the configuration and what may be read are in a folder."""
+    hass.config.config_dir = str(tmp_path / "config")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "media").mkdir()
+    hass.config.allowlist_external_dirs = {str(tmp_path / "media")}
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+
+    async def run(action: str, **data: Any) -> Any:
+        return await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"device_id": device.id, **data},
+            blocking=True,
+            return_response=True,
+        )
+
+    return run
+
+
+async def refused(act: Act, action: str, **data: Any) -> str:
+    """Call an action that must fail; returns its key and its sentence."""
+    with pytest.raises(HomeAssistantError) as error:
+        await act(action, **data)
+    assert "{" not in str(error.value)
+    return f"{error.value.translation_key}: {error.value}"
+
+
+# Logs
+
+
+def kept(tmp_path: Path) -> list[str]:
+    """What is in our folder of the configuration."""
+    return [path.name for path in (tmp_path / "config" / DOMAIN).iterdir()]
+
+
+def content(path: Path | str) -> bytes:
+    """What is in a file."""
+    return Path(path).read_bytes()
+
+
+@every_way
+async def test_a_log_is_what_the_miner_has(
+    act: Act, miner: SimulatedMiner, tmp_path: Path
+) -> None:
+    """Whoever helps with a sick miner asks for its log first."""
+    for _ in range(2):  # the second takes the place of the first
+        response = await act("download_logs")
+        path = Path(response["path"])
+        assert path.parent == tmp_path / "config" / DOMAIN
+        assert content(path) == miner.log
+        assert response["size"] == len(miner.log)
+    assert kept(tmp_path) == [f"{miner.mac.replace(':', '').lower()}.tgz"]
+
+
+@every_way
+@pytest.mark.parametrize("fault", ["cut_log", "stalled_log", "long_log", "huge_log"])
+async def test_half_a_log_is_none(
+    act: Act, miner: SimulatedMiner, tmp_path: Path, fault: str
+) -> None:
+    """A log that ends in the middle would be taken for whole, or replace a good one."""
+    miner.inject(fault)
+    sentence = await refused(act, "download_logs")
+    assert sentence.split(":")[0] in ("log_incomplete", "invalid_answer")
+    assert kept(tmp_path) == []
+    miner.clear_faults()
+    await act("download_logs")
+    [name] = kept(tmp_path)
+    miner.inject(fault)
+    await refused(act, "download_logs")
+    assert (tmp_path / "config" / DOMAIN / name).read_bytes() == miner.log
+    assert kept(tmp_path) == [name]
+
+
+async def test_a_log_that_cannot_be_kept(act: Act, tmp_path: Path) -> None:
+    """A full disk must not look like a broken miner."""
+    (tmp_path / "config" / DOMAIN).write_text("no folder")
+    assert (await refused(act, "download_logs")).startswith("log_not_kept")
+
+
+async def test_two_downloads_at_once(
+    act: Act, miner: SimulatedMiner, tmp_path: Path
+) -> None:
+    """Two automations must not write into one file."""
+    first, second = await asyncio.gather(act("download_logs"), act("download_logs"))
+    assert first == second
+    assert content(first["path"]) == miner.log
+    assert len(kept(tmp_path)) == 1
+
+
+# Firmware
+
+
+@pytest.fixture
+def install(act: Act, miner: SimulatedMiner, tmp_path: Path) -> Act:
+    """Install an image, made for this miner unless another is given."""
+    platform = miner.profile.platform
+
+    async def run(image: bytes | None = None, **data: Any) -> Any:
+        path = tmp_path / "media" / "image.bin"
+        path.write_bytes(make_image(platform, VERSION) if image is None else image)
+        call = {"path": str(path), "platform": platform, "confirm": True} | data
+        return await act("update_firmware", **call)
+
+    return run
+
+
+async def fails(install: Act, *image: bytes, **data: Any) -> str:
+    """Install an image that is not taken; returns the key and the sentence."""
+    with pytest.raises(HomeAssistantError) as error:
+        await install(*image, **data)
+    assert "{" not in str(error.value)
+    return f"{error.value.translation_key}: {error.value}"
+
+
+@every_way
+async def test_new_firmware_is_seen_running(
+    hass: HomeAssistant,
+    install: Act,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    state: Show,
+) -> None:
+    """An update that only seems to have worked is found out when the next fault comes."""
+    before = miner.profile.firmware
+    words: list[str] = []
+
+    def notice(kind: str, notifications: dict[str, Any]) -> None:
+        words.extend(f"{kind} {n['message']}" for n in notifications.values())
+
+    async_register_callback(hass, notice)
+    seen: set[str] = set()
+
+    async def watch() -> None:
+        while True:
+            if entry.state is ConfigEntryState.LOADED:
+                seen.add(state("sensor", "status"))
+            await asyncio.sleep(0.01)
+
+    watching = hass.async_create_background_task(watch(), "watch")
+    response = await install()
+    assert response == {"version_before": before, "version_after": VERSION}
+    assert miner.truth().firmware == VERSION
+    assert miner.last_upload == make_image(miner.profile.platform, VERSION)
+    assert "restarting" in seen
+    assert any("50 % of the image" in word for word in words)
+    assert words[-1].startswith("UpdateType.REMOVED") or "removed" in words[-1]
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    watching.cancel()
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s"])
+@pytest.mark.parametrize("fault", ["no_final_answer", "plain_ready"])
+async def test_new_firmware_without_an_answer(
+    install: Act, miner: SimulatedMiner, fault: str
+) -> None:
+    """What the miner did not say is seen by its version."""
+    miner.inject(fault)
+    assert (await install())["version_after"] == VERSION
+
+
+@every_way
+async def test_an_image_that_is_not_taken(install: Act, miner: SimulatedMiner) -> None:
+    """The owner would believe in a version that does not run."""
+    miner.inject("image_refused")
+    assert (await fails(install)).startswith("firmware_refused")
+    miner.clear_faults()
+    whole = make_image(miner.profile.platform, VERSION)
+    assert (await fails(install, whole[:-1])).startswith("firmware_refused")
+    miner.inject("old_version")
+    sentence = await fails(install)
+    assert sentence.startswith("firmware_unchanged")
+    assert miner.profile.firmware in sentence
+
+
+@every_way
+async def test_an_upload_that_breaks_off(
+    install: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what the miner makes of half an image, and it must not be said to be fine."""
+    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 0.5)
+    monkeypatch.setattr(files, "PIECE", 1 << 20)
+    image = make_image(miner.profile.platform, VERSION, 4 << 20)
+    miner.inject("cut_upload")
+    assert (await fails(install, image)).startswith("firmware_not_seen")
+    assert miner.truth().firmware == miner.profile.firmware
+    announced = [c for c in miner.commands if "update_firmware" in c.name]
+    assert len(announced) == 1
+
+
+async def test_what_is_never_sent(
+    install: Act, miner: SimulatedMiner, tmp_path: Path
+) -> None:
+    """A wrong file in a miner leaves a brick."""
+
+    async def told(*image: bytes, **data: Any) -> str:
+        with pytest.raises(ServiceValidationError) as error:
+            await install(*image, **data)
+        return f"{error.value.translation_key}: {error.value}"
+
+    assert (await told(platform="H6OS")).startswith("wrong_platform")
+    assert (await told(b"")).startswith("nonsense")
+    missing = tmp_path / "media" / "missing.bin"
+    assert (await told(path=str(missing))).startswith("file_unreadable")
+    assert (await told(path=str(tmp_path / "media"))).startswith("file_unreadable")
+    secret = tmp_path / "config" / "secrets.yaml"
+    secret.write_text("hidden")
+    assert (await told(path=str(secret))).startswith("path_not_allowed")
+    link = tmp_path / "media" / "link.bin"
+    link.symlink_to(secret)
+    assert (await told(path=str(link))).startswith("path_not_allowed")
+    huge = tmp_path / "media" / "huge.bin"
+    with huge.open("wb") as file:
+        file.truncate(MAX_FIRMWARE + 1)
+    assert str(MAX_FIRMWARE) in await told(path=str(huge))
+    assert "update_firmware" not in [command.name for command in miner.commands]
+    # The platform may be written as one likes.
+    assert (await install(platform="h616"))["version_after"] == VERSION
