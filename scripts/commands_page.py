@@ -107,12 +107,12 @@ Every command of the vendor's API, from [protocol.md](protocol.md), and where it
 key in [entities.md](entities.md), or an action of this integration, by its name in [actions.md](actions.md). *Cooling*
 is the only one that a command is meant for; other miners have neither that entity nor that action.
 
-The proofs are in `tests/components`, where no other folder is named, and run against the simulated miners. How each command is worded on the wire, what
-the miner then does and tells, and what is never sent is proven in
+The proofs are in `tests/components`, where no other folder is named, and run against the simulated miners. How each
+command is worded on the wire, what the miner then does and tells, and what is never sent is proven in
 `tests/api/test_all_commands.py::test_every_command`.
 
-`set_power_pct` is sent where the firmware does not know `set_power_pct_v2`, and `restore_power_pct` instead of either for
-100 %. A firmware that is older than a command refuses it, and the sentence that is shown says so.
+`set_power_pct` is sent where the firmware does not know `set_power_pct_v2`, and `restore_power_pct` for 100 %
+where it is known. A firmware that is older than a command refuses it, and the sentence that is shown says so.
 
 This page is written by `scripts/commands_page.py`.
 
