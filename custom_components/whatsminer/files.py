@@ -98,7 +98,7 @@ async def async_send_image(
         told = percent - percent % STEP
         persistent_notification.async_create(
             hass,
-            f"{told} % of the image are sent. Do not switch the miner off.",
+            f"{told} % of the image is sent. Do not switch the miner off.",
             f"Firmware update of {name}",
             notification,
         )
@@ -117,7 +117,6 @@ async def async_send_image(
             name=name,
             code=str(err.code),
             message=err.message,
-            version=info.firmware or "",
         ) from err
     except OSError as err:
         raise failed(

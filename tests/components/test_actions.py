@@ -358,7 +358,7 @@ async def test_what_is_dangerous_must_be_confirmed(
     }
     for name, sentence in told.items():
         assert sentence.startswith(f"confirm_{name}: Nothing was sent. ")
-        assert sentence.endswith("set confirm to true")
+        assert sentence.endswith("turn on Confirm (confirm: true)")
     assert not writes(miner)
 
 
