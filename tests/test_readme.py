@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 ENTITIES = (ROOT / "docs" / "entities.md").read_text()
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
+ACTIONS = (ROOT / "docs" / "actions.md").read_text()
 PUBLIC = "ha-whatsminer/ha-whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
@@ -54,8 +55,11 @@ def test_troubleshooting_quotes_real_sentences() -> None:
         (ROOT / "custom_components/whatsminer/translations/en.json").read_text()
     )
     sentences = [text["message"] for text in texts["exceptions"].values()]
-    section = TROUBLESHOOTING.split("## What it says")[1].split("##")[0]
-    quoted = re.findall(r"^\| (.+?) \| ", section, re.MULTILINE)[1:]
+    section = "".join(
+        page.split("## What it says")[1].split("##")[0]
+        for page in (TROUBLESHOOTING, ACTIONS)
+    )
+    quoted = re.findall(r"^\| (?!It says)(.+?) \| ", section, re.MULTILINE)
     assert len(quoted) == len(sentences) - 1  # all but the unexpected
     for quote in quoted:
         parts = [part.strip() for part in quote.split("...") if part.strip()]
