@@ -81,7 +81,7 @@ async def async_send_image(
     if not await hass.async_add_executor_job(hass.config.is_allowed_path, path):
         raise invalid("path_not_allowed", path=path)
     try:
-        file, size = await hass.async_add_executor_job(_open, path)
+        file, size = await hass.async_add_executor_job(open_image, path)
     except OSError as err:
         raise invalid(
             "file_unreadable", path=path, reason=err.strerror or str(err)
@@ -127,7 +127,7 @@ async def async_send_image(
         await hass.async_add_executor_job(file.close)
 
 
-def _open(path: str) -> tuple[BinaryIO, int]:
+def open_image(path: str) -> tuple[BinaryIO, int]:
     """Open a file, and tell its size; what is no file is not waited for."""
     if not Path(path).is_file():
         raise FileNotFoundError(2, "no such file")

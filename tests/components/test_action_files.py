@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from homeassistant.components.persistent_notification import async_register_callback
 from homeassistant.config_entries import ConfigEntryState
@@ -263,3 +264,50 @@ async def test_what_is_never_sent(
     assert "update_firmware" not in [command.name for command in miner.commands]
     # The platform may be written as one likes.
     assert (await install(platform="h616"))["version_after"] == VERSION
+
+
+@every_way
+async def test_an_image_on_a_disk_that_fails(
+    install: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost share would be taken for a lost miner; and the file must be closed again."""
+    opened: list[BinaryIO] = []
+    really_open = files.open_image
+
+    class Failing(io.BytesIO):
+        """Gives its first piece, and then no more."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    def open_failing(path: str) -> tuple[BinaryIO, int]:
+        file, size = really_open(path)
+        opened.append(Failing(file.read()))
+        file.close()
+        return opened[-1], size
+
+    monkeypatch.setattr(files, "open_image", open_failing)
+    sentence = await fails(install)
+    assert sentence.startswith("upload_broken")
+    assert "Input/output error" in sentence
+    assert [file.closed for file in opened] == [True]
+    assert miner.truth().firmware == miner.profile.firmware
+
+
+async def test_a_download_that_is_given_up(
+    hass: HomeAssistant, act: Act, miner: SimulatedMiner, tmp_path: Path
+) -> None:
+    """A script that is stopped must leave no half file behind."""
+    miner.inject("stalled_log")
+    task = hass.async_create_task(act("download_logs"))
+    async with asyncio.timeout(5):
+        while not any("download" in command.name for command in miner.commands):
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert kept(tmp_path)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert kept(tmp_path) == []
