@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 # Where the browser's driver lives: apart from Home Assistant, which pins what it needs too.
+# shellcheck disable=SC2153
 BROWSER_VENV=$ROOT/.venv-browser
 BROWSER_PYTHON=$BROWSER_VENV/bin/python
 

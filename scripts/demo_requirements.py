@@ -18,6 +18,8 @@ CORE = Path(homeassistant.__file__).parent
 DEMO = {
     "energy",
     "history",
+    "input_boolean",
+    "input_number",
     "logbook",
     "logger",
     "recorder",
