@@ -204,8 +204,8 @@ async def _set_leds(coordinator: WhatsminerCoordinator, data: Data) -> None:
 
 async def _set_power(coordinator: WhatsminerCoordinator, data: Data) -> None:
     """A power that is set by hand counts more than a target or a curtailment."""
-    coordinator.note_by_hand(POWER_LIMIT.key, data["power"])
     await coordinator.miner.set_power(data["power"])
+    coordinator.note_by_hand(POWER_LIMIT.key, data["power"])
 
 
 async def _reset(

@@ -24,6 +24,7 @@ from custom_components.whatsminer.const import CONF_V3_PASSWORD, DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.maintenance import ACTIONS
 from simulator import SimulatedMiner
+from simulator.settings import Network
 
 from .conftest import PASSWORD, RaceClock
 
@@ -423,6 +424,20 @@ async def test_custom_data_is_read_back(
     assert CASES["set_custom_data"].effect(miner)
 
 
+@pytest.mark.parametrize("setup", ["2.2", "3.x"])
+async def test_a_power_by_hand_ends_the_target(
+    act: Act, call: Call, coordinator: WhatsminerCoordinator
+) -> None:
+    """Two that set the power would pull at the miner for ever; a slip ends nothing."""
+    target = coordinator.power_target
+    await call("number", "power_target", "set_value", value=2500)
+    assert target.watts == 2500
+    await refused(act, "set_power", power=0)
+    assert target.watts == 2500
+    await act("set_power", power=3000)
+    await until(lambda: target.watts is None)
+
+
 @pytest.mark.parametrize("setup", ["1.x", "2.0", "3.x"])
 async def test_pools_of_a_stopped_miner(
     act: Act, miner: SimulatedMiner, call: Call
@@ -657,6 +672,31 @@ async def test_back_to_dhcp_at_the_same_address(
     await act("set_network", dhcp=True, **SURE)
     assert miner.machine.reboots == before + 1
     assert entry.data[CONF_HOST] == "127.0.0.1"
+
+
+async def test_network_that_is_not_taken(
+    hass: HomeAssistant,
+    act: Act,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who reads that the miner is lost would pull its plug, though it is back as it was."""
+    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 400)
+    fixed = Network(
+        proto="static",
+        ip=miner.host,
+        netmask="255.0.0.0",
+        gateway="127.0.0.1",
+        dns="127.0.0.1",
+    )
+    miner.machine.change(network=fixed)
+    miner.inject("answered_not_applied", "net_config")
+    clock.race()
+    task = hass.async_create_task(refused(act, "set_network", dhcp=True, **SURE))
+    await until(lambda: any("net_config" in name for name in writes(miner)))
+    miner.machine.reboot()
+    assert (await task).startswith("network_not_taken: Miner is back")
 
 
 @pytest.mark.parametrize(
