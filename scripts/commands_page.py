@@ -84,10 +84,8 @@ PROOFS: dict[str, str] = {
     "select.power_mode": _CONTROL,
     "action.curtail": "test_curtailment.py::test_stop_is_proven_and_undone",
     "action.resume": "test_curtailment.py::test_stop_is_proven_and_undone",
-    "action.download_logs": "tests/api/test_all_commands.py::test_the_log_comes_whole",
-    "action.update_firmware": (
-        "tests/api/test_all_commands.py::test_a_firmware_is_installed"
-    ),
+    "action.download_logs": "test_action_files.py::test_a_log_is_what_the_miner_has",
+    "action.update_firmware": "test_action_files.py::test_new_firmware_is_seen_running",
     "action.preheat": "test_actions.py::test_preheating",
     "action.get_data": "test_actions.py::test_raw_answers_without_what_is_private",
     "sensor": _READ,
@@ -107,8 +105,8 @@ Every command of the vendor's API, from [protocol.md](protocol.md), and where it
 key in [entities.md](entities.md), or an action of this integration, by its name in [actions.md](actions.md). *Cooling*
 is the only one that a command is meant for; other miners have neither that entity nor that action.
 
-The proofs are in `tests/components`, where no other folder is named, and run against the simulated miners. How each
-command is worded on the wire, what the miner then does and tells, and what is never sent is proven in
+The proofs are in `tests/components` and run against the simulated miners. How each command is worded on the wire, what
+the miner then does and tells, and what is never sent is proven in
 `tests/api/test_all_commands.py::test_every_command`.
 
 `set_power_pct` is sent where the firmware does not know `set_power_pct_v2`, and `restore_power_pct` for 100 %
