@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 import multiprocessing
 from multiprocessing.connection import Connection
+import os
 import time
 from typing import Any
 
 from bench_time import SharedNumber
 
-from simulator import SimulatedMiner, server
+from simulator import PROFILES, SimulatedMiner, server
 
 PASSWORD = "Secret_1"
 
@@ -90,12 +91,28 @@ class Miners:
         return seconds
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which miners there are to be, and how quick their control boards are."""
+
+    kinds: tuple[tuple[str, str], ...]
+    answer_s: float = 0.0
+    serial: bool = False
+    usual_ports: bool = False
+    """At an address of its own each, on 4028 and 4433: some clients know no other."""
+
+
+def mixed(number: int) -> Plan:
+    """So many miners of mixed kinds."""
+    return Plan(tuple(islice(cycle(KINDS), number)))
+
+
 @contextmanager
-def simulated(number: int, skipped: SharedNumber) -> Generator[Miners]:
-    """Start a process with so many miners of mixed kinds, on a clock that may skip."""
+def simulated(plan: Plan, skipped: SharedNumber) -> Generator[Miners]:
+    """Start a process with these miners, on a clock that may skip."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
-    process = context.Process(target=_main, args=(other, number, skipped))
+    process = context.Process(target=_main, args=(other, plan, skipped))
     process.start()
     other.close()
     try:
@@ -112,11 +129,17 @@ def shared_number() -> SharedNumber:
     return number
 
 
-def _main(pipe: Connection, number: int, skipped: SharedNumber) -> None:
-    asyncio.run(_serve(pipe, number, skipped))
+def _main(pipe: Connection, plan: Plan, skipped: SharedNumber) -> None:
+    asyncio.run(_serve(pipe, plan, skipped))
 
 
-async def _serve(pipe: Connection, number: int, skipped: SharedNumber) -> None:
+def own_address(number: int) -> str:
+    """A loopback address that no other run uses at the same time."""
+    process = os.getpid()
+    return f"127.{64 + process // 250 % 128}.{process % 250 + 1}.{number + 2}"
+
+
+async def _serve(pipe: Connection, plan: Plan, skipped: SharedNumber) -> None:
     # Our client never closes one side only, and when time is skipped it leaves at once.
     server.HALF_CLOSE_S = 0.0
 
@@ -125,14 +148,22 @@ async def _serve(pipe: Connection, number: int, skipped: SharedNumber) -> None:
 
     async with AsyncExitStack() as stack:
         miners, places = [], []
-        for seed, (profile, generation) in enumerate(islice(cycle(KINDS), number), 1):
+        for seed, (profile, generation) in enumerate(plan.kinds, 1):
+            v3_port = 4433 if plan.usual_ports else 0
             miner = SimulatedMiner(
                 profile,
+                host=own_address(seed) if plan.usual_ports else "127.0.0.1",
+                port=4028 if plan.usual_ports else 0,
                 password=PASSWORD,
                 v3_password=PASSWORD,
-                v3_port=0 if generation == "3.x" else None,
+                v3_port=v3_port if generation == "3.x" else None,
                 clock=clock,
                 seed=seed,
+                timing=replace(
+                    PROFILES[profile].timing,
+                    answer_s=plan.answer_s,
+                    serial=plan.serial,
+                ),
             )
             miners.append(await stack.enter_async_context(miner))
             places.append(

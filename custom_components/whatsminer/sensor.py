@@ -63,6 +63,8 @@ class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
     value_fn: Callable[[MinerState], Value]
     entity_class: type[EnergySensor] | None = None
     """What makes more of the value than to show it."""
+    step: float = 0
+    """How far the value must move to be shown anew: noise is worth no row in a database."""
 
 
 def _start(state: MinerState, seconds: float | None) -> datetime | None:
@@ -116,6 +118,7 @@ def _hashrate(
         entity_category=category,
         entity_registry_enabled_default=enabled,
         sections=(Section.SUMMARY,),
+        step=0.1,
         value_fn=lambda state: value(state.summary) if state.summary else None,
     )
 
@@ -138,6 +141,7 @@ def _temperature(
         entity_category=category,
         entity_registry_enabled_default=enabled,
         sections=sections,
+        step=0.5,
         value_fn=value,
     )
 
@@ -158,6 +162,7 @@ def _fan(
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=enabled,
         sections=sections,
+        step=50,
         exists_fn=_fans(value),
         value_fn=value,
     )
@@ -242,6 +247,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
         sections=(Section.SUMMARY,),
+        step=0.1,
         value_fn=lambda state: state.summary and state.summary.efficiency,
     ),
     _temperature(
@@ -477,6 +483,7 @@ class BoardSensorDescription(SensorEntityDescription):
     """A sensor that every board may have."""
 
     value_fn: Callable[[Board], float | None]
+    step: float = 0
 
 
 _BOARD_TEMPERATURE = BoardSensorDescription(
@@ -484,6 +491,7 @@ _BOARD_TEMPERATURE = BoardSensorDescription(
     device_class=SensorDeviceClass.TEMPERATURE,
     native_unit_of_measurement=UnitOfTemperature.CELSIUS,
     suggested_display_precision=1,
+    step=1,
     value_fn=lambda board: board.temperature,
 )
 
@@ -492,6 +500,7 @@ BOARD_SENSORS: tuple[BoardSensorDescription, ...] = (
         key="hashrate",
         native_unit_of_measurement=UNIT_HASHRATE,
         suggested_display_precision=1,
+        step=0.5,
         value_fn=lambda board: board.hashrate,
     ),
     _BOARD_TEMPERATURE,
@@ -548,6 +557,7 @@ def board_sensors(slot: int) -> Iterator[WhatsminerSensorDescription]:
             entity_registry_enabled_default=board_sensor.key
             in ("hashrate", "temperature"),
             sections=(Section.BOARDS,),
+            step=board_sensor.step,
             value_fn=_of_board(slot, board_sensor.value_fn),
         )
 
@@ -615,11 +625,22 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
     """A reading of the miner."""
 
     entity_description: WhatsminerSensorDescription
+    _shown: Value = None
 
     @property
     @override
     def native_value(self) -> Value:
-        return self.entity_description.value_fn(self.coordinator.data)
+        shown = self._shown
+        value = self._shown = self.entity_description.value_fn(self.coordinator.data)
+        # 0 is never noise: a miner that has stopped must not look as if it went on a little.
+        if (
+            isinstance(value, int | float)
+            and isinstance(shown, int | float)
+            and value
+            and abs(value - shown) < self.entity_description.step
+        ):
+            self._shown = shown
+        return self._shown
 
 
 class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):

@@ -5,8 +5,14 @@ import logging
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_HOST, CONF_PORT, STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import HomeAssistant
+from homeassistant.const import (
+    CONF_HOST,
+    CONF_PORT,
+    EVENT_STATE_CHANGED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -508,3 +514,51 @@ async def test_enabled_by_default(
         "problem",
         "fault",
     }
+
+
+async def test_noise_writes_nothing(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    clock: RaceClock,
+    poll: Poll,
+) -> None:
+    """The database of a home would grow by forty thousand rows a day for each miner."""
+    changed: list[str] = []
+
+    @callback
+    def count(event: Event[EventStateChangedData]) -> None:
+        changed.append(event.data["entity_id"])
+
+    polls = 40
+    stop = hass.bus.async_listen(EVENT_STATE_CHANGED, count)
+    for _ in range(polls):
+        clock.advance(30)
+        await poll()
+    stop()
+    assert len(changed) <= 7 * polls
+    # Nothing has changed while the miner's time stands still
+    changed.clear()
+    stop = hass.bus.async_listen(EVENT_STATE_CHANGED, count)
+    await poll()
+    stop()
+    assert {entity_id.rpartition("_")[2] for entity_id in changed} <= {"energy"}
+
+
+async def test_a_small_rest_is_not_shown_for_zero(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A slow drift must show in the end, and a miner that has stopped must show 0."""
+    sensor = "board_0_temperature"
+    before = float(state("sensor", sensor))
+    miner.machine.power_off()
+    for _ in range(30):
+        clock.advance(5)
+        await poll()
+        true = miner.truth().boards[0].temperature_c
+        assert abs(float(state("sensor", sensor)) - (true or 0)) <= 1.01
+    assert float(state("sensor", sensor)) < before - 2
+    assert float(state("sensor", "hashrate")) == 0

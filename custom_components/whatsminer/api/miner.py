@@ -146,10 +146,11 @@ class Miner(Commands):
             }
         so_far = SoFar(slow, values.get(Section.SUMMARY.value), failed)
         answered = unanswered = 0
+        readers = self._readers
         await self._prepare(due)
         for section in due:
             try:
-                value = await self._readers[section](so_far)
+                value = await readers[section](so_far)
             except CannotConnectError as err:
                 self._identified = False
                 if not answered:

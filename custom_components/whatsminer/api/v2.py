@@ -289,20 +289,31 @@ def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
     return CommandRefusedError(command, code, message)
 
 
-_ROWS = ("SUMMARY", "DEVS", "POOLS")
+type Shape = tuple[frozenset[str], ...]
+"""The fields that each row of an answer has."""
 
 
-def fields_of(answer: object) -> frozenset[str]:
-    """Which fields an answer of btminer has in each of its rows, to see whether another is short.
+def _rows(answer: JsonObject) -> list[JsonObject]:
+    rows = pick(answer, "SUMMARY", "DEVS", "POOLS")
+    return as_objects(rows)
 
-    Those that count something come and go (`Error Code 0`).
+
+def shape_of(answer: object) -> Shape:
+    """What an answer of btminer has, to see whether another one is short of it.
+
+    Fields that are numbered come and go (`Error Code 0`).
     """
-    rows = [row for key in _ROWS for row in as_objects(as_object(answer).get(key))]
-    return frozenset(
-        f"{number} {name}"
-        for number, row in enumerate(rows)
-        for name in row
-        if not name[-1:].isdigit()
+    return tuple(
+        frozenset(name for name in row if not name[-1:].isdigit())
+        for row in _rows(as_object(answer))
+    )
+
+
+def has_shape(answer: JsonObject, shape: Shape) -> bool:
+    """Whether an answer has all that is expected of it."""
+    rows = _rows(answer)
+    return len(rows) >= len(shape) and all(
+        row.keys() >= names for row, names in zip(rows, shape, strict=False)
     )
 
 

@@ -61,9 +61,10 @@ from .v2 import (
     BACK_OFF,
     BOARD_COMMANDS,
     HEAT_MODES,
+    Shape,
     activity_of,
-    fields_of,
     has_gentle_percent,
+    has_shape,
     is_challenge,
     parse_boards,
     parse_faults,
@@ -76,6 +77,7 @@ from .v2 import (
     parse_summary,
     parse_version,
     refusal,
+    shape_of,
     status_of,
     unreadable_of,
     wording,
@@ -128,8 +130,8 @@ class V2Miner(Miner):
         self._poll = asyncio.Lock()
         self._answers: dict[str, JsonObject | WhatsminerError] = {}
         """What the poll under way was told already."""
-        self._joins: dict[str, frozenset[str]] | None = None
-        """The fields that reads have when they are joined; none: give it up; None: not tried."""
+        self._joins: dict[str, Shape] | None = None
+        """What reads must have when they are joined; nothing: give it up; None: not tried."""
         self._kept_status: Status | None = None
 
     @override
@@ -443,14 +445,14 @@ class V2Miner(Miner):
     async def _try_to_join(self) -> None:
         """Compare a joined answer with the same reads one by one, when those have just been made."""
         commands = "summary", self._board_commands[0], "pools"
-        alone = {name: fields_of(self._answers.get(name)) for name in commands}
+        alone = {name: shape_of(self._answers.get(name)) for name in commands}
         # 2.2.x is known to leave out most of the summary (A.5).
         if self.info.dialect is Dialect.V2C or not all(alone.values()):
             return
         self._joins = {}
         with contextlib.suppress(WhatsminerError):  # nothing is lost
             joined = await self._ask_joined(commands)
-            if all(alone[name] <= fields_of(joined[name]) for name in commands):
+            if all(has_shape(joined[name], alone[name]) for name in commands):
                 self._joins = alone
 
     @override
@@ -470,7 +472,7 @@ class V2Miner(Miner):
         except WhatsminerError:
             self._joins = {}
         else:
-            if all(self._joins[name] <= fields_of(joined[name]) for name in commands):
+            if all(has_shape(joined[name], self._joins[name]) for name in commands):
                 self._answers |= joined
             else:
                 self._joins = {}
