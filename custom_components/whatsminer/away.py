@@ -27,7 +27,7 @@ async def async_looks(
     loop, entry = coordinator.hass.loop, coordinator.config_entry
     end = loop.time() + DEADLINE_REBOOT
     while loop.time() < end:
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(INTERVAL); print("ZZ", loop.time() if "loop" in dir() else 0, end, entry.state if "entry" in dir() else 0, flush=True)
         if entry.state is ConfigEntryState.LOADED:
             now = entry.runtime_data
             await now.async_refresh_all()
@@ -73,17 +73,20 @@ async def async_after_network(
     """Find it where it is now, and let its entry know."""
     entry, address = coordinator.config_entry, network.address
     if address is None or address == coordinator.host:
-        is_back = rebooted(before)
+        is_back, back = rebooted(before), False
         async for now in async_looks(coordinator):
             told = now.data.settings and now.data.settings.network
-            if is_back(now.data) and (not told or told.dhcp in (None, network.dhcp)):
+            back = is_back(now.data) or back
+            if back and (not told or told.dhcp in (None, network.dhcp)):
                 return
+        if back:
+            raise failed("network_not_taken", name=entry.title)
         raise failed("not_back", name=entry.title)
     hass = coordinator.hass
     end = hass.loop.time() + DEADLINE_REBOOT
     data = {**entry.data, CONF_HOST: address}
     while hass.loop.time() < end:
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(INTERVAL); print("ZZ", loop.time() if "loop" in dir() else 0, end, entry.state if "entry" in dir() else 0, flush=True)
         try:
             miner = await async_connect(data, entry.unique_id)
         except WrongMinerError as err:

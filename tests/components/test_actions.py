@@ -678,11 +678,10 @@ async def test_network_that_is_not_taken(
     hass: HomeAssistant,
     act: Act,
     miner: SimulatedMiner,
-    clock: RaceClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who reads that the miner is lost would pull its plug, though it is back as it was."""
-    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 400)
+    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 4)
     fixed = Network(
         proto="static",
         ip=miner.host,
@@ -692,7 +691,6 @@ async def test_network_that_is_not_taken(
     )
     miner.machine.change(network=fixed)
     miner.inject("answered_not_applied", "net_config")
-    clock.race()
     task = hass.async_create_task(refused(act, "set_network", dhcp=True, **SURE))
     await until(lambda: any("net_config" in name for name in writes(miner)))
     miner.machine.reboot()
