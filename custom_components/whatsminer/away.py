@@ -27,7 +27,7 @@ async def async_looks(
     loop, entry = coordinator.hass.loop, coordinator.config_entry
     end = loop.time() + DEADLINE_REBOOT
     while loop.time() < end:
-        await asyncio.sleep(INTERVAL); print("ZZ", loop.time() if "loop" in dir() else 0, end, entry.state if "entry" in dir() else 0, flush=True)
+        await asyncio.sleep(INTERVAL)
         if entry.state is ConfigEntryState.LOADED:
             now = entry.runtime_data
             await now.async_refresh_all()
@@ -86,7 +86,7 @@ async def async_after_network(
     end = hass.loop.time() + DEADLINE_REBOOT
     data = {**entry.data, CONF_HOST: address}
     while hass.loop.time() < end:
-        await asyncio.sleep(INTERVAL); print("ZZ", loop.time() if "loop" in dir() else 0, end, entry.state if "entry" in dir() else 0, flush=True)
+        await asyncio.sleep(INTERVAL)
         try:
             miner = await async_connect(data, entry.unique_id)
         except WrongMinerError as err:
