@@ -63,8 +63,8 @@ class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
     value_fn: Callable[[MinerState], Value]
     entity_class: type[EnergySensor] | None = None
     """What makes more of the value than to show it."""
-    step: float = 0
-    """How far the value must move to be shown anew: noise is worth no row in a database."""
+    noise: float = 0
+    """How far the value must move to be shown anew: less is worth no row in a database."""
 
 
 def _start(state: MinerState, seconds: float | None) -> datetime | None:
@@ -118,7 +118,7 @@ def _hashrate(
         entity_category=category,
         entity_registry_enabled_default=enabled,
         sections=(Section.SUMMARY,),
-        step=0.1,
+        noise=0.1,
         value_fn=lambda state: value(state.summary) if state.summary else None,
     )
 
@@ -141,7 +141,7 @@ def _temperature(
         entity_category=category,
         entity_registry_enabled_default=enabled,
         sections=sections,
-        step=0.5,
+        noise=0.5,
         value_fn=value,
     )
 
@@ -162,7 +162,7 @@ def _fan(
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=enabled,
         sections=sections,
-        step=50,
+        noise=50,
         exists_fn=_fans(value),
         value_fn=value,
     )
@@ -247,7 +247,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
         sections=(Section.SUMMARY,),
-        step=0.1,
+        noise=0.1,
         value_fn=lambda state: state.summary and state.summary.efficiency,
     ),
     _temperature(
@@ -483,7 +483,7 @@ class BoardSensorDescription(SensorEntityDescription):
     """A sensor that every board may have."""
 
     value_fn: Callable[[Board], float | None]
-    step: float = 0
+    noise: float = 0
 
 
 _BOARD_TEMPERATURE = BoardSensorDescription(
@@ -491,7 +491,7 @@ _BOARD_TEMPERATURE = BoardSensorDescription(
     device_class=SensorDeviceClass.TEMPERATURE,
     native_unit_of_measurement=UnitOfTemperature.CELSIUS,
     suggested_display_precision=1,
-    step=1,
+    noise=1,
     value_fn=lambda board: board.temperature,
 )
 
@@ -500,7 +500,7 @@ BOARD_SENSORS: tuple[BoardSensorDescription, ...] = (
         key="hashrate",
         native_unit_of_measurement=UNIT_HASHRATE,
         suggested_display_precision=1,
-        step=0.5,
+        noise=0.5,
         value_fn=lambda board: board.hashrate,
     ),
     _BOARD_TEMPERATURE,
@@ -557,7 +557,7 @@ def board_sensors(slot: int) -> Iterator[WhatsminerSensorDescription]:
             entity_registry_enabled_default=board_sensor.key
             in ("hashrate", "temperature"),
             sections=(Section.BOARDS,),
-            step=board_sensor.step,
+            noise=board_sensor.noise,
             value_fn=_of_board(slot, board_sensor.value_fn),
         )
 
@@ -625,22 +625,36 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
     """A reading of the miner."""
 
     entity_description: WhatsminerSensorDescription
-    _shown: Value = None
 
-    @property
+    def __init__(
+        self,
+        coordinator: WhatsminerCoordinator,
+        description: WhatsminerSensorDescription,
+    ) -> None:
+        """Take the first reading."""
+        super().__init__(coordinator, description)
+        self._read()
+
+    @callback
     @override
-    def native_value(self) -> Value:
-        shown = self._shown
-        value = self._shown = self.entity_description.value_fn(self.coordinator.data)
+    def _handle_coordinator_update(self) -> None:
+        self._read()
+        super()._handle_coordinator_update()
+
+    @callback
+    def _read(self) -> None:
+        """Show the reading, unless it differs from the one that is shown by noise only."""
+        shown = self._attr_native_value
+        value = self.entity_description.value_fn(self.coordinator.data)
         # 0 is never noise: a miner that has stopped must not look as if it went on a little.
         if (
             isinstance(value, int | float)
             and isinstance(shown, int | float)
             and value
-            and abs(value - shown) < self.entity_description.step
+            and abs(value - shown) < self.entity_description.noise
         ):
-            self._shown = shown
-        return self._shown
+            return
+        self._attr_native_value = value
 
 
 class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
