@@ -30,13 +30,13 @@ install_browser() {
         die "There is no Chromium, and none could be installed. Install it (apt install chromium), then run this again."
 }
 
-# Any browser of that family will do; without one in BROWSER the driver takes its own.
+# Any browser of that family will do; without one in CHROMIUM the driver takes its own.
 find_browser() {
     local name
-    for name in "${BROWSER:-}" chromium google-chrome google-chrome-stable; do
-        [[ -n $name ]] && BROWSER=$(type -P "$name") && export BROWSER && return
+    for name in "${CHROMIUM:-}" chromium google-chrome google-chrome-stable; do
+        [[ -n $name ]] && CHROMIUM=$(type -P "$name") && export CHROMIUM && return
     done
-    unset BROWSER
+    unset CHROMIUM
     [[ -e $BROWSER_VENV/.browser ]]
 }
 

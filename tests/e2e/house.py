@@ -105,11 +105,22 @@ class House:
         passwords = dict.fromkeys(("password", "v3_password"), password)
         await self.home.add_miner(HOST, miner.port, miner.v3_port or 4433, passwords)
 
+    async def remove_miners(self) -> None:
+        """Make the home an empty one again."""
+        entries = "/api/config/config_entries/entry"
+        for entry in await self.home.get(f"{entries}?domain=whatsminer"):
+            await self.home.delete(f"{entries}/{entry['entry_id']}")
+
     async def reload(self, title: str) -> None:
         """Set up a miner anew, so that all is read again at once."""
         entry = {"entry_id": await self.entry_id(title)}
         action = "/api/services/homeassistant/reload_config_entry"
         await self.home.post(action, entry)
+
+    async def poll(self, entity_id: str) -> None:
+        """Have a miner read at once, as a person can: the next poll may be half a minute away."""
+        entity = {"entity_id": entity_id}
+        await self.home.post("/api/services/homeassistant/update_entity", entity)
 
     async def device_id(self, name: str) -> str:
         """Find the device of a miner."""
@@ -225,7 +236,7 @@ async def open_house(
             ) from None
         playwright = await stack.enter_async_context(async_playwright())
         house.browser = await playwright.chromium.launch(
-            executable_path=os.environ.get("BROWSER")
+            executable_path=os.environ.get("CHROMIUM")
         )
         stack.push_async_callback(house.browser.close)
         yield house

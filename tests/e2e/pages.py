@@ -24,6 +24,11 @@ class Person:
         """The form of a flow."""
         return self.page.locator("dialog-data-entry-flow")
 
+    @property
+    def card(self) -> Locator:
+        """The same as it is seen, without what is behind it."""
+        return self.dialog.locator("wa-dialog").locator("dialog").first
+
     def box(self, name: str) -> Locator:
         """A box for text or numbers in the form; a required one has a star."""
         names = self.dialog.get_by_role("textbox", name=name, exact=True)

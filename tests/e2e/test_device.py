@@ -14,6 +14,7 @@ SLUG = MINERS[0].slug
 async def settled(house: House) -> None:
     """Wait until the miner has tuned, so that one test does not disturb the next."""
     await until(lambda: house.miner.truth().hash_stable, "the miner is tuned")
+    await house.poll(f"sensor.{SLUG}_status")
     await house.until_state(f"sensor.{SLUG}_status", "mining")
 
 
