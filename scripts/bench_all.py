@@ -43,12 +43,23 @@ def main() -> None:
         default=BUILD,
         help="where the figures of each bench are left (build/bench)",
     )
-    folder = parser.parse_args().json
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=[*BENCHES, *(name for name, _ in FLEETS)],
+        default=[*BENCHES, *(name for name, _ in FLEETS)],
+        metavar="BENCH",
+        help="measure these anew, and take what was left of the others",
+    )
+    options = parser.parse_args()
+    folder, only = options.json, options.only
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    missed = [name for name in BENCHES if not run(name, name, folder)]
+    missed = [name for name in BENCHES if name in only and not run(name, name, folder)]
     missed += [
-        name for name, options in FLEETS if not run("fleet", name, folder, *options)
+        name
+        for name, how in FLEETS
+        if name in only and not run("fleet", name, folder, *how)
     ]
     figures = {
         name: json.loads((folder / f"{name}.json").read_text()) for name in BENCHES

@@ -30,11 +30,10 @@ BOARDS = {
     "20 ms": (0.02, False),
     "100 ms": (0.1, False),
     "20 ms, one at a time": (0.02, True),
-    "100 ms, one at a time": (0.1, True),
 }
 QUICK = "0 ms"
 CLIENTS = ("ours", "bare", "bare loop", "pyasic", "pyasic-rs")
-REPEATS = {"ours": 30, "bare": 30, "bare loop": 30, "pyasic": 2, "pyasic-rs": 3}
+REPEATS = {"ours": 30, "bare": 30, "bare loop": 30, "pyasic": 5, "pyasic-rs": 5}
 """How many times ten polls, of a miner that answers at once."""
 CYCLE = SLOW_EVERY
 PATIENCE_S = 60.0

@@ -422,4 +422,4 @@ def test_a_sealed_answer_with_a_wrong_bit(at: int, bit: int) -> None:
 
 def test_the_limits_are_those_of_the_client() -> None:
     """This would try other limits than those in force."""
-    assert transport.MAX_ANSWER == 1 << 20
+    assert transport.MAX_ANSWER == 1 << 18

@@ -78,8 +78,10 @@ async def test_fast_and_slow(
         before = len(miner.commands)
         await poll()
         counts.append(len(miner.commands) - before)
-    # Nine polls of two reads, then one with pools, PSU, errors, version, info and settings.
-    assert counts == [2] * (SLOW_EVERY - 1) + [6]
+    # Nine polls of one or two reads, then one with pools, PSU, errors, version, info and settings.
+    assert set(counts[:-1]) == {1, 2}
+    assert counts[-1] == 6
+    assert sum(counts) <= 2 * SLOW_EVERY
     assert miner.most_open_connections == 1
 
 

@@ -121,24 +121,30 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
 
 async def _read_answer(sock: socket.socket) -> bytes:
     """Read until the miner closes, or is silent after a whole answer."""
-    loop = asyncio.get_running_loop()
     answer = b""
-    while True:
-        try:
-            async with asyncio.timeout(SILENCE_AFTER_ANSWER if answer else None):
-                chunk = await loop.sock_recv(sock, _CHUNK)
-        except (TimeoutError, ConnectionResetError) as err:
-            # Silence or a reset ends a whole answer, and nothing but that.
-            if is_complete(answer):
-                return answer
-            if isinstance(err, ConnectionResetError):
-                raise
-            continue
-        if not chunk:
-            return answer
+    chunk = await asyncio.get_running_loop().sock_recv(sock, _CHUNK)
+    while chunk:
         answer += chunk
         if len(answer) > MAX_ANSWER:
             raise InvalidAnswerError(f"answer longer than {MAX_ANSWER} bytes")
+        try:
+            chunk = await _read_more(sock)
+        except (TimeoutError, ConnectionResetError) as err:
+            # Silence or a reset ends a whole answer, and nothing but that.
+            if is_complete(answer):
+                break
+            if isinstance(err, ConnectionResetError):
+                raise
+            chunk = await asyncio.get_running_loop().sock_recv(sock, _CHUNK)
+    return answer
+
+
+async def _read_more(sock: socket.socket) -> bytes:
+    """What follows a part of an answer; most often it is there already, or it is the end."""
+    with contextlib.suppress(BlockingIOError):
+        return sock.recv(_CHUNK)
+    async with asyncio.timeout(SILENCE_AFTER_ANSWER):
+        return await asyncio.get_running_loop().sock_recv(sock, _CHUNK)
 
 
 class Transfer:

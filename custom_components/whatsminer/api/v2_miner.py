@@ -506,11 +506,11 @@ class V2Miner(Miner):
         kept, self._kept_status = self._kept_status, None
         if (
             kept
-            and not (so_far.slow or self._joins)
+            and not so_far.slow
             and self._activity_of(kept, so_far) is Activity.MINING
         ):
-            # What a miner cannot join with others is asked for every second time, as long as
-            # the summary shows that it mines.
+            # It cannot be joined with others, and is asked for every second time as long as the
+            # summary shows that the miner mines.
             return kept
         self._kept_status = parse_status(await self.ask("status"))
         return self._kept_status
