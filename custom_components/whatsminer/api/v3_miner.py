@@ -161,6 +161,7 @@ class V3Miner(Miner):
         self._poll = asyncio.Lock()
         self._answers: dict[tuple[str, str | None], JsonObject | WhatsminerError] = {}
         self._status_param = ""
+        self._kept_setting: JsonObject | None = None
         self._refused_since: float | None = None
         self._known_on = 0
 
@@ -271,8 +272,16 @@ class V3Miner(Miner):
     ) -> MinerState:
         async with self._poll:
             self._status_param = "summary+edevs+pools" if slow else "summary+edevs"
+            kept, self._kept_setting = self._kept_setting, None
+            mines = previous is not None and previous.activity is Activity.MINING
+            if kept and mines and not slow:
+                # What was commanded is asked for every second time, as long as the miner mines.
+                self._answers[_SETTING, None] = kept
             try:
                 state = await super().read(previous, slow=slow, sections=sections)
+                told = self._answers.get((_SETTING, None))
+                if isinstance(told, dict) and told is not kept:
+                    self._kept_setting = told
             except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
                 # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
                 state = await self._companion.read(
@@ -490,6 +499,7 @@ class V3Miner(Miner):
     @override
     async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
         """Say it here, or on 4028 when only the admin's password is known."""
+        self._kept_setting = None
         if not self._v3_password:
             return await self._companion._tell(feature, *values)  # noqa: SLF001
         answer: JsonObject = {}
