@@ -21,7 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 LARGEST = 150_000
 NAME, SLUG = MINERS[0].name, MINERS[0].slug
 AREA = {"name": "Mining room", "icon": "mdi:pickaxe"}
-PAST_S = 240  # what the graphs show: time for the miners to do something
+PAST_S = 360  # what the graphs show: time for the miners to do something
 
 type Taker = Callable[[House, Person], Awaitable[Locator | None]]
 
@@ -92,12 +92,12 @@ PICTURES: dict[str, tuple[dict[str, int], Taker]] = {
 
 
 async def live(house: House) -> None:
-    """Let something happen that can be seen: a curtailment while the price is high, then a target."""
+    """Let something happen that can be seen: a curtailment, then a target."""
     begun = time.monotonic()
     miners = [await house.device_id(miner.name) for miner in MINERS]
     target = {"device_id": miners[0]}
     await asyncio.sleep(PAST_S / 4)
-    reason = {"target": "stop", "reason": "Electricity price"}
+    reason = {"target": "stop", "reason": "Demonstration"}
     await house.home.post("/api/services/whatsminer/curtail", target | reason)
     await until(lambda: not house.miner.truth().mining, "the miner stopped")
     await asyncio.sleep(PAST_S / 4)
