@@ -332,7 +332,7 @@ async def test_nothing_grows(fleet: Fleet, size: int, rounds: int) -> None:
         for key in ("power", "hashrate", "temperature", "efficiency"):
             read, slack = SENSORS[key]
             shown = float(fleet.state(number, key))
-            noise = next(each.step for each in sensor.SENSORS if each.key == key)
+            noise = next(each.noise for each in sensor.SENSORS if each.key == key)
             slack += noise
             assert shown == pytest.approx(read(truth), abs=slack), (number, key)
 
