@@ -82,7 +82,7 @@ async def connect(
             raise
         miner.adopt(known)
         return miner
-    if newer and known and was_v3 and older.info.dialect is Dialect.V2C:
+    if newer and known and was_v3 and older.info.firmware == known.firmware:
         # The same firmware, whose 4433 is closed for a restart: its accounts still count.
         newer.adopt(known)
         return newer
