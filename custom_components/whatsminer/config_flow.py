@@ -203,7 +203,10 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data = {**user_input, CONF_HOST: user_input[CONF_HOST].strip()}
             errors = await self._async_check(None)
             if not errors and self._info and self._info.mac:
-                await self.async_set_unique_id(format_mac(self._info.mac))
+                # A discovery that waits is no reason not to; it ends with the new entry.
+                await self.async_set_unique_id(
+                    format_mac(self._info.mac), raise_on_progress=False
+                )
                 self._abort_if_unique_id_configured()
                 return await self._async_step_password()
         return self._form("user", USER_SCHEMA, user_input, errors)
@@ -233,7 +236,9 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = await self._async_check(entry.unique_id, prove=False)
             if not errors:
                 if self._data.keys().isdisjoint({CONF_PASSWORD, CONF_V3_PASSWORD}):
-                    await self.async_set_unique_id(entry.unique_id)
+                    await self.async_set_unique_id(
+                        entry.unique_id, raise_on_progress=False
+                    )
                     return await self._async_step_password()
                 return self.async_update_reload_and_abort(entry, data=self._data)
         return self._form(
@@ -279,7 +284,11 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_reauth_admin(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the admin password again."""
+        """Ask for the admin password again; who leaves it empty wants no commands."""
+        if user_input is not None and not user_input.get(CONF_PASSWORD):
+            # An account of API 3 that this firmware does not have would be asked about for ever.
+            self._data.pop(CONF_ACCOUNT, None)
+            self._data.pop(CONF_V3_PASSWORD, None)
         return await self._async_password_form("reauth_admin", ADMIN_SCHEMA, user_input)
 
     async def async_step_reauth_account(

@@ -230,3 +230,66 @@ async def test_from_3_to_2_0(
         await hass.async_block_till_done()
         assert state("binary_sensor", "write_access") == "on"
         await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_from_3_to_2_0_and_no_commands_wanted(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    address: dict[str, Any],
+    state: Show,
+) -> None:
+    """Who has no admin password would be asked for it again and again."""
+    await miner.stop()
+    async with SimulatedMiner(
+        "v205_m50", port=address["port"], mac=miner.mac, password=PASSWORD, clock=clock
+    ):
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+        assert result["reason"] == "reauth_successful"
+        await hass.async_block_till_done()
+        assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert entry.data == address
+        assert float(state("sensor", "power")) > 3000
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+async def test_from_3_to_2_2(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    address: dict[str, Any],
+    call: Callable[..., Awaitable[None]],
+) -> None:
+    """2.2 is spoken beside API 3 too: every command would go to a port that is closed for good."""
+    await miner.stop()
+    async with SimulatedMiner(
+        "v2c_m60s",
+        port=address["port"],
+        v3_port=None,
+        mac=miner.mac,
+        password=PASSWORD,
+        clock=clock,
+    ) as older:
+        assert older.truth().firmware != coordinator.data.info.firmware
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert entry.runtime_data.miner.info.api_version == "2.2.2"
+        assert entry.runtime_data.data.info.firmware == older.truth().firmware
+        [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert flow["step_id"] == "reauth_admin"
+        await hass.config_entries.flow.async_configure(
+            flow["flow_id"], {CONF_PASSWORD: PASSWORD}
+        )
+        await hass.async_block_till_done()
+        await call("switch", "fast_boot", "turn_on")
+        assert older.machine.fast_boot
+        await hass.config_entries.async_unload(entry.entry_id)

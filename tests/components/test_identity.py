@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_DHCP
+from homeassistant.config_entries import SOURCE_DHCP, SOURCE_USER
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -16,6 +16,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD
+from .test_texts import load
 
 type Show = Callable[[str, str], str]
 
@@ -51,6 +52,35 @@ async def test_new_miner_is_offered(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "M50 04EB"
     await hass.async_block_till_done()
+
+
+async def test_discovered_miner_can_be_added_by_hand(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    address: dict[str, Any],
+    discovered: DhcpServiceInfo,
+) -> None:
+    """Who knows the address would be turned away because the router knows it too."""
+    waiting = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_DHCP}, data=discovered
+    )
+    assert waiting["type"] is FlowResultType.FORM
+    # A second word of the router opens no second dialog, and has a sentence all the same.
+    again = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_DHCP}, data=discovered
+    )
+    assert again["reason"] == "already_in_progress"
+    assert again["reason"] in load("translations/en.json")["config"]["abort"]
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}, data=address
+    )
+    assert result["step_id"] == "admin"
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {CONF_PASSWORD: PASSWORD}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert not hass.config_entries.flow.async_progress(), "still offered"
 
 
 async def test_known_miner_is_followed(
