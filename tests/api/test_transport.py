@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
 import socket
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -265,3 +266,28 @@ async def test_nothing_private_is_logged(
     assert f"{len(answer)} bytes" in caplog.text
     assert "asic-rs.test" not in caplog.text
     assert "btc.example" not in caplog.text
+
+
+async def test_nothing_is_lost_when_home_assistant_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While something else holds up the event loop a part comes, and the patience for it ends."""
+    monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)
+    parts = (b'{"STATUS":"S",', b'"Msg":{"power":3300', b'},"Code":131}')
+
+    def behave(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.2)
+
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = loop.run_in_executor(None, behave, listener)
+        # From before the second part until after it
+        loop.call_later(0.07, time.sleep, 0.2)
+        answer = await exchange("127.0.0.1", listener.getsockname()[1], REQUEST)
+        await serving
+    assert answer == b"".join(parts)

@@ -144,7 +144,19 @@ async def _read_more(sock: socket.socket) -> bytes:
     with contextlib.suppress(BlockingIOError):
         return sock.recv(_CHUNK)
     async with asyncio.timeout(SILENCE_AFTER_ANSWER):
-        return await asyncio.get_running_loop().sock_recv(sock, _CHUNK)
+        await _readable(sock)
+    return sock.recv(_CHUNK)
+
+
+async def _readable(sock: socket.socket) -> None:
+    """Wait for bytes without taking them: a wait that ends as they come must not lose them."""
+    loop = asyncio.get_running_loop()
+    come = loop.create_future()
+    loop.add_reader(sock, lambda: come.done() or come.set_result(None))
+    try:
+        await come
+    finally:
+        loop.remove_reader(sock)
 
 
 class Transfer:
