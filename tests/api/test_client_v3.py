@@ -143,7 +143,7 @@ def crowd(client_sockets: list, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short deadline, so that waiting for nothing takes no time."""
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.6)
 
 
 def names(sim: SimulatedMiner, api: str = "v3") -> list[str]:
