@@ -151,10 +151,10 @@ async def _read_more(sock: socket.socket) -> bytes:
 async def _readable(sock: socket.socket) -> None:
     """Wait for bytes without taking them: a wait that ends as they come must not lose them."""
     loop = asyncio.get_running_loop()
-    come = loop.create_future()
-    loop.add_reader(sock, lambda: come.done() or come.set_result(None))
+    come = asyncio.Event()
+    loop.add_reader(sock, come.set)
     try:
-        await come
+        await come.wait()
     finally:
         loop.remove_reader(sock)
 
