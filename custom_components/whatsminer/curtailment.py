@@ -162,6 +162,7 @@ class Curtailment:
         active, ended = stored.get("active"), stored.get("ended")
         self.record = Record.restored(active) if active else None
         self.ended = datetime.fromisoformat(ended) if ended else None
+        self.ended_reason: str | None = stored.get("ended_reason")
         self._busy = 0
         self._retry = _Retry()
         self._stop_timer: CALLBACK_TYPE | None = None
@@ -190,7 +191,7 @@ class Curtailment:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """All that is known of the curtailment, and when the last one ended."""
+        """All that is known of the curtailment, and when which one ended last."""
         record = self.record
         return {
             "reason": record.reason if record else None,
@@ -198,6 +199,7 @@ class Curtailment:
             "until": self.until,
             "way": record.way if record else None,
             "ended": self.ended,
+            "ended_reason": self.ended_reason,
             "stopped_again": record.stopped_again if record else 0,
         }
 
@@ -464,6 +466,7 @@ class Curtailment:
         if self.record and not record:
             if not undone:
                 self.ended = dt_util.utcnow()
+                self.ended_reason = self.record.reason
             self._untell(FAILING, RESUME_FAILING)
         self.record = record
         self._set_timer()
@@ -473,6 +476,7 @@ class Curtailment:
             {
                 "active": record.stored() if record else None,
                 "ended": self.ended.isoformat() if self.ended else None,
+                "ended_reason": self.ended_reason,
             },
         )
 

@@ -337,6 +337,12 @@ class BreakEvenSensor(EconomicsSensor, RestoreEntity):
 
     @property
     @override
+    def available(self) -> bool:
+        """It is known while its miner is away, for others may be looked after by it."""
+        return True
+
+    @property
+    @override
     def extra_restore_state_data(self) -> RestoredExtraData:
         return RestoredExtraData({"efficiency": self._efficiency})
 

@@ -253,6 +253,9 @@ async def test_survives_a_restart(
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
     assert entry.runtime_data.curtailment.attributes["ended"] is not None
+    assert entry.runtime_data.curtailment.attributes["ended_reason"] == "dear"
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.runtime_data.curtailment.attributes["ended_reason"] == "dear"
 
 
 async def test_survives_a_reboot_of_the_miner(

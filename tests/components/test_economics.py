@@ -493,8 +493,22 @@ async def test_miner_that_is_away(
     miner.inject("refuse")
     for _ in range(3):
         await poll()
-    for key in KEYS:
+    for key in KEYS - {"break_even_price"}:
         assert state("sensor", key) == STATE_UNAVAILABLE, key
+
+
+async def test_break_even_while_its_miner_is_away(
+    miner: SimulatedMiner, set_up: SetUp, tell: Tell, state: Show, poll: Poll
+) -> None:
+    """An automation may stop ten miners by the break-even of one, and that one is unplugged."""
+    tell(PRICE, 0.3, "EUR/kWh")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
+    even = state("sensor", "break_even_price")
+    assert float(even) > 0
+    miner.inject("refuse")
+    for _ in range(3):
+        await poll()
+    assert state("sensor", "break_even_price") == even
 
 
 async def test_names(
