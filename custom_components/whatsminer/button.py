@@ -13,9 +13,11 @@ from homeassistant.components.button import (
 )
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import CannotConnectError, Feature, Miner, MinerState, WriteRefusedError
+from .api import Feature, MinerState, UnknownOutcomeError, WhatsminerError
+from .const import LOGGER
 from .coordinator import (
     DEADLINE_REBOOT,
     DEADLINE_RESTART,
@@ -73,18 +75,7 @@ def rebooted(before: MinerState) -> Callable[[MinerState], bool]:
     return _begun_anew(_uptime, before, DEADLINE_REBOOT)
 
 
-async def _blink(miner: Miner) -> None:
-    """Blink both LEDs for a while, then leave them to the miner again."""
-    try:
-        await miner.blink()
-        await asyncio.sleep(BLINK_SECONDS)
-    except CannotConnectError, WriteRefusedError:
-        raise  # none was lit
-    except BaseException:
-        await miner.set_led_auto()
-        raise
-    await miner.set_led_auto()
-
+IDENTIFY = "identify"
 
 BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     WhatsminerButtonDescription(
@@ -116,11 +107,11 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
         ),
     ),
     WhatsminerButtonDescription(
-        key="identify",
+        key=IDENTIFY,
         device_class=ButtonDeviceClass.IDENTIFY,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.LED,
-        command_fn=lambda _: Command(key="identify", send=_blink),
+        command_fn=lambda _: Command(key=IDENTIFY, send=lambda miner: miner.blink()),
     ),
 )
 
@@ -133,7 +124,9 @@ async def async_setup_entry(
     """Add the buttons this miner can be commanded with."""
     coordinator = entry.runtime_data
     async_add_entities(
-        WhatsminerButton(coordinator, description)
+        (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
+            coordinator, description
+        )
         for description in BUTTONS
         if coordinator.can(description.feature)
     )
@@ -150,3 +143,42 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
         await coordinator.async_command(
             self.entity_description.command_fn(coordinator.data)
         )
+
+
+class IdentifyButton(WhatsminerButton):
+    """Blinks both LEDs for a while, then leaves them to the miner again."""
+
+    _presses = 0
+    _lit = False
+
+    @override
+    async def async_press(self) -> None:
+        was_lit, self._lit = self._lit, True
+        self._presses += 1
+        try:
+            await super().async_press()
+            await asyncio.sleep(BLINK_SECONDS)
+        except HomeAssistantError as err:
+            if not isinstance(err.__cause__, UnknownOutcomeError):
+                self._lit = was_lit  # this one lit nothing
+            raise
+        finally:
+            self._presses -= 1
+            if self._lit and not self._presses:
+                self._lit = False
+                await self.coordinator.async_command(
+                    Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
+                )
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        """End it while the miner can still be told."""
+        if self._lit:
+            self._lit = False
+            try:
+                await self.coordinator.miner.set_led_auto()
+            except WhatsminerError as err:
+                LOGGER.warning(
+                    "%s: the LEDs may go on blinking: %s", self.coordinator.name, err
+                )
+        await super().async_will_remove_from_hass()

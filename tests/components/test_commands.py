@@ -411,6 +411,72 @@ async def test_controls_stay_when_4433_is_closed_at_start(
     assert miner.machine.fast_boot is True
 
 
+@pytest.mark.parametrize("profile", ["v205_m50", "v3_m7bs"])
+async def test_identify_ends_with_a_reload(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The LEDs would blink until somebody reboots the miner."""
+    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 1)
+    task = hass.async_create_task(call("button", "identify", "press"))
+    async with asyncio.timeout(5):
+        while miner.truth().led_auto:
+            await asyncio.sleep(0.01)
+    await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    assert miner.truth().led_auto
+    miner.commands.clear()
+    await task
+    assert not any("led" in command.name for command in miner.commands)
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+async def test_identify_lights_once(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A port that is closed in the end would make it blink all over again."""
+    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.2)
+    task = hass.async_create_task(call("button", "identify", "press"))
+    async with asyncio.timeout(5):
+        while miner.truth().led_auto:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        lit = sent(miner, "set.system.led")
+        assert lit
+        miner.inject("refuse_4433")
+        await miner.tick()
+        await asyncio.sleep(0.4)
+        assert not task.done()
+        miner.clear_faults()
+        await miner.tick()
+        await task
+    assert miner.truth().led_auto
+    assert sent(miner, "set.system.led") == lit + 1
+
+
+async def test_identify_twice(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who presses again to have more time must not be left in the dark by the first press."""
+    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.6)
+    first = hass.async_create_task(call("button", "identify", "press"))
+    await asyncio.sleep(0.3)
+    second = hass.async_create_task(call("button", "identify", "press"))
+    async with asyncio.timeout(5):
+        await first
+        assert not miner.truth().led_auto
+        await second
+    assert miner.truth().led_auto
+
+
 async def test_identify_ends_with_the_entry(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
