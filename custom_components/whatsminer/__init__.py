@@ -1,7 +1,7 @@
 """MicroBT WhatsMiner bitcoin miners, over the local API of their stock firmware."""
 
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
@@ -68,11 +68,19 @@ async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.memory.async_save()
+    if unloaded and entry.disabled_by:
+        _forget_issues(hass, entry)
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
     """Forget what was remembered about the miner, and what was wrong with it."""
+    _forget_issues(hass, entry)
+    await Memory(hass, entry.entry_id).async_remove()
+
+
+@callback
+def _forget_issues(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
+    """Take back what was wrong; a reload must not, or what was ignored would be shown again."""
     for kind in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{kind}_{entry.entry_id}")
-    await Memory(hass, entry.entry_id).async_remove()

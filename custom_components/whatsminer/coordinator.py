@@ -53,7 +53,7 @@ from .const import (
     SCAN_INTERVAL,
     SLOW_EVERY,
 )
-from .errors import placeholders, translated
+from .errors import invalid, placeholders, translated
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.config_entry.async_start_reauth(self.hass)
         if not self.miner.has_password:
             self.write_access = False
+            ir.async_delete_issue(self.hass, DOMAIN, self._issue_id("write_access"))
             if CONF_V3_PASSWORD in data:
                 # The other way round: an account of API 3 is worth nothing on older firmware.
                 self.config_entry.async_start_reauth(self.hass)
@@ -383,6 +384,9 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         except WhatsminerError as err:
             self._learn_write_access(err)
             raise translated(HomeAssistantError, err, self.host) from err
+        except ValueError as err:
+            name, reason = self.config_entry.title, str(err)
+            raise invalid("nonsense", name=name, reason=reason) from err
         else:
             self._expect_absence(command)
             self._allow_write_access()

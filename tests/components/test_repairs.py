@@ -5,7 +5,7 @@ from http import HTTPStatus
 import json
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -290,6 +290,48 @@ async def test_another_miner_at_start(
     assert issue(hass, "wrong_miner", entry)
     await hass.config_entries.async_remove(entry.entry_id)
     assert not issue(hass, "wrong_miner", entry)
+
+
+async def test_no_commands_wanted(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+) -> None:
+    """Who takes the password away is content with sensors, and must not be warned for ever."""
+    miner.set_password("changed")
+    await _refused(call)
+    assert issue(hass, "write_access", entry)
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+    await hass.async_block_till_done()
+    assert CONF_PASSWORD not in entry.data
+    assert not issue(hass, "write_access", entry)
+
+
+async def test_issues_of_a_disabled_entry(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    call: Call,
+) -> None:
+    """A warning of a miner that is taken out of use would stay; one of a miner in use must."""
+    miner.api_switch = False
+    await _refused(call)
+    ir.async_ignore_issue(hass, DOMAIN, f"write_access_{entry.entry_id}", True)
+    await hass.config_entries.async_reload(entry.entry_id)
+    found = issue(hass, "write_access", entry)
+    assert found
+    assert found.dismissed_version, "what was ignored is shown again"
+    await hass.config_entries.async_set_disabled_by(
+        entry.entry_id, ConfigEntryDisabler.USER
+    )
+    assert not issue(hass, "write_access", entry)
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+    await hass.async_block_till_done()
+    assert issue(hass, "write_access", entry)
 
 
 def test_every_step_has_words() -> None:

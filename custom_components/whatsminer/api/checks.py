@@ -3,7 +3,7 @@
 No message quotes a password or the user of a pool: they may be logged as they are.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import re
 
@@ -44,10 +44,10 @@ def check_range(name: str, value: int, allowed: range) -> None:
         )
 
 
-def check_choice(name: str, value: str, allowed: Container[str]) -> None:
+def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
     """One of some words."""
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {allowed}, not {value}")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value}")
 
 
 def _check_form(name: str, value: str, form: re.Pattern[str]) -> None:
