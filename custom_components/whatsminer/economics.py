@@ -110,6 +110,14 @@ class Market:
         return bool(self._options.get(CONF_PRICE_SENSOR))
 
     @property
+    def knows_money(self) -> bool:
+        """Whether the price is there, if there shall be one; before that its unit is unknown.
+
+        A number that is shown in another unit after every start would get no statistics.
+        """
+        return not self.has_price or self._state(CONF_PRICE_SENSOR) is not None
+
+    @property
     def has_hashprice(self) -> bool:
         """Whether the options say what a hashrate earns."""
         by_sensor = bool(self._options.get(CONF_HASHPRICE_SENSOR))
@@ -125,7 +133,8 @@ class Market:
         """Money per TH/s and day; a plain number is in the currency of the price."""
         if self._options.get(CONF_HASHPRICE_SENSOR):
             return self._quote(CONF_HASHPRICE_SENSOR)
-        return Quote(self._options.get(CONF_HASHPRICE), self.price.currency)
+        amount = self._options.get(CONF_HASHPRICE) if self.knows_money else None
+        return Quote(amount, self.price.currency)
 
     @property
     def one_currency(self) -> bool:
@@ -192,7 +201,9 @@ def _margin(summary: Summary, market: Market) -> float | None:
 def _break_even(summary: Summary, market: Market) -> float | None:
     """The price at which revenue and cost are equal, written like the price it is compared with."""
     hashprice = market.hashprice.amount
-    if not summary.efficiency or hashprice is None or not market.one_currency:
+    if not summary.efficiency or hashprice is None:
+        return None
+    if not market.knows_money or not market.one_currency:
         return None
     return hashprice / 24 / (summary.efficiency / 1000) / market.price_unit[1]
 

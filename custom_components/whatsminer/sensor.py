@@ -665,7 +665,7 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
     @property
     @override
     def available(self) -> bool:
-        """Also while the miner is away: it is not the miner's word."""
+        """Always, so without super(): a curtailment goes on while its miner is away."""
         return True
 
     @property

@@ -3,8 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import HomeAssistant, State
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import (
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    State,
+    callback,
+)
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 import pytest
@@ -256,8 +262,11 @@ async def test_unknown_price_costs_nothing_that_is_known(
     await hass.async_block_till_done()
     assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
     assert state("sensor", "margin_per_hour") == STATE_UNKNOWN
-    assert float(state("sensor", "revenue_per_hour")) > 0
-    assert float(state("sensor", "break_even_price")) > 0
+    for key in ("revenue_per_hour", "break_even_price"):
+        if value is None:  # nobody knows any more in which money
+            assert state("sensor", key) == STATE_UNKNOWN
+        else:
+            assert float(state("sensor", key)) > 0
 
 
 @pytest.mark.parametrize("unit", ["W", "kWh", "%", "EUR/h", "EUR/TH/day"])
@@ -482,6 +491,37 @@ async def test_price_that_comes_later(
     tell(PRICE, 0.3, "SEK/kWh")
     await hass.async_block_till_done()
     assert shown("cost_per_hour")[1] == "SEK/h"
+
+
+@pytest.mark.parametrize(
+    ("earnings", "money"),
+    [({CONF_HASHPRICE: 0.5}, "SEK"), ({CONF_HASHPRICE_SENSOR: HASHPRICE}, "EUR")],
+)
+async def test_no_unit_before_the_price_has_one(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    tell: Tell,
+    shown: Callable[[str], tuple[float, str]],
+    earnings: dict[str, Any],
+    money: str,
+) -> None:
+    """A number that changes its unit at every start gets no statistics."""
+    seen = set()
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        keys = "break_even_price", "revenue_per_hour"
+        if state and state.entity_id.endswith(keys) and state.state != STATE_UNKNOWN:
+            seen.add(state.attributes["unit_of_measurement"])
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    tell(HASHPRICE, 0.5, f"{money}/TH/day")
+    await set_up(**{CONF_PRICE_SENSOR: PRICE}, **earnings)
+    tell(PRICE, 0.3, f"{money}/MWh")
+    await hass.async_block_till_done()
+    assert shown("break_even_price")[0] > 0
+    assert seen == {f"{money}/MWh", f"{money}/h"}
 
 
 async def test_miner_that_is_away(
