@@ -20,6 +20,7 @@ from awesomeversion import AwesomeVersion, AwesomeVersionStrategy
 from homeassistant.bootstrap import CORE_INTEGRATIONS
 from homeassistant.const import Platform, __version__ as HA_VERSION
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.selector import TargetSelector
 from homeassistant.requirements import DISCOVERY_INTEGRATIONS
 from packaging.requirements import Requirement
 import probatio
@@ -513,6 +514,15 @@ def test_actions_have_texts_and_icons() -> None:
         for field in texts[name].get("fields", {}).values():
             assert field["name"]
             assert field["description"]
+
+
+def test_actions_are_for_miners() -> None:
+    """The editor would offer every device of the house; hassfest refuses a filter by device."""
+    actions = load(HOUSE / "services.yaml")
+    assert actions
+    for name, action in actions.items():
+        assert action["target"] == {"entity": {"integration": MANIFEST["domain"]}}, name
+        TargetSelector(action["target"])
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:
