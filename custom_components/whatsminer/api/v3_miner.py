@@ -119,6 +119,15 @@ class _Companion(V2Miner):
         self._expected_mac = info.mac or self._expected_mac
         self.info = replace(self.info, cooling=info.cooling, hostname=info.hostname)
 
+    @property
+    @override
+    def data_commands(self) -> tuple[str, ...]:
+        names = super().data_commands
+        if self.has_password:
+            return names
+        # It needs a token, which only the admin gets (C.10).
+        return tuple(name for name in names if name != "get_customer_msg")
+
     @override
     async def _hang_up_others(self) -> None:
         await self._link.close()
