@@ -16,7 +16,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import Feature, MinerState, UnknownOutcomeError, WhatsminerError
+from .api import Feature, MinerState, UnknownOutcomeError
 from .const import LOGGER
 from .coordinator import (
     DEADLINE_REBOOT,
@@ -30,6 +30,8 @@ from .entity import WhatsminerDescription, WhatsminerEntity
 PARALLEL_UPDATES = 0
 
 BLINK_SECONDS = 20
+END_SECONDS = 10
+"""How long the end of an entry may wait for the LEDs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,21 +166,24 @@ class IdentifyButton(WhatsminerButton):
             raise
         finally:
             self._presses -= 1
-            if self._lit and not self._presses:
-                self._lit = False
-                await self.coordinator.async_command(
-                    Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
-                )
+            if not self._presses:
+                await self._async_end()
 
     @override
     async def async_will_remove_from_hass(self) -> None:
         """End it while the miner can still be told."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._async_end()
+        except (HomeAssistantError, TimeoutError) as err:
+            name = self.coordinator.name
+            LOGGER.warning("%s: the LEDs may go on blinking: %r", name, err)
+        await super().async_will_remove_from_hass()
+
+    async def _async_end(self) -> None:
+        """Leave them to the miner, once; after a blink that is just being sent."""
         if self._lit:
             self._lit = False
-            try:
-                await self.coordinator.miner.set_led_auto()
-            except WhatsminerError as err:
-                LOGGER.warning(
-                    "%s: the LEDs may go on blinking: %s", self.coordinator.name, err
-                )
-        await super().async_will_remove_from_hass()
+            await self.coordinator.async_command(
+                Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
+            )

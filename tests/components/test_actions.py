@@ -13,7 +13,7 @@ from homeassistant.exceptions import (
     ServiceValidationError,
     Unauthorized,
 )
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
@@ -565,6 +565,21 @@ async def test_a_wrong_form_shows_no_secret(act: Act, wrong: dict[str, Any]) -> 
     with pytest.raises(probatio.Invalid) as error:
         await act("change_password", new_password=["Hush_pass"])
     assert "Hush" not in f"{error.value!r} {error.value}"
+
+
+@pytest.mark.parametrize("setup", ["2.0"])
+async def test_an_entity_stands_for_its_miner(
+    act: Act, miner: SimulatedMiner, entry: MockConfigEntry, hass: HomeAssistant
+) -> None:
+    """The editor offers entities too; two of one miner must not do it twice."""
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    chosen = [entity.entity_id for entity in entities[:2]]
+    miner.commands.clear()
+    answer = await act(
+        "get_data", device_id=[], entity_id=chosen, command="get_version"
+    )
+    assert answer["Msg"]["fw_ver"] == miner.truth().firmware
+    assert [command.name for command in miner.commands] == ["get_version"]
 
 
 @pytest.mark.parametrize("setup", ["1.x", "2.0", "2.2", "3.x"])

@@ -432,6 +432,28 @@ async def test_identify_ends_with_a_reload(
     assert not any("led" in command.name for command in miner.commands)
 
 
+async def test_identify_and_the_miner_goes_away(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entry that cannot be unloaded any more needs a restart of Home Assistant."""
+    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.5)
+    task = hass.async_create_task(call("button", "identify", "press"))
+    async with asyncio.timeout(5):
+        while miner.truth().led_auto:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        miner.inject("refuse")
+        await miner.tick()
+        assert await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
+        await task
+    assert "the LEDs may go on blinking" in caplog.text
+
+
 @pytest.mark.parametrize("profile", ["v3_m7bs"])
 async def test_identify_lights_once(
     hass: HomeAssistant,
