@@ -46,11 +46,19 @@ class Control[T]:
             return remembered
         return self.value_fn(coordinator.data)
 
-    async def async_set(self, coordinator: WhatsminerCoordinator, value: T) -> None:
+    async def async_set(
+        self,
+        coordinator: WhatsminerCoordinator,
+        value: T,
+        *,
+        by_hand: bool = False,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
         """Command a value, confirm it, or remember it where it cannot be confirmed.
 
-        Raises a translated HomeAssistantError when the miner would ignore it, refuses it, or does
-        not show it before the deadline.
+        What works by itself stands back for what is commanded `by_hand`. `check` is the last word
+        before it is sent: it may raise. Raises a translated HomeAssistantError when the miner would
+        ignore it, refuses it, or does not show it before the deadline.
         """
         if reason := self.blocked_fn(coordinator.data):
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
@@ -61,20 +69,29 @@ class Control[T]:
             return self.value_fn(state) == value
 
         assumed = self.assumed(coordinator.data)
+
+        async def send(miner: Miner) -> None:
+            check()
+            await self.set_fn(miner, value)
+
+        def sent(answered: bool) -> None:
+            if by_hand:
+                coordinator.note_by_hand(self.key, value)
+            if assumed and answered:
+                coordinator.memory.remember(self.key, value, coordinator.data)
+
         await coordinator.async_command(
             Command(
                 key=self.key,
                 value=value,
-                send=lambda miner: self.set_fn(miner, value),
+                send=send,
+                sent=sent,
                 done=None if assumed else done,
                 deadline=self.deadline,
                 slow=self.slow,
                 interrupts=self.interrupts,
             )
         )
-        if assumed:
-            coordinator.memory.remember(self.key, value, coordinator.data)
-            coordinator.async_update_listeners()
 
 
 def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:

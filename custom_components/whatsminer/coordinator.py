@@ -92,6 +92,8 @@ class Command:
     """Whether the effect shows in what is read now and then only."""
     interrupts: bool = False
     """Whether btminer or the board is away for a while, which is no failure then."""
+    sent: Callable[[bool], None] = lambda _: None
+    """Told at once that it was sent, and whether the miner answered."""
 
 
 @dataclass
@@ -295,6 +297,16 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._polls = 0
         await self.async_refresh()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the data are of the last poll: a first miss is forgiven, but proves nothing."""
+        return self.last_update_success and not self._missed
+
+    @property
+    def unloaded(self) -> bool:
+        """Whether the entry is no longer served by this."""
+        return self._shutdown_requested
+
     @contextlib.contextmanager
     def reading_psu(self) -> Generator[None]:
         """Read the power supply in every poll meanwhile, not only in the slow ones."""
@@ -337,7 +349,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     @callback
     def note_by_hand(self, key: str, value: Any) -> None:
-        """Somebody commands an entity."""
+        """Somebody has commanded an entity, and the miner was told."""
         for listener in self._by_hand:
             listener(key, value)
 
@@ -378,6 +390,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 return False
         except UnknownOutcomeError as err:
             self._expect_absence(command)
+            command.sent(False)
             if command.done is None:
                 raise translated(HomeAssistantError, err, self.host) from err
             LOGGER.debug("%s: %s; reading back", self.name, err)
@@ -390,6 +403,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         else:
             self._expect_absence(command)
             self._allow_write_access()
+            command.sent(True)
         return True
 
     def _expect_absence(self, command: Command) -> None:

@@ -113,5 +113,4 @@ class WhatsminerControl[T](WhatsminerEntity):
     async def _async_set(self, value: T) -> None:
         """Do what somebody asks for; what works by itself then stands back."""
         control = self.entity_description.control
-        self.coordinator.note_by_hand(control.key, value)
-        await control.async_set(self.coordinator, value)
+        await control.async_set(self.coordinator, value, by_hand=True)

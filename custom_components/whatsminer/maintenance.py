@@ -68,6 +68,8 @@ class Action:
     """Whether its network restarts."""
     reboots: bool = False
     """Whether its control board reboots."""
+    by_hand: Callable[[Data], tuple[str, Any]] | None = None
+    """The control that it comes to, and its value: it counts more than a target or curtailment."""
     after: (
         Callable[[WhatsminerCoordinator, Data, MinerState], Awaitable[Any]] | None
     ) = None
@@ -132,6 +134,10 @@ class Action:
                     "%s: %s not answered, looking", coordinator.name, self.name
                 )
 
+        def sent(_: bool) -> None:
+            if self.by_hand:
+                coordinator.note_by_hand(*self.by_hand(data))
+
         done: Callable[[MinerState], bool] | None = None
         if (
             shows
@@ -144,6 +150,7 @@ class Action:
             Command(
                 key=self.name,
                 send=send,
+                sent=sent,
                 done=done,
                 deadline=DEADLINE_REBOOT if self.reboots else DEADLINE_FLAG,
                 slow=True,
@@ -200,12 +207,6 @@ async def _set_leds(coordinator: WhatsminerCoordinator, data: Data) -> None:
         await coordinator.miner.set_leds(*patterns)
     else:
         await coordinator.miner.set_led_auto()
-
-
-async def _set_power(coordinator: WhatsminerCoordinator, data: Data) -> None:
-    """A power that is set by hand counts more than a target or a curtailment."""
-    await coordinator.miner.set_power(data["power"])
-    coordinator.note_by_hand(POWER_LIMIT.key, data["power"])
 
 
 async def _reset(
@@ -289,7 +290,8 @@ ACTIONS: tuple[Action, ...] = (
         name="set_power",
         feature=Feature.POWER,
         fields={probatio.Required("power"): _WHOLE},
-        send=_set_power,
+        send=lambda c, data: c.miner.set_power(data["power"]),
+        by_hand=lambda data: (POWER_LIMIT.key, data["power"]),
         shows=_shows(power="power"),
     ),
     Action(

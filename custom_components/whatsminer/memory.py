@@ -62,7 +62,8 @@ class Memory:
             hass, _VERSION, f"{DOMAIN}.{entry_id}"
         )
         self._values = Remembered()
-        self._elapsed: float | None = None
+        self._last: tuple[float, datetime] | None = None
+        """How long btminer ran at the last poll that told, and when that run began."""
         self._full_since: datetime | None = None
 
     async def async_load(self) -> None:
@@ -146,8 +147,8 @@ class Memory:
             # A percent does not survive a restart of btminer (D.4).
             del self._values.settings[POWER_PERCENT]
             self._save()
-        if state.summary and state.summary.elapsed is not None:
-            self._elapsed = state.summary.elapsed
+        if (start := _start(state)) and state.summary and state.summary.elapsed:
+            self._last = state.summary.elapsed, start
         self._learn_tuned_power(state)
 
     @callback
@@ -200,9 +201,11 @@ class Memory:
             return True
         if start is None:
             return False
-        if self._elapsed is not None:
+        if self._last is not None:
             assert state.summary and state.summary.elapsed is not None
-            return state.summary.elapsed < self._elapsed
+            elapsed, begun = self._last
+            # It counts anew, or clearly less than has passed: nobody saw it count anew.
+            return state.summary.elapsed < elapsed or start - begun > _SAME_START
         # The first poll after a restart of Home Assistant: the same run began at the same time.
         then = self._values.run
         return then is None or abs(start - datetime.fromisoformat(then)) > _SAME_START

@@ -177,8 +177,10 @@ class PowerTarget:
             )
         wanted = min(100, round(100 * target / full))
         if wanted >= 100 * LOWEST_SHARE and target <= full + self._dead_band:
-            if coordinator.can(POWER_PERCENT.feature) and wanted != percent:
-                return TargetWay.POWER_PERCENT, wanted, None
+            if coordinator.can(POWER_PERCENT.feature):
+                # Whole percents lead no nearer than this, and a restart is not worth the rest.
+                step = None if wanted == percent else wanted
+                return TargetWay.POWER_PERCENT, step, None
         # A limit that is above what it draws is not what holds it back.
         idle = set_limit is not None and full < target <= set_limit
         if not coordinator.can(POWER_LIMIT.feature) or set_limit == target or idle:

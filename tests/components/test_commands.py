@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 
 from custom_components.whatsminer.coordinator import Command, WhatsminerCoordinator
@@ -514,3 +517,72 @@ async def test_identify_ends_with_the_entry(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert miner.truth().led_auto
+
+
+async def test_percent_is_forgotten_if_nobody_saw_the_restart(
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    poll: Poll,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A miner that ran longer since its restart than before it would keep a percent it has not."""
+    miner.machine.restart()
+    clock.advance(3000)
+    await poll()
+    await call("number", "power_percent", "set_value", value=60)
+    freezer.tick(timedelta(seconds=30))
+    clock.advance(30)
+    await poll()
+    assert state("number", "power_percent") == "60"
+    before = miner.truth().elapsed_s
+    miner.machine.restart()
+    clock.advance(4000)
+    freezer.tick(timedelta(seconds=4000))
+    await poll()
+    assert miner.truth().elapsed_s > before
+    assert state("sensor", "status") == "mining"
+    assert state("number", "power_percent") == STATE_UNKNOWN
+
+
+async def test_only_what_was_sent_is_remembered(
+    hass: HomeAssistant, miner: SimulatedMiner, call: Call, state: Show
+) -> None:
+    """A percent that never left the house would be shown as that of the miner."""
+
+    async def command(percent: int) -> None:
+        await call("number", "power_percent", "set_value", value=percent)
+
+    tasks = []
+    for percent in (60, 70, 80):
+        tasks.append(hass.async_create_task(command(percent)))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not sent(miner, "set_power_pct_v2"):
+            await asyncio.sleep(0)
+    miner.refuse["set_power_pct_v2"] = 132
+    first, second, third = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (first, second) == (None, None)
+    assert isinstance(third, HomeAssistantError)
+    assert miner.machine.power_percent == 60
+    assert state("number", "power_percent") == "60"
+
+
+async def test_slider_does_not_flicker(
+    hass: HomeAssistant,
+    call: Call,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """Between what is commanded and what is remembered nothing may be unknown."""
+    shown: list[str] = []
+
+    def note(event: Event[EventStateChangedData]) -> None:
+        assert event.data["new_state"]
+        shown.append(event.data["new_state"].state)
+
+    async_track_state_change_event(hass, [entity_id("number", "power_percent")], note)
+    for percent in (79, 60):
+        await call("number", "power_percent", "set_value", value=percent)
+        await hass.async_block_till_done()
+    assert shown == ["79", "60"]

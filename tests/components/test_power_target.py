@@ -9,13 +9,16 @@ from unittest.mock import patch
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.const import (
+    CONF_DEAD_BAND,
     CONF_RESTART_INTERVAL,
     CONF_RESTARTS_ALLOWED,
+    DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.curtailment import Target
@@ -245,3 +248,67 @@ async def test_two_targets_at_once(
         await poll()
         clock.stop()
     assert miner.machine.power_w == pytest.approx(2400, abs=150)
+
+
+async def test_no_restart_for_a_rounding_error(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    aim: Any,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A narrow dead band would cost ten minutes of work for the half of a percent."""
+    hass.config_entries.async_update_entry(entry, options={CONF_DEAD_BAND: 1})
+    await hass.async_block_till_done()
+    limit = miner.truth().power_limit_w
+    await aim(int(miner.machine.power_w * 0.605))
+    for _ in range(3):
+        await poll()
+        assert state("sensor", "power_target_way") == "power_percent"
+    assert sent(miner, PERCENT) == 1
+    assert sent(miner, LIMIT) == 0
+    assert miner.truth().power_limit_w == limit
+
+
+async def test_refused_by_hand_ends_nothing(
+    miner: SimulatedMiner, clock: RaceClock, aim: Any, call: Call, state: Show
+) -> None:
+    """A percent that came to nothing would still end the target, and nobody hold the power."""
+    await aim(2500)
+    await call("button", "restart_btminer", "press")
+    with pytest.raises(HomeAssistantError) as error:
+        await call("number", "power_percent", "set_value", value=90)
+    assert error.value.translation_key == "percent_needs_tuning"
+    miner.refuse["adjust_power_limit"] = 132
+    with pytest.raises(HomeAssistantError) as error:
+        await call("number", "power_limit", "set_value", value=3000)
+    assert error.value.translation_key == "command_refused"
+    assert state("number", "power_target") == "2500"
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_power_of_the_action_counts_more(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    aim: Any,
+    state: Show,
+) -> None:
+    """Who sets a power by action would see the target set another; a refused one changes nothing."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+
+    async def set_power() -> None:
+        await hass.services.async_call(
+            DOMAIN, "set_power", {"device_id": device.id, "power": 3000}, blocking=True
+        )
+
+    await aim(2500)
+    miner.refuse["set.miner.power"] = -1
+    with pytest.raises(HomeAssistantError):
+        await set_power()
+    assert state("number", "power_target") == "2500"
+    miner.refuse.clear()
+    await set_power()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("number", "power_target") == STATE_UNKNOWN
