@@ -1,6 +1,7 @@
 """The integration's own actions, addressed by device: curtail, resume, and those of maintenance.py."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,6 +16,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import (
     async_extract_config_entry_ids,
@@ -22,7 +24,7 @@ from homeassistant.helpers.service import (
 )
 import probatio
 
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .coordinator import WhatsminerConfigEntry
 from .curtailment import Outcome, Target, Way
 from .errors import failed, invalid
@@ -36,6 +38,9 @@ ATTR_REASON: Final = "reason"
 
 SERVICE_CURTAIL: Final = "curtail"
 SERVICE_RESUME: Final = "resume"
+
+type Results[T] = list[tuple[WhatsminerConfigEntry, T]]
+"""What came of an action, miner by miner."""
 
 CURTAIL_SCHEMA = probatio.Schema(
     {
@@ -83,36 +88,57 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
 
 async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
-    """The miners that an action is addressed to; raises where one of them is not set up."""
-    entries: list[WhatsminerConfigEntry] = []
-    for entry_id in sorted(await async_extract_config_entry_ids(call)):
-        entry = call.hass.config_entries.async_get_entry(entry_id)
-        if entry is None or entry.domain != DOMAIN:
-            continue
-        if entry.state is not ConfigEntryState.LOADED:
-            raise invalid("not_loaded", name=entry.title)
-        entries.append(entry)
+    """The miners that an action is addressed to; those that are disabled only if all are."""
+    found = [
+        call.hass.config_entries.async_get_entry(entry_id)
+        for entry_id in sorted(await async_extract_config_entry_ids(call))
+    ]
+    entries = [entry for entry in found if entry and entry.domain == DOMAIN]
     if not entries:
         raise invalid("no_miner")
-    return entries
+    return [entry for entry in entries if not entry.disabled_by] or entries
 
 
 async def async_each[T](
     call: ServiceCall, act: Callable[[WhatsminerConfigEntry], Awaitable[T]]
-) -> dict[str, T]:
+) -> Results[T]:
     """Act on all miners at once; a failure of one stops none of the others."""
+
+    async def act_on(entry: WhatsminerConfigEntry) -> T:
+        if entry.state is not ConfigEntryState.LOADED:
+            raise invalid("not_loaded", name=entry.title)
+        return await act(entry)
+
     entries = await async_entries(call)
-    outcomes = await asyncio.gather(*map(act, entries), return_exceptions=True)
-    results: dict[str, T] = {}
-    failures: list[BaseException] = []
+    outcomes = await asyncio.gather(*map(act_on, entries), return_exceptions=True)
+    results: Results[T] = []
+    failures: list[tuple[WhatsminerConfigEntry, BaseException]] = []
     for entry, outcome in zip(entries, outcomes, strict=True):
         if isinstance(outcome, BaseException):
-            failures.append(outcome)
+            failures.append((entry, outcome))
         else:
-            results[entry.title] = outcome
-    if failures:
-        raise failures[0]
+            results.append((entry, outcome))
+    _raise_first(failures)
     return results
+
+
+def _raise_first(failures: Results[BaseException]) -> None:
+    """Raise what went wrong first, if anything; only one can be raised, so log the others."""
+    for entry, error in failures[1:]:
+        known = isinstance(error, HomeAssistantError)
+        LOGGER.error("%s: %s", entry.title, error, exc_info=None if known else error)
+    if failures:
+        raise failures[0][1]
+
+
+def _by_name(results: Results[Any]) -> dict[str, Any]:
+    """By the names of the miners; where two have the same, the MAC tells them apart."""
+    titles = Counter(entry.title for entry, _ in results)
+    named: dict[str, Any] = {}
+    for entry, result in results:
+        alone = titles[entry.title] == 1
+        named[entry.title if alone else f"{entry.title} {entry.unique_id}"] = result
+    return named
 
 
 async def _async_maintain(action: Action, call: ServiceCall) -> ServiceResponse:
@@ -125,8 +151,9 @@ async def _async_maintain(action: Action, call: ServiceCall) -> ServiceResponse:
     )
     if not call.return_response:
         return None
-    first, *more = results.values()
-    return cast(ServiceResponse, {"miners": results} if more else first)
+    if len(results) == 1:
+        return cast(ServiceResponse, results[0][1])
+    return {"miners": _by_name(results)}
 
 
 async def _async_curtail(call: ServiceCall) -> ServiceResponse:
@@ -140,6 +167,8 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
         if amount is None:
             raise invalid("curtail_power_missing")
     duration: timedelta | None = call.data.get(ATTR_DURATION)
+    if duration is not None and duration < timedelta(seconds=1):
+        raise invalid("curtail_duration_zero")
     reason: str | None = call.data.get(ATTR_REASON)
     return _told(
         call,
@@ -162,33 +191,45 @@ async def _async_resume(call: ServiceCall) -> ServiceResponse:
     )
 
 
-def _told(call: ServiceCall, results: dict[str, Outcome]) -> ServiceResponse:
+def _told(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:
     """The response, or an error for who does not look at one."""
     if call.return_response:
         return _response(results)
-    for name, outcome in results.items():
-        if not outcome.confirmed:
-            raise failed("power_not_reached", name=name)
+    _raise_first(
+        [
+            (entry, _unproven(entry))
+            for entry, outcome in results
+            if not outcome.confirmed
+        ]
+    )
     return None
 
 
-def _response(results: dict[str, Outcome]) -> ServiceResponse:
+def _unproven(entry: WhatsminerConfigEntry) -> HomeAssistantError:
+    """Why a curtailment was not confirmed: it is tried again, or somebody has ended it."""
+    stands = entry.runtime_data.curtailment.record is not None
+    return failed(
+        "power_not_reached" if stands else "curtailment_overtaken", name=entry.title
+    )
+
+
+def _response(results: Results[Outcome]) -> ServiceResponse:
     """The outcome of one miner, or the sum of several and each of them."""
-    first, *more = results.values()
-    if not more:
-        return cast(ServiceResponse, asdict(first))
-    ways = {outcome.way for outcome in results.values()} - {Way.NONE}
+    outcomes = [outcome for _, outcome in results]
+    if len(outcomes) == 1:
+        return cast(ServiceResponse, asdict(outcomes[0]))
+    ways = {outcome.way for outcome in outcomes} - {Way.NONE}
 
     def total(powers: list[float | None]) -> float | None:
         known = [power for power in powers if power is not None]
         return sum(known) if len(known) == len(powers) else None
 
     summed: dict[str, Any] = {
-        "confirmed": all(outcome.confirmed for outcome in results.values()),
-        "seconds": max(outcome.seconds for outcome in results.values()),
-        "power_before": total([o.power_before for o in results.values()]),
-        "power_after": total([o.power_after for o in results.values()]),
+        "confirmed": all(outcome.confirmed for outcome in outcomes),
+        "seconds": max(outcome.seconds for outcome in outcomes),
+        "power_before": total([outcome.power_before for outcome in outcomes]),
+        "power_after": total([outcome.power_after for outcome in outcomes]),
         "way": Way.NONE if not ways else ways.pop() if len(ways) == 1 else "mixed",
-        "miners": {name: asdict(outcome) for name, outcome in results.items()},
+        "miners": {name: asdict(one) for name, one in _by_name(results).items()},
     }
     return summed

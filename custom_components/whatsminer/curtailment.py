@@ -1,7 +1,7 @@
 """Curtailment: bring a miner's power down, prove it, hold it, and restore what was."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
-from .api import Activity, Dialect, MinerState, WriteRefusedError
+from .api import Activity, CommandRefusedError, Dialect, MinerState, WriteRefusedError
 from .const import DOMAIN, LOGGER
 from .controls import (
     HIGHEST_LIMIT,
@@ -22,9 +22,11 @@ from .controls import (
     MINING,
     POWER_LIMIT,
     POWER_PERCENT,
+    Control,
     lowest_power,
 )
 from .coordinator import WhatsminerCoordinator
+from .errors import failed
 
 POLL_INTERVAL = 2.0
 """Seconds between the quick re-reads until the power has fallen."""
@@ -47,6 +49,10 @@ STOPPED_AGAIN = "curtailment_stopped_again"
 
 RETRY_FIRST = timedelta(minutes=1)
 RETRY_LONGEST = timedelta(minutes=15)
+
+
+class OvertakenError(HomeAssistantError):
+    """A person or another action has come in between, and counts more."""
 
 
 class Target(StrEnum):
@@ -215,8 +221,9 @@ class Curtailment:
         """Bring the power down by the fastest safe way, and watch until it has fallen.
 
         `amount` is a percent of the tuned power or W. Keeps what was before the first curtailment.
-        Raises a translated HomeAssistantError when the miner refuses (then nothing is kept) or
-        cannot be reached (then it is curtailed as soon as it answers).
+        Raises a translated HomeAssistantError when the miner refuses (then nothing is kept), when
+        it cannot be reached (then it is curtailed as soon as it answers), or when a person or
+        another action comes in between.
         """
         with self._acting():
             return await self._async_curtail(target, amount, duration, reason)
@@ -234,19 +241,21 @@ class Curtailment:
             target=target,
             amount=amount,
             since=now,
-            until=now + duration if duration else None,
+            until=now + duration if duration is not None else None,
             reason=reason,
             before=earlier.before if earlier else self._present(),
             touched=earlier.touched if earlier else (),
         )
-        if not earlier:
-            self._untell(STOPPED_AGAIN)
-        await self._keep(replace(record, watts=self._watts(record)))
+        record = replace(record, watts=self._watts(record))
+        await self._keep(record)
         self._retry = _Retry()
         try:
-            return await self._act(self._apply)
+            return await self._act(record)
         except HomeAssistantError as err:
-            if isinstance(err.__cause__, WriteRefusedError) and self._is(record):
+            refused = isinstance(
+                err.__cause__, (WriteRefusedError, CommandRefusedError)
+            )
+            if refused and self._stands(record):
                 await self._keep(earlier, undone=True)
             raise
 
@@ -254,28 +263,34 @@ class Curtailment:
         """End the curtailment and restore what was; without one nothing is done."""
         with self._acting():
             await self._coordinator.async_refresh()
-            if self.record:
-                await self._keep(replace(self.record, restoring=True))
+            record = self.record and replace(self.record, restoring=True)
+            if record:
+                await self._keep(record)
                 self._retry = _Retry()
-            return await self._act(self._restore)
+            return await self._act(record)
 
     @contextmanager
     def _acting(self) -> Generator[None]:
-        """Let nothing be done by itself meanwhile."""
+        """Let nothing be done by itself meanwhile, and no old reading of the power be proof."""
         self._busy += 1
         try:
-            yield
+            with self._coordinator.reading_psu():
+                yield
         finally:
             self._busy -= 1
 
-    async def _act(self, steps: Callable[[], Awaitable[Way]]) -> Outcome:
-        """Take the steps, then poll until the power shows it."""
+    async def _act(self, record: Record | None) -> Outcome:
+        """Bring a curtailment about or take it back, then poll until the power shows it."""
         loop, state = self._hass.loop, self._coordinator.data
         before, begun = draw(state), loop.time()
-        mine = self.record.since if self.record else None
+        way, confirmed = Way.NONE, True
         try:
-            way = await steps()
-            confirmed = await self._confirm(before, mine)
+            if record and record.restoring:
+                way = await self._restore(record)
+                confirmed = self.record is None
+            elif record:
+                way = await self._apply(record)
+                confirmed = await self._confirm(record, before)
         finally:
             self._retry.postpone()
             self._coordinator.async_update_listeners()
@@ -287,27 +302,26 @@ class Curtailment:
             way=way,
         )
 
-    async def _confirm(self, before: float | None, mine: datetime | None) -> bool:
-        """Poll quickly until the power is below the target, or the time is up."""
+    async def _confirm(self, record: Record, before: float | None) -> bool:
+        """Poll quickly until the power is below the target, or the time is up.
+
+        What was ended or replaced meanwhile is not confirmed, nor what is watched by nobody.
+        """
         coordinator, loop = self._coordinator, self._hass.loop
         begun = loop.time()
-        with coordinator.reading_psu():
-            while (record := self.record) and record.since == mine:
-                state = coordinator.data
-                if coordinator.last_update_success and self._is_down(
-                    record, state, before
-                ):
-                    return True
-                mean = state.info.dialect is Dialect.V2C and not (
-                    state.psu and state.psu.input_power is not None
-                )
-                limit = DEADLINE_MEAN if mean else DEADLINE_POWER
-                if loop.time() - begun > limit:
-                    return False
-                await asyncio.sleep(POLL_INTERVAL)
-                await coordinator.async_refresh()
-        # Ended: restored here, or replaced by a newer one that is confirmed by its own caller
-        return self.record is None
+        while self.record and self._stands(record) and not coordinator.unloaded:
+            state = coordinator.data
+            if coordinator.fresh and self._is_down(self.record, state, before):
+                return True
+            mean = state.info.dialect is Dialect.V2C and not (
+                state.psu and state.psu.input_power is not None
+            )
+            limit = DEADLINE_MEAN if mean else DEADLINE_POWER
+            if loop.time() - begun > limit:
+                return False
+            await asyncio.sleep(POLL_INTERVAL)
+            await coordinator.async_refresh()
+        return False
 
     @staticmethod
     def _is_down(record: Record, state: MinerState, before: float | None) -> bool:
@@ -325,21 +339,23 @@ class Curtailment:
 
     # Steps
 
-    async def _apply(self) -> Way:
+    async def _apply(self, record: Record) -> Way:
         """Take the fastest safe way down; it may lead further down than asked, never less."""
-        coordinator, record = self._coordinator, self.record
-        assert record
+        coordinator = self._coordinator
         state = coordinator.data
+        is_off = state.mining is False and coordinator.fresh
         if record.target is Target.STOP:
-            if state.mining is False and coordinator.last_update_success:
-                return await self._went(Way.NONE)
-            return await self._stop()
-        if state.mining is False and coordinator.last_update_success:
+            if is_off:
+                return await self._went(record, Way.NONE)
+            return await self._stop(record)
+        if is_off:
             if "mining" not in record.touched or not self._limit_fits(record):
-                return await self._went(Way.NONE)  # off already, and off it stays
+                return await self._went(
+                    record, Way.NONE
+                )  # off already, and off it stays
             # From a stop to less than a stop: the limit, since tuning begins anew in any case.
-            await MINING.async_set(coordinator, True)
-            return await self._limit()
+            await self._command(record, MINING, True)
+            return await self._limit(record)
         power = draw(state)
         if (
             state.activity is Activity.MINING
@@ -348,62 +364,71 @@ class Curtailment:
             and power <= record.watts
             and not record.touched
         ):
-            return await self._went(Way.NONE)
+            return await self._went(record, Way.NONE)
         percent = self._percent(record)
         if (
             percent is not None
             and coordinator.can(POWER_PERCENT.feature)
             and state.activity is Activity.MINING
         ):
-            await self._went(Way.POWER_PERCENT, POWER_PERCENT.key)
-            await POWER_PERCENT.async_set(coordinator, percent)
+            await self._went(record, Way.POWER_PERCENT, POWER_PERCENT.key)
+            await self._command(record, POWER_PERCENT, percent)
             return Way.POWER_PERCENT
         if self._limit_fits(record):
-            return await self._limit()
-        return await self._stop()
+            return await self._limit(record)
+        return await self._stop(record)
 
-    async def _stop(self) -> Way:
-        await self._went(Way.STOP, MINING.key)
-        await MINING.async_set(self._coordinator, False)
+    async def _stop(self, record: Record) -> Way:
+        await self._went(record, Way.STOP, MINING.key)
+        await self._command(record, MINING, False)
         return Way.STOP
 
-    async def _limit(self) -> Way:
-        assert self.record
-        assert self.record.watts is not None
-        await self._went(Way.POWER_LIMIT, POWER_LIMIT.key)
-        await POWER_LIMIT.async_set(self._coordinator, int(self.record.watts))
+    async def _limit(self, record: Record) -> Way:
+        assert record.watts is not None
+        await self._went(record, Way.POWER_LIMIT, POWER_LIMIT.key)
+        await self._command(record, POWER_LIMIT, int(record.watts))
         return Way.POWER_LIMIT
 
-    async def _restore(self) -> Way:
+    async def _restore(self, record: Record) -> Way:
         """Put back what was changed, and only that; a mode was never changed."""
-        coordinator, record = self._coordinator, self.record
-        if record is None:
-            return Way.NONE
-        before, way = record.before, Way.NONE
+        coordinator, before, way = self._coordinator, record.before, Way.NONE
         if MINING.key in record.touched and before.mining is not False:
             way = Way.STOP
-            if coordinator.data.mining is not True:
-                await MINING.async_set(coordinator, True)
+            if not coordinator.fresh or coordinator.data.mining is not True:
+                await self._command(record, MINING, True)
         if POWER_LIMIT.key in record.touched:
             way = Way.POWER_LIMIT
             limit = int(
                 before.power_limit or coordinator.memory.power_ceiling or HIGHEST_LIMIT
             )
-            if POWER_LIMIT.actual(coordinator) != limit:
-                await POWER_LIMIT.async_set(coordinator, limit)
+            if not coordinator.fresh or POWER_LIMIT.actual(coordinator) != limit:
+                await self._command(record, POWER_LIMIT, limit)
         elif POWER_PERCENT.key in record.touched and MINING.key not in record.touched:
             way = Way.POWER_PERCENT
-            await self._restore_percent(before.power_percent or 100)
-        if self._is(record):
+            await self._restore_percent(record)
+        if self._stands(record):
             await self._keep(None)
         return way
 
-    async def _restore_percent(self, percent: int) -> None:
+    async def _restore_percent(self, record: Record) -> None:
         """Put the percent back; a restart has done that already (D.4)."""
-        coordinator = self._coordinator
-        now = POWER_PERCENT.actual(coordinator) or 100
-        if now != percent and coordinator.data.activity is Activity.MINING:
-            await POWER_PERCENT.async_set(coordinator, percent)
+        coordinator, percent = self._coordinator, record.before.power_percent or 100
+        activity, now = coordinator.data.activity, POWER_PERCENT.actual(coordinator)
+        if coordinator.fresh:
+            if activity is None:
+                raise failed("activity_unknown", name=coordinator.config_entry.title)
+            if activity is not Activity.MINING:
+                return
+            if now is not None and (now or 100) == percent:
+                return
+        await self._command(record, POWER_PERCENT, percent)
+
+    async def _command[T](self, record: Record, control: Control[T], value: T) -> None:
+        """Command it unless somebody has come in between, up to the moment it is sent."""
+        self._check(record)
+        await control.async_set(
+            self._coordinator, value, check=lambda: self._check(record)
+        )
 
     # What it is made of
 
@@ -450,16 +475,31 @@ class Curtailment:
             and record.watts >= lowest_power(coordinator)
         )
 
-    async def _went(self, way: Way, *keys: str) -> Way:
+    async def _went(self, record: Record, way: Way, *keys: str) -> Way:
         """Remember the way before it is taken, so that it can be taken back in any case."""
-        assert self.record
-        touched = tuple(dict.fromkeys((*self.record.touched, *keys)))
-        await self._keep(replace(self.record, way=way, touched=touched))
+        now = self._check(record)
+        touched = tuple(dict.fromkeys((*now.touched, *keys)))
+        await self._keep(replace(now, way=way, touched=touched))
         return way
 
-    def _is(self, record: Record) -> bool:
-        """Whether it is still this one."""
-        return self.record is not None and self.record.since == record.since
+    def _stands(self, record: Record) -> bool:
+        """Whether it is still this one, and not yet on its way back if this one was not."""
+        now = self.record
+        return (
+            now is not None
+            and now.since == record.since
+            and now.restoring is record.restoring
+        )
+
+    def _check(self, record: Record) -> Record:
+        """It as it is now; raises where a person or another action has come in between."""
+        if self.record is None or not self._stands(record):
+            raise OvertakenError(
+                translation_domain=DOMAIN,
+                translation_key="curtailment_overtaken",
+                translation_placeholders={"name": self._coordinator.config_entry.title},
+            )
+        return self.record
 
     async def _keep(self, record: Record | None, *, undone: bool = False) -> None:
         """Remember a curtailment, or that it has ended; one that was refused never was."""
@@ -467,7 +507,7 @@ class Curtailment:
             if not undone:
                 self.ended = dt_util.utcnow()
                 self.ended_reason = self.record.reason
-            self._untell(FAILING, RESUME_FAILING)
+            self._untell(FAILING, RESUME_FAILING, STOPPED_AGAIN)
         self.record = record
         self._set_timer()
         self._coordinator.async_update_listeners()
@@ -545,6 +585,8 @@ class Curtailment:
         with self._acting():
             try:
                 await work
+            except OvertakenError as err:
+                LOGGER.debug("%s: curtailment: %s", self._coordinator.name, err)
             except HomeAssistantError as err:
                 LOGGER.warning("%s: curtailment: %s", self._coordinator.name, err)
                 restoring = self.record is not None and self.record.restoring
@@ -555,9 +597,10 @@ class Curtailment:
                 )
 
     async def _end_by_itself(self, record: Record) -> None:
-        await self._keep(replace(record, restoring=True))
+        record = replace(record, restoring=True)
+        await self._keep(record)
         self._retry.postpone()
-        await self._restore()
+        await self._restore(record)
 
     async def _hold(self, record: Record) -> None:
         """Curtail again what began by itself, and tell."""
@@ -565,9 +608,10 @@ class Curtailment:
             "%s: mines in spite of a curtailment, curtailing again",
             self._coordinator.name,
         )
-        await self._keep(replace(record, stopped_again=record.stopped_again + 1))
-        outcome = await self._act(self._apply)
-        if not self._is(record):
+        record = replace(record, stopped_again=record.stopped_again + 1)
+        await self._keep(record)
+        outcome = await self._act(record)
+        if not self._stands(record) or self._coordinator.unloaded:
             return
         if outcome.confirmed:
             self._retry = _Retry()

@@ -118,10 +118,22 @@ def profile() -> str:
 
 
 @pytest.fixture
-async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
+def v3_port() -> int | None:
+    """Any port for API 3 where the miner has it; None closes it, and leaves API 2 to speak."""
+    return 0
+
+
+@pytest.fixture
+async def miner(
+    profile: str, clock: RaceClock, v3_port: int | None
+) -> AsyncGenerator[SimulatedMiner]:
     """A simulated miner."""
     async with SimulatedMiner(
-        profile, password=PASSWORD, v3_password=PASSWORD, clock=clock
+        profile,
+        password=PASSWORD,
+        v3_password=PASSWORD,
+        v3_port=v3_port,
+        clock=clock,
     ) as simulated:
         yield simulated
 

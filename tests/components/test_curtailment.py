@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -278,6 +279,8 @@ async def test_survives_a_reboot_of_the_miner(
     issue = f"curtailment_stopped_again_{coordinator.config_entry.entry_id}"
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
     assert state("sensor", "curtailment") == "stop"
+    await act("resume")
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
 
 
 async def test_a_person_counts_more(
@@ -342,6 +345,22 @@ async def test_refused(miner: SimulatedMiner, act: Act, state: Show) -> None:
         await act("curtail", target="stop")
     assert error.value.translation_key == "write_api_disabled"
     assert state("sensor", "curtailment") == "none"
+
+
+async def test_command_refused(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, state: Show, poll: Poll
+) -> None:
+    """What failed in words would be done all the same, minutes later and by itself."""
+    miner.refuse["power_off"] = 132
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "command_refused"
+    assert state("sensor", "curtailment") == "none"
+    miner.refuse.clear()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
 
 
 async def test_unreachable_is_said_and_made_up_for(
@@ -438,42 +457,126 @@ async def test_read_only_miner(act: Act) -> None:
     assert error.value.translation_key == "no_password"
 
 
-async def test_several_miners(
+@pytest.fixture
+async def other(clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
+    """A second miner."""
+    async with SimulatedMiner("v205_m56s", password="Other_1", clock=clock) as other:
+        yield other
+
+
+@pytest.fixture
+async def second(
     hass: HomeAssistant,
-    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
-    device_id: str,
-    clock: RaceClock,
+    other: SimulatedMiner,
+) -> AsyncGenerator[MockConfigEntry]:
+    """The entry of the second miner."""
+    second = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id=other.mac.lower(),
+        title="Second",
+        data={**entry.data, "port": other.port, CONF_PASSWORD: "Other_1"},
+    )
+    second.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(second.entry_id)
+    await hass.async_block_till_done()
+    yield second
+    if second.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_unload(second.entry_id)
+
+
+@pytest.fixture
+def both(hass: HomeAssistant, second: MockConfigEntry, device_id: str) -> list[str]:
+    """The devices of both miners."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), second.entry_id)
+    return [device_id, device.id]
+
+
+async def test_several_miners(
+    miner: SimulatedMiner, other: SimulatedMiner, both: list[str], act: Act
 ) -> None:
     """An action for an area would give the answer of one miner for all."""
-    async with SimulatedMiner("v205_m56s", password="Other_1", clock=clock) as other:
-        second = MockConfigEntry(
-            domain=DOMAIN,
-            unique_id=other.mac.lower(),
-            title="Second",
-            data={**entry.data, "port": other.port, CONF_PASSWORD: "Other_1"},
-        )
-        second.add_to_hass(hass)
-        assert await hass.config_entries.async_setup(second.entry_id)
-        await hass.async_block_till_done()
-        [device] = dr.async_entries_for_config_entry(
-            dr.async_get(hass), second.entry_id
-        )
-        response: Any = await hass.services.async_call(
-            DOMAIN,
-            "curtail",
-            {"device_id": [device_id, device.id], "target": "stop"},
-            blocking=True,
-            return_response=True,
-        )
-        assert response
-        assert response["confirmed"] is True
-        assert set(response["miners"]) == {"Miner", "Second"}
-        parts = response["miners"].values()
-        assert response["power_before"] == sum(part["power_before"] for part in parts)
-        assert not miner.truth().mining
-        assert not other.truth().mining
-        assert await hass.config_entries.async_unload(second.entry_id)
+    response = await act("curtail", device_id=both, target="stop")
+    assert response["confirmed"] is True
+    assert set(response["miners"]) == {"Miner", "Second"}
+    parts = response["miners"].values()
+    assert response["power_before"] == sum(part["power_before"] for part in parts)
+    assert not miner.truth().mining
+    assert not other.truth().mining
+
+
+async def test_two_miners_of_the_same_name(
+    hass: HomeAssistant,
+    second: MockConfigEntry,
+    entry: MockConfigEntry,
+    both: list[str],
+    act: Act,
+) -> None:
+    """The one that still draws its full power would be hidden behind the other."""
+    hass.config_entries.async_update_entry(second, title=entry.title)
+    response = await act("curtail", device_id=both, target="stop")
+    names = {f"Miner {entry.unique_id}", f"Miner {second.unique_id}"}
+    assert set(response["miners"]) == names
+    assert response["power_before"] > max(
+        part["power_before"] for part in response["miners"].values()
+    )
+
+
+async def test_a_disabled_miner_stops_no_other(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    second: MockConfigEntry,
+    both: list[str],
+    act: Act,
+) -> None:
+    """A miner in the repair shop would keep all others of its area running."""
+    await hass.config_entries.async_set_disabled_by(
+        second.entry_id, ConfigEntryDisabler.USER
+    )
+    await hass.async_block_till_done()
+    response = await act("curtail", device_id=both, target="stop")
+    assert response["confirmed"] is True
+    assert "miners" not in response
+    assert miner.truth().mining is False
+    with pytest.raises(ServiceValidationError) as error:
+        await act("curtail", device_id=both[1], target="stop")
+    assert error.value.translation_key == "not_loaded"
+
+
+async def test_a_miner_that_is_not_loaded_stops_no_other(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    second: MockConfigEntry,
+    both: list[str],
+    act: Act,
+) -> None:
+    """A miner that is off at the fuse would keep all others of its area running."""
+    await hass.config_entries.async_unload(second.entry_id)
+    with pytest.raises(ServiceValidationError) as error:
+        await act("curtail", device_id=both, target="stop")
+    assert error.value.translation_key == "not_loaded"
+    assert miner.truth().mining is False
+
+
+async def test_every_failure_is_told(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    second: MockConfigEntry,
+    both: list[str],
+    act: Act,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of two miners that go on running only one would be looked after."""
+    miner.api_switch = False
+    await hass.config_entries.async_unload(second.entry_id)
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", device_id=both, target="stop")
+    told = {"not_loaded": "Second", "write_api_disabled": "Miner"}
+    del told[str(error.value.translation_key)]
+    [name] = told.values()
+    [logged] = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert logged.startswith(f"{name}: ")
 
 
 async def test_switch_shows_the_stop(act: Act, state: Show) -> None:
@@ -581,7 +684,7 @@ async def test_percent_that_a_restart_has_taken_back(
     assert not [name for name in miner.applied if "pct" in name]
 
 
-@pytest.mark.parametrize("profile", ["v2c_m60s"])
+@pytest.mark.parametrize(("profile", "v3_port"), [("v2c_m60s", None)])
 async def test_old_mean_is_no_reason_to_curtail_again(
     hass: HomeAssistant,
     miner: SimulatedMiner,
@@ -598,3 +701,219 @@ async def test_old_mean_is_no_reason_to_curtail_again(
         await hass.async_block_till_done(wait_background_tasks=True)
     assert not miner.applied
     assert coordinator.curtailment.attributes["stopped_again"] == 0
+
+
+async def test_old_news_end_no_curtailment(
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    hass: HomeAssistant,
+    act: Act,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A miner that does not answer at the end of the dear hour would stay off for good."""
+    await act("curtail", target="stop")
+    miner.machine.power_on()
+    await coordinator.async_refresh()
+    assert coordinator.data.mining is True
+    miner.machine.power_off()
+    miner.inject("refuse")
+    await miner.tick()
+    with pytest.raises(HomeAssistantError) as error:
+        await act("resume")
+    assert error.value.translation_key == "cannot_connect"
+    assert state("sensor", "curtailment") == "stop"
+    miner.clear_faults()
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+
+
+async def test_percent_is_put_back_once_the_miner_tells(
+    miner: SimulatedMiner, hass: HomeAssistant, act: Act, poll: Poll, state: Show
+) -> None:
+    """One answer that is lost at the end would leave the miner at 60 % for good."""
+    await act("curtail", target="percent", percent=60)
+    miner.inject("close", "summary")
+    with pytest.raises(HomeAssistantError) as error:
+        await act("resume")
+    assert error.value.translation_key == "activity_unknown"
+    assert state("sensor", "curtailment") == "percent"
+    assert miner.machine.power_percent == 60
+    miner.clear_faults()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.machine.power_percent == 100
+    assert state("sensor", "curtailment") == "none"
+
+
+async def test_percent_whose_answer_was_lost_is_put_back(
+    miner: SimulatedMiner, act: Act
+) -> None:
+    """A percent that nobody knows to be set would never be taken back."""
+    miner.inject("applied_no_answer", "set_power_pct_v2")
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="percent", percent=60)
+    assert error.value.translation_key == "unknown_outcome"
+    assert miner.machine.power_percent == 60
+    miner.clear_faults()
+    assert (await act("resume"))["confirmed"] is True
+    assert miner.machine.power_percent == 100
+
+
+@pytest.mark.parametrize(("profile", "v3_port"), [("v2c_m60s", None)])
+async def test_old_reading_of_the_power_proves_nothing(
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    clock: RaceClock,
+    act: Act,
+    call: Call,
+) -> None:
+    """What it drew minutes ago would be told as the proof that it is down now."""
+    clock.stop()
+    await call("number", "power_percent", "set_value", value=55)
+    clock.advance(400)
+    await call("number", "power_percent", "set_value", value=100)
+    await coordinator.async_refresh_all()
+    for _ in range(6):
+        clock.advance(30)
+        await coordinator.async_refresh()
+    full = miner.machine.power_w
+    assert coordinator.data.psu
+    assert coordinator.data.psu.input_power
+    assert coordinator.data.psu.input_power < full * 0.7
+    clock.race()
+    response = await act("curtail", target="power", power=round(full * 0.75))
+    assert response["way"] == "power_percent"
+    assert response["power_before"] == pytest.approx(full, rel=0.1)
+    assert miner.machine.power_w < full * 0.8
+
+
+async def test_undone_by_hand_is_not_confirmed(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    device_id: str,
+    act: Act,
+    call: Call,
+    state: Show,
+) -> None:
+    """The grid operator would be told of a miner that is down, and it draws its full power."""
+    for told in (True, False):
+        miner.commands.clear()
+        task = hass.async_create_task(
+            hass.services.async_call(
+                DOMAIN,
+                "curtail",
+                {"device_id": device_id, "target": "percent", "percent": 60},
+                blocking=True,
+                return_response=told,
+            )
+        )
+        async with asyncio.timeout(5):
+            while not sent(miner, "set_power_pct_v2"):
+                await asyncio.sleep(0)
+        await call("number", "power_percent", "set_value", value=100)
+        if told:
+            response = await task
+            assert isinstance(response, dict)
+            assert response["confirmed"] is False
+        else:
+            with pytest.raises(HomeAssistantError) as error:
+                await task
+            assert error.value.translation_key == "curtailment_overtaken"
+        assert state("sensor", "curtailment") == "none"
+
+
+@pytest.mark.parametrize("duration", [0, "00:00:00", {"milliseconds": 1}])
+async def test_no_time_is_not_for_ever(
+    miner: SimulatedMiner, act: Act, duration: Any
+) -> None:
+    """A template that comes to nothing would stop the miner until somebody finds it."""
+    with pytest.raises(ServiceValidationError) as error:
+        await act("curtail", target="stop", duration=duration)
+    assert error.value.translation_key == "curtail_duration_zero"
+    assert miner.truth().mining is True
+
+
+async def test_resumed_in_the_middle(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, state: Show
+) -> None:
+    """Of two automations the older would win, or end in words that nobody understands."""
+    limit = miner.truth().power_limit_w
+    await act("curtail", target="stop")
+    task = hass.async_create_task(act("curtail", target="power", power=2000))
+    async with asyncio.timeout(5):
+        while state("switch", "mining") != STATE_ON:
+            await asyncio.sleep(0)
+    assert (await act("resume"))["confirmed"] is True
+    with pytest.raises(HomeAssistantError) as error:
+        await task
+    assert error.value.translation_key == "curtailment_overtaken"
+    assert state("sensor", "curtailment") == "none"
+    assert miner.truth().mining is True
+    assert miner.truth().power_limit_w == limit
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_on_by_hand_in_the_middle(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    monkeypatch: pytest.MonkeyPatch,
+    act: Act,
+    call: Call,
+    state: Show,
+    at_once: bool,
+) -> None:
+    """Who switches the miner on would see it go off, and stay off after the dear hour."""
+    keep = coordinator.memory.async_keep
+    by_hand: list[asyncio.Task[None]] = []
+
+    async def keep_slowly(name: str, values: dict[str, Any]) -> None:
+        await keep(name, values)
+        if values["active"] and values["active"]["touched"]:
+            on = hass.async_create_task(call("switch", "mining", "turn_on"))
+            by_hand.append(on)
+            while not (on.done() or (at_once and sent(miner, "power_on"))):
+                await asyncio.sleep(0)
+
+    monkeypatch.setattr(coordinator.memory, "async_keep", keep_slowly)
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "curtailment_overtaken"
+    await asyncio.gather(*by_hand)
+    assert sent(miner, "power_off") == 0
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+
+
+async def test_refused_by_hand_ends_nothing(
+    miner: SimulatedMiner, act: Act, call: Call, state: Show
+) -> None:
+    """A start that the miner refused would still end the curtailment, and nothing restore it."""
+    await act("curtail", target="stop")
+    miner.refuse["power_on"] = 132
+    with pytest.raises(HomeAssistantError):
+        await call("switch", "mining", "turn_on")
+    assert state("sensor", "curtailment") == "stop"
+    miner.refuse.clear()
+    await act("resume")
+    assert miner.truth().mining is True
+
+
+async def test_unloading_ends_the_watching(
+    hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, act: Act
+) -> None:
+    """The script that curtails would hang for minutes on an entry that is gone."""
+    miner.inject("answered_not_applied", "set_power_pct_v2")
+    task = hass.async_create_task(act("curtail", target="percent", percent=60))
+    async with asyncio.timeout(5):
+        while not sent(miner, "set_power_pct_v2"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        assert (await task)["confirmed"] is False
