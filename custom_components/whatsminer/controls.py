@@ -31,6 +31,8 @@ class Control[T]:
     blocked_fn: Callable[[MinerState], str | None] = lambda _: None
     """The key of the sentence why the miner would ignore it now."""
     deadline: float = DEADLINE_FLAG
+    late_fn: Callable[[MinerState, T], float] = lambda *_: 0.0
+    """How much later the miner may do it because it was set up so (s)."""
     slow: bool = False
     """Whether it shows in what is read now and then only."""
     interrupts: bool = False
@@ -87,7 +89,7 @@ class Control[T]:
                 send=send,
                 sent=sent,
                 done=None if assumed else done,
-                deadline=self.deadline,
+                deadline=self.deadline + self.late_fn(coordinator.data, value),
                 slow=self.slow,
                 interrupts=self.interrupts,
             )
@@ -96,6 +98,13 @@ class Control[T]:
 
 def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
     return miner.start_mining() if on else miner.stop_mining()
+
+
+def _random_delay(state: MinerState, on: bool) -> float:
+    """Many miners can be told not to start, or stop, all at once (E.6)."""
+    if state.settings is None:
+        return 0.0
+    return (state.settings.random_start if on else state.settings.random_stop) or 0.0
 
 
 def _limit_is(state: MinerState, watts: int) -> bool:
@@ -127,6 +136,7 @@ MINING = Control[bool](
     feature=Feature.MINING,
     value_fn=lambda state: state.mining,
     set_fn=_set_mining,
+    late_fn=_random_delay,
 )
 FAST_BOOT = Control[bool](
     key="fast_boot",

@@ -19,6 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.controls import MINING
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.curtailment import _Retry
 from simulator import SimulatedMiner
@@ -917,3 +918,26 @@ async def test_unloading_ends_the_watching(
         await asyncio.sleep(0.1)
         assert await hass.config_entries.async_unload(entry.entry_id)
         assert (await task)["confirmed"] is False
+
+
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+async def test_random_delay(
+    hass: HomeAssistant, miner: SimulatedMiner, device_id: str, act: Act
+) -> None:
+    """A stop that is late because it was set up so would fail, and be reported as not done."""
+    await hass.services.async_call(
+        DOMAIN,
+        "set_random_delay",
+        {"device_id": device_id, "start": 0, "stop": 120},
+        blocking=True,
+    )
+    deadline = MINING.deadline
+    # The miner's time runs a hundred times as fast as ours.
+    object.__setattr__(MINING, "deadline", deadline / 100)
+    try:
+        with patch.object(miner.machine, "_late", lambda most: 0.9 * most):
+            response = await act("curtail", target="stop")
+    finally:
+        object.__setattr__(MINING, "deadline", deadline)
+    assert response["confirmed"] is True
+    assert response["seconds"] > deadline / 100
