@@ -360,6 +360,8 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         Raises a translated HomeAssistantError when the miner refuses, when it does not show the
         effect before the deadline, or when it did not answer and cannot be asked.
         """
+        if self.unloaded:
+            raise self._error("not_sent")
         if earlier := self._pending.get(command.key):
             earlier.ended.set()
         mine = self._pending[command.key] = _Pending(command.value)

@@ -14,7 +14,15 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
-from .api import Activity, CommandRefusedError, Dialect, MinerState, WriteRefusedError
+from .api import (
+    Activity,
+    CommandRefusedError,
+    Dialect,
+    MinerState,
+    TokenRejectedError,
+    TokenTableFullError,
+    WriteRefusedError,
+)
 from .const import DOMAIN, LOGGER
 from .controls import (
     HIGHEST_LIMIT,
@@ -42,6 +50,20 @@ TOLERANCE = 1.05
 STANDBY_SHARE = 0.1
 STANDBY_POWER = 100.0
 """W; a stopped miner draws less than this, or than that share of what it drew."""
+
+REFUSALS = (WriteRefusedError, CommandRefusedError)
+PASSING = (TokenTableFullError, TokenRejectedError)
+"""Refusals that another program causes and time mends; they are tried again."""
+
+TOLD_AFTERWARDS = (
+    "target",
+    "reason",
+    "since",
+    "until",
+    "stopped_again",
+    "error",
+    "error_kind",
+)
 
 FAILING = "curtailment_failing"
 RESUME_FAILING = "resume_failing"
@@ -72,6 +94,16 @@ class Way(StrEnum):
     POWER_LIMIT = "power_limit"
 
 
+class EndedBy(StrEnum):
+    """What has ended it."""
+
+    RESUME = "resume"
+    DURATION = "duration"
+    BY_HAND = "by_hand"
+    REPLACED = "replaced"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Before:
     """What was before the first curtailment; None is what the miner did not tell."""
@@ -98,9 +130,21 @@ class Record:
     way: Way = Way.NONE
     touched: tuple[str, ...] = ()
     """The keys of the controls that were changed, and are to be restored."""
+    reached: bool = False
+    """Whether the power was down once."""
     stopped_again: int = 0
     """How often the miner began by itself and was curtailed again."""
-    restoring: bool = False
+    error: str | None = None
+    """The sentence of what went wrong last."""
+    error_kind: str | None = None
+    """Its key, which names neither address nor miner."""
+    ended_by: EndedBy | None = None
+    """Why what was before is being put back; None while it holds."""
+
+    @property
+    def restoring(self) -> bool:
+        """Whether it is over, and what was before is being put back."""
+        return self.ended_by is not None
 
     def stored(self) -> dict[str, Any]:
         """As JSON."""
@@ -112,7 +156,7 @@ class Record:
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Record:
         """From JSON."""
-        until = stored["until"]
+        until, ended_by = stored["until"], stored["ended_by"]
         return cls(
             **{
                 **stored,
@@ -122,6 +166,7 @@ class Record:
                 "until": datetime.fromisoformat(until) if until else None,
                 "before": Before(**stored["before"]),
                 "touched": tuple(stored["touched"]),
+                "ended_by": EndedBy(ended_by) if ended_by else None,
             }
         )
 
@@ -157,6 +202,11 @@ def draw(state: MinerState) -> float | None:
     return mean
 
 
+def _failed(record: Record, err: HomeAssistantError) -> Record:
+    """A curtailment, and what went wrong with it."""
+    return replace(record, error=str(err), error_kind=err.translation_key)
+
+
 class Curtailment:
     """The curtailment of one miner: at most one, replaced by the next, and restored once."""
 
@@ -169,6 +219,8 @@ class Curtailment:
         self.record = Record.restored(active) if active else None
         self.ended = datetime.fromisoformat(ended) if ended else None
         self.ended_reason: str | None = stored.get("ended_reason")
+        self.last: dict[str, Any] | None = stored.get("last")
+        """What became of the one before, for who asks later why the miner ran."""
         self._busy = 0
         self._retry = _Retry()
         self._stop_timer: CALLBACK_TYPE | None = None
@@ -197,7 +249,7 @@ class Curtailment:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """All that is known of the curtailment, and when which one ended last."""
+        """All that is known of the curtailment, and what became of the last one."""
         record = self.record
         return {
             "reason": record.reason if record else None,
@@ -207,6 +259,8 @@ class Curtailment:
             "ended": self.ended,
             "ended_reason": self.ended_reason,
             "stopped_again": record.stopped_again if record else 0,
+            "error": record.error if record else None,
+            "last": self.last,
         }
 
     # Actions
@@ -222,8 +276,8 @@ class Curtailment:
 
         `amount` is a percent of the tuned power or W. Keeps what was before the first curtailment.
         Raises a translated HomeAssistantError when the miner refuses (then nothing is kept), when
-        it cannot be reached (then it is curtailed as soon as it answers), or when a person or
-        another action comes in between.
+        it cannot be reached or has no token to give (then it is curtailed as soon as it can be),
+        or when a person or another action comes in between.
         """
         with self._acting():
             return await self._async_curtail(target, amount, duration, reason)
@@ -236,6 +290,7 @@ class Curtailment:
         reason: str | None,
     ) -> Outcome:
         await self._coordinator.async_refresh()
+        self._check_loaded()
         earlier, now = self.record, dt_util.utcnow()
         record = Record(
             target=target,
@@ -247,15 +302,26 @@ class Curtailment:
             touched=earlier.touched if earlier else (),
         )
         record = replace(record, watts=self._watts(record))
+        if earlier:
+            self._close(earlier, EndedBy.REPLACED)
+        LOGGER.info(
+            "%s: curtailment begins: target %s, amount %s, until %s, reason: %s",
+            self._coordinator.name,
+            target,
+            amount,
+            record.until,
+            reason,
+        )
         await self._keep(record)
         self._retry = _Retry()
         try:
             return await self._act(record)
         except HomeAssistantError as err:
-            refused = isinstance(
-                err.__cause__, (WriteRefusedError, CommandRefusedError)
-            )
-            if refused and self._stands(record):
+            cause = err.__cause__
+            if not isinstance(cause, REFUSALS) or isinstance(cause, PASSING):
+                await self._note_failure(record, err)
+            elif self._stands(record):
+                self._close(_failed(record, err), EndedBy.REFUSED)
                 await self._keep(earlier, undone=True)
             raise
 
@@ -263,11 +329,16 @@ class Curtailment:
         """End the curtailment and restore what was; without one nothing is done."""
         with self._acting():
             await self._coordinator.async_refresh()
-            record = self.record and replace(self.record, restoring=True)
+            self._check_loaded()
+            record = self.record and replace(self.record, ended_by=EndedBy.RESUME)
             if record:
                 await self._keep(record)
                 self._retry = _Retry()
-            return await self._act(record)
+            try:
+                return await self._act(record)
+            except HomeAssistantError as err:
+                await self._note_failure(record, err)
+                raise
 
     @contextmanager
     def _acting(self) -> Generator[None]:
@@ -291,6 +362,8 @@ class Curtailment:
             elif record:
                 way = await self._apply(record)
                 confirmed = await self._confirm(record, before)
+                if confirmed and self.record and not self.record.reached:
+                    await self._keep(replace(self.record, reached=True))
         finally:
             self._retry.postpone()
             self._coordinator.async_update_listeners()
@@ -406,7 +479,8 @@ class Curtailment:
         elif POWER_PERCENT.key in record.touched and MINING.key not in record.touched:
             way = Way.POWER_PERCENT
             await self._restore_percent(record)
-        if self._stands(record):
+        if self.record and record.ended_by and self._stands(record):
+            self._close(self.record, record.ended_by)
             await self._keep(None)
         return way
 
@@ -501,8 +575,22 @@ class Curtailment:
             )
         return self.record
 
+    def _check_loaded(self) -> None:
+        """What was asked of an entry that is unloaded meanwhile is not for the next one to do."""
+        if self._coordinator.unloaded:
+            raise failed("not_sent", host=self._coordinator.host)
+
+    def _close(self, record: Record, ended_by: EndedBy) -> None:
+        """Keep what became of a curtailment; `_keep` stores it."""
+        stored = record.stored()
+        ended = {"ended": dt_util.utcnow().isoformat(), "ended_by": ended_by}
+        self.last = {key: stored[key] for key in TOLD_AFTERWARDS} | ended
+        told = ", ".join(f"{key}: {value}" for key, value in self.last.items())
+        LOGGER.info("%s: curtailment ends: %s", self._coordinator.name, told)
+
     async def _keep(self, record: Record | None, *, undone: bool = False) -> None:
         """Remember a curtailment, or that it has ended; one that was refused never was."""
+        self._check_loaded()
         if self.record and not record:
             if not undone:
                 self.ended = dt_util.utcnow()
@@ -517,6 +605,7 @@ class Curtailment:
                 "active": record.stored() if record else None,
                 "ended": self.ended.isoformat() if self.ended else None,
                 "ended_reason": self.ended_reason,
+                "last": self.last,
             },
         )
 
@@ -589,26 +678,33 @@ class Curtailment:
                 LOGGER.debug("%s: curtailment: %s", self._coordinator.name, err)
             except HomeAssistantError as err:
                 LOGGER.warning("%s: curtailment: %s", self._coordinator.name, err)
-                restoring = self.record is not None and self.record.restoring
-                self._tell(
-                    RESUME_FAILING if restoring else FAILING,
-                    ir.IssueSeverity.ERROR,
-                    error=str(err),
-                )
+                await self._note_failure(self.record, err)
+
+    async def _note_failure(
+        self, record: Record | None, err: HomeAssistantError
+    ) -> None:
+        """Tell people, and keep it for who asks later; a curtailment that is gone has no say."""
+        if self.record is None or record is None or not self._stands(record):
+            return
+        if self._coordinator.unloaded:
+            return
+        kind = RESUME_FAILING if record.restoring else FAILING
+        self._tell(kind, ir.IssueSeverity.ERROR, error=str(err))
+        await self._keep(_failed(self.record, err))
 
     async def _end_by_itself(self, record: Record) -> None:
-        record = replace(record, restoring=True)
+        record = replace(record, ended_by=record.ended_by or EndedBy.DURATION)
         await self._keep(record)
         self._retry.postpone()
         await self._restore(record)
 
     async def _hold(self, record: Record) -> None:
-        """Curtail again what began by itself, and tell."""
+        """Curtail again what began by itself, and tell; or for the first time, if it failed then."""
         LOGGER.warning(
             "%s: mines in spite of a curtailment, curtailing again",
             self._coordinator.name,
         )
-        record = replace(record, stopped_again=record.stopped_again + 1)
+        record = replace(record, stopped_again=record.stopped_again + record.reached)
         await self._keep(record)
         outcome = await self._act(record)
         if not self._stands(record) or self._coordinator.unloaded:
@@ -616,7 +712,8 @@ class Curtailment:
         if outcome.confirmed:
             self._retry = _Retry()
             self._retry.postpone()
-            self._tell(STOPPED_AGAIN, ir.IssueSeverity.WARNING)
+            if record.reached:
+                self._tell(STOPPED_AGAIN, ir.IssueSeverity.WARNING)
         else:
             raise HomeAssistantError(
                 translation_domain=DOMAIN, translation_key="curtailment_not_confirmed"
@@ -637,7 +734,9 @@ class Curtailment:
             and record.target is not Target.STOP
         ):
             touched: Iterable[str] = (k for k in record.touched if k != key)
-            change = replace(record, touched=tuple(touched), restoring=True)
+            change = replace(record, touched=tuple(touched), ended_by=EndedBy.BY_HAND)
+            if not change.touched:
+                self._close(record, EndedBy.BY_HAND)
             self._later(self._keep(change if change.touched else None))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -18,6 +18,7 @@ TO_REDACT = {
     CONF_PASSWORD,
     CONF_V3_PASSWORD,
     "custom",
+    "error",  # a sentence that names the address; its kind stands beside it
     "hostname",
     "log_server",
     "mac",
@@ -46,6 +47,7 @@ async def async_get_config_entry_diagnostics(
         "last_error": _name(coordinator.last_exception),
         "write_access": coordinator.write_access,
         "power_ceiling": coordinator.memory.power_ceiling,
+        "curtailment": coordinator.memory.curtailment,
         "state": state,
         "failed": {section: _name(error) for section, error in failed.items()},
     }

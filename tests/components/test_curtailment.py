@@ -920,6 +920,52 @@ async def test_unloading_ends_the_watching(
         assert (await task)["confirmed"] is False
 
 
+async def test_unreachable_is_told(
+    miner: SimulatedMiner, coordinator: WhatsminerCoordinator, act: Act
+) -> None:
+    """A miner that runs on because it cannot be reached would be nobody's case."""
+    issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
+    issues = ir.async_get(coordinator.hass)
+    miner.inject("refuse")
+    with pytest.raises(HomeAssistantError) as error:
+        await act("curtail", target="stop", reason="dear")
+    issue = issues.async_get_issue(DOMAIN, issue_id)
+    assert issue
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["error"] == str(error.value)
+    assert coordinator.curtailment.attributes["error"] == str(error.value)
+    with pytest.raises(HomeAssistantError):
+        await act("resume")
+    issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
+    assert issues.async_get_issue(DOMAIN, issue_id)
+
+
+async def test_full_token_table_is_made_up_for(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+) -> None:
+    """Another program that took all tokens for a minute would make the miner run for hours."""
+    miner.forget_tokens()
+    miner.fill_token_table()
+    with patch("custom_components.whatsminer.api.v2_miner.BACK_OFF", 0):
+        with pytest.raises(HomeAssistantError) as error:
+            await act("curtail", target="stop", reason="dear")
+        assert error.value.translation_key == "token_table_full"
+        assert coordinator.curtailment.attributes["reason"] == "dear"
+        miner.forget_tokens()
+        with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+            await poll()
+            await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is False
+    # It never began by itself, and nobody may be sent to look for who started it.
+    assert coordinator.curtailment.attributes["stopped_again"] == 0
+    issue = f"curtailment_stopped_again_{coordinator.config_entry.entry_id}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
+
+
 @pytest.mark.parametrize("profile", ["v3_m7bs"])
 async def test_random_delay(
     hass: HomeAssistant, miner: SimulatedMiner, device_id: str, act: Act
@@ -941,3 +987,128 @@ async def test_random_delay(
         object.__setattr__(MINING, "deadline", deadline)
     assert response["confirmed"] is True
     assert response["seconds"] > deadline / 100
+
+
+@pytest.mark.parametrize("action", ["curtail", "resume"])
+async def test_reload_while_it_is_asked(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    action: str,
+) -> None:
+    """Options saved in that second would stop the miner for nobody, or end a newer stop later."""
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+    refresh = coordinator.async_refresh
+    if action == "resume":
+        await act("curtail", target="stop", reason="before")
+
+    async def slow() -> None:
+        asked.set()
+        await goes_on.wait()
+        await refresh()
+
+    with patch.object(coordinator, "async_refresh", slow):
+        data = {"target": "stop", "duration": "01:00:00"}
+        task = hass.async_create_task(
+            act(action, **(data if action == "curtail" else {}))
+        )
+        await asked.wait()
+        await hass.config_entries.async_reload(entry.entry_id)
+        if action == "curtail":
+            await act("curtail", target="stop", reason="newer")
+        miner.commands.clear()
+        goes_on.set()
+        with pytest.raises(HomeAssistantError) as error:
+            await task
+    assert error.value.translation_key == "not_sent"
+    assert sent(miner, "power_on", "power_off") == 0
+    newer = entry.runtime_data.curtailment.attributes["reason"]
+    assert newer == ("newer" if action == "curtail" else "before")
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(61)):
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=61))
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is False
+    assert entry.runtime_data.memory.curtailment["active"]["reason"] == newer
+
+
+async def test_nothing_is_sent_after_an_unload(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+) -> None:
+    """Who unloads an entry would still see its miner stopped."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(HomeAssistantError) as error:
+        await MINING.async_set(coordinator, False)
+    assert error.value.translation_key == "not_sent"
+    assert miner.truth().mining is True
+
+
+async def _end(
+    by: str,
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    act: Act,
+    call: Call,
+    poll: Poll,
+) -> None:
+    """End a curtailment in one of the ways in which they end."""
+    match by:
+        case "resume":
+            await act("resume")
+        case "by_hand":
+            await call("switch", "mining", "turn_on")
+        case "replaced":
+            await act("curtail", target="percent", percent=80, reason="newer")
+        case "refused":
+            miner.api_switch = False
+            with pytest.raises(HomeAssistantError):
+                await act("curtail", target="percent", percent=50, reason="refused")
+        case "duration":
+            with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(61)):
+                await poll()
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+@pytest.mark.parametrize("by", ["resume", "by_hand", "replaced", "refused", "duration"])
+async def test_what_became_of_it(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    call: Call,
+    poll: Poll,
+    caplog: pytest.LogCaptureFixture,
+    by: str,
+) -> None:
+    """When the dear hour is over, nothing would say why the miner ran through it."""
+    await act("curtail", target="stop", reason="dear", duration="01:00:00")
+    assert "curtailment begins" in caplog.text
+    miner.machine.power_on()
+    miner.inject("error_23", "power_off")
+    await miner.tick()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    miner.clear_faults()
+    error = coordinator.curtailment.attributes["error"]
+    assert error
+    await coordinator.async_examine_write_access()
+    await _end(by, hass, miner, act, call, poll)
+    last = coordinator.curtailment.attributes["last"]
+    assert last["ended_by"] == by
+    told = [m for m in caplog.messages if "curtailment ends" in m]
+    assert f"ended_by: {by}" in told[-1]
+    if by == "refused":
+        assert (last["reason"], last["error_kind"]) == ("refused", "write_api_disabled")
+        assert coordinator.curtailment.attributes["reason"] == "dear"
+    else:
+        assert (last["target"], last["reason"]) == ("stop", "dear")
+        assert (last["stopped_again"], last["error"]) == (1, error)
+        assert last["since"] < last["ended"]
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.runtime_data.curtailment.attributes["last"] == last

@@ -3,13 +3,16 @@
 import json
 
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
+import pytest
 from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.curtailment import Target
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD
@@ -47,3 +50,35 @@ async def test_diagnostics(
     assert data["state"]["summary"]["power"] == round(truth.power_w)
     assert data["write_access"] is True
     assert data["power_ceiling"] == 3500
+
+
+async def test_curtailment(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+) -> None:
+    """Why did it run? Who helps would see neither what was asked for nor what went wrong."""
+    miner.inject("refuse")
+    with pytest.raises(HomeAssistantError) as error:
+        await coordinator.curtailment.async_curtail(Target.STOP, reason="dear hour")
+    assert miner.host in str(error.value)
+    await coordinator.hass.async_block_till_done()
+    assert await async_setup_component(hass, "diagnostics", {})
+    data = await get_diagnostics_for_config_entry(
+        hass, hass_client, coordinator.config_entry
+    )
+    active = data["curtailment"]["active"]
+    assert (active["target"], active["reason"]) == ("stop", "dear hour")
+    assert active["error_kind"] == "cannot_connect"
+    assert miner.host not in json.dumps(data)
+    miner.clear_faults()
+    await miner.tick()
+    await coordinator.curtailment.async_resume()
+    data = await get_diagnostics_for_config_entry(
+        hass, hass_client, coordinator.config_entry
+    )
+    last = data["curtailment"]["last"]
+    assert (last["reason"], last["ended_by"]) == ("dear hour", "resume")
+    assert last["error_kind"] == "cannot_connect"
+    assert miner.host not in json.dumps(data)
