@@ -146,7 +146,7 @@ class World:
 
     async def jump(self, moment: datetime) -> None:
         """Let a long time pass in one go, as for a computer that was asleep."""
-        self._advance((moment - self.now).total_seconds())
+        self._advance(moment.timestamp() - self.now.timestamp())
         await self.settle()
 
     # Sensors and helpers
@@ -208,6 +208,20 @@ class World:
         await self.settle()
 
     # Miners
+
+    async def options(self, **options: object) -> None:
+        """Choose options of the first miner, which reloads it."""
+        entry = self.entries[0]
+        self.hass.config_entries.async_update_entry(entry, options=options)
+        await self.hass.config_entries.async_reload(entry.entry_id)
+        await self.settle()
+
+    async def curtail(self, **data: object) -> None:
+        """Stop the miners, or what `data` says, as somebody else would."""
+        await self.hass.services.async_call(
+            DOMAIN, "curtail", {"device_id": self.devices, "target": "stop", **data}
+        )
+        await self.settle()
 
     @property
     def miner(self) -> SimulatedMiner:

@@ -5,11 +5,13 @@ from typing import Any
 
 from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
 from homeassistant.components.blueprint.models import Blueprint
+from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import selector
 from probatio import Schema
 import pytest
 
-from .conftest import BLUEPRINTS, ROOT, World, blueprint
+from .conftest import BLUEPRINTS, ROOT, World, blueprint, notify
 
 NAMES = (
     "electricity_price",
@@ -138,3 +140,67 @@ async def test_required_inputs_are_enough(
         if record.levelname in ("WARNING", "ERROR")
         and not record.name.startswith("homeassistant.loader")
     ]
+
+
+STOPPERS = ("electricity_price", "grid_call", "heating", "weekly_pause")
+
+
+async def want_a_stop(world: World, name: str) -> None:
+    """Make the automation, and let it be time to stop."""
+    for entity, state in (
+        ("sensor.price", 0.1),
+        ("sensor.room", 18),
+        ("input_boolean.call", "off"),
+    ):
+        await world.set(entity, state)
+    filled = required(world)[name]
+    await world.automate(name, **filled, on_failure=notify("no"))
+    await world.let_pass_until("07:55")
+
+
+async def dear(world: World) -> None:
+    """It is 8:00, dear, warm, and the grid calls."""
+    await world.let_pass_until("08:00")
+    await world.set("sensor.price", 0.9)
+    await world.set("sensor.room", 30)
+    await world.set("input_boolean.call", "on")
+
+
+@pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
+@pytest.mark.parametrize("how", ["disabled", "not loaded", "sensor disabled"])
+@pytest.mark.parametrize("name", STOPPERS)
+async def test_miner_of_which_nothing_is_known(
+    world: World, name: str, how: str, told: list[dict[str, Any]]
+) -> None:
+    """A miner that is passed over without a word runs through every dear hour."""
+    await want_a_stop(world, name)
+    entries, entry = world.hass.config_entries, world.entries[0]
+    if how == "disabled":
+        await entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    elif how == "not loaded":
+        await entries.async_unload(entry.entry_id)
+    else:
+        er.async_get(world.hass).async_update_entity(
+            world.entity("sensor", "curtailment"),
+            disabled_by=er.RegistryEntryDisabler.USER,
+        )
+        await entries.async_reload(entry.entry_id)
+    await world.settle()
+    await dear(world)
+    await world.let_pass(minutes=12)
+    # Without its sensor it can be stopped, but nobody will know when to start it.
+    assert world.running == [how != "sensor disabled", False]
+    assert 2 <= len(told) <= 5
+
+
+@pytest.mark.parametrize("name", [name for name in STOPPERS if name != "heating"])
+async def test_unreachable_is_told_again(
+    world: World, name: str, told: list[dict[str, Any]]
+) -> None:
+    """One message in the night is missed; a miner that may be drawing is told every five minutes."""
+    await want_a_stop(world, name)
+    world.miner.inject("refuse")
+    await dear(world)
+    await world.let_pass(minutes=31)
+    assert world.runs
+    assert 4 <= len(told) <= 8

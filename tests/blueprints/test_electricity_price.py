@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.whatsminer.const import CONF_HASHPRICE
+from custom_components.whatsminer.const import CONF_HASHPRICE, CONF_PRICE_SENSOR
 
 from .conftest import HOLD, OFF, ON, UNAVAILABLE, UNKNOWN, World, notify
 
@@ -72,10 +72,7 @@ async def test_less_power_in_between(world: World) -> None:
 
 async def test_break_even(world: World) -> None:
     """Mining at a loss is what nobody wants, whatever the price is in absolute terms."""
-    entry = world.entries[0]
-    world.hass.config_entries.async_update_entry(entry, options={CONF_HASHPRICE: 0.05})
-    await world.hass.config_entries.async_reload(entry.entry_id)
-    await world.settle()
+    await world.options(**{CONF_HASHPRICE: 0.05})
     even = float(world.state("sensor", "break_even_price"))
     assert 0.05 < even < 0.1  # 0.05 per TH/s and day at 29 J/TH
     unit = "EUR/kWh"
@@ -227,3 +224,134 @@ async def test_refused(world: World, told: list[dict[str, Any]]) -> None:
     world.miner.api_switch = True
     await world.let_pass(minutes=6)
     assert not world.runs
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"), [("EUR/kWh", 1), ("ct/kWh", 100), ("EUR/MWh", 1000)]
+)
+async def test_break_even_in_the_unit_of_the_price(
+    world: World, unit: str, scale: float
+) -> None:
+    """Break-even is written like the price; taken for EUR/kWh it would never stop a miner."""
+    await world.price(0.01 * scale, unit)
+    await world.options(**{CONF_HASHPRICE: 0.05, CONF_PRICE_SENSOR: PRICE})
+    sensor = world.entity("sensor", "break_even_price")
+    even = float(world.state("sensor", "break_even_price"))
+    assert 0.05 < even / scale < 0.1
+    await world.automate(
+        "electricity_price", miners=world.devices, price=PRICE, break_even=sensor
+    )
+    await world.price(even * 0.98, unit)
+    await world.let_pass(minutes=10)
+    assert world.runs
+    await world.price(even * 1.02, unit)
+    assert not world.runs
+
+
+@pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
+async def test_break_even_of_a_miner_that_is_unplugged(world: World) -> None:
+    """The miner that tells the break-even goes for repair: the others must not run at any price."""
+    await world.price(0.01)
+    await world.options(**{CONF_HASHPRICE: 0.05})
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        break_even=world.entity("sensor", "break_even_price"),
+    )
+    await world.price(0.9)
+    await world.let_pass(minutes=5)
+    assert world.running == [False, False]
+    world.miners[0].inject("refuse")
+    await world.let_pass(minutes=90)
+    assert world.running[1] is False
+
+
+@pytest.mark.parametrize("duration", ["00:10:00", "00:40:00"])
+async def test_stop_of_somebody_else_ends_while_it_is_dear(
+    world: World, duration: str
+) -> None:
+    """A stop to change a filter ends: half an hour at the dearest price would cost more than it."""
+    world.step = 60
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    await world.price(0.9)
+    await world.curtail(duration=duration, reason="Filter")
+    ran = 0
+    for _ in range(60):
+        await world.let_pass(minutes=1)
+        ran += world.runs
+    assert ran <= 6
+    assert world.curtailment["reason"] == "Electricity price"
+    assert world.curtailment["ended_reason"] == "Filter"
+
+
+async def test_pause_ends_while_it_is_dear(world: World) -> None:
+    """The weekly pause ends at 13:00, the price has been dear since 12:55: off it stays."""
+    world.step = 60
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    await world.automate("weekly_pause", miners=world.devices)
+    await world.let_pass_until("12:55")
+    await world.price(0.9)
+    ran = 0
+    for _ in range(60):
+        await world.let_pass(minutes=1)
+        ran += world.runs
+    assert ran <= 6
+
+
+async def test_started_by_hand_runs_for_the_shortest_run(world: World) -> None:
+    """Who starts it by hand without a hold gets the shortest run, and no more: the page says so."""
+    await world.automate("electricity_price", miners=world.devices, price=PRICE)
+    await world.price(0.9)
+    await world.hass.services.async_call(
+        "switch", "turn_on", {"entity_id": world.entity("switch", "mining")}
+    )
+    await world.let_pass(minutes=24)
+    assert world.runs
+    await world.let_pass(minutes=12)
+    assert not world.runs
+
+
+@pytest.mark.parametrize(("hours", "runs"), [(0, True), (2, False)])
+async def test_price_that_stands_still(world: World, hours: int, runs: bool) -> None:
+    """The price integration has died with last night's price: for ever cheap, if one likes."""
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        stale_hours=hours,
+        unknown_action="stop",
+    )
+    await world.let_pass(minutes=100)
+    await world.price(0.1)  # the same again, but it speaks
+    await world.let_pass(minutes=100)
+    assert world.runs
+    await world.let_pass(minutes=30)
+    assert world.runs is runs
+
+
+async def test_blocked(world: World, told: list[dict[str, Any]]) -> None:
+    """A forgotten hold, or a dead price, costs as much as no automation: it is told, once each."""
+    await world.set(HOLD, ON)
+    await world.automate(
+        "electricity_price",
+        miners=world.devices,
+        price=PRICE,
+        hold=[HOLD],
+        on_blocked=notify("{{ blocked }}"),
+    )
+    await world.let_pass(minutes=20)
+    assert not told
+    await world.price(0.4)
+    await world.let_pass(minutes=30)
+    await world.price(0.5)
+    await world.let_pass(minutes=30)
+    assert world.runs
+    assert told == [{"message": "hold"}]
+    await world.set(HOLD, OFF)
+    assert not world.runs
+    await world.set(PRICE, UNAVAILABLE)
+    await world.let_pass(minutes=55)
+    assert len(told) == 1
+    await world.let_pass(minutes=60)
+    assert told[1:] == [{"message": "silent"}]

@@ -149,7 +149,7 @@ async def test_signal_gone_for_long(world: World, action: str, count: int) -> No
     await world.set(SIGNAL, UNAVAILABLE)
     await world.let_pass(minutes=25)
     assert sum(world.running) == 3 - count
-    await world.let_pass(minutes=15)
+    await world.let_pass(minutes=20)
     assert sum(world.running) == count
 
 
@@ -239,3 +239,37 @@ async def test_stopped_in_words_only(world: World, told: list[dict[str, Any]]) -
     await world.let_pass(minutes=2)
     assert not any(world.running)
     assert len(told) == 1
+
+
+async def test_lowered_and_away(world: World, told: list[dict[str, Any]]) -> None:
+    """Lowered by the price and not to be reached when the grid calls: it may well be drawing."""
+    await automate(world, on_failure=notify("{{ failed | join(', ') }}"))
+    await world.curtail(target="percent", percent=60, reason="Price")
+    world.miner.inject("refuse")
+    await world.let_pass(minutes=3)
+    await world.set(SIGNAL, ON)
+    await world.let_pass(minutes=10)
+    assert world.running == [True, False, False]
+    assert told[0] == {"message": "M50 04EB"}
+    world.miner.clear_faults()
+    await world.let_pass(minutes=6)
+    assert not any(world.running)
+
+
+async def test_blocked(world: World, told: list[dict[str, Any]]) -> None:
+    """A call that cannot be heeded may cost a fine: it is told, once for each cause."""
+    await world.set(HOLD, ON)
+    await automate(world, hold=[HOLD], on_blocked=notify("{{ blocked }}"))
+    await world.let_pass(minutes=6)
+    assert not told
+    await world.set(SIGNAL, ON)
+    await world.let_pass(minutes=20)
+    assert all(world.running)
+    assert told == [{"message": "hold"}]
+    await world.set(HOLD, OFF)
+    assert not any(world.running)
+    await world.set(SIGNAL, UNAVAILABLE)
+    await world.let_pass(minutes=25)
+    assert len(told) == 1
+    await world.let_pass(minutes=30)
+    assert told[1:] == [{"message": "silent"}]

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from homeassistant.components.trace.util import async_list_traces
+from homeassistant.setup import async_setup_component
 import pytest
 
 from .conftest import HOLD, MONDAY, OFF, ON, UNAVAILABLE, World, notify
@@ -257,4 +259,152 @@ async def test_summer_time(world: World) -> None:
     assert f"{world.now:%H:%M}" == "05:35"
     assert not world.runs
     await world.let_pass(minutes=30)
+    assert world.runs
+
+
+@pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21, seconds=1)])
+@pytest.mark.parametrize("what", ["restart", "hold", "api"])
+async def test_night_pause_that_could_not_begin_before_midnight(
+    world: World, told: list[dict[str, Any]], what: str
+) -> None:
+    """At midnight the workday sensor speaks of another day; the night is as dear as it was."""
+    await world.set(WORKDAY, ON)
+    await world.set(HOLD, OFF)
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        pause_at="23:00:00",
+        resume_at="06:00:00",
+        workdays=[WORKDAY],
+        hold=[HOLD],
+        on_blocked=notify("held"),
+    )
+    await world.let_pass_until("22:50")
+    if what == "restart":
+        await world.restart(minutes=75)
+    elif what == "hold":
+        await world.set(HOLD, ON)
+        await world.let_pass_until("00:05")
+        await world.set(HOLD, OFF)
+        assert told == [{"message": "held"}]
+    else:
+        world.miner.api_switch = False
+        await world.let_pass_until("00:05")
+        world.miner.api_switch = True
+    await world.set(WORKDAY, OFF)
+    await world.let_pass_until("00:15")
+    assert not world.runs
+    await world.let_pass_until("05:55")
+    assert not world.runs
+    await world.let_pass_until("06:05")
+    assert world.runs
+
+
+@pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21, seconds=1)])
+async def test_night_that_is_no_pause(world: World) -> None:
+    """A night that was free before midnight stays free after it, also if that was decided late."""
+    await world.set(WORKDAY, OFF)
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        pause_at="23:00:00",
+        resume_at="06:00:00",
+        workdays=[WORKDAY],
+    )
+    await world.let_pass_until("00:05")
+    await world.set(WORKDAY, ON)
+    await world.let_pass_until("05:00")
+    assert world.runs
+    assert world.switched == 0
+    await world.let_pass_until("23:05")
+    assert not world.runs
+    await world.let_pass_until("23:20")
+    await world.set(WORKDAY, OFF)
+    assert world.runs
+    await world.set(WORKDAY, ON)
+    await world.set(WORKDAY, OFF)
+    await world.let_pass_until("23:55")
+    assert world.runs
+    await world.let_pass_until("00:05")
+    await world.set(WORKDAY, ON)
+    await world.let_pass_until("05:00")
+    assert world.runs
+
+
+@pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21, seconds=1)])
+@pytest.mark.parametrize(("action", "runs"), [("pause", False), ("run", True)])
+async def test_loaded_in_the_night(world: World, action: str, runs: bool) -> None:
+    """What the calendar said before midnight cannot be known then: it is as its owner chose."""
+    await world.set(WORKDAY, ON)
+    await world.let_pass_until("00:30")
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        pause_at="23:00:00",
+        resume_at="06:00:00",
+        workdays=[WORKDAY],
+        unknown_action=action,
+    )
+    await world.let_pass_until("01:00")
+    assert world.runs is runs
+
+
+async def test_hold_is_told_once_in_a_pause(
+    world: World, told: list[dict[str, Any]]
+) -> None:
+    """A forgotten hold runs the miner through every pause; it is told at the first."""
+    await world.set(HOLD, ON)
+    await world.automate(
+        "weekly_pause", miners=world.devices, hold=[HOLD], on_blocked=notify("held")
+    )
+    await world.let_pass_until("07:55")
+    assert not told
+    await world.let_pass_until("12:55")
+    assert world.runs
+    assert told == [{"message": "held"}]
+    await world.let_pass_until("08:30")
+    assert len(told) == 2
+
+
+async def test_trace_is_still_there(world: World) -> None:
+    """Who asks in the evening why it ran in the morning is sent to the traces, and finds them."""
+    assert await async_setup_component(world.hass, "trace", {})
+    await world.set(HOLD, ON)
+    await world.automate("weekly_pause", miners=world.devices, hold=[HOLD])
+    await world.let_pass_until("08:20")
+    begin = world.now
+    world.step = 60
+    await world.let_pass_until("20:00")
+    assert world.runs
+    traces = await async_list_traces(world.hass, "automation", None)
+    assert any(trace["timestamp"]["start"] <= begin for trace in traces)
+    assert len(traces) < 300
+
+
+@pytest.mark.parametrize(
+    ("moment", "pause_at"),
+    [
+        (datetime(2027, 10, 31, 2, 25), "02:30:00"),
+        (datetime(2028, 3, 26, 1, 25), "01:30:00"),
+    ],
+)
+async def test_pause_over_the_change_of_the_clock(
+    world: World, moment: datetime, pause_at: str
+) -> None:
+    """The clock goes back from 3 to 2 within the pause: it must not end and begin again."""
+    await world.automate(
+        "weekly_pause",
+        miners=world.devices,
+        weekdays=["sun"],
+        pause_at=pause_at,
+        resume_at="06:00:00",
+    )
+    await world.jump(moment.replace(tzinfo=world.now.tzinfo))
+    await world.let_pass(minutes=7)
+    assert not world.runs
+    for _ in range(20):
+        await world.let_pass(minutes=5)
+        assert not world.runs
+    assert world.switched == 1
+    await world.let_pass_until("06:01")
     assert world.runs
