@@ -92,6 +92,14 @@ def test_numbers_are_those_of_the_forms() -> None:
     assert default("heating", "stale_minutes") == 60
     assert default("grid_call", "attempts") == 3
     assert default("grid_call", "unknown_action") == "leave"
+    assert default("grid_call", "unknown_minutes") == 30
+    assert default("grid_call", "minimum_on") == 0
+    for name in ("electricity_price", "solar_surplus", "heating"):
+        assert default(name, "minimum_on") == 30
+    for name in ("weekly_pause", "electricity_price", "grid_call"):
+        assert blueprint(name)["trace"] == {"stored_traces": 300}
+        [often] = [t["minutes"] for t in blueprint(name)["triggers"] if "minutes" in t]
+        assert often == "/5"
     assert default("watchdog", "patience") == 15
     assert default("watchdog", "daily_limit") == 2
 
