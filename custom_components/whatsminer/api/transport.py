@@ -106,9 +106,8 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
     """
     sock = await dial(host, port)
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT):
-            await asyncio.get_running_loop().sock_sendall(sock, _encode(request))
-            answer = await _read_answer(sock)
+        sock.sendall(_encode(request))  # the kernel takes so little at once
+        answer = await _read_answer(sock)
     except OSError as err:
         raise NoAnswerError("connection lost or no answer in time") from err
     finally:
@@ -121,41 +120,45 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
 
 async def _read_answer(sock: socket.socket) -> bytes:
     """Read until the miner closes, or is silent after a whole answer."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + ANSWER_TIMEOUT
     answer = b""
-    chunk = await asyncio.get_running_loop().sock_recv(sock, _CHUNK)
-    while chunk:
+    while (left := end - loop.time()) > 0:
+        try:
+            chunk = sock.recv(_CHUNK)
+        except BlockingIOError:
+            patience = min(left, SILENCE_AFTER_ANSWER) if answer else left
+            if not await _readable(sock, patience) and is_complete(answer):
+                return answer
+            continue
+        except ConnectionResetError:
+            # It ends a whole answer, and nothing but that.
+            if is_complete(answer):
+                return answer
+            raise
+        if not chunk:
+            return answer
         answer += chunk
         if len(answer) > MAX_ANSWER:
             raise InvalidAnswerError(f"answer longer than {MAX_ANSWER} bytes")
-        try:
-            chunk = await _read_more(sock)
-        except (TimeoutError, ConnectionResetError) as err:
-            # Silence or a reset ends a whole answer, and nothing but that.
-            if is_complete(answer):
-                break
-            if isinstance(err, ConnectionResetError):
-                raise
-            chunk = await asyncio.get_running_loop().sock_recv(sock, _CHUNK)
-    return answer
+    raise TimeoutError
 
 
-async def _read_more(sock: socket.socket) -> bytes:
-    """What follows a part of an answer; most often it is there already, or it is the end."""
-    with contextlib.suppress(BlockingIOError):
-        return sock.recv(_CHUNK)
-    async with asyncio.timeout(SILENCE_AFTER_ANSWER):
-        await _readable(sock)
-    return sock.recv(_CHUNK)
-
-
-async def _readable(sock: socket.socket) -> None:
+async def _readable(sock: socket.socket, seconds: float) -> bool:
     """Wait for bytes without taking them: a wait that ends as they come must not lose them."""
     loop = asyncio.get_running_loop()
-    come = asyncio.Event()
-    loop.add_reader(sock, come.set)
+    come: asyncio.Future[bool] = loop.create_future()
+
+    def end(is_readable: bool) -> None:
+        if not come.done():
+            come.set_result(is_readable)
+
+    timer = loop.call_later(seconds, end, False)
+    loop.add_reader(sock, end, True)
     try:
-        await come.wait()
+        return await come
     finally:
+        timer.cancel()
         loop.remove_reader(sock)
 
 
