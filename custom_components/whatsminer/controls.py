@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 import math
 
-from homeassistant.exceptions import HomeAssistantError
-
 from .api import Activity, Feature, HeatMode, Miner, MinerState, PowerMode, Settings
-from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN
+from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
 from .coordinator import DEADLINE_FLAG, DEADLINE_RESTART, Command, WhatsminerCoordinator
+from .errors import failed
 from .memory import POWER_PERCENT as PERCENT_KEY
 
 FULL = 100
@@ -63,7 +62,7 @@ class Control[T]:
         ignore it, refuses it, or does not show it before the deadline.
         """
         if reason := self.blocked_fn(coordinator.data):
-            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
+            raise failed(reason)
 
         def done(state: MinerState) -> bool:
             if self.done_fn:

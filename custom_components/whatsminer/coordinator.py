@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ from .const import (
     SCAN_INTERVAL,
     SLOW_EVERY,
 )
-from .errors import invalid, placeholders, translated
+from .errors import failed, invalid, placeholders, translated
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -458,13 +458,16 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             async with asyncio.timeout(READ_BACK_INTERVAL):
                 await mine.ended.wait()
 
+    @callback
+    def begin(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Do something that nobody waits for; it ends with the entry."""
+        self.config_entry.async_create_background_task(
+            self.hass, work, f"{self.name} {what}"
+        )
+
     def _error(self, key: str, **named: str) -> HomeAssistantError:
         """An error of ours, with the sentence of that key."""
-        return HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key=key,
-            translation_placeholders={"host": self.host, **named},
-        )
+        return failed(key, host=self.host, **named)
 
     # What is learnt from errors
 

@@ -422,10 +422,9 @@ class Curtailment:
                 return await self._went(record, Way.NONE)
             return await self._stop(record)
         if is_off:
-            if "mining" not in record.touched or not self._limit_fits(record):
-                return await self._went(
-                    record, Way.NONE
-                )  # off already, and off it stays
+            if MINING.key not in record.touched or not self._limit_fits(record):
+                # Off already, and off it stays
+                return await self._went(record, Way.NONE)
             # From a stop to less than a stop: the limit, since tuning begins anew in any case.
             await self._command(record, MINING, True)
             return await self._limit(record)
@@ -664,10 +663,7 @@ class Curtailment:
         return power > record.watts * TOLERANCE
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        coordinator = self._coordinator
-        coordinator.config_entry.async_create_background_task(
-            self._hass, self._work(work), f"{coordinator.name} curtailment"
-        )
+        self._coordinator.begin(self._work(work), "curtailment")
 
     async def _work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something nobody waits for; what goes wrong is told as an issue, and tried again."""
@@ -715,9 +711,7 @@ class Curtailment:
             if record.reached:
                 self._tell(STOPPED_AGAIN, ir.IssueSeverity.WARNING)
         else:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN, translation_key="curtailment_not_confirmed"
-            )
+            raise failed("curtailment_not_confirmed")
 
     @callback
     def _by_hand(self, key: str, value: Any) -> None:
@@ -740,9 +734,7 @@ class Curtailment:
             self._later(self._keep(change if change.touched else None))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        self._coordinator.config_entry.async_create_background_task(
-            self._hass, work, f"{self._coordinator.name} curtailment by hand"
-        )
+        self._coordinator.begin(work, "curtailment by hand")
 
     def _untell(self, *kinds: str) -> None:
         for kind in kinds:

@@ -145,10 +145,7 @@ class PowerTarget:
             self._begin(self._step_by_itself())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        coordinator = self._coordinator
-        coordinator.config_entry.async_create_background_task(
-            coordinator.hass, work, f"{coordinator.name} power target"
-        )
+        self._coordinator.begin(work, "power target")
 
     def _choose(self) -> tuple[TargetWay, int | None, int | None]:
         """The way, and the percent or the limit that is to be commanded for it."""
