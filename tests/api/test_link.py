@@ -119,7 +119,7 @@ async def link(host: Host) -> AsyncIterator[Link]:
     """The client's end; nothing of it may go on in the end."""
     link = Link("127.0.0.1", host.port)
     yield link
-    await link.close()
+    link.close()
     assert not link.is_open
     assert tasks_of_the_client() == []
 
@@ -221,8 +221,8 @@ async def test_a_connection_is_kept(host: Host, link: Link) -> None:
         assert await link.request(REQUEST) == MODEL
     assert link.is_open
     assert host.connections == link.opened == 1
-    await link.close()
-    await link.close()
+    link.close()
+    link.close()
     assert not link.is_open
     assert await link.request(REQUEST) == MODEL
     assert host.connections == link.opened == 2
@@ -276,6 +276,29 @@ async def test_what_comes_after_an_answer_is_skipped(host: Host, link: Link) -> 
     for _ in range(3):
         assert await link.request(REQUEST) == MODEL
     assert host.connections == 1
+
+
+async def test_what_comes_while_nobody_asks_is_not_kept(host: Host, link: Link) -> None:
+    """A miner that reports all the time would fill the memory between two polls."""
+    assert await link.request(REQUEST) == MODEL
+    [writer] = host.serving.values()
+    report = b'{"code":0,"msg":"' + b"x" * 100_000 + b'","desc":"get.miner.report"}'
+    writer.write(frame(report) * 200)
+    await asyncio.sleep(0.3)
+    assert writer.transport.get_write_buffer_size() > 1_000_000
+    assert await link.request(REQUEST) == MODEL
+
+
+async def test_a_flood_of_frames_holds_nobody_up(host: Host, link: Link) -> None:
+    """Home Assistant would stand still as long as it lasts."""
+    host.behave = says(frame(b"{}") * 10_000 + HEARTBEAT * 10_000 + WHOLE)
+    asking = asyncio.create_task(link.request(REQUEST))
+    turns = 0
+    while not asking.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert await asking == MODEL
+    assert turns > 20_000
 
 
 async def test_a_refusal_keeps_the_connection(host: Host, link: Link) -> None:

@@ -11,16 +11,19 @@ import math
 import re
 from typing import Any
 
+import orjson
+
 from .errors import BtminerDownError, InvalidAnswerError
 from .models import Cooling, HeatMode, PowerMode, Preheat, PreheatStage
 
 type JsonObject = dict[str, Any]
 
-BTMINER_DOWN_TEXT = "Socket connect failed"
+_BTMINER_DOWN = b"Socket connect failed"
 NO_LIMIT_ABOVE = 100_000
 """Powers above this are the vendor's way to say "no limit" (C.7)."""
 
 _PADDING = "\0 \t\r\n"
+_PADDING_BYTES = _PADDING.encode()
 
 # The defects of A.6. Each repair is applied on top of the ones before it, and only after strict
 # parsing has failed, since some of them could damage a string that was right. A truncated answer
@@ -74,31 +77,39 @@ def _candidates(text: str) -> Iterator[str]:
             yield (text := repaired)
 
 
+def _repaired(text: str) -> object:
+    """What an answer becomes that is not quite JSON; None when no repair helps."""
+    for candidate in _candidates(text):
+        try:
+            return _DECODER.decode(candidate)
+        except ValueError, RecursionError:
+            continue
+    return None
+
+
 def parse_answer(raw: bytes) -> JsonObject:
     """Turn the bytes of one answer into an object (A.3).
 
     Raises BtminerDownError for the plain text of A.4, InvalidAnswerError for all else that is
     no object.
     """
-    text = raw.decode("utf-8", errors="replace").strip(_PADDING)
-    if text.startswith(BTMINER_DOWN_TEXT):
+    bare = raw.strip(_PADDING_BYTES)
+    if bare.startswith(_BTMINER_DOWN):
         raise BtminerDownError("btminer does not run")
-    if not text:
+    if not bare:
         raise InvalidAnswerError("empty answer")
-    for candidate in _candidates(text):
-        try:
-            answer = _DECODER.decode(candidate)
-        except ValueError, RecursionError:
-            continue
-        if isinstance(answer, dict):
-            return answer
-        break
+    try:
+        answer = orjson.loads(bare)
+    except orjson.JSONDecodeError:
+        answer = _repaired(bare.decode("utf-8", errors="replace"))
+    if isinstance(answer, dict):
+        return answer
     raise InvalidAnswerError(f"no JSON object in an answer of {len(raw)} bytes")
 
 
 def is_complete(raw: bytes) -> bool:
     """Whether the bytes so far are one whole answer (I, "end of response")."""
-    if not raw.rstrip(_PADDING.encode()).endswith((b"}", b"refused")):
+    if not raw.rstrip(_PADDING_BYTES).endswith((b"}", b"refused")):
         return False
     try:
         parse_answer(raw)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 import contextlib
+from functools import lru_cache
 import json
 import logging
 import socket
@@ -49,6 +50,7 @@ async def dial(host: str, port: int) -> socket.socket:
         raise CannotConnectError(f"no connection to port {port}") from err
 
 
+@lru_cache
 def _family_of(host: str) -> socket.AddressFamily | None:
     """Of which kind an address is; None for a name."""
     for family in (socket.AF_INET, socket.AF_INET6):
@@ -70,25 +72,6 @@ async def _reach(family: int, address: tuple[Any, ...]) -> socket.socket:
     return sock
 
 
-async def _connect(
-    host: str, port: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open a connection on which more than one answer comes."""
-    sock = await dial(host, port)
-    try:
-        return await asyncio.open_connection(sock=sock)
-    except BaseException:
-        sock.close()
-        raise
-
-
-async def _hang_up(writer: asyncio.StreamWriter) -> None:
-    """Close a connection on which nothing is left to be said, without waiting for the miner."""
-    writer.transport.abort()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
 def _encode(request: JsonObject) -> bytes:
     """A request as it is sent: old firmware reads it to the byte."""
     return _ENCODER.encode(request).encode()
@@ -97,98 +80,163 @@ def _encode(request: JsonObject) -> bytes:
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
+class _Line:
+    """A connection to the miner: bytes are sent, and what comes is taken until it is enough.
+
+    They are taken by a callback of the event loop, and the task is woken once: a poll consists of
+    this, and streams would take twice the CPU. Not to be used by two at once.
+    """
+
+    _timer: asyncio.TimerHandle
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected socket."""
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._listens = False
+        self._waiting: asyncio.Future[None] | None = None
+        self._is_enough: Callable[[bytes], bool] = bool
+        self._silence = 0.0
+        self._end = 0.0
+        self.come = b""
+        """What has come; whoever uses it takes it away."""
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes; the kernel nearly always takes them all at once. Raises OSError."""
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                await self._loop.sock_sendall(self._sock, data[sent:])
+
+    async def receive(
+        self,
+        is_enough: Callable[[bytes], bool],
+        *,
+        seconds: float | None = None,
+        silence: float = 0.0,
+    ) -> None:
+        """Wait until enough has come, followed by that much silence, or the miner has closed.
+
+        Raises OSError, TimeoutError among them, and InvalidAnswerError when it is too much; what
+        has come until then is kept.
+        """
+        if is_enough(self.come):
+            return
+        seconds = ANSWER_TIMEOUT if seconds is None else seconds
+        self._is_enough = is_enough
+        self._silence = silence
+        self._end = self._loop.time() + seconds
+        self._waiting = self._loop.create_future()
+        self._timer = self._loop.call_at(self._end, self._judge)
+        if not self._listens:
+            self._loop.add_reader(self._sock, self._take)
+            self._listens = True
+        try:
+            await self._waiting
+        finally:
+            self._timer.cancel()
+            self._waiting = None
+
+    def close(self) -> None:
+        """Hang up, without waiting for the miner."""
+        self._rest()
+        self._sock.close()
+
+    def _rest(self) -> None:
+        if self._listens:
+            self._loop.remove_reader(self._sock)
+            self._listens = False
+
+    def _finish(self, error: Exception | None = None) -> None:
+        if self._waiting and not self._waiting.done():
+            if error:
+                self._waiting.set_exception(error)
+            else:
+                self._waiting.set_result(None)
+
+    def _take(self) -> None:
+        """Something has come."""
+        if self._waiting is None or self._waiting.done():
+            self._rest()  # the kernel keeps it, and bounds it, until somebody wants it
+            return
+        try:
+            while chunk := self._sock.recv(_CHUNK):
+                self.come += chunk
+                if not self._silence and self._is_enough(self.come):
+                    break
+                if len(self.come) > _LENGTH + MAX_ANSWER:
+                    self._finish(InvalidAnswerError(f"more than {MAX_ANSWER} bytes"))
+                    return
+        except BlockingIOError:
+            if self._silence:
+                self._timer.cancel()
+                until = min(self._end, self._loop.time() + self._silence)
+                self._timer = self._loop.call_at(until, self._judge)
+        except ConnectionResetError as err:
+            # It ends a whole answer, and nothing but that.
+            self._finish(None if self._is_enough(self.come) else err)
+        except (OSError, InvalidAnswerError) as err:
+            self._finish(err)
+        else:
+            self._finish()
+
+    def _judge(self) -> None:
+        """Nothing has come for a while."""
+        if self._is_enough(self.come):
+            self._finish()
+        elif self._loop.time() < self._end:
+            self._timer = self._loop.call_at(self._end, self._judge)
+        else:
+            self._finish(TimeoutError())
+
+
 async def exchange(host: str, port: int, request: JsonObject) -> bytes:
     """Send one request and read to the end of the answer.
 
-    On a bare socket: this is what is done most, and streams would take twice the CPU.
     Raises CannotConnectError before anything was sent, NoAnswerError after it,
     InvalidAnswerError for an answer without end.
     """
-    sock = await dial(host, port)
+    line = _Line(await dial(host, port))
     try:
-        sock.sendall(_encode(request))  # the kernel takes so little at once
-        answer = await _read_answer(sock)
+        await line.send(_encode(request))
+        await line.receive(is_complete, silence=SILENCE_AFTER_ANSWER)
     except OSError as err:
         raise NoAnswerError("connection lost or no answer in time") from err
     finally:
-        sock.close()
-    if not answer.strip(b"\0 \t\r\n"):
+        line.close()
+    if not line.come.strip(b"\0 \t\r\n"):
         raise NoAnswerError("connection closed without an answer")
-    _LOGGER.debug("%s bytes from port %s", len(answer), port)
-    return answer
-
-
-async def _read_answer(sock: socket.socket) -> bytes:
-    """Read until the miner closes, or is silent after a whole answer."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + ANSWER_TIMEOUT
-    answer = b""
-    while (left := end - loop.time()) > 0:
-        try:
-            chunk = sock.recv(_CHUNK)
-        except BlockingIOError:
-            patience = min(left, SILENCE_AFTER_ANSWER) if answer else left
-            if not await _readable(sock, patience) and is_complete(answer):
-                return answer
-            continue
-        except ConnectionResetError:
-            # It ends a whole answer, and nothing but that.
-            if is_complete(answer):
-                return answer
-            raise
-        if not chunk:
-            return answer
-        answer += chunk
-        if len(answer) > MAX_ANSWER:
-            raise InvalidAnswerError(f"answer longer than {MAX_ANSWER} bytes")
-    raise TimeoutError
-
-
-async def _readable(sock: socket.socket, seconds: float) -> bool:
-    """Wait for bytes without taking them: a wait that ends as they come must not lose them."""
-    loop = asyncio.get_running_loop()
-    come: asyncio.Future[bool] = loop.create_future()
-
-    def end(is_readable: bool) -> None:
-        if not come.done():
-            come.set_result(is_readable)
-
-    timer = loop.call_later(seconds, end, False)
-    loop.add_reader(sock, end, True)
-    try:
-        return await come
-    finally:
-        timer.cancel()
-        loop.remove_reader(sock)
+    _LOGGER.debug("%s bytes from port %s", len(line.come), port)
+    return line.come
 
 
 class Transfer:
     """The raw bytes that follow an answer on the same connection: a log, or an image (D.6, D.7)."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, line: _Line) -> None:
         """Go on with a connection; whoever opened it closes it."""
-        self._reader = reader
-        self._writer = writer
-        self._rest = b""
+        self._line = line
 
     async def answer(self, seconds: float) -> JsonObject:
         """Read one object of 4028, and leave what follows it for `receive`."""
-        raw = b""
         try:
-            async with asyncio.timeout(seconds):
-                while (parts := split_answer(raw)) is None:
-                    chunk = await self._reader.read(_CHUNK)
-                    raw += chunk
-                    if not chunk or len(raw) > MAX_ANSWER:
-                        break
+            await self._line.receive(
+                lambda come: split_answer(come) is not None, seconds=seconds
+            )
         except OSError as err:
             raise NoAnswerError("connection lost or no answer in time") from err
-        if not raw.strip(_TERMINATORS):
+        come = self._line.come
+        if not come.strip(_TERMINATORS):
             raise NoAnswerError("connection closed without an answer")
-        raw, self._rest = parts or (raw, b"")
+        raw, self._line.come = split_answer(come) or (come, b"")
         return parse_answer(raw)
+
+    async def frame(self, command: str, seconds: float) -> JsonObject:
+        """Read the answer of 4433 to a command (E.6)."""
+        return await _receive_frame(self._line, command, seconds)
 
     async def receive(
         self, size: int, write: Callable[[bytes], Awaitable[object]]
@@ -214,14 +262,12 @@ class Transfer:
 
     async def _read(self) -> bytes:
         """The next bytes; none at the end."""
-        if self._rest:
-            chunk, self._rest = self._rest, b""
-            return chunk
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                return await self._reader.read(_CHUNK)
+            await self._line.receive(bool)
         except OSError as err:
             raise NoAnswerError("connection lost or no bytes in time") from err
+        chunk, self._line.come = self._line.come, b""
+        return chunk
 
     async def _read_first(self) -> bytes:
         """The first bytes, without what some miners end an answer with (A.1)."""
@@ -268,9 +314,7 @@ class Transfer:
     async def _write(self, data: bytes) -> None:
         """Send bytes once there is room for them."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                self._writer.write(data)
-                await self._writer.drain()
+            await self._line.send(data)
         except OSError as err:
             raise NoAnswerError("connection lost, or nothing is taken") from err
 
@@ -280,17 +324,55 @@ async def begin_transfer(
     host: str, port: int, request: JsonObject
 ) -> AsyncIterator[Transfer]:
     """Send one request to 4028 and go on with the connection; close it in the end."""
-    reader, writer = await _connect(host, port)
+    line = _Line(await dial(host, port))
     try:
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                writer.write(_encode(request))
-                await writer.drain()
+            await line.send(_encode(request))
         except OSError as err:
             raise NoAnswerError("connection lost") from err
-        yield Transfer(reader, writer)
+        yield Transfer(line)
     finally:
-        await _hang_up(writer)
+        line.close()
+
+
+def _cut_frame(come: bytes) -> tuple[bytes, bytes] | None:
+    """The first frame without its length, and what follows it; None while it is not whole.
+
+    A heartbeat has no length (E.1).
+    """
+    length = int.from_bytes(come[:_LENGTH], "little")
+    if length > MAX_ANSWER:
+        raise InvalidAnswerError(f"frame of {length} bytes")
+    end = _LENGTH + length
+    return None if len(come) < end else (come[_LENGTH:end], come[end:])
+
+
+async def _receive_frame(line: _Line, command: str, seconds: float) -> JsonObject:
+    """Read frames up to the answer to a command; whatever else comes in between is skipped.
+
+    Raises NoAnswerError and InvalidAnswerError.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    try:
+        while (left := end - loop.time()) > 0:
+            await line.receive(_has_frame, seconds=left)
+            if (frame := _cut_frame(line.come)) is None:
+                raise NoAnswerError("connection closed without an answer")
+            body, line.come = frame
+            answer = parse_answer(body) if body else {}
+            # An answer names its command; what names none can be nothing else.
+            if answer and answer.get("desc") in (command, "", None):
+                return answer
+            await asyncio.sleep(0)  # there may be thousands
+    except OSError as err:
+        raise NoAnswerError("connection lost or no answer in time") from err
+    raise NoAnswerError("no answer in time")
+
+
+def _has_frame(come: bytes) -> bool:
+    """Whether one frame at least is whole."""
+    return _cut_frame(come) is not None
 
 
 class Link:
@@ -303,7 +385,7 @@ class Link:
         """Remember the address; the first request opens the connection."""
         self.host = host
         self.port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._line: _Line | None = None
         self._ended = False
         self.opened = 0
         """How many connections there have been; who is at the other end may differ."""
@@ -311,7 +393,7 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Whether an earlier request has left a connection."""
-        return self._streams is not None
+        return self._line is not None
 
     async def request(self, request: JsonObject) -> JsonObject:
         """Send one request and read its answer; whatever else comes in between is skipped.
@@ -321,62 +403,33 @@ class Link:
         """
         if self._ended:
             raise CannotConnectError("this link was ended")
-        if self._streams is None:
-            self._streams = await _connect(self.host, self.port)
+        if self._line is None:
+            self._line = _Line(await dial(self.host, self.port))
             self.opened += 1
-        _, writer = self._streams
         body = _encode(request)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                writer.write(len(body).to_bytes(_LENGTH, "little") + body)
-                await writer.drain()
-                return await self._read_answer(request["cmd"])
-        except (OSError, EOFError) as err:
-            await self.close()
-            raise NoAnswerError("connection lost or no answer in time") from err
+            await self._line.send(len(body).to_bytes(_LENGTH, "little") + body)
+            return await _receive_frame(self._line, request["cmd"], ANSWER_TIMEOUT)
+        except OSError as err:
+            self.close()
+            raise NoAnswerError("connection lost") from err
         except BaseException:
-            await self.close()
+            self.close()
             raise
-
-    async def _read_answer(self, command: str) -> JsonObject:
-        """Read frames up to the answer to a command."""
-        assert self._streams
-        while True:
-            answer = await _read_frame(self._streams[0])
-            # An answer names its command; what names none can be nothing else.
-            if answer and answer.get("desc") in (command, "", None):
-                return answer
 
     def transfer(self) -> Transfer:
         """Go on with raw bytes after the answer to a request; close the link when they end."""
-        if self._streams is None:
+        if self._line is None:
             raise NoAnswerError("the connection is closed")
-        return Transfer(*self._streams)
+        return Transfer(self._line)
 
-    async def last_answer(self, command: str, seconds: float) -> JsonObject:
-        """The answer that comes when raw bytes have been sent (E.6)."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._read_answer(command)
-        except (OSError, EOFError) as err:
-            raise NoAnswerError("connection lost or no answer in time") from err
-
-    async def end(self) -> None:
+    def end(self) -> None:
         """Hang up for good: whoever comes late finds no connection any more."""
         self._ended = True
-        await self.close()
+        self.close()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Hang up, if there is a connection."""
-        if self._streams:
-            _, writer = self._streams
-            self._streams = None
-            await _hang_up(writer)
-
-
-async def _read_frame(reader: asyncio.StreamReader) -> JsonObject | None:
-    """Read one frame; None for a heartbeat, which has no length."""
-    length = int.from_bytes(await reader.readexactly(_LENGTH), "little")
-    if length > MAX_ANSWER:
-        raise InvalidAnswerError(f"frame of {length} bytes")
-    return parse_answer(await reader.readexactly(length)) if length else None
+        if self._line:
+            self._line.close()
+            self._line = None

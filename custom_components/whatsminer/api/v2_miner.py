@@ -561,7 +561,7 @@ class V2Miner(Miner):
             except WhatsminerError:
                 return False
             finally:
-                await link.close()
+                link.close()
         return True
 
     @override

@@ -89,6 +89,11 @@ _FIRMWARE = "set.system.update_firmware"
 _HARMLESS = ("set.miner.report", {"gap": 0})
 
 
+def _who(device: JsonObject) -> tuple[Any, ...]:
+    """The parts of `get.device.info` that tell who the miner is."""
+    return tuple(device.get(part) for part in ("miner", "system", "network"))
+
+
 class _Companion(V2Miner):
     """The same miner on TCP 4028, which it serves beside 4433 (2.2.x).
 
@@ -130,7 +135,7 @@ class _Companion(V2Miner):
 
     @override
     async def _hang_up_others(self) -> None:
-        await self._link.close()
+        self._link.close()
 
 
 class V3Miner(Miner):
@@ -173,6 +178,8 @@ class V3Miner(Miner):
         self._kept_setting: JsonObject | None = None
         self._refused_since: float | None = None
         self._known_on = 0
+        self._who: tuple[Any, ...] | None = None
+        """What `info` was last read from; in most polls nothing of it has changed."""
 
     @property
     @override
@@ -182,15 +189,16 @@ class V3Miner(Miner):
     @override
     async def close(self) -> None:
         async with self._lock:
-            await self._link.end()
+            self._link.end()
 
     async def hang_up(self) -> None:
         """Close the link; the next request opens it again."""
         async with self._lock:
-            await self._link.close()
+            self._link.close()
 
     @override
     def adopt(self, info: MinerInfo) -> None:
+        self._who = None
         if self.has_password and not self._v3_password:
             # It is told everything on 4028; only its log is to be had without a password.
             told = features_of(Dialect.V2C, info.cooling)
@@ -269,6 +277,7 @@ class V3Miner(Miner):
             self.outdated = True
         self.adopt(info)
         self._identified = True
+        self._who = _who(device)
         return self.info
 
     @override
@@ -370,8 +379,11 @@ class V3Miner(Miner):
             self.slow = (*self.slow, section)
 
     async def _read_info(self, so_far: SoFar) -> MinerInfo:
+        device = await self._once(_DEVICE)
+        if self._who == _who(device):
+            return self.info
         try:
-            return self._identify_by(await self._once(_DEVICE))
+            return self._identify_by(device)
         except NotWhatsminerError as err:
             raise InvalidAnswerError("the miner does not say who it is") from err
 
@@ -489,6 +501,7 @@ class V3Miner(Miner):
 
     @override
     def _use_password(self, password: str | None) -> None:
+        self._who = None  # what it can be told may depend on it
         if self._v3_password:
             self._v3_password = password
         else:
@@ -550,7 +563,7 @@ class V3Miner(Miner):
                 await self._link.transfer().receive(size, write)
             finally:
                 # What is left on it is no frame.
-                await self._link.close()
+                self._link.close()
         return size
 
     @override
@@ -575,14 +588,13 @@ class V3Miner(Miner):
                 if as_text(answer.get("msg")) != "ready":
                     raise InvalidAnswerError("the miner does not ask for the image")
                 try:
-                    await self._link.transfer().send(image, size, progress)
-                    return await self._link.last_answer(
-                        _FIRMWARE, transport.INSTALL_TIMEOUT
-                    )
+                    transfer = self._link.transfer()
+                    await transfer.send(image, size, progress)
+                    return await transfer.frame(_FIRMWARE, transport.INSTALL_TIMEOUT)
                 except WhatsminerError as err:
                     raise UnknownOutcomeError(f"{_FIRMWARE}: {err}") from err
             finally:
-                await self._link.close()
+                self._link.close()
 
     # Raw answers
 
