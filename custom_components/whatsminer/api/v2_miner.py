@@ -258,8 +258,10 @@ class V2Miner(Miner):
 
     async def _know_the_miner(self) -> None:
         """Compare the MAC before every new token: two miners often share a password."""
-        if not self._identified or not self._has_token:
+        if not self._identified:
             await self.identify()
+        elif not self._has_token:
+            await self._complete(self.info)
 
     async def _write_once[T](
         self,
