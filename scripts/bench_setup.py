@@ -1,0 +1,96 @@
+"""How much of the set-up of miners in Home Assistant is ours, step by step of the event loop."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+import cProfile
+import gc
+import pstats
+import tempfile
+from typing import Any
+from unittest.mock import patch
+
+from bench_fleet import Fleet
+from bench_miners import KINDS, Miners, Plan, shared_number, simulated
+from bench_table import ROOT
+from bench_time import SkippingLoop, Steps
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS
+from pytest_homeassistant_custom_component.common import async_test_home_assistant
+
+OURS = str(ROOT / "custom_components")
+BUILT_IN = "~"
+
+
+def ours(profile: cProfile.Profile) -> float:
+    """Seconds in our own functions, and in what they call that is built into Python."""
+    functions: dict[Any, Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    seconds = 0.0
+    for (file, _, _), (_, _, own, _, callers) in functions.items():
+        if file.startswith(OURS):
+            seconds += own
+        elif file == BUILT_IN:
+            seconds += sum(
+                times[2]
+                for (caller, _, _), times in callers.items()
+                if caller.startswith(OURS)
+            )
+    return seconds
+
+
+@contextmanager
+def profiled(steps: list[tuple[float, float]]) -> Generator[None]:
+    """Note of each step of all loops what it took, and how much of that is ours."""
+    run = asyncio.Handle._run  # noqa: SLF001 - there is no public hook
+
+    def with_profile(handle: asyncio.Handle) -> None:
+        profile = cProfile.Profile()
+        profile.enable()
+        run(handle)
+        profile.disable()
+        took = sum(entry.inlinetime for entry in profile.getstats())
+        steps.append((took, ours(profile)))
+
+    gc.disable()  # it works for the whole process, in whatever step it happens to begin
+    try:
+        with patch.object(asyncio.Handle, "_run", with_profile):
+            yield
+    finally:
+        gc.enable()
+
+
+async def _set_up(
+    loop: SkippingLoop, miners: Miners, steps: list[tuple[float, float]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with async_test_home_assistant(config_dir=folder) as hass:
+            hass.data.pop(DATA_CUSTOM_COMPONENTS)  # let it find ours
+            fleet = Fleet(loop, hass, miners, Steps())
+            with fleet.watch():
+                try:
+                    with profiled(steps):
+                        await fleet.set_up()
+                finally:
+                    with loop.wait():
+                        await hass.async_stop(force=True)
+
+
+def set_up_steps() -> dict[str, Any]:
+    """Set up one miner of each kind, and tell of the longest steps."""
+    skipped = shared_number()
+    steps: list[tuple[float, float]] = []
+    with (
+        simulated(Plan(KINDS), skipped) as miners,
+        asyncio.Runner(loop_factory=lambda: SkippingLoop(skipped)) as runner,
+    ):
+        loop = runner.get_loop()
+        assert isinstance(loop, SkippingLoop)
+        runner.run(_set_up(loop, miners, steps))
+        loop.under_way += 1  # the end of the threads takes real time
+    took, of_it = max(steps)
+    return {
+        "what": f"set-up of {len(KINDS)} miners, with the profiler on",
+        "steps": len(steps),
+        "longest_step_ms": 1000 * took,
+        "ours_of_it_ms": 1000 * of_it,
+        "most_of_ours_in_a_step_ms": 1000 * max(own for _, own in steps),
+    }
