@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 import json
+import math
 import os
 from pathlib import Path
 import subprocess
@@ -33,8 +34,10 @@ BOARDS = {
 }
 QUICK = "0 ms"
 CLIENTS = ("ours", "bare", "bare loop", "pyasic", "pyasic-rs")
-REPEATS = {"ours": 30, "bare": 30, "bare loop": 30, "pyasic": 5, "pyasic-rs": 5}
+REPEATS = {"ours": 12, "bare": 12, "bare loop": 12, "pyasic": 3, "pyasic-rs": 3}
 """How many times ten polls, of a miner that answers at once."""
+ROUNDS = 4
+"""How often all clients take turns at it; what else the machine does must not count."""
 CYCLE = SLOW_EVERY
 PATIENCE_S = 60.0
 AT_ONCE = 6
@@ -152,9 +155,20 @@ async def one(
     return {"generation": kind[1], "board": board, "client": name, **found}
 
 
+async def take_turns(kind: tuple[str, str], peers: Path) -> list[dict[str, Any]]:
+    """Each client several times with a miner that answers at once, and the best of it."""
+    rounds = [
+        [await one(QUICK, kind, name, peers) for name in CLIENTS] for _ in range(ROUNDS)
+    ]
+    return [
+        min(rows, key=lambda row: row.get("cpu_ms", math.inf))
+        for rows in zip(*rounds, strict=True)
+    ]
+
+
 async def bench(peers: Path) -> list[dict[str, Any]]:
     """All clients with all miners and all boards; what only waits is done at the same time."""
-    quick = [await one(QUICK, kind, name, peers) for kind in KINDS for name in CLIENTS]
+    quick = [row for kind in KINDS for row in await take_turns(kind, peers)]
     room = asyncio.Semaphore(AT_ONCE)
 
     async def wait(board: str, kind: tuple[str, str], name: str) -> dict[str, Any]:
