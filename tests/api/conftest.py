@@ -1,6 +1,7 @@
 """What several tests of the client need: sockets, and a look at those that it opens."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+import contextlib
 import socket
 
 import pytest
@@ -11,19 +12,32 @@ from custom_components.whatsminer.api import transport
 @pytest.fixture
 async def client_sockets(
     socket_enabled: None, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[socket.socket]]:
+) -> AsyncIterator[list[transport.Line]]:
     """All connections that the client opens; each must be closed when the test ends."""
-    opened: list[socket.socket] = []
-    dial = transport.dial
+    opened: list[transport.Line] = []
+    connect = transport.Line.connect
 
-    async def watched(host: str, port: int) -> socket.socket:
-        sock = await dial(host, port)
-        opened.append(sock)
-        return sock
+    async def watched(line: transport.Line, address: tuple[object, ...]) -> None:
+        opened.append(line)
+        await connect(line, address)
 
-    monkeypatch.setattr(transport, "dial", watched)
+    monkeypatch.setattr(transport.Line, "connect", watched)
     yield opened
-    left = [sock for sock in opened if sock.fileno() != -1]
-    for sock in left:
-        sock.close()
+    left = [line for line in opened if line.is_open]
+    for line in left:
+        line.close()
     assert not left, f"{len(left)} of {len(opened)} sockets left open"
+
+
+@pytest.fixture
+def swallowing_port(socket_enabled: None) -> Iterator[int]:
+    """A port that answers no attempt to connect, like one behind a firewall."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port = server.getsockname()[1]
+        with contextlib.ExitStack() as waiting:
+            with contextlib.suppress(TimeoutError):
+                while True:  # until nobody else may wait to be accepted
+                    waiting.enter_context(
+                        socket.create_connection(("127.0.0.1", port), 0.1)
+                    )
+            yield port

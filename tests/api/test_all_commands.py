@@ -582,7 +582,9 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def start(
-    clock: ManualClock, client_sockets: list[Any], monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock,
+    client_sockets: list[transport.Line],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Callable[..., Awaitable[SimulatedMiner]]]:
     """Start simulated miners; they are stopped at the end."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)

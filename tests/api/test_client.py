@@ -81,7 +81,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
 
 @pytest.fixture
 async def start(
-    clock: ManualClock, client_sockets: list, monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock,
+    client_sockets: list[transport.Line],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Start]:
     """Start simulated miners; they are stopped at the end."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
 from dataclasses import replace
-import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,7 +69,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
 
 @pytest.fixture
 async def start(
-    clock: ManualClock, client_sockets: list, monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock,
+    client_sockets: list[transport.Line],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Start]:
     """Start simulated miners; they are stopped at the end."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)
@@ -94,7 +95,9 @@ async def start(
 
 
 @pytest.fixture
-async def connect_to(client_sockets: list) -> AsyncIterator[Callable[..., Any]]:
+async def connect_to(
+    client_sockets: list[transport.Line],
+) -> AsyncIterator[Callable[..., Any]]:
     """Connect to a simulated miner with all its passwords; hang up at the end."""
     miners: list[Miner] = []
 
@@ -126,17 +129,18 @@ def client(connect_to: Callable[..., Any]) -> Client:
 
 
 @pytest.fixture
-def crowd(client_sockets: list, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def crowd(
+    client_sockets: list[transport.Line], monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
     """How many sockets the client had at each moment at which it opened one."""
     counts: list[int] = []
-    dial = transport.dial
+    connect = transport.Line.connect
 
-    async def counted(host: str, port: int) -> socket.socket:
-        still_open = sum(sock.fileno() != -1 for sock in client_sockets)
-        counts.append(still_open + 1)
-        return await dial(host, port)
+    async def counted(line: transport.Line, address: tuple[Any, ...]) -> None:
+        counts.append(1 + sum(other.is_open for other in client_sockets))
+        await connect(line, address)
 
-    monkeypatch.setattr(transport, "dial", counted)
+    monkeypatch.setattr(transport.Line, "connect", counted)
     return counts
 
 
@@ -848,7 +852,7 @@ async def test_close_leaves_nothing_open(
     await until(lambda: sim.open_v3_connections == 1)
     await miner.close()
     await miner.close()
-    assert all(sock.fileno() == -1 for sock in client_sockets)
+    assert not any(line.is_open for line in client_sockets)
     await until(lambda: sim.open_v3_connections == sim.open_connections == 0)
 
 

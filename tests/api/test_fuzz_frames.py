@@ -23,10 +23,10 @@ from custom_components.whatsminer.api.parse import JsonObject, is_complete, pars
 from custom_components.whatsminer.api.transport import (
     MAX_ANSWER,
     SILENCE_AFTER_ANSWER,
+    Line,
     Link,
     _cut_frame,
     _has_frame,
-    _Line,
 )
 from custom_components.whatsminer.api.v2 import (
     activity_of,
@@ -88,14 +88,14 @@ streams = st.lists(frames, max_size=8).map(b"".join)
 
 
 async def feed[T](
-    data: bytes, where: list[int], read: Callable[[_Line], Awaitable[T]]
+    data: bytes, where: list[int], read: Callable[[Line], Awaitable[T]]
 ) -> T:
     """Let somebody read what comes in segments and then ends."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     for sock in (ours, theirs):
         sock.setblocking(False)
-    line = _Line(ours)
+    line = Line(ours)
 
     async def send() -> None:
         begin = 0
@@ -115,13 +115,13 @@ async def feed[T](
         theirs.close()
 
 
-async def to_the_end(line: _Line) -> bytes:
+async def to_the_end(line: Line) -> bytes:
     """Read as an answer of 4028 is read."""
     await line.receive(is_complete, silence=SILENCE_AFTER_ANSWER)
     return line.come
 
 
-async def all_frames(line: _Line) -> list[Any]:
+async def all_frames(line: Line) -> list[Any]:
     """Read until it is no longer possible; the last one says why."""
     found: list[Any] = []
     while not found or not isinstance(found[-1], str):
@@ -181,7 +181,7 @@ def test_frames_that_are_right(
 def test_a_link_in_a_stream_of_rubbish(data: bytes, where: list[int]) -> None:
     """A request would be answered with what belongs to another, or the link be out of step."""
 
-    async def request(line: _Line) -> Any:
+    async def request(line: Line) -> Any:
         link = Link("host", 4433)
         link._line = line  # noqa: SLF001
         try:

@@ -65,7 +65,7 @@ class Host:
 
 @pytest.fixture
 async def serve(
-    client_sockets: list, monkeypatch: pytest.MonkeyPatch
+    client_sockets: list[transport.Line], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[[Answer], Awaitable[Host]]]:
     """Start such a host."""
     monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.5)

@@ -224,17 +224,16 @@ async def miner(setup: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
 async def _quick(monkeypatch: pytest.MonkeyPatch, miner: SimulatedMiner) -> None:
     """Look often for a miner that is away; it is to be found where it was told to be."""
     monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
-    loop = asyncio.get_running_loop()
-    connect = loop.sock_connect
+    connect = transport.Line.connect
 
-    async def connect_there(sock: Any, address: Any) -> None:
+    async def connect_there(line: transport.Line, address: Any) -> None:
         host, port = address
         network = miner.machine.network
         if host != (network.ip if network else "127.0.0.1"):
             raise OSError("no route")
-        await connect(sock, ("127.0.0.1", port))
+        await connect(line, ("127.0.0.1", port))
 
-    monkeypatch.setattr(loop, "sock_connect", connect_there)
+    monkeypatch.setattr(transport.Line, "connect", connect_there)
 
 
 @pytest.fixture
@@ -747,15 +746,14 @@ async def test_another_miner_at_the_new_address(
     """Two miners with one address: commands for one would reach the other."""
     miner.inject("answered_not_applied", "net_config")
     async with SimulatedMiner("v205_m50", port=0, seed=7, password=PASSWORD) as other:
-        loop = asyncio.get_running_loop()
-        connect = loop.sock_connect
+        connect = transport.Line.connect
 
-        async def connect_other(sock: Any, address: Any) -> None:
+        async def connect_other(line: transport.Line, address: Any) -> None:
             there = address == (MOVED, miner.port)
-            await connect(sock, ("127.0.0.1", other.port) if there else address)
+            await connect(line, ("127.0.0.1", other.port) if there else address)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop, "sock_connect", connect_other)
+            patch.setattr(transport.Line, "connect", connect_other)
             told = await refused(act, "set_network", **STATIC, **SURE)
     assert told.startswith("wrong_miner")
     assert entry.data[CONF_HOST] == "127.0.0.1"

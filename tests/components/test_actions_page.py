@@ -14,7 +14,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.actions import CURTAIL_SCHEMA
-from custom_components.whatsminer.api import Cooling, Dialect
+from custom_components.whatsminer.api import Cooling, Dialect, transport
 from custom_components.whatsminer.api.commands import features_of
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
@@ -144,16 +144,15 @@ async def miner(
         if name == "preheat":
             simulated.machine.power_off()
         simulated.machine.change(ssh=True, fast_boot=True)
-        loop = asyncio.get_running_loop()
-        connect = loop.sock_connect
+        connect = transport.Line.connect
 
-        async def connect_there(sock: Any, address: Any) -> None:
+        async def connect_there(line: transport.Line, address: Any) -> None:
             network = simulated.machine.network
             if address[0] != (network.ip if network else AT_HOME):
                 raise OSError("no route")
-            await connect(sock, (AT_HOME, *address[1:]))
+            await connect(line, (AT_HOME, *address[1:]))
 
-        monkeypatch.setattr(loop, "sock_connect", connect_there)
+        monkeypatch.setattr(transport.Line, "connect", connect_there)
         monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
         monkeypatch.setattr(
             "custom_components.whatsminer.curtailment.POLL_INTERVAL", 0.02

@@ -6,6 +6,7 @@ import contextlib
 from functools import lru_cache
 import json
 import logging
+import os
 import socket
 from typing import Any
 
@@ -30,48 +31,6 @@ _GZIP = b"\x1f\x8b"
 _TERMINATORS = b"\0\r\n"
 
 
-async def dial(host: str, port: int) -> socket.socket:
-    """Open a connection, or raise CannotConnectError."""
-    loop = asyncio.get_running_loop()
-    error = OSError("the name has no address")
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            if family := _family_of(host):
-                return await _reach(family, (host, port))
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            for named, _, _, _, address in found:
-                try:
-                    return await _reach(named, address)
-                except OSError as err:
-                    error = err
-            raise error
-    # TimeoutError is an OSError, a port that cannot be is an OverflowError
-    except (OSError, OverflowError, ValueError) as err:
-        raise CannotConnectError(f"no connection to port {port}") from err
-
-
-@lru_cache
-def _family_of(host: str) -> socket.AddressFamily | None:
-    """Of which kind an address is; None for a name."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError):
-            socket.inet_pton(family, host)
-            return family
-    return None
-
-
-async def _reach(family: int, address: tuple[Any, ...]) -> socket.socket:
-    """Connect to one address."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
 def _encode(request: JsonObject) -> bytes:
     """A request as it is sent: old firmware reads it to the byte."""
     return _ENCODER.encode(request).encode()
@@ -80,18 +39,19 @@ def _encode(request: JsonObject) -> bytes:
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
-class _Line:
+class Line:
     """A connection to the miner: bytes are sent, and what comes is taken until it is enough.
 
-    They are taken by a callback of the event loop, and the task is woken once: a poll consists of
-    this, and streams would take twice the CPU. Not to be used by two at once.
+    This is what a poll consists of, and streams would take twice the CPU: callbacks of the event
+    loop do it, and the task is woken once. Not to be used by two at once.
     """
 
     _timer: asyncio.TimerHandle
 
     def __init__(self, sock: socket.socket) -> None:
-        """Take over a connected socket."""
+        """Take over a socket; `connect` comes first."""
         self._loop = asyncio.get_running_loop()
+        sock.setblocking(False)
         self._sock = sock
         self._listens = False
         self._waiting: asyncio.Future[None] | None = None
@@ -100,6 +60,19 @@ class _Line:
         self._end = 0.0
         self.come = b""
         """What has come; whoever uses it takes it away."""
+
+    async def connect(self, address: tuple[Any, ...]) -> None:
+        """Connect in time. Raises OSError."""
+        try:
+            self._sock.connect(address)
+        except BlockingIOError, InterruptedError:
+            self._loop.add_writer(self._sock, self._finish)
+            try:
+                await self._wait(CONNECT_TIMEOUT)
+            finally:
+                self._loop.remove_writer(self._sock)
+            if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, os.strerror(code)) from None
 
     async def send(self, data: bytes) -> None:
         """Send bytes; the kernel nearly always takes them all at once. Raises OSError."""
@@ -125,20 +98,17 @@ class _Line:
         """
         if is_enough(self.come):
             return
-        seconds = ANSWER_TIMEOUT if seconds is None else seconds
         self._is_enough = is_enough
         self._silence = silence
-        self._end = self._loop.time() + seconds
-        self._waiting = self._loop.create_future()
-        self._timer = self._loop.call_at(self._end, self._judge)
         if not self._listens:
             self._loop.add_reader(self._sock, self._take)
             self._listens = True
-        try:
-            await self._waiting
-        finally:
-            self._timer.cancel()
-            self._waiting = None
+        await self._wait(ANSWER_TIMEOUT if seconds is None else seconds)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has hung up at this end."""
+        return self._sock.fileno() != -1
 
     def close(self) -> None:
         """Hang up, without waiting for the miner."""
@@ -149,6 +119,17 @@ class _Line:
         if self._listens:
             self._loop.remove_reader(self._sock)
             self._listens = False
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for a callback to finish."""
+        self._end = self._loop.time() + seconds
+        self._waiting = self._loop.create_future()
+        self._timer = self._loop.call_at(self._end, self._judge)
+        try:
+            await self._waiting
+        finally:
+            self._timer.cancel()
+            self._waiting = None
 
     def _finish(self, error: Exception | None = None) -> None:
         if self._waiting and not self._waiting.done():
@@ -193,13 +174,59 @@ class _Line:
             self._finish(TimeoutError())
 
 
+async def dial(host: str, port: int) -> Line:
+    """Open a connection, or raise CannotConnectError."""
+    try:
+        if family := _family_of(host):
+            return await _reach(family, (host, port))
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await _reach_by_name(host, port)
+    # TimeoutError is an OSError, a port that cannot be is an OverflowError
+    except (OSError, OverflowError, ValueError) as err:
+        raise CannotConnectError(f"no connection to port {port}") from err
+
+
+@lru_cache
+def _family_of(host: str) -> socket.AddressFamily | None:
+    """Of which kind an address is; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            socket.inet_pton(family, host)
+            return family
+    return None
+
+
+async def _reach_by_name(host: str, port: int) -> Line:
+    """Connect to the first address of a name that can be reached."""
+    loop = asyncio.get_running_loop()
+    error = OSError("the name has no address")
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, _, _, _, address in found:
+        try:
+            return await _reach(family, address)
+        except OSError as err:
+            error = err
+    raise error
+
+
+async def _reach(family: int, address: tuple[Any, ...]) -> Line:
+    """Connect to one address."""
+    line = Line(socket.socket(family, socket.SOCK_STREAM))
+    try:
+        await line.connect(address)
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
 async def exchange(host: str, port: int, request: JsonObject) -> bytes:
     """Send one request and read to the end of the answer.
 
     Raises CannotConnectError before anything was sent, NoAnswerError after it,
     InvalidAnswerError for an answer without end.
     """
-    line = _Line(await dial(host, port))
+    line = await dial(host, port)
     try:
         await line.send(_encode(request))
         await line.receive(is_complete, silence=SILENCE_AFTER_ANSWER)
@@ -216,7 +243,7 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
 class Transfer:
     """The raw bytes that follow an answer on the same connection: a log, or an image (D.6, D.7)."""
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: Line) -> None:
         """Go on with a connection; whoever opened it closes it."""
         self._line = line
 
@@ -324,7 +351,7 @@ async def begin_transfer(
     host: str, port: int, request: JsonObject
 ) -> AsyncIterator[Transfer]:
     """Send one request to 4028 and go on with the connection; close it in the end."""
-    line = _Line(await dial(host, port))
+    line = await dial(host, port)
     try:
         try:
             await line.send(_encode(request))
@@ -347,7 +374,7 @@ def _cut_frame(come: bytes) -> tuple[bytes, bytes] | None:
     return None if len(come) < end else (come[_LENGTH:end], come[end:])
 
 
-async def _receive_frame(line: _Line, command: str, seconds: float) -> JsonObject:
+async def _receive_frame(line: Line, command: str, seconds: float) -> JsonObject:
     """Read frames up to the answer to a command; whatever else comes in between is skipped.
 
     Raises NoAnswerError and InvalidAnswerError.
@@ -385,7 +412,7 @@ class Link:
         """Remember the address; the first request opens the connection."""
         self.host = host
         self.port = port
-        self._line: _Line | None = None
+        self._line: Line | None = None
         self._ended = False
         self.opened = 0
         """How many connections there have been; who is at the other end may differ."""
@@ -404,7 +431,7 @@ class Link:
         if self._ended:
             raise CannotConnectError("this link was ended")
         if self._line is None:
-            self._line = _Line(await dial(self.host, self.port))
+            self._line = await dial(self.host, self.port)
             self.opened += 1
         body = _encode(request)
         try:
