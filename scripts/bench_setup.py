@@ -19,6 +19,7 @@ from pytest_homeassistant_custom_component.common import async_test_home_assista
 
 OURS = str(ROOT / "custom_components")
 BUILT_IN = "~"
+REPEATS = 3
 
 
 def ours(profile: cProfile.Profile) -> float:
@@ -75,6 +76,14 @@ async def _set_up(
 
 
 def set_up_steps() -> dict[str, Any]:
+    """What is least disturbed by the rest of the machine, which only makes steps longer."""
+    return min(
+        (_once() for _ in range(REPEATS)),
+        key=lambda found: found["most_of_ours_in_a_step_ms"],
+    )
+
+
+def _once() -> dict[str, Any]:
     """Set up one miner of each kind, and tell of the longest steps."""
     skipped = shared_number()
     steps: list[tuple[float, float]] = []
