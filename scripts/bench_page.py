@@ -8,8 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_start import IMPORTS, STEPS
-from bench_table import GOALS, ROOT, table
+from bench_table import GOALS, ROOT, table, tables
 
 FIGURES = ROOT / "docs" / "performance.json"
 PAGE = ROOT / "docs" / "performance.md"
@@ -110,52 +109,27 @@ def page(figures: Figures) -> str:
         "and `json.loads`, blocking (*bare*) and on an event loop (*bare loop*). pyasic and pyasic-rs read a whole miner in every\n"
         "poll; they find it by themselves, on the usual ports. *Most at once* is the number of connections that the board had\n"
         "to hold at the same time. A client that did not work with a miner says why.",
-        table(
-            figures["poll"]["rows"],
-            (
-                "generation",
-                "board",
-                "client",
-                "connections",
-                "most_at_once",
-                "ms",
-                "cpu_ms",
-                "error",
-            ),
-        ),
+        *tables("poll", figures["poll"]),
     )
     lines += section(
         "A command",
         "write",
         "The first command also gets a token, and before that asks who is there: two miners often share a password, and an\n"
         "address may have a new owner. *Busy* is the same on one core with another process that wants all of it.",
-        table(
-            figures["write"]["rows"],
-            (
-                "machine",
-                "generation",
-                "first",
-                "later",
-                "tokens",
-                "cpu_ms",
-                "longest_step_cpu_ms",
-                "longest_delay_ms",
-            ),
-        ),
+        *tables("write", figures["write"]),
     )
     lines += section(
         "One answer",
         "parse",
         "How long the event loop stands still for one answer, and for the worst that a miner could send.",
-        table(figures["parse"]["rows"], ("what", "bytes", "on", "cpu_ms", "models_ms")),
+        *tables("parse", figures["parse"]),
     )
     lines += section(
         "The start",
         "start",
         "What the integration imports that Home Assistant has not imported anyhow, and the packages that it needs. Most of a\n"
         "set-up is the work of Home Assistant, which adds some 80 entities of a miner to its registry in one step.",
-        table(figures["start"]["rows"], IMPORTS),
-        table(figures["start"]["steps"], STEPS),
+        *tables("start", figures["start"]),
     )
     lines += section(
         "The database",
@@ -165,7 +139,7 @@ def page(figures: Figures) -> str:
         f"in the SQLite database of a recorder after {recorder['hours']:g} h with {recorder['miners']} miners of all kinds. "
         "A reading is shown anew when it has moved by\n"
         "more than its noise: 0.5 °C, 1 °C on a board, 0.1 TH/s, 0.5 TH/s on a board, 50 RPM.",
-        table(recorder["rows"], ("entity", "rows_per_poll")),
+        *tables("recorder", recorder),
     )
     lines += section(
         "Many miners",

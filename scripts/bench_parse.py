@@ -111,8 +111,7 @@ def main() -> None:
             "met": longest <= LIMIT_MS,
         }
     ]
-    columns = ("what", "bytes", "on", "cpu_ms", "models_ms")
-    finish("parse", {"rows": rows, "goals": goals}, {"rows": columns}, options)
+    finish("parse", {"rows": rows, "goals": goals}, options)
 
 
 if __name__ == "__main__":

@@ -243,17 +243,7 @@ def main() -> None:
     options = arguments("poll", __doc__).parse_args()
     peers = environment(Path(options.cache) / "peers")
     rows = asyncio.run(bench(peers))
-    columns = (
-        "generation",
-        "board",
-        "client",
-        "connections",
-        "most_at_once",
-        "ms",
-        "cpu_ms",
-        "error",
-    )
-    finish("poll", {"rows": rows, "goals": goals(rows)}, {"rows": columns}, options)
+    finish("poll", {"rows": rows, "goals": goals(rows)}, options)
 
 
 if __name__ == "__main__":

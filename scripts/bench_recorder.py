@@ -125,7 +125,7 @@ def main() -> None:
         found = runner.run(bench(loop, miners, options.hours))
         loop.under_way += 1  # the end of the threads takes real time
     print(f"{found['rows_per_miner_and_day']} rows for a miner and a day\n")
-    finish("recorder", found, {"rows": ("entity", "rows_per_poll")}, options)
+    finish("recorder", found, options)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,6 @@ REPEATS = 5
 LIMIT_S = 0.1
 MOST_PACKAGES = 2
 LIMIT_MS = 5.0
-IMPORTS = ("what", "s", "cpu_s", "modules", "new_packages")
-STEPS = (
-    "what",
-    "steps",
-    "longest_step_ms",
-    "ours_of_it_ms",
-    "most_of_ours_in_a_step_ms",
-)
 INTEGRATION = ROOT / "custom_components" / "whatsminer"
 
 # What every Home Assistant has imported when its integrations are set up.
@@ -120,7 +112,7 @@ def main() -> None:
         },
     ]
     found = {"rows": rows, "steps": [steps], "goals": goals}
-    finish("start", found, {"rows": IMPORTS, "steps": STEPS}, options)
+    finish("start", found, options)
 
 
 if __name__ == "__main__":

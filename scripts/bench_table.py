@@ -86,17 +86,39 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str
 
 
 GOALS = ("goal", "figure", "met")
+COLUMNS = {
+    "poll": {
+        "rows": "generation board client connections most_at_once ms cpu_ms error"
+    },
+    "write": {
+        "rows": "machine generation first later tokens cpu_ms longest_step_cpu_ms"
+        " longest_step_ms longest_delay_ms"
+    },
+    "parse": {"rows": "what bytes on cpu_ms models_ms"},
+    "start": {
+        "rows": "what s cpu_s modules new_packages",
+        "steps": "what steps longest_step_ms ours_of_it_ms most_of_ours_in_a_step_ms",
+    },
+    "recorder": {"rows": "entity rows_per_poll"},
+}
+"""The tables of each bench, printed and on the page."""
+
+
+def tables(name: str, result: Mapping[str, Any]) -> list[list[str]]:
+    """The figures of a bench as tables of Markdown."""
+    return [
+        table(result[key], columns.split()) for key, columns in COLUMNS[name].items()
+    ]
 
 
 def finish(
     name: str,
     result: dict[str, Any],
-    tables: Mapping[str, Sequence[str]],
     options: argparse.Namespace,
 ) -> None:
     """Print the tables, leave the JSON, and end with an error where a goal is missed."""
-    for key, columns in tables.items():
-        print("\n".join(table(result[key], columns)), end="\n\n")
+    for lines in tables(name, result):
+        print("\n".join(lines), end="\n\n")
     goals = result.get("goals", [])
     if goals:
         print("\n".join(table(goals, GOALS)))
