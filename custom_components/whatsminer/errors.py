@@ -15,6 +15,7 @@ from .api import (
     NoAnswerError,
     NoPasswordError,
     NotWhatsminerError,
+    PortClosedError,
     TokenRejectedError,
     TokenTableFullError,
     UnknownOutcomeError,
@@ -28,6 +29,7 @@ from .const import DOMAIN
 
 # A class stands before its base class.
 _KEYS: tuple[tuple[type[WhatsminerError], str], ...] = (
+    (PortClosedError, "port_closed"),
     (CannotConnectError, "cannot_connect"),
     (NoAnswerError, "no_answer"),
     (InvalidAnswerError, "invalid_answer"),
@@ -60,6 +62,8 @@ def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
             "code": str(error.code),
             "message": error.message,
         }
+    elif isinstance(error, PortClosedError):
+        values["port"] = str(error.port)
     elif isinstance(error, TokenTableFullError):
         values["seconds"] = f"{error.retry_after:.0f}"
     elif isinstance(error, AccountRefusedError):

@@ -22,6 +22,7 @@ from custom_components.whatsminer.api import (
     MinerState,
     NoAnswerError,
     NoPasswordError,
+    PortClosedError,
     PowerMode,
     Section,
     UnknownOutcomeError,
@@ -939,10 +940,42 @@ async def test_4433_that_stays_closed(
     await sim.tick()
     assert (await miner.read()).failed == {}
     sim.inject("refuse_4433")
+    sim.machine.profile = replace(sim.machine.profile, firmware="20200101.11.REL")
     for seconds, outdated in ((0, False), (GONE_AFTER - 1, False), (1, True)):
         clock.advance(seconds)
         assert (await miner.read()).summary is not None
         assert miner.outdated is outdated
+
+
+async def test_4433_behind_a_firewall(
+    start: Start, client: Client, clock: ManualClock, crowd: list[int]
+) -> None:
+    """All entities would be set up anew every ten minutes, and each poll wait for nothing."""
+    sim = await start()
+    miner = await client(sim)
+    before = await miner.read()
+    sim.inject("refuse_4433")
+    for _ in range(3):
+        clock.advance(GONE_AFTER)
+        state = await miner.read(before)
+        assert state.activity is Activity.MINING
+        assert not miner.outdated
+    # It is knocked at in slow polls only, and before a command
+    sim.commands.clear()
+    crowd.clear()
+    state = await miner.read(state, slow=False)
+    assert state.summary is not None
+    assert isinstance(state.failed[Section.INFO], CannotConnectError)
+    assert len(crowd) == len(sim.commands)
+    with pytest.raises(PortClosedError) as caught:
+        await miner.set_led_auto()
+    assert caught.value.port == sim.v3_port
+    sim.clear_faults()
+    await sim.tick()
+    assert (await miner.read(state)).failed == {}
+    sim.commands.clear()
+    assert (await miner.read(state, slow=False)).failed == {}
+    assert names(sim, "v2") == []
 
 
 @pytest.mark.usefixtures("impatient")
@@ -984,6 +1017,9 @@ async def test_another_service_moves_in_on_4433(
         assert state.summary is not None
         assert not miner.outdated
         clock.advance(GONE_AFTER)
+        assert (await miner.read()).summary is not None
+        assert not miner.outdated
+        sim.machine.profile = replace(sim.machine.profile, firmware="20200101.11.REL")
         await miner.read()
         assert miner.outdated
 

@@ -348,6 +348,41 @@ async def test_overtaken_command_is_never_sent(
 
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_closed_port(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    poll: Poll,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind a firewall all looks well, and the owner is told that his miner is off."""
+    monkeypatch.setattr(
+        "custom_components.whatsminer.coordinator.DEADLINE_REACHABLE", 0
+    )
+    monkeypatch.setattr("custom_components.whatsminer.api.v3_miner.GONE_AFTER", 0)
+    miner.inject("refuse_4433")
+    await miner.tick()
+    for _ in range(12):
+        await poll()
+        assert float(state("sensor", "power")) > 1000
+        assert state("binary_sensor", "write_access") == STATE_ON
+    with pytest.raises(HomeAssistantError) as error:
+        await call("switch", "mining", "turn_off")
+    assert error.value.translation_key == "port_closed"
+    assert error.value.translation_placeholders
+    assert error.value.translation_placeholders["port"] == str(miner.v3_port)
+    assert coordinator.config_entry.runtime_data is coordinator  # not reloaded
+    miner.clear_faults()
+    await miner.tick()
+    clock.race()
+    await call("switch", "mining", "turn_off")
+    assert not miner.truth().mining
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
 async def test_nothing_is_sent_after_unloading(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,

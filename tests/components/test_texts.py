@@ -81,6 +81,7 @@ def test_every_error_has_a_sentence() -> None:
             "expected",
             "found",
             "name",
+            "port",
             "reason",
             "version",
             "address",

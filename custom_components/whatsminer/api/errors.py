@@ -17,6 +17,15 @@ class CannotConnectError(WhatsminerError):
     """
 
 
+class PortClosedError(CannotConnectError):
+    """The miner answers on 4028, but not on the port of API 3.x, which takes its commands (E.7)."""
+
+    def __init__(self, port: int) -> None:
+        """Name the port."""
+        super().__init__(f"no connection to port {port}, though 4028 answers")
+        self.port = port
+
+
 class NoAnswerError(WhatsminerError):
     """Connected and asked, but no complete answer came before the deadline."""
 

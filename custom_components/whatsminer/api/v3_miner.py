@@ -20,6 +20,7 @@ from .errors import (
     NoAnswerError,
     NoPasswordError,
     NotWhatsminerError,
+    PortClosedError,
     UnknownOutcomeError,
     WhatsminerError,
     WriteApiDisabledError,
@@ -76,7 +77,7 @@ from .v3 import (
 )
 
 GONE_AFTER = 600.0
-"""Seconds that 4433 may refuse while 4028 answers, before the firmware counts as changed."""
+"""Seconds that 4433 may refuse while 4028 answers, before it is asked now and then only."""
 
 _DEVICE = "get.device.info"
 _STATUS = "get.miner.status"
@@ -177,6 +178,8 @@ class V3Miner(Miner):
         self._status_param = ""
         self._kept_setting: JsonObject | None = None
         self._refused_since: float | None = None
+        self._closed: WhatsminerError | None = None
+        """What 4433 refuses with, once it has done so for long."""
         self._known_on = 0
         self._who: tuple[Any, ...] | None = None
         """What `info` was last read from; in most polls nothing of it has changed."""
@@ -289,33 +292,55 @@ class V3Miner(Miner):
         sections: Iterable[Section] | None = None,
     ) -> MinerState:
         async with self._poll:
-            self._status_param = "summary+edevs+pools" if slow else "summary+edevs"
-            kept, self._kept_setting = self._kept_setting, None
-            mines = previous is not None and previous.activity is Activity.MINING
-            if kept and mines and not slow:
-                # What was commanded is asked for every second time, as long as the miner mines.
-                self._answers[_SETTING, None] = kept
-            try:
-                state = await super().read(previous, slow=slow, sections=sections)
-                told = self._answers.get((_SETTING, None))
-                if isinstance(told, dict) and told is not kept:
-                    self._kept_setting = told
-            except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
-                # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
-                state = await self._companion.read(
-                    previous, slow=slow, sections=sections
-                )
-                if not isinstance(err, NoAnswerError):
-                    now = time.monotonic()
-                    self._refused_since = self._refused_since or now
-                    if now - self._refused_since >= GONE_AFTER:
-                        self.outdated = True
-                failed = {**state.failed, Section.INFO: bare(err)}
-                return replace(state, info=self.info, failed=failed)
-            finally:
-                self._answers.clear()
-            self._refused_since = None
-            return state
+            if self._closed and not slow:
+                # That may last, and a firewall lets each knock wait.
+                error = self._closed
+            else:
+                try:
+                    state = await self._read(previous, slow, sections)
+                except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
+                    error = bare(err)
+                else:
+                    self._refused_since = self._closed = None
+                    return state
+            # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
+            state = await self._companion.read(previous, slow=slow, sections=sections)
+            self._follow_refusals(error)
+            failed = {**state.failed, Section.INFO: error}
+            return replace(state, info=self.info, failed=failed)
+
+    async def _read(
+        self,
+        previous: MinerState | None,
+        slow: bool,
+        sections: Iterable[Section] | None,
+    ) -> MinerState:
+        """Read on 4433."""
+        self._status_param = "summary+edevs+pools" if slow else "summary+edevs"
+        kept, self._kept_setting = self._kept_setting, None
+        mines = previous is not None and previous.activity is Activity.MINING
+        if kept and mines and not slow:
+            # What was commanded is asked for every second time, as long as the miner mines.
+            self._answers[_SETTING, None] = kept
+        try:
+            state = await super().read(previous, slow=slow, sections=sections)
+            told = self._answers.get((_SETTING, None))
+            if isinstance(told, dict) and told is not kept:
+                self._kept_setting = told
+        finally:
+            self._answers.clear()
+        return state
+
+    def _follow_refusals(self, error: WhatsminerError) -> None:
+        """Note since when 4433 refuses; with the firmware of before a firewall may do it."""
+        if isinstance(error, NoAnswerError):
+            return
+        now = time.monotonic()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since >= GONE_AFTER:
+            self._closed = error
+            if self._companion.info.firmware != self.info.firmware:
+                self.outdated = True
 
     @property
     @override
@@ -443,7 +468,13 @@ class V3Miner(Miner):
         if not self._v3_password:
             raise NoPasswordError("no password of an account is known")
         # Asking first proves that the link lives, and tells salt and clock of the miner.
-        challenge = await self._request_read({"cmd": _DEVICE, "param": "salt"})
+        try:
+            challenge = await self._request_read({"cmd": _DEVICE, "param": "salt"})
+        except CannotConnectError as err:
+            if self._refused_since is None:
+                raise
+            raise PortClosedError(self._link.port) from err
+        self._refused_since = self._closed = None
         salt = as_text(message_of(_DEVICE, challenge).get("salt"))
         when = as_int(challenge.get("when"))
         if salt is None or when is None:
