@@ -30,6 +30,7 @@ type Act = Callable[..., Awaitable[dict[str, Any]]]
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 type Poll = Callable[[], Awaitable[None]]
+type PollLater = Callable[[float], Awaitable[None]]
 
 CURTAILMENT = "custom_components.whatsminer.curtailment"
 STANDBY = 100
@@ -66,6 +67,18 @@ def act(hass: HomeAssistant, device_id: str) -> Act:
         )
         assert isinstance(response, dict)
         return response
+
+    return run
+
+
+@pytest.fixture
+def poll_later(hass: HomeAssistant, poll: Poll) -> PollLater:
+    """Poll some minutes later, and let the curtailment do what is due."""
+
+    async def run(minutes: float) -> None:
+        with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(minutes)):
+            await poll()
+            await hass.async_block_till_done(wait_background_tasks=True)
 
     return run
 
@@ -265,16 +278,14 @@ async def test_survives_a_reboot_of_the_miner(
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
     state: Show,
 ) -> None:
     """A miner that begins by itself would run through the dearest hour, and nobody be told."""
     await act("curtail", target="stop")
     miner.machine.power_on()
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert miner.truth().mining is False
     assert coordinator.curtailment.attributes["stopped_again"] == 1
     issue = f"curtailment_stopped_again_{coordinator.config_entry.entry_id}"
@@ -349,7 +360,7 @@ async def test_refused(miner: SimulatedMiner, act: Act, state: Show) -> None:
 
 
 async def test_command_refused(
-    hass: HomeAssistant, miner: SimulatedMiner, act: Act, state: Show, poll: Poll
+    miner: SimulatedMiner, act: Act, state: Show, poll_later: PollLater
 ) -> None:
     """What failed in words would be done all the same, minutes later and by itself."""
     miner.refuse["power_off"] = 132
@@ -358,14 +369,12 @@ async def test_command_refused(
     assert error.value.translation_key == "command_refused"
     assert state("sensor", "curtailment") == "none"
     miner.refuse.clear()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert miner.truth().mining is True
 
 
 async def test_unreachable_is_said_and_made_up_for(
-    hass: HomeAssistant, miner: SimulatedMiner, act: Act, poll: Poll, state: Show
+    miner: SimulatedMiner, act: Act, poll_later: PollLater, state: Show
 ) -> None:
     """Home Assistant skips what is unavailable without a word; this must not."""
     miner.inject("refuse")
@@ -375,9 +384,7 @@ async def test_unreachable_is_said_and_made_up_for(
     assert state("sensor", "curtailment") == "stop"
     miner.clear_faults()
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert miner.truth().mining is False
 
 
@@ -414,7 +421,7 @@ async def test_restoring_is_tried_again(
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
     state: Show,
 ) -> None:
     """A miner that was away when the dear hour ended would stay off for good."""
@@ -425,18 +432,14 @@ async def test_restoring_is_tried_again(
     miner.clear_faults()
     miner.inject("error_23", "power_on")
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
     issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
     assert issue
     assert issue.translation_key == "resume_failing"
     miner.clear_faults()
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(20)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(20)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
@@ -593,15 +596,14 @@ async def test_stop_that_cannot_be_held(
     coordinator: WhatsminerCoordinator,
     act: Act,
     poll: Poll,
+    poll_later: PollLater,
 ) -> None:
     """A miner that runs again and refuses to stop would burn money, and nobody be told why."""
     await act("curtail", target="stop")
     miner.machine.power_on()
     miner.inject("error_23", "power_off")
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
     issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
     assert issue
@@ -609,9 +611,7 @@ async def test_stop_that_cannot_be_held(
     assert issue.translation_placeholders["error"]
     miner.clear_faults()
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(10)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(10)
     assert miner.truth().mining is False
     with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(30)):
         await poll()
@@ -687,19 +687,16 @@ async def test_percent_that_a_restart_has_taken_back(
 
 @pytest.mark.parametrize(("profile", "v3_port"), [("v2c_m60s", None)])
 async def test_old_mean_is_no_reason_to_curtail_again(
-    hass: HomeAssistant,
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
 ) -> None:
     """Where a mean of five minutes is told, each curtailment would be commanded twice."""
     full = miner.machine.power_w
     await act("curtail", target="power", power=round(full * 0.6))
     miner.applied.clear()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(2)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(2)
     assert not miner.applied
     assert coordinator.curtailment.attributes["stopped_again"] == 0
 
@@ -707,9 +704,8 @@ async def test_old_mean_is_no_reason_to_curtail_again(
 async def test_old_news_end_no_curtailment(
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
-    hass: HomeAssistant,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
     state: Show,
 ) -> None:
     """A miner that does not answer at the end of the dear hour would stay off for good."""
@@ -726,15 +722,13 @@ async def test_old_news_end_no_curtailment(
     assert state("sensor", "curtailment") == "stop"
     miner.clear_faults()
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
 
 
 async def test_percent_is_put_back_once_the_miner_tells(
-    miner: SimulatedMiner, hass: HomeAssistant, act: Act, poll: Poll, state: Show
+    miner: SimulatedMiner, act: Act, poll_later: PollLater, state: Show
 ) -> None:
     """One answer that is lost at the end would leave the miner at 60 % for good."""
     await act("curtail", target="percent", percent=60)
@@ -745,9 +739,7 @@ async def test_percent_is_put_back_once_the_miner_tells(
     assert state("sensor", "curtailment") == "percent"
     assert miner.machine.power_percent == 60
     miner.clear_faults()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert miner.machine.power_percent == 100
     assert state("sensor", "curtailment") == "none"
 
@@ -945,7 +937,7 @@ async def test_full_token_table_is_made_up_for(
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
 ) -> None:
     """Another program that took all tokens for a minute would make the miner run for hours."""
     miner.forget_tokens()
@@ -956,9 +948,7 @@ async def test_full_token_table_is_made_up_for(
         assert error.value.translation_key == "token_table_full"
         assert coordinator.curtailment.attributes["reason"] == "dear"
         miner.forget_tokens()
-        with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-            await poll()
-            await hass.async_block_till_done(wait_background_tasks=True)
+        await poll_later(5)
     assert miner.truth().mining is False
     # It never began by itself, and nobody may be sent to look for who started it.
     assert coordinator.curtailment.attributes["stopped_again"] == 0
@@ -1049,11 +1039,10 @@ async def test_nothing_is_sent_after_an_unload(
 
 async def _end(
     by: str,
-    hass: HomeAssistant,
     miner: SimulatedMiner,
     act: Act,
     call: Call,
-    poll: Poll,
+    poll_later: PollLater,
 ) -> None:
     """End a curtailment in one of the ways in which they end."""
     match by:
@@ -1068,9 +1057,7 @@ async def _end(
             with pytest.raises(HomeAssistantError):
                 await act("curtail", target="percent", percent=50, reason="refused")
         case "duration":
-            with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(61)):
-                await poll()
-    await hass.async_block_till_done(wait_background_tasks=True)
+            await poll_later(61)
 
 
 @pytest.mark.parametrize("by", ["resume", "by_hand", "replaced", "refused", "duration"])
@@ -1081,7 +1068,7 @@ async def test_what_became_of_it(
     coordinator: WhatsminerCoordinator,
     act: Act,
     call: Call,
-    poll: Poll,
+    poll_later: PollLater,
     caplog: pytest.LogCaptureFixture,
     by: str,
 ) -> None:
@@ -1091,14 +1078,12 @@ async def test_what_became_of_it(
     miner.machine.power_on()
     miner.inject("error_23", "power_off")
     await miner.tick()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     miner.clear_faults()
     error = coordinator.curtailment.attributes["error"]
     assert error
     await coordinator.async_examine_write_access()
-    await _end(by, hass, miner, act, call, poll)
+    await _end(by, miner, act, call, poll_later)
     last = coordinator.curtailment.attributes["last"]
     assert last["ended_by"] == by
     told = [m for m in caplog.messages if "curtailment ends" in m]
