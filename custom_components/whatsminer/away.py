@@ -9,7 +9,7 @@ from homeassistant.const import CONF_HOST
 from homeassistant.exceptions import HomeAssistantError
 
 from .api import MinerState, Network, Section, WhatsminerError, WrongMinerError
-from .button import rebooted
+from .controls import rebooted
 from .coordinator import DEADLINE_REBOOT, WhatsminerCoordinator, async_connect
 from .errors import failed, translated
 

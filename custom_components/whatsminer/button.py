@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 from typing import override
 
 from homeassistant.components.button import (
@@ -18,6 +17,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature, MinerState, UnknownOutcomeError
 from .const import LOGGER
+from .controls import rebooted, restarted
 from .coordinator import (
     DEADLINE_REBOOT,
     DEADLINE_RESTART,
@@ -42,41 +42,6 @@ class WhatsminerButtonDescription(WhatsminerDescription, ButtonEntityDescription
     command_fn: Callable[[MinerState], Command]
 
 
-def _elapsed(state: MinerState) -> float | None:
-    return state.summary.elapsed if state.summary else None
-
-
-def _uptime(state: MinerState) -> float | None:
-    return state.summary.uptime if state.summary else None
-
-
-def _begun_anew(
-    count: Callable[[MinerState], float | None], before: MinerState, deadline: float
-) -> Callable[[MinerState], bool]:
-    """Whether a count of seconds runs again from 0.
-
-    A count that had only just begun cannot get much smaller; then it must have been away.
-    """
-    was = count(before)
-    limit = math.inf if was is None else was
-    away = False
-
-    def done(state: MinerState) -> bool:
-        nonlocal away
-        now = count(state)
-        if now is None:
-            away = True
-            return False
-        return now < limit or (away and now < deadline)
-
-    return done
-
-
-def rebooted(before: MinerState) -> Callable[[MinerState], bool]:
-    """Whether the control board has started anew since a state."""
-    return _begun_anew(_uptime, before, DEADLINE_REBOOT)
-
-
 IDENTIFY = "identify"
 
 BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
@@ -89,7 +54,7 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
         command_fn=lambda before: Command(
             key="restart_btminer",
             send=lambda miner: miner.restart_btminer(),
-            done=_begun_anew(_elapsed, before, DEADLINE_RESTART),
+            done=restarted(before),
             deadline=DEADLINE_RESTART,
             interrupts=True,
         ),

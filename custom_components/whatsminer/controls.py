@@ -6,7 +6,13 @@ import math
 
 from .api import Activity, Feature, HeatMode, Miner, MinerState, PowerMode, Settings
 from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
-from .coordinator import DEADLINE_FLAG, DEADLINE_RESTART, Command, WhatsminerCoordinator
+from .coordinator import (
+    DEADLINE_FLAG,
+    DEADLINE_REBOOT,
+    DEADLINE_RESTART,
+    Command,
+    WhatsminerCoordinator,
+)
 from .errors import failed
 from .memory import POWER_PERCENT as PERCENT_KEY
 
@@ -268,3 +274,39 @@ def lowest_power(coordinator: WhatsminerCoordinator) -> float:
     if highest == HIGHEST_LIMIT:
         return 1.0
     return float(math.ceil(LOWEST_SHARE * highest / 10) * 10)
+
+
+def _begun_anew(
+    count: Callable[[MinerState], float | None], before: MinerState, deadline: float
+) -> Callable[[MinerState], bool]:
+    """Whether a count of seconds runs again from 0.
+
+    A count that had only just begun cannot get much smaller; then it must have been away.
+    """
+    was = count(before)
+    limit = math.inf if was is None else was
+    away = False
+
+    def done(state: MinerState) -> bool:
+        nonlocal away
+        now = count(state)
+        if now is None:
+            away = True
+            return False
+        return now < limit or (away and now < deadline)
+
+    return done
+
+
+def restarted(before: MinerState) -> Callable[[MinerState], bool]:
+    """Whether btminer has started anew since a state."""
+    return _begun_anew(
+        lambda state: state.summary and state.summary.elapsed, before, DEADLINE_RESTART
+    )
+
+
+def rebooted(before: MinerState) -> Callable[[MinerState], bool]:
+    """Whether the control board has started anew since a state."""
+    return _begun_anew(
+        lambda state: state.summary and state.summary.uptime, before, DEADLINE_REBOOT
+    )
