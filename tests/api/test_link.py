@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -299,6 +300,31 @@ async def test_a_flood_of_frames_holds_nobody_up(host: Host, link: Link) -> None
         turns += 1
     assert await asking == MODEL
     assert turns > 20_000
+
+
+@pytest.mark.usefixtures("impatient", "client_sockets")
+async def test_an_answer_that_came_while_home_assistant_was_late() -> None:
+    """A command whose answer lay behind a heartbeat would be told as one that nobody answered."""
+
+    def behave(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+            time.sleep(0.1)
+            connection.sendall(HEARTBEAT + REPORT + WHOLE)
+            connection.recv(1)
+
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = loop.run_in_executor(None, behave, listener)
+        link = Link("127.0.0.1", listener.getsockname()[1])
+        # From before the answer until after the deadline
+        loop.call_later(0.05, time.sleep, 0.5)
+        try:
+            assert await link.request(REQUEST) == MODEL
+        finally:
+            link.close()
+            await serving
 
 
 async def test_a_refusal_keeps_the_connection(host: Host, link: Link) -> None:
