@@ -243,6 +243,23 @@ async def test_a_host_that_swallows_packets(swallowing_port: int) -> None:
             await exchange("127.0.0.1", swallowing_port, REQUEST)
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_name_whose_first_address_is_dead(
+    serve: Serve, swallowing_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that still has the address of before beside the one of now would find no miner."""
+    ports = swallowing_port, await serve(says(ANSWER))
+
+    async def getaddrinfo(*args: Any, **named: Any) -> list[tuple[Any, ...]]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+            for port in ports
+        ]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    assert await exchange("miner.local", 4028, REQUEST) == ANSWER
+
+
 async def test_a_cancelled_exchange_leaves_nothing(serve: Serve) -> None:
     """Unloading the integration would leave a connection, which the miner counts."""
     port = await serve(says_and_stays())
