@@ -260,6 +260,23 @@ async def test_a_name_whose_first_address_is_dead(
     assert await exchange("miner.local", 4028, REQUEST) == ANSWER
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_log_of_nothing_is_handed_on_as_it_comes(serve: Serve) -> None:
+    """Home Assistant would gather all of it, and stand still ever longer with each piece."""
+    size = 1 << 20
+    port = await serve(says_and_stays(b'{"STATUS":"S"}\r\n', bytes(size)))
+    pieces: list[int] = []
+
+    async def write(piece: bytes) -> None:
+        pieces.append(len(piece))
+
+    async with transport.begin_transfer("127.0.0.1", port, REQUEST) as transfer:
+        await transfer.answer(1)
+        await transfer.receive(size, write)
+    assert sum(pieces) == size
+    assert max(pieces) <= 1 << 17
+
+
 async def test_a_cancelled_exchange_leaves_nothing(serve: Serve) -> None:
     """Unloading the integration would leave a connection, which the miner counts."""
     port = await serve(says_and_stays())

@@ -29,6 +29,8 @@ _CHUNK = 1 << 16
 _LENGTH = 4
 _GZIP = b"\x1f\x8b"
 _TERMINATORS = b"\0\r\n"
+_MANY = 16
+"""So many terminators end no answer: they are what follows it."""
 
 
 def _encode(request: JsonObject) -> bytes:
@@ -300,7 +302,7 @@ class Transfer:
     async def _read_first(self) -> bytes:
         """The first bytes, without what some miners end an answer with (A.1)."""
         chunk = await self._read()
-        while chunk and not chunk.lstrip(_TERMINATORS)[1:]:
+        while 0 < len(chunk) < _MANY and not chunk.lstrip(_TERMINATORS)[1:]:
             more = await self._read()
             if not more:
                 break
