@@ -4,9 +4,16 @@ from collections.abc import AsyncIterator, Iterator
 import contextlib
 import socket
 
+from hypothesis import HealthCheck, settings
 import pytest
 
 from custom_components.whatsminer.api import transport
+
+# A fresh clone, or a busy machine, would fail a test: its first examples take some seconds.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
