@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
+import gc
 import socket
 import struct
 import time
 from typing import Any
+import weakref
 
 import pytest
 
@@ -258,6 +260,28 @@ async def test_a_name_whose_first_address_is_dead(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
     assert await exchange("miner.local", 4028, REQUEST) == ANSWER
+
+
+async def test_a_name_that_leads_nowhere_leaves_nothing(
+    client_sockets: list[transport.Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A miner that is away for a week would leave garbage with each poll."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()
+
+    async def getaddrinfo(*args: Any, **named: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", closed)] * 2
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    gc.disable()
+    try:
+        with contextlib.suppress(CannotConnectError):
+            await exchange("miner.local", 4028, REQUEST)
+        tried = [weakref.ref(line) for line in client_sockets]
+        client_sockets.clear()
+        assert [line() for line in tried] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("impatient")

@@ -201,15 +201,12 @@ def _family_of(host: str) -> socket.AddressFamily | None:
 async def _reach_by_name(host: str, port: int) -> Line:
     """Connect to the first address of a name that can be reached; each has its share of time."""
     loop = asyncio.get_running_loop()
-    error = OSError("the name has no address")
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for family, _, _, _, address in found:
-        try:
+        with contextlib.suppress(OSError):
             async with asyncio.timeout(CONNECT_TIMEOUT / len(found)):
                 return await _reach(family, address)
-        except OSError as err:
-            error = err
-    raise error
+    raise OSError("no address of the name can be reached")
 
 
 async def _reach(family: int, address: tuple[Any, ...]) -> Line:
