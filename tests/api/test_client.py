@@ -1257,6 +1257,31 @@ async def test_another_miner_with_the_same_password_and_no_gap(
     assert other.truth().mining
 
 
+@pytest.mark.usefixtures("impatient")
+@every_profile
+async def test_another_miner_when_the_token_ends_behind_a_poll(
+    start: Start, clock: ManualClock, profile: str
+) -> None:
+    """A command that waits for a poll would get its next token from a miner nobody has looked at."""
+    sim = await start(profile)
+    miner = await client(sim)
+    await miner.set_leds(RED)
+    await sim.stop()
+    other = await start(profile, port=sim.port, seed=2)
+    other.inject("silent", "pools")
+    polling = asyncio.create_task(miner.ask("pools"))
+    await asyncio.sleep(0.05)
+    stopping = asyncio.create_task(miner.stop_mining())
+    await asyncio.sleep(0.05)
+    assert not polling.done()
+    clock.advance(v2_miner.TOKEN_LIFE)
+    with pytest.raises(NoAnswerError):
+        await polling
+    with pytest.raises(WrongMinerError):
+        await stopping
+    assert other.truth().mining
+
+
 @pytest.mark.parametrize("profile", [V1, M50])
 async def test_another_miner_is_noticed_by_a_poll(start: Start, profile: str) -> None:
     """The entities would show the values of another miner."""

@@ -270,8 +270,12 @@ class V2Miner(Miner):
         talk: Callable[[JsonObject, Open], Awaitable[T]],
     ) -> T:
         """Encrypt, and let it be said and judged once."""
+        had_token = self._has_token
         async with self._lock:
             reused = self._has_token
+            if had_token and not reused:
+                # A new one is due after all, and the miner was not compared for it.
+                raise TokenRejectedError("the token has ended meanwhile")
             token = await self._get_token()
             request = encrypt(
                 {"cmd": command, "token": token.sign, **params}, token.aes_key
