@@ -245,11 +245,11 @@ async def test_a_host_that_swallows_packets(swallowing_port: int) -> None:
             await exchange("127.0.0.1", swallowing_port, REQUEST)
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_name_whose_first_address_is_dead(
     serve: Serve, swallowing_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that still has the address of before beside the one of now would find no miner."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 1.0)
     ports = swallowing_port, await serve(says(ANSWER))
 
     async def getaddrinfo(*args: Any, **named: Any) -> list[tuple[Any, ...]]:
