@@ -45,6 +45,7 @@ from custom_components.whatsminer.api import (
 )
 from custom_components.whatsminer.api.commands import data_commands, features_of
 from custom_components.whatsminer.api.data import redacted
+from custom_components.whatsminer.api.parse import parse_answer
 from custom_components.whatsminer.api.v3 import make_digest, seal
 from simulator import ManualClock, SimulatedMiner, auth as simulator_auth, make_image
 
@@ -1434,6 +1435,13 @@ async def test_data_is_only_asked_for(
 def test_what_is_private_is_left_out(answer: Any, wanted: Any) -> None:
     """Answers are posted in forums."""
     assert redacted(answer) == wanted
+
+
+def test_an_answer_that_is_nested_too_deeply() -> None:
+    """What no page could show would end the action in a traceback."""
+    answer = parse_answer(b'{"Msg":' + b"[" * 900 + b"]" * 900 + b"}")
+    with pytest.raises(InvalidAnswerError):
+        redacted(answer)
 
 
 # The table

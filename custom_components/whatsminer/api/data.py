@@ -12,6 +12,7 @@ REDACTED = "**REDACTED**"
 
 # Names of fields in the answers of sections C and E, in lower case.
 _PRIVATE = re.compile(r"passw|token|salt|worker|^(user|account|sign|key)$")
+_DEEPEST = 50
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
 _PARAMS = {
@@ -22,20 +23,25 @@ _PARAMS = {
 _MOMENT = re.compile(r"\d{1,10}", re.ASCII)
 
 
-def redacted(value: Any) -> Any:
-    """The same value, with all that is private in it replaced."""
+def redacted(value: Any, depth: int = 0) -> Any:
+    """The same value, with all that is private in it replaced.
+
+    Raises InvalidAnswerError for what is nested so deeply that nobody could show it.
+    """
+    if depth > _DEEPEST:
+        raise InvalidAnswerError("an answer that is nested too deeply")
     match value:
         case dict():
             return {
                 key: (
                     REDACTED
                     if item not in ("", None) and _PRIVATE.search(str(key).lower())
-                    else redacted(item)
+                    else redacted(item, depth + 1)
                 )
                 for key, item in value.items()
             }
         case list():
-            return [redacted(item) for item in value]
+            return [redacted(item, depth + 1) for item in value]
         case str():
             return _CREDENTIALS.sub(REDACTED, value)
         case _:
