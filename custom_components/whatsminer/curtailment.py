@@ -464,9 +464,12 @@ class Curtailment:
     async def _restore(self, record: Record) -> Way:
         """Put back what was changed, and only that; a mode was never changed."""
         coordinator, before, way = self._coordinator, record.before, Way.NONE
-        if MINING.key in record.touched and before.mining is not False:
+        stopped = MINING.key in record.touched
+        if stopped and before.mining is not False:
             way = Way.STOP
-            if not coordinator.fresh or coordinator.data.mining is not True:
+            if coordinator.fresh and coordinator.data.mining is True:
+                stopped = False  # perhaps it never obeyed, and still has the percent
+            else:
                 await self._command(record, MINING, True)
         if POWER_LIMIT.key in record.touched:
             way = Way.POWER_LIMIT
@@ -475,7 +478,7 @@ class Curtailment:
             )
             if not coordinator.fresh or POWER_LIMIT.actual(coordinator) != limit:
                 await self._command(record, POWER_LIMIT, limit)
-        elif POWER_PERCENT.key in record.touched and MINING.key not in record.touched:
+        elif POWER_PERCENT.key in record.touched and not stopped:
             way = Way.POWER_PERCENT
             await self._restore_percent(record)
         if self.record and record.ended_by and self._stands(record):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -756,6 +757,29 @@ async def test_percent_whose_answer_was_lost_is_put_back(
     miner.clear_faults()
     assert (await act("resume"))["confirmed"] is True
     assert miner.machine.power_percent == 100
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
+async def test_percent_before_a_stop_that_had_no_effect_is_put_back(
+    miner: SimulatedMiner, act: Act, state: Show
+) -> None:
+    """A miner that ignored the stop would stay at 60 % after the dear hour, and nobody be told."""
+    before = miner.machine.power_percent
+    await act("curtail", target="percent", percent=60)
+    miner.inject("answered_not_applied", "power_off")
+    miner.inject("answered_not_applied", "set.miner.service")
+    with (
+        patch(f"{CURTAILMENT}.MINING", replace(MINING, deadline=0.2)),
+        pytest.raises(HomeAssistantError) as error,
+    ):
+        await act("curtail", target="stop")
+    assert error.value.translation_key == "not_confirmed"
+    miner.clear_faults()
+    response = await act("resume")
+    assert response["confirmed"] is True
+    assert state("sensor", "curtailment") == "none"
+    assert miner.truth().mining is True
+    assert miner.machine.power_percent == before != 60
 
 
 @pytest.mark.parametrize(("profile", "v3_port"), [("v2c_m60s", None)])
