@@ -362,8 +362,10 @@ class Curtailment:
             elif record:
                 way = await self._apply(record)
                 confirmed = await self._confirm(record, before)
-                if confirmed and self.record and not self.record.reached:
-                    await self._keep(replace(self.record, reached=True))
+                if confirmed:
+                    self._untell(FAILING)
+                    if self.record and not self.record.reached:
+                        await self._keep(replace(self.record, reached=True))
         finally:
             self._retry.postpone()
             self._coordinator.async_update_listeners()
@@ -463,6 +465,7 @@ class Curtailment:
 
     async def _restore(self, record: Record) -> Way:
         """Put back what was changed, and only that; a mode was never changed."""
+        self._untell(FAILING)
         coordinator, before, way = self._coordinator, record.before, Way.NONE
         stopped = MINING.key in record.touched
         if stopped and before.mining is not False:

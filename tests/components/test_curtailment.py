@@ -35,6 +35,7 @@ type PollLater = Callable[[float], Awaitable[None]]
 
 CURTAILMENT = "custom_components.whatsminer.curtailment"
 STANDBY = 100
+KINDS = ("curtailment_failing", "resume_failing")
 
 
 @pytest.fixture(autouse=True)
@@ -444,6 +445,42 @@ async def test_restoring_is_tried_again(
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+async def test_only_what_is_still_wrong_is_told(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+    obeys: bool,
+) -> None:
+    """Who finds a miner off after the dear hour would read that it could not be stopped."""
+
+    def told() -> set[str]:
+        keys = {key for _, key in ir.async_get(hass).issues}
+        entry_id = coordinator.config_entry.entry_id
+        return {kind for kind in KINDS if f"{kind}_{entry_id}" in keys}
+
+    miner.inject("refuse")
+    with pytest.raises(HomeAssistantError):
+        await act("curtail", target="stop")
+    assert told() == {"curtailment_failing"}
+    miner.clear_faults()
+    await miner.tick()
+    if obeys:
+        with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+            await poll()
+            await hass.async_block_till_done(wait_background_tasks=True)
+        assert miner.truth().mining is False
+        assert told() == set()
+    else:
+        miner.machine.power_off()
+        miner.inject("error_23", "power_on")
+        with pytest.raises(HomeAssistantError):
+            await act("resume")
+        assert told() == {"resume_failing"}
 
 
 def test_retries_become_rare() -> None:
