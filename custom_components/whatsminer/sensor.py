@@ -248,7 +248,12 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         suggested_display_precision=1,
         sections=(Section.SUMMARY,),
         noise=0.1,
-        value_fn=lambda state: state.summary and state.summary.efficiency,
+        # Power of the first seconds by next to no hashrate: ten thousand J/TH that mean nothing.
+        value_fn=lambda state: (
+            None
+            if state.activity is Activity.STARTING
+            else state.summary and state.summary.efficiency
+        ),
     ),
     _temperature(
         "temperature",

@@ -237,6 +237,28 @@ async def test_phases_of_a_start(
     assert seen == ["restarting", "starting", "tuning", "mining"]
 
 
+@pytest.mark.parametrize("profile", ["v205_m50", "v3_m64_bad"])
+async def test_no_efficiency_before_it_hashes(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """Each start would put a peak of 10000 J/TH into the graph, and spoil the mean of the hour."""
+    miner.machine.restart()
+    seen = []
+    for _ in range(60):
+        clock.advance(5)
+        await poll()
+        seen.append(state("sensor", "status"))
+        if seen[-1] == "starting":
+            assert state("sensor", "efficiency") == STATE_UNKNOWN
+    assert "starting" in seen
+    assert seen[-1] == "tuning"
+    assert 10 < float(state("sensor", "efficiency")) < 200
+
+
 @pytest.mark.parametrize("profile", ["v1_m20s"])
 async def test_nothing_vanishes_when_started_while_stopped(
     hass: HomeAssistant,
