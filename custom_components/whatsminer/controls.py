@@ -60,10 +60,10 @@ class Control[T]:
         *,
         by_hand: bool = False,
         check: Callable[[], object] = lambda: None,
-    ) -> None:
+    ) -> bool:
         """Command a value, confirm it, or remember it where it cannot be confirmed.
 
-        What works by itself stands back for what is commanded `by_hand`. `check` is the last word
+        False when a newer value took its place meanwhile. What works by itself stands back for what is commanded `by_hand`. `check` is the last word
         before it is sent: it may raise. Raises a translated HomeAssistantError when the miner would
         ignore it, refuses it, or does not show it before the deadline.
         """
@@ -87,7 +87,7 @@ class Control[T]:
             if assumed and answered:
                 coordinator.memory.remember(self.key, value, coordinator.data)
 
-        await coordinator.async_command(
+        return await coordinator.async_command(
             Command(
                 key=self.key,
                 value=value,

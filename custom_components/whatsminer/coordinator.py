@@ -356,7 +356,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     async def async_command(self, command: Command) -> bool:
         """Send a command and see that the miner did it.
 
-        False when a newer one of the same key took its place before it was sent.
+        False when a newer one of the same key took its place before that was seen.
         Raises a translated HomeAssistantError when the miner refuses, when it does not show the
         effect before the deadline, or when it did not answer and cannot be asked.
         """
@@ -372,7 +372,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 since = self.hass.loop.time()
                 sent = await self._async_send(command, mine)
             if sent and command.done:
-                await self._async_confirm(command, mine, since)
+                return await self._async_confirm(command, mine, since)
             return sent
         finally:
             if self._pending.get(command.key) is mine:
@@ -432,8 +432,11 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     async def _async_confirm(
         self, command: Command, mine: _Pending, since: float
-    ) -> None:
-        """Re-read until the miner shows the effect; only what it says after sending counts."""
+    ) -> bool:
+        """Re-read until the miner shows the effect; only what it says after sending counts.
+
+        False when a newer command is being confirmed in its place.
+        """
         assert command.done
         end = self.hass.loop.time() + command.deadline
         while True:
@@ -441,14 +444,14 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             if mine.ended.is_set():
                 if self._shutdown_requested:
                     raise self._error("unknown_outcome")
-                return  # a newer command is being confirmed
+                return False
             if command.slow:
                 self._polls = 0
             await self.async_refresh()
             if self._answered_since > since and command.done(self.data):
                 self._allow_write_access()
                 self._away_until = 0.0
-                return
+                return True
             if self.hass.loop.time() >= end:
                 raise self._error("not_confirmed", seconds=f"{command.deadline:.0f}")
 

@@ -473,14 +473,14 @@ class Curtailment:
             if coordinator.fresh and coordinator.data.mining is True:
                 stopped = False  # perhaps it never obeyed, and still has the percent
             else:
-                await self._command(record, MINING, True)
+                await self._put_back(record, MINING, True)
         if POWER_LIMIT.key in record.touched:
             way = Way.POWER_LIMIT
             limit = int(
                 before.power_limit or coordinator.memory.power_ceiling or HIGHEST_LIMIT
             )
             if not coordinator.fresh or POWER_LIMIT.actual(coordinator) != limit:
-                await self._command(record, POWER_LIMIT, limit)
+                await self._put_back(record, POWER_LIMIT, limit)
         elif POWER_PERCENT.key in record.touched and not stopped:
             way = Way.POWER_PERCENT
             await self._restore_percent(record)
@@ -500,12 +500,17 @@ class Curtailment:
                 return
             if now is not None and (now or 100) == percent:
                 return
-        await self._command(record, POWER_PERCENT, percent)
+        await self._put_back(record, POWER_PERCENT, percent)
 
-    async def _command[T](self, record: Record, control: Control[T], value: T) -> None:
+    async def _put_back[T](self, record: Record, control: Control[T], value: T) -> None:
+        """Command what was before; where a newer command came in between nothing is over yet."""
+        if not await self._command(record, control, value):
+            raise self._overtaken()
+
+    async def _command[T](self, record: Record, control: Control[T], value: T) -> bool:
         """Command it unless somebody has come in between, up to the moment it is sent."""
         self._check(record)
-        await control.async_set(
+        return await control.async_set(
             self._coordinator, value, check=lambda: self._check(record)
         )
 
@@ -573,12 +578,15 @@ class Curtailment:
     def _check(self, record: Record) -> Record:
         """It as it is now; raises where a person or another action has come in between."""
         if self.record is None or not self._stands(record):
-            raise OvertakenError(
-                translation_domain=DOMAIN,
-                translation_key="curtailment_overtaken",
-                translation_placeholders={"name": self._coordinator.config_entry.title},
-            )
+            raise self._overtaken()
         return self.record
+
+    def _overtaken(self) -> OvertakenError:
+        return OvertakenError(
+            translation_domain=DOMAIN,
+            translation_key="curtailment_overtaken",
+            translation_placeholders={"name": self._coordinator.config_entry.title},
+        )
 
     def _check_loaded(self) -> None:
         """What was asked of an entry that is unloaded meanwhile is not for the next one to do."""
@@ -685,10 +693,10 @@ class Curtailment:
     async def _note_failure(
         self, record: Record | None, err: HomeAssistantError
     ) -> None:
-        """Tell people, and keep it for who asks later; a curtailment that is gone has no say."""
+        """Tell people, and keep it for who asks later; what is gone or overtaken has no say."""
         if self.record is None or record is None or not self._stands(record):
             return
-        if self._coordinator.unloaded:
+        if self._coordinator.unloaded or isinstance(err, OvertakenError):
             return
         kind = RESUME_FAILING if record.restoring else FAILING
         self._tell(kind, ir.IssueSeverity.ERROR, error=str(err))
@@ -721,9 +729,9 @@ class Curtailment:
 
     @callback
     def _by_hand(self, key: str, value: Any) -> None:
-        """What a person commands counts more than the curtailment."""
+        """What a person commands counts more than the curtailment, and than what was before it."""
         record = self.record
-        if record is None or record.restoring:
+        if record is None:
             return
         if key == MINING.key and not value:
             # Off by hand: off it stays when the curtailment ends.
@@ -731,12 +739,13 @@ class Curtailment:
             self._later(self._keep(change))
         elif key == MINING.key or (
             key in (POWER_LIMIT.key, POWER_PERCENT.key)
-            and record.target is not Target.STOP
+            and (record.restoring or record.target is not Target.STOP)
         ):
             touched: Iterable[str] = (k for k in record.touched if k != key)
-            change = replace(record, touched=tuple(touched), ended_by=EndedBy.BY_HAND)
+            ended_by = record.ended_by or EndedBy.BY_HAND
+            change = replace(record, touched=tuple(touched), ended_by=ended_by)
             if not change.touched:
-                self._close(record, EndedBy.BY_HAND)
+                self._close(record, ended_by)
             self._later(self._keep(change if change.touched else None))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -483,6 +483,70 @@ async def test_only_what_is_still_wrong_is_told(
         assert told() == {"resume_failing"}
 
 
+async def test_two_ends_of_a_miner_that_does_not_start(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """An automation that asks again would end the trying, and the miner stay off untold."""
+    await act("curtail", target="stop")
+    miner.inject("answered_not_applied", "power_on")
+    with patch(f"{CURTAILMENT}.MINING", replace(MINING, deadline=0.5)):
+        first = hass.async_create_task(act("resume"))
+        async with asyncio.timeout(5):
+            while not sent(miner, "power_on"):
+                await asyncio.sleep(0)
+        with pytest.raises(HomeAssistantError) as error:
+            await act("resume")
+    assert error.value.translation_key == "not_confirmed"
+    with pytest.raises(HomeAssistantError) as error:
+        await first
+    assert error.value.translation_key == "curtailment_overtaken"
+    assert state("sensor", "curtailment") == "stop"
+    issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue
+    miner.clear_faults()
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
+    assert state("sensor", "curtailment") == "none"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+
+
+@pytest.mark.parametrize("on", [False, True])
+async def test_by_hand_while_it_should_resume(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    act: Act,
+    call: Call,
+    poll: Poll,
+    state: Show,
+    on: bool,
+) -> None:
+    """Who switches a miner off that is slow to start would find it on again a minute later."""
+    await act("curtail", target="stop")
+    miner.inject("answered_not_applied", "power_on")
+    first = hass.async_create_task(act("resume"))
+    async with asyncio.timeout(5):
+        while not sent(miner, "power_on"):
+            await asyncio.sleep(0)
+    miner.clear_faults()
+    await call("switch", "mining", "turn_on" if on else "turn_off")
+    with pytest.raises(HomeAssistantError) as error:
+        await first
+    assert error.value.translation_key == "curtailment_overtaken"
+    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("sensor", "curtailment") == "none"
+    assert miner.truth().mining is on
+
+
 def test_retries_become_rare() -> None:
     """A miner that cannot be curtailed would be asked every half minute for ever."""
     retry = _Retry()
