@@ -202,12 +202,13 @@ async def test_miner_that_does_not_obey(
 ) -> None:
     """A heater that does not stop has to be told, minute by minute, and stopped in the end."""
     await world.set(SENSOR, 18)
-    await automate(on_failure=notify("hot"))
+    await automate(on_failure=notify("{{ failed | join }}"))
     world.miner.api_switch = False
     await world.set(SENSOR, 28)
     assert world.running == [True, False]
     await world.let_pass(minutes=3)
     assert len(told) >= 3
+    assert {call["message"] for call in told} == {"M50 04EB"}
     world.miner.api_switch = True
     await world.let_pass(minutes=2)
     assert world.running == [False, False]

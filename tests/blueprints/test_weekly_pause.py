@@ -228,7 +228,7 @@ async def test_miner_that_does_not_obey(
     await world.automate(
         "weekly_pause",
         miners=world.devices,
-        on_failure=notify("{{ to_stop | map('device_name') | join }}"),
+        on_failure=notify("{{ failed | join }}"),
     )
     world.miner.api_switch = False
     await world.let_pass_until("08:01")
