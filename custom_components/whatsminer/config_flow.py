@@ -84,6 +84,11 @@ def _whole(lowest: int, highest: int, unit: str | None = None) -> probatio.All[A
     return probatio.All(NumberSelector(config), probatio.Coerce(int))
 
 
+def _host(entered: str) -> str:
+    """The address alone; many copy it from the browser in which the miner's web page is open."""
+    return entered.strip().rpartition("://")[2].partition("/")[0]
+
+
 _PORT = _whole(1, 65535)
 _WATTS = _whole(1, 99_999, UnitOfPower.WATT)
 _PRICE = EntitySelector(
@@ -200,7 +205,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for the address, and find out who answers there."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            self._data = {**user_input, CONF_HOST: user_input[CONF_HOST].strip()}
+            self._data = {**user_input, CONF_HOST: _host(user_input[CONF_HOST])}
             errors = await self._async_check(None)
             if not errors and self._info and self._info.mac:
                 # A discovery that waits is no reason not to; it ends with the new entry.
@@ -232,7 +237,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         self._named = {"name": entry.title, "host": entry.data[CONF_HOST]}
         if user_input is not None:
             self._data = {**entry.data, **user_input}
-            self._data[CONF_HOST] = user_input[CONF_HOST].strip()
+            self._data[CONF_HOST] = _host(user_input[CONF_HOST])
             errors = await self._async_check(entry.unique_id, prove=False)
             if not errors:
                 if self._data.keys().isdisjoint({CONF_PASSWORD, CONF_V3_PASSWORD}):

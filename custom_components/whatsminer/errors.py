@@ -69,7 +69,7 @@ def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
     elif isinstance(error, AccountRefusedError):
         values["account"] = error.account
     elif isinstance(error, WrongMinerError):
-        values |= {"expected": error.expected, "found": error.found}
+        values |= {"expected": error.expected.upper(), "found": error.found.upper()}
     return values
 
 

@@ -110,12 +110,18 @@ async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
     await hass.async_block_till_done()
 
 
+@pytest.mark.parametrize("entered", [" {} ", "http://{}", " https://{}/cgi-bin/luci "])
 async def test_creates_entry(
-    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form, entered: str
 ) -> None:
-    """Nobody could add a miner; a name without model and MAC would mix up two of them."""
+    """Nobody could add a miner; a name without model and MAC would mix up two of them.
+
+    Who copies the address of the miner's web page would read that nothing answers there.
+    """
     flow_id = await _start(hass)
-    result = await _submit(hass, flow_id, {**form, CONF_HOST: f" {miner.host} "})
+    result = await _submit(
+        hass, flow_id, {**form, CONF_HOST: entered.format(miner.host)}
+    )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "M50 04EB"
     assert result["data"] == form

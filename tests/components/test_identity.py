@@ -147,6 +147,7 @@ async def test_reconfigure(
         assert result["errors"] == {"base": "wrong_miner"}
         assert result["description_placeholders"]
         assert result["description_placeholders"]["found"] == other.mac
+        assert result["description_placeholders"]["expected"] == miner.mac
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {**address, CONF_HOST: " localhost ", CONF_V3_PORT: 1}
     )
