@@ -453,7 +453,7 @@ async def test_only_what_is_still_wrong_is_told(
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
     obeys: bool,
 ) -> None:
     """Who finds a miner off after the dear hour would read that it could not be stopped."""
@@ -470,9 +470,7 @@ async def test_only_what_is_still_wrong_is_told(
     miner.clear_faults()
     await miner.tick()
     if obeys:
-        with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-            await poll()
-            await hass.async_block_till_done(wait_background_tasks=True)
+        await poll_later(5)
         assert miner.truth().mining is False
         assert told() == set()
     else:
@@ -488,7 +486,7 @@ async def test_two_ends_of_a_miner_that_does_not_start(
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
-    poll: Poll,
+    poll_later: PollLater,
     state: Show,
 ) -> None:
     """An automation that asks again would end the trying, and the miner stay off untold."""
@@ -510,9 +508,7 @@ async def test_two_ends_of_a_miner_that_does_not_start(
     issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
     assert issue
     miner.clear_faults()
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
@@ -524,7 +520,7 @@ async def test_by_hand_while_it_should_resume(
     miner: SimulatedMiner,
     act: Act,
     call: Call,
-    poll: Poll,
+    poll_later: PollLater,
     state: Show,
     on: bool,
 ) -> None:
@@ -540,9 +536,7 @@ async def test_by_hand_while_it_should_resume(
     with pytest.raises(HomeAssistantError) as error:
         await first
     assert error.value.translation_key == "curtailment_overtaken"
-    with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(5)):
-        await poll()
-        await hass.async_block_till_done(wait_background_tasks=True)
+    await poll_later(5)
     assert state("sensor", "curtailment") == "none"
     assert miner.truth().mining is on
 
