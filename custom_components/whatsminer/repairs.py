@@ -41,6 +41,7 @@ class WriteAccessFlow(RepairsFlow):
     def __init__(self, entry: WhatsminerConfigEntry) -> None:
         """Remember whose miner it is."""
         self._entry = entry
+        self._found: str | None = None
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
@@ -87,10 +88,13 @@ class WriteAccessFlow(RepairsFlow):
         return self._form(step, placeholders(error, host))
 
     def _form(self, step_id: str, named: dict[str, str]) -> RepairsFlowResult:
-        """Say what the cause is and what to do."""
+        """Say what the cause is and what to do, and when it is the same as the last time."""
+        errors = {"base": "unchanged"} if step_id == self._found else {}
+        self._found = step_id
         return self.async_show_form(
             step_id=step_id,
             data_schema=_SCHEMAS.get(step_id, probatio.Schema({})),
+            errors=errors,
             description_placeholders={"name": self._entry.title, **named},
         )
 

@@ -94,8 +94,11 @@ async def test_api_switch_off(
     assert issue(hass, "write_access", entry)
     result = await doctor(None)
     assert result["step_id"] == "write_api_disabled"
+    assert not result["errors"]
     result = await doctor({})
     assert result["step_id"] == "write_api_disabled"  # not yet
+    # Else a press of the button shows nothing.
+    assert result["errors"] == {"base": "unchanged"}
     miner.api_switch = True
     result = await doctor({})
     assert result["type"] == "create_entry"
@@ -118,6 +121,7 @@ async def test_wrong_password(
     assert result["step_id"] == "wrong_password"
     result = await doctor({CONF_PASSWORD: "still wrong"})
     assert result["step_id"] == "wrong_password"
+    assert result["errors"] == {"base": "unchanged"}
     assert entry.data[CONF_PASSWORD] == PASSWORD  # a guess is not stored
     result = await doctor({CONF_PASSWORD: "changed"})
     assert result["type"] == "create_entry"
