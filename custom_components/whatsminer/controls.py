@@ -63,9 +63,10 @@ class Control[T]:
     ) -> bool:
         """Command a value, confirm it, or remember it where it cannot be confirmed.
 
-        False when a newer value took its place meanwhile. What works by itself stands back for what is commanded `by_hand`. `check` is the last word
-        before it is sent: it may raise. Raises a translated HomeAssistantError when the miner would
-        ignore it, refuses it, or does not show it before the deadline.
+        False when a newer value took its place meanwhile. What works by itself stands back for
+        what is commanded `by_hand`. `check` is the last word before it is sent: it may raise.
+        Raises a translated HomeAssistantError when the miner would ignore it, refuses it, or does
+        not show it before the deadline.
         """
         if reason := self.blocked_fn(coordinator.data):
             raise failed(reason)
