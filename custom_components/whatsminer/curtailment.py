@@ -147,8 +147,11 @@ class Record:
         return self.ended_by is not None
 
     def stored(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON; words as plain text, since a list or dict shows the code's names of them."""
         result = asdict(self)
+        result["target"] = self.target.value
+        result["way"] = self.way.value
+        result["ended_by"] = self.ended_by.value if self.ended_by else None
         result["since"] = self.since.isoformat()
         result["until"] = self.until.isoformat() if self.until else None
         return result
@@ -596,7 +599,7 @@ class Curtailment:
     def _close(self, record: Record, ended_by: EndedBy) -> None:
         """Keep what became of a curtailment; `_keep` stores it."""
         stored = record.stored()
-        ended = {"ended": dt_util.utcnow().isoformat(), "ended_by": ended_by}
+        ended = {"ended": dt_util.utcnow().isoformat(), "ended_by": ended_by.value}
         self.last = {key: stored[key] for key in TOLD_AFTERWARDS} | ended
         told = ", ".join(f"{key}: {value}" for key, value in self.last.items())
         LOGGER.info("%s: curtailment ends: %s", self._coordinator.name, told)

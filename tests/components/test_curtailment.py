@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+import json
 from typing import Any
 from unittest.mock import patch
 
@@ -1214,5 +1215,7 @@ async def test_what_became_of_it(
         assert (last["target"], last["reason"]) == ("stop", "dear")
         assert (last["stopped_again"], last["error"]) == (1, error)
         assert last["since"] < last["ended"]
+    # Who reads it as text, as a template and InfluxDB do, must not meet names of the code.
+    assert str(last) == str(json.loads(json.dumps(last)))
     await hass.config_entries.async_reload(entry.entry_id)
     assert entry.runtime_data.curtailment.attributes["last"] == last

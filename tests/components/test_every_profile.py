@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+import json
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER
@@ -205,6 +206,23 @@ async def test_every_entity_equals_the_truth(
     # test_settings.py has what these show
     left = {"reboot", "restart_btminer", "identify"} | SETTINGS[profile]
     assert {key for _, key in keys} == left
+
+
+async def test_lists_read_as_text(
+    hass: HomeAssistant, keys: dict[tuple[str, str], str]
+) -> None:
+    """InfluxDB and templates show a list as text: names of the code tell its reader nothing."""
+    lists = 0
+    for entity_id in keys.values():
+        state = hass.states.get(entity_id)
+        assert state
+        for name, value in state.attributes.items():
+            if isinstance(value, (list, dict)):
+                lists += 1
+                assert str(value) == str(json.loads(json.dumps(value))), (
+                    f"{entity_id} {name}"
+                )
+    assert lists > 3
 
 
 OWN = {
