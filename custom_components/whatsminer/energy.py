@@ -67,7 +67,8 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
                 )
         except (TimeoutError, SQLAlchemyError) as err:
             # The meter must not be missing because the database has a fault of its own.
-            LOGGER.warning("%s: the recorder cannot be asked: %s", self.entity_id, err)
+            why = str(err).partition("\n")[0] or f"no answer in {RECORDER_PATIENCE:g} s"
+            LOGGER.warning("%s: the recorder cannot be asked: %s", self.entity_id, why)
             return []
         return [
             energy

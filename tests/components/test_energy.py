@@ -299,7 +299,17 @@ async def test_power_cut(
     assert energy() == expected
 
 
-@pytest.mark.parametrize("error", [OperationalError("", {}, Exception()), TimeoutError])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            OperationalError("SELECT 1", {}, Exception("refused\nIs it on?")),
+            "(builtins.Exception) refused",
+        ),
+        (TimeoutError(), "no answer in 10 s"),
+    ],
+    ids=["refuses", "hangs"],
+)
 async def test_broken_recorder(
     recorder_mock: Recorder,
     hass: HomeAssistant,
@@ -307,9 +317,11 @@ async def test_broken_recorder(
     old_states: Callable[[float], None],
     energy: Callable[[], float],
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     error: Exception,
+    reason: str,
 ) -> None:
-    """A damaged database must not take the meter away as well."""
+    """A database that is away must not take the meter with it; the log says why, in one line each."""
 
     def fail(*_: object) -> None:
         raise error
@@ -321,6 +333,8 @@ async def test_broken_recorder(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert energy() == 10.0
+    told = [line for line in caplog.messages if "cannot be asked" in line]
+    assert told == [f"{ENTITY}: the recorder cannot be asked: {reason}"]
 
 
 async def test_energy_dashboard(
