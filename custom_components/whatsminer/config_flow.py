@@ -422,7 +422,10 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         highest = options.get(CONF_POWER_LIMIT_MAX, self._own_ceiling)
         if lowest is None or highest is None or lowest < highest:
             return None
-        return "max_below_min", {}
+        return "max_below_min", {
+            "lowest": f"{lowest:g} W",
+            "highest": f"{highest:g} W",
+        }
 
     def _price_error(self, options: dict[str, Any]) -> _OptionsError | None:
         """Sensors that tell something else than a price, or prices that cannot be compared."""

@@ -362,14 +362,19 @@ async def test_options_narrow_the_bounds(
     assert (number.attributes["min"], number.attributes["max"]) == (1400, 3500)
 
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    for wrong in (
-        {CONF_POWER_LIMIT_MIN: 3000, CONF_POWER_LIMIT_MAX: 2000},
-        {CONF_POWER_LIMIT_MIN: 9000},  # above the miner's own
+    for wrong, bounds in (
+        ({CONF_POWER_LIMIT_MIN: 3000, CONF_POWER_LIMIT_MAX: 2000}, ("3000", "2000")),
+        ({CONF_POWER_LIMIT_MIN: 9000}, ("9000", "3500")),  # above the miner's own
     ):
         result = await hass.config_entries.options.async_configure(
             result["flow_id"], wrong
         )
         assert result["errors"] == {"base": "max_below_min"}
+        lowest, highest = bounds
+        assert result["description_placeholders"] == {
+            "lowest": f"{lowest} W",
+            "highest": f"{highest} W",
+        }
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {CONF_POWER_LIMIT_MIN: 2000, CONF_POWER_LIMIT_MAX: 3000}
     )
