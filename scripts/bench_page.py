@@ -108,7 +108,7 @@ def page(figures: Figures) -> str:
         "Ten polls of ours, of which one is a long one, against the least that can be done: the same requests on bare sockets\n"
         "and `json.loads`, blocking (*bare*) and on an event loop (*bare loop*). pyasic and pyasic-rs read a whole miner in every\n"
         "poll; they find it by themselves, on the usual ports. *Most at once* is the number of connections that the board had\n"
-        "to hold at the same time. With a board that answers at once the clients take turns four times, and the best of each\n"
+        "to hold at the same time. With a board that answers at once the clients take turns eight times, and the best of each\n"
         "counts: what else a machine does falls on nobody. A client that did not work with a miner says why.",
         *tables("poll", figures["poll"]),
     )

@@ -34,9 +34,9 @@ BOARDS = {
 }
 QUICK = "0 ms"
 CLIENTS = ("ours", "bare", "bare loop", "pyasic", "pyasic-rs")
-REPEATS = {"ours": 12, "bare": 12, "bare loop": 12, "pyasic": 3, "pyasic-rs": 3}
+REPEATS = {"ours": 8, "bare": 8, "bare loop": 8, "pyasic": 2, "pyasic-rs": 2}
 """How many times ten polls, of a miner that answers at once."""
-ROUNDS = 4
+ROUNDS = 8
 """How often all clients take turns at it; what else the machine does must not count."""
 CYCLE = SLOW_EVERY
 PATIENCE_S = 60.0
