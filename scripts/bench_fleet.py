@@ -6,7 +6,14 @@ Time in which nothing happens is skipped, so that hours take minutes; all that i
 import argparse
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Sequence,
+)
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 import ctypes
 from dataclasses import asdict, dataclass, field
@@ -26,8 +33,17 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from bench_miners import PASSWORD, Count, Miners, Place, mixed, shared_number, simulated
-from bench_time import Histogram, SharedNumber, SkippingLoop, Steps, skipping_datetime
+from bench_miners import (
+    PASSWORD,
+    Count,
+    Miners,
+    Place,
+    Plan,
+    mixed,
+    shared_number,
+    simulated,
+)
+from bench_time import Histogram, SkippingLoop, Steps, skipping_datetime
 from homeassistant.const import (
     CONF_HOST,
     CONF_PASSWORD,
@@ -732,6 +748,22 @@ async def bench(
                     await hass.async_stop(force=True)
 
 
+def with_miners[T](
+    plan: Plan, work: Callable[[SkippingLoop, Miners], Coroutine[Any, Any, T]]
+) -> T:
+    """Do something with simulated miners while time in which nothing happens is skipped."""
+    skipped = shared_number()
+    with (
+        simulated(plan, skipped) as miners,
+        asyncio.Runner(loop_factory=lambda: SkippingLoop(skipped)) as runner,
+    ):
+        loop = runner.get_loop()
+        assert isinstance(loop, SkippingLoop)
+        result = runner.run(work(loop, miners))
+        loop.under_way += 1  # the end of the threads takes real time
+    return result
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench fleet", description=__doc__)
@@ -747,18 +779,12 @@ def main() -> None:
     if arguments.hours < 1 or arguments.miners < 1:
         parser.error("--hours and --miners must be at least 1")
     logging.basicConfig(level=logging.CRITICAL)
-    skipped: SharedNumber = shared_number()
     say(
         f"{arguments.miners} miners, {'calm' if arguments.calm else f'{arguments.hours:g} h'}"
     )
-    with (
-        simulated(mixed(arguments.miners), skipped) as miners,
-        asyncio.Runner(loop_factory=lambda: SkippingLoop(skipped)) as runner,
-    ):
-        loop = runner.get_loop()
-        assert isinstance(loop, SkippingLoop)
-        result = runner.run(bench(loop, miners, arguments))
-        loop.under_way += 1  # the end of the threads takes real time
+    result = with_miners(
+        mixed(arguments.miners), lambda loop, miners: bench(loop, miners, arguments)
+    )
     table = rows(result)
     width = max(len(name) for name, _ in table)
     print("\n".join(f"{name:{width}}  {value}" for name, value in table))

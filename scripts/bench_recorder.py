@@ -7,8 +7,8 @@ import sqlite3
 import tempfile
 from typing import Any
 
-from bench_fleet import Fleet
-from bench_miners import KINDS, Miners, Plan, shared_number, simulated
+from bench_fleet import Fleet, with_miners
+from bench_miners import KINDS, Miners, Plan
 from bench_table import arguments, finish, say
 from bench_time import SkippingLoop, Steps
 from homeassistant.components.recorder import get_instance
@@ -114,16 +114,10 @@ def main() -> None:
         "--hours", type=float, default=HOURS, help="simulated hours (1)"
     )
     options = parser.parse_args()
-    skipped = shared_number()
     say(f"{len(KINDS)} miners, {options.hours:g} h, recorder on SQLite")
-    with (
-        simulated(Plan(KINDS), skipped) as miners,
-        asyncio.Runner(loop_factory=lambda: SkippingLoop(skipped)) as runner,
-    ):
-        loop = runner.get_loop()
-        assert isinstance(loop, SkippingLoop)
-        found = runner.run(bench(loop, miners, options.hours))
-        loop.under_way += 1  # the end of the threads takes real time
+    found = with_miners(
+        Plan(KINDS), lambda loop, miners: bench(loop, miners, options.hours)
+    )
     print(f"{found['rows_per_miner_and_day']} rows for a miner and a day\n")
     finish("recorder", found, options)
 

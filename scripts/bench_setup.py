@@ -10,8 +10,8 @@ import tempfile
 from typing import Any
 from unittest.mock import patch
 
-from bench_fleet import Fleet
-from bench_miners import KINDS, Miners, Plan, shared_number, simulated
+from bench_fleet import Fleet, with_miners
+from bench_miners import KINDS, Miners, Plan
 from bench_table import ROOT
 from bench_time import SkippingLoop, Steps
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
@@ -85,16 +85,8 @@ def set_up_steps() -> dict[str, Any]:
 
 def _once() -> dict[str, Any]:
     """Set up one miner of each kind, and tell of the longest steps."""
-    skipped = shared_number()
     steps: list[tuple[float, float]] = []
-    with (
-        simulated(Plan(KINDS), skipped) as miners,
-        asyncio.Runner(loop_factory=lambda: SkippingLoop(skipped)) as runner,
-    ):
-        loop = runner.get_loop()
-        assert isinstance(loop, SkippingLoop)
-        runner.run(_set_up(loop, miners, steps))
-        loop.under_way += 1  # the end of the threads takes real time
+    with_miners(Plan(KINDS), lambda loop, miners: _set_up(loop, miners, steps))
     took, of_it = max(steps)
     return {
         "what": f"set-up of {len(KINDS)} miners, with the profiler on",
