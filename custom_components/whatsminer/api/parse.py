@@ -23,7 +23,8 @@ NO_LIMIT_ABOVE = 100_000
 """Powers above this are the vendor's way to say "no limit" (C.7)."""
 
 _PADDING = "\0 \t\r\n"
-_PADDING_BYTES = _PADDING.encode()
+PADDING = _PADDING.encode()
+"""What miners put around an answer."""
 
 # The defects of A.6. Each repair is applied on top of the ones before it, and only after strict
 # parsing has failed, since some of them could damage a string that was right. A truncated answer
@@ -93,7 +94,7 @@ def parse_answer(raw: bytes) -> JsonObject:
     Raises BtminerDownError for the plain text of A.4, InvalidAnswerError for all else that is
     no object.
     """
-    bare = raw.strip(_PADDING_BYTES)
+    bare = raw.strip(PADDING)
     if bare.startswith(_BTMINER_DOWN):
         raise BtminerDownError("btminer does not run")
     if not bare:
@@ -109,7 +110,7 @@ def parse_answer(raw: bytes) -> JsonObject:
 
 def is_complete(raw: bytes) -> bool:
     """Whether the bytes so far are one whole answer (I, "end of response")."""
-    if not raw.rstrip(_PADDING_BYTES).endswith((b"}", b"refused")):
+    if not raw.rstrip(PADDING).endswith((b"}", b"refused")):
         return False
     try:
         parse_answer(raw)

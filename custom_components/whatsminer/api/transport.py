@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from .errors import CannotConnectError, InvalidAnswerError, NoAnswerError
-from .parse import JsonObject, is_complete, parse_answer, split_answer
+from .parse import PADDING, JsonObject, is_complete, parse_answer, split_answer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
         raise NoAnswerError("connection lost or no answer in time") from err
     finally:
         line.close()
-    if not line.come.strip(b"\0 \t\r\n"):
+    if not line.come.strip(PADDING):
         raise NoAnswerError("connection closed without an answer")
     _LOGGER.debug("%s bytes from port %s", len(line.come), port)
     return line.come
