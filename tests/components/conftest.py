@@ -6,9 +6,10 @@ import time
 from typing import Any
 from unittest.mock import PropertyMock, patch
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.util import dt as dt_util
 import pytest
@@ -227,6 +228,13 @@ def state(
         return found.state
 
     return read
+
+
+def issue(
+    hass: HomeAssistant, kind: str, entry: ConfigEntry[Any]
+) -> ir.IssueEntry | None:
+    """The open issue of an entry."""
+    return ir.async_get(hass).async_get_issue(DOMAIN, f"{kind}_{entry.entry_id}")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from .conftest import PASSWORD, RaceClock
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 type Poll = Callable[[], Awaitable[None]]
+type Blink = Callable[[float], Awaitable[asyncio.Task[None]]]
 
 pytestmark = pytest.mark.usefixtures("coordinator")
 
@@ -449,20 +450,37 @@ async def test_controls_stay_when_4433_is_closed_at_start(
     assert miner.machine.fast_boot is True
 
 
+@pytest.fixture
+def blink(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Blink:
+    """Press Identify, which then takes so many seconds, and wait until the LEDs are lit."""
+
+    async def press(seconds: float) -> asyncio.Task[None]:
+        monkeypatch.setattr(
+            "custom_components.whatsminer.button.BLINK_SECONDS", seconds
+        )
+        task = hass.async_create_task(call("button", "identify", "press"))
+        async with asyncio.timeout(5):
+            while miner.truth().led_auto:
+                await asyncio.sleep(0.01)
+        return task
+
+    return press
+
+
 @pytest.mark.parametrize("profile", ["v205_m50", "v3_m7bs"])
 async def test_identify_ends_with_a_reload(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
-    call: Call,
-    monkeypatch: pytest.MonkeyPatch,
+    blink: Blink,
 ) -> None:
     """The LEDs would blink until somebody reboots the miner."""
-    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 1)
-    task = hass.async_create_task(call("button", "identify", "press"))
-    async with asyncio.timeout(5):
-        while miner.truth().led_auto:
-            await asyncio.sleep(0.01)
+    task = await blink(1)
     await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
     assert miner.truth().led_auto
     miner.commands.clear()
@@ -474,16 +492,12 @@ async def test_identify_and_the_miner_goes_away(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
-    call: Call,
+    blink: Blink,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An entry that cannot be unloaded any more needs a restart of Home Assistant."""
-    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.5)
-    task = hass.async_create_task(call("button", "identify", "press"))
+    task = await blink(0.5)
     async with asyncio.timeout(5):
-        while miner.truth().led_auto:
-            await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         miner.inject("refuse")
         await miner.tick()
@@ -494,17 +508,12 @@ async def test_identify_and_the_miner_goes_away(
 
 @pytest.mark.parametrize("profile", ["v3_m7bs"])
 async def test_identify_lights_once(
-    hass: HomeAssistant,
     miner: SimulatedMiner,
-    call: Call,
-    monkeypatch: pytest.MonkeyPatch,
+    blink: Blink,
 ) -> None:
     """A port that is closed in the end would make it blink all over again."""
-    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.2)
-    task = hass.async_create_task(call("button", "identify", "press"))
+    task = await blink(0.2)
     async with asyncio.timeout(5):
-        while miner.truth().led_auto:
-            await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         lit = sent(miner, "set.system.led")
         assert lit

@@ -26,7 +26,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.curtailment import _Retry
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import RaceClock, issue
 
 type Act = Callable[..., Awaitable[dict[str, Any]]]
 type Call = Callable[..., Awaitable[None]]
@@ -291,11 +291,10 @@ async def test_survives_a_reboot_of_the_miner(
     await poll_later(5)
     assert miner.truth().mining is False
     assert coordinator.curtailment.attributes["stopped_again"] == 1
-    issue = f"curtailment_stopped_again_{coordinator.config_entry.entry_id}"
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
+    assert issue(hass, "curtailment_stopped_again", coordinator.config_entry)
     assert state("sensor", "curtailment") == "stop"
     await act("resume")
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
+    assert issue(hass, "curtailment_stopped_again", coordinator.config_entry) is None
 
 
 async def test_a_person_counts_more(
@@ -436,16 +435,15 @@ async def test_restoring_is_tried_again(
     miner.inject("error_23", "power_on")
     await miner.tick()
     await poll_later(5)
-    issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
-    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
-    assert issue
-    assert issue.translation_key == "resume_failing"
+    found = issue(hass, "resume_failing", coordinator.config_entry)
+    assert found
+    assert found.translation_key == "resume_failing"
     miner.clear_faults()
     await miner.tick()
     await poll_later(20)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+    assert issue(hass, "resume_failing", coordinator.config_entry) is None
 
 
 @pytest.mark.parametrize("obeys", [True, False])
@@ -505,14 +503,13 @@ async def test_two_ends_of_a_miner_that_does_not_start(
         await first
     assert error.value.translation_key == "curtailment_overtaken"
     assert state("sensor", "curtailment") == "stop"
-    issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
-    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
-    assert issue
+    found = issue(hass, "resume_failing", coordinator.config_entry)
+    assert found
     miner.clear_faults()
     await poll_later(5)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+    assert issue(hass, "resume_failing", coordinator.config_entry) is None
 
 
 @pytest.mark.parametrize("on", [False, True])
@@ -701,18 +698,17 @@ async def test_stop_that_cannot_be_held(
     miner.inject("error_23", "power_off")
     await miner.tick()
     await poll_later(5)
-    issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
-    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
-    assert issue
-    assert issue.translation_placeholders
-    assert issue.translation_placeholders["error"]
+    found = issue(hass, "curtailment_failing", coordinator.config_entry)
+    assert found
+    assert found.translation_placeholders
+    assert found.translation_placeholders["error"]
     miner.clear_faults()
     await miner.tick()
     await poll_later(10)
     assert miner.truth().mining is False
     with patch(f"{CURTAILMENT}.dt_util.utcnow", _later(30)):
         await poll()
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+    assert issue(hass, "curtailment_failing", coordinator.config_entry) is None
 
 
 async def test_percent_that_is_lost_and_not_held(
@@ -733,8 +729,7 @@ async def test_percent_that_is_lost_and_not_held(
     ):
         await poll()
         await hass.async_block_till_done(wait_background_tasks=True)
-    issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue(hass, "curtailment_failing", coordinator.config_entry)
 
 
 async def _until_power(miner: SimulatedMiner, *, above: float) -> None:
@@ -1036,20 +1031,18 @@ async def test_unreachable_is_told(
     miner: SimulatedMiner, coordinator: WhatsminerCoordinator, act: Act
 ) -> None:
     """A miner that runs on because it cannot be reached would be nobody's case."""
-    issue_id = f"curtailment_failing_{coordinator.config_entry.entry_id}"
-    issues = ir.async_get(coordinator.hass)
+    hass, entry = coordinator.hass, coordinator.config_entry
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", target="stop", reason="dear")
-    issue = issues.async_get_issue(DOMAIN, issue_id)
-    assert issue
-    assert issue.translation_placeholders
-    assert issue.translation_placeholders["error"] == str(error.value)
+    found = issue(hass, "curtailment_failing", entry)
+    assert found
+    assert found.translation_placeholders
+    assert found.translation_placeholders["error"] == str(error.value)
     assert coordinator.curtailment.attributes["error"] == str(error.value)
     with pytest.raises(HomeAssistantError):
         await act("resume")
-    issue_id = f"resume_failing_{coordinator.config_entry.entry_id}"
-    assert issues.async_get_issue(DOMAIN, issue_id)
+    assert issue(hass, "resume_failing", entry)
 
 
 async def test_full_token_table_is_made_up_for(
@@ -1072,8 +1065,7 @@ async def test_full_token_table_is_made_up_for(
     assert miner.truth().mining is False
     # It never began by itself, and nobody may be sent to look for who started it.
     assert coordinator.curtailment.attributes["stopped_again"] == 0
-    issue = f"curtailment_stopped_again_{coordinator.config_entry.entry_id}"
-    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
+    assert issue(hass, "curtailment_stopped_again", coordinator.config_entry) is None
 
 
 @pytest.mark.parametrize("profile", ["v3_m7bs"])

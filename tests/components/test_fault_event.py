@@ -9,7 +9,6 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -29,7 +28,7 @@ from custom_components.whatsminer.fault_log import (
 )
 from simulator import PROFILES, SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import RaceClock, issue
 from .test_texts import load
 
 type Find = Callable[[str, str], str]
@@ -99,13 +98,6 @@ def restart(hass: HomeAssistant, entry: MockConfigEntry) -> Restart:
         await hass.async_block_till_done()
 
     return run
-
-
-def issue(
-    hass: HomeAssistant, kind: str, entry: MockConfigEntry
-) -> ir.IssueEntry | None:
-    """The open issue of an entry."""
-    return ir.async_get(hass).async_get_issue(DOMAIN, f"{kind}_{entry.entry_id}")
 
 
 # The event

@@ -24,7 +24,7 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD
+from .conftest import PASSWORD, issue
 from .test_texts import load
 
 type Show = Callable[[str, str], str]
@@ -64,13 +64,6 @@ def _no_secret_in_issues(hass: HomeAssistant) -> Generator[None]:
     """Issues are shown to every administrator, and logged."""
     yield
     assert PASSWORD not in str(ir.async_get(hass).issues)
-
-
-def issue(
-    hass: HomeAssistant, kind: str, entry: MockConfigEntry
-) -> ir.IssueEntry | None:
-    """The open issue of an entry."""
-    return ir.async_get(hass).async_get_issue(DOMAIN, f"{kind}_{entry.entry_id}")
 
 
 async def _refused(call: Call) -> None:
