@@ -15,9 +15,9 @@ sys.path.insert(0, str(ROOT))
 
 from custom_components.whatsminer.api import COMMANDS, Command, Dialect, Feature  # noqa: E402
 from custom_components.whatsminer.button import BUTTONS  # noqa: E402
-from custom_components.whatsminer.maintenance import ACTIONS  # noqa: E402
 from custom_components.whatsminer.number import NUMBERS  # noqa: E402
 from custom_components.whatsminer.select import SELECTS  # noqa: E402
+from custom_components.whatsminer.services.device import ACTIONS  # noqa: E402
 from custom_components.whatsminer.switch import SWITCHES  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"

@@ -126,13 +126,13 @@ def test_the_page_is_what_was_measured() -> None:
         (
             sys.executable,
             "-c",
-            "import bench_page, json; "
-            "print(bench_page.page(json.loads(bench_page.FIGURES.read_text())), end='')",
+            "from bench import page; import json; "
+            "print(page.page(json.loads(page.FIGURES.read_text())), end='')",
         ),
         check=True,
         capture_output=True,
         text=True,
-        cwd=ROOT / "scripts",
+        cwd=ROOT,
     ).stdout
     assert "## Many miners" in made
     assert read("performance.md") == made

@@ -8,8 +8,8 @@ import pytest
 
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS
-from custom_components.whatsminer.economics import ECONOMICS
 from custom_components.whatsminer.event import FAULT
+from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors

@@ -6,13 +6,13 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
-from .actions import async_setup_actions
 from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
-from .curtailment import FAILING, RESUME_FAILING, STOPPED_AGAIN, Curtailment
-from .fault_log import REMEDIES, FaultLog
-from .memory import Memory
-from .power_target import PowerTarget
+from .faults import REMEDIES, FaultLog
+from .power.curtailment import FAILING, RESUME_FAILING, STOPPED_AGAIN, Curtailment
+from .power.target import PowerTarget
+from .services import async_setup_actions
+from .store import Memory
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 

@@ -66,9 +66,9 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import WhatsminerCoordinator, async_connect
-from .economics import Market, parse_unit
 from .entity import device_name, series
-from .errors import placeholders, translation_key
+from .exceptions import placeholders, translation_key
+from .money.economics import Market, parse_unit
 
 _LOGGER = logging.getLogger(__name__)
 

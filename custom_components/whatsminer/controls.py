@@ -13,8 +13,8 @@ from .coordinator import (
     Command,
     WhatsminerCoordinator,
 )
-from .errors import failed
-from .memory import POWER_PERCENT as PERCENT_KEY
+from .exceptions import failed
+from .store import POWER_PERCENT as PERCENT_KEY
 
 FULL = 100
 """Percent of the tuned power."""

@@ -53,13 +53,13 @@ from .const import (
     SCAN_INTERVAL,
     SLOW_EVERY,
 )
-from .errors import failed, invalid, placeholders, translated
-from .memory import Memory
+from .exceptions import failed, invalid, placeholders, translated
+from .store import Memory
 
 if TYPE_CHECKING:
-    from .curtailment import Curtailment
-    from .fault_log import FaultLog
-    from .power_target import PowerTarget
+    from .faults import FaultLog
+    from .power.curtailment import Curtailment
+    from .power.target import PowerTarget
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
 

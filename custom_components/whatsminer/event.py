@@ -11,7 +11,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .api import Fault
 from .coordinator import WhatsminerConfigEntry
 from .entity import WhatsminerDescription, WhatsminerEntity
-from .fault_log import FaultType, fault_time, fault_type, fault_words
+from .faults import FaultType, fault_time, fault_type, fault_words
 
 PARALLEL_UPDATES = 0
 

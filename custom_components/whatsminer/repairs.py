@@ -12,7 +12,7 @@ from .api import DEFAULT_ACCOUNT, WhatsminerError
 from .config_flow import ACCOUNT, PASSWORD
 from .const import CONF_ACCOUNT, CONF_V3_PASSWORD
 from .coordinator import WhatsminerConfigEntry, async_connect
-from .errors import placeholders, translation_key
+from .exceptions import placeholders, translation_key
 
 # Where no step has the name of the error: what the cause is then.
 _STEPS = {

@@ -41,12 +41,12 @@ from .api import (
 )
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
-from .curtailment import Target
-from .economics import economics_sensors
-from .energy import EnergySensor
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
-from .fault_log import fault_words
-from .power_target import TargetWay
+from .faults import fault_words
+from .money.economics import economics_sensors
+from .money.energy import EnergySensor
+from .power.curtailment import Target
+from .power.target import TargetWay
 
 PARALLEL_UPDATES = 0
 

@@ -39,14 +39,14 @@ from custom_components.whatsminer.api import (
     UnknownOutcomeError,
     UnsupportedCommandError,
     WriteApiDisabledError,
-    auth as client_auth,
     connect,
     transport,
 )
-from custom_components.whatsminer.api.commands import data_commands, features_of
-from custom_components.whatsminer.api.data import redacted
+from custom_components.whatsminer.api.catalog import data_commands, features_of
 from custom_components.whatsminer.api.parse import parse_answer
-from custom_components.whatsminer.api.v3 import make_digest, seal
+from custom_components.whatsminer.api.redact import redacted
+from custom_components.whatsminer.api.v2 import crypto as client_auth
+from custom_components.whatsminer.api.v3.protocol import make_digest, seal
 from simulator import ManualClock, SimulatedMiner, auth as simulator_auth, make_image
 
 PASSWORD, V3_PASSWORD = "Secret_1", "Super_1"

@@ -9,19 +9,19 @@ import traceback
 from Crypto.Cipher import AES
 import pytest
 
-from custom_components.whatsminer.api.auth import (
-    Token,
-    decrypt,
-    derive_token,
-    encrypt,
-    md5_crypt_digest,
-)
 from custom_components.whatsminer.api.errors import (
     BtminerDownError,
     InvalidAnswerError,
     WhatsminerError,
 )
 from custom_components.whatsminer.api.parse import JsonObject
+from custom_components.whatsminer.api.v2.crypto import (
+    Token,
+    decrypt,
+    derive_token,
+    encrypt,
+    md5_crypt_digest,
+)
 
 from . import parsed
 

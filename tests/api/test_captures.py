@@ -36,7 +36,7 @@ from custom_components.whatsminer.api.models import (
     Summary,
 )
 from custom_components.whatsminer.api.parse import JsonObject, parse_answer
-from custom_components.whatsminer.api.v2 import (
+from custom_components.whatsminer.api.v2.protocol import (
     is_challenge,
     parse_boards,
     parse_faults,

@@ -38,8 +38,8 @@ from custom_components.whatsminer.api.models import (
     Summary,
 )
 from custom_components.whatsminer.api.parse import JsonObject
-from custom_components.whatsminer.api.v2 import parse_pools as parse_pools_4028
-from custom_components.whatsminer.api.v3 import (
+from custom_components.whatsminer.api.v2.protocol import parse_pools as parse_pools_4028
+from custom_components.whatsminer.api.v3.protocol import (
     activity_of,
     message_of,
     other_spelling,

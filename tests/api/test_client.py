@@ -35,9 +35,9 @@ from custom_components.whatsminer.api import (
     WrongPasswordError,
     connect,
     transport,
-    v2_miner,
 )
-from custom_components.whatsminer.api.v2_miner import V2Miner
+from custom_components.whatsminer.api.v2 import miner as v2_miner
+from custom_components.whatsminer.api.v2.miner import V2Miner
 from simulator import ManualClock, Phase, SimulatedMiner, Truth
 
 PASSWORD = "Secret_1"

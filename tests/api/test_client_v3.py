@@ -33,11 +33,11 @@ from custom_components.whatsminer.api import (
     connect,
     recall,
     transport,
-    v2_miner,
-    v3_miner,
 )
-from custom_components.whatsminer.api.v2_miner import V2Miner
-from custom_components.whatsminer.api.v3_miner import GONE_AFTER, V3Miner
+from custom_components.whatsminer.api.v2 import miner as v2_miner
+from custom_components.whatsminer.api.v2.miner import V2Miner
+from custom_components.whatsminer.api.v3 import miner as v3_miner
+from custom_components.whatsminer.api.v3.miner import GONE_AFTER, V3Miner
 from simulator import ManualClock, Phase, SimulatedMiner, Truth, V3Truth
 
 PASSWORD = "Super_1"

@@ -34,12 +34,12 @@ from custom_components.whatsminer.api import (
     Section,
     UnknownOutcomeError,
     WhatsminerError,
-    auth as client_auth,
     connect,
 )
 from custom_components.whatsminer.api.commanding import Commands
-from custom_components.whatsminer.api.v2_miner import V2Miner
-from custom_components.whatsminer.api.v3_miner import V3Miner
+from custom_components.whatsminer.api.v2 import crypto as client_auth
+from custom_components.whatsminer.api.v2.miner import V2Miner
+from custom_components.whatsminer.api.v3.miner import V3Miner
 from simulator import (
     FAULTS,
     ManualClock,

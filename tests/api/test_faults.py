@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.whatsminer.api.faults import fault_text
+from custom_components.whatsminer.api.fault_codes import fault_text
 
 FAMILIES = [
     # Fans

@@ -18,7 +18,6 @@ from custom_components.whatsminer.api import (
     WhatsminerError,
     transport,
 )
-from custom_components.whatsminer.api.auth import decrypt, derive_token, encrypt
 from custom_components.whatsminer.api.parse import JsonObject, is_complete, parse_answer
 from custom_components.whatsminer.api.transport import (
     MAX_ANSWER,
@@ -28,7 +27,8 @@ from custom_components.whatsminer.api.transport import (
     _cut_frame,
     _has_frame,
 )
-from custom_components.whatsminer.api.v2 import (
+from custom_components.whatsminer.api.v2.crypto import decrypt, derive_token, encrypt
+from custom_components.whatsminer.api.v2.protocol import (
     activity_of,
     is_challenge,
     parse_boards,
@@ -42,7 +42,7 @@ from custom_components.whatsminer.api.v2 import (
     parse_version,
     refusal,
 )
-from custom_components.whatsminer.api.v3 import (
+from custom_components.whatsminer.api.v3.protocol import (
     message_of,
     parse_boards as parse_boards_v3,
     parse_device,

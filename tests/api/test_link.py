@@ -23,7 +23,7 @@ from custom_components.whatsminer.api.errors import (
     WhatsminerError,
 )
 from custom_components.whatsminer.api.transport import Link, exchange
-from custom_components.whatsminer.api.v3_miner import V3Miner
+from custom_components.whatsminer.api.v3.miner import V3Miner
 
 from . import capture, parsed
 

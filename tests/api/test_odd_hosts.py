@@ -25,8 +25,8 @@ from custom_components.whatsminer.api import (
     connect,
     transport,
 )
-from custom_components.whatsminer.api.auth import derive_token, encrypt
 from custom_components.whatsminer.api.parse import JsonObject
+from custom_components.whatsminer.api.v2.crypto import derive_token, encrypt
 
 from . import capture, parsed
 

@@ -10,7 +10,6 @@ from typing import Any
 from hypothesis import example, given, strategies as st
 import pytest
 
-from custom_components.whatsminer.api.auth import decrypt, derive_token
 from custom_components.whatsminer.api.errors import (
     BtminerDownError,
     InvalidAnswerError,
@@ -37,7 +36,8 @@ from custom_components.whatsminer.api.parse import (
     pick,
     scaled,
 )
-from custom_components.whatsminer.api.v2 import (
+from custom_components.whatsminer.api.v2.crypto import decrypt, derive_token
+from custom_components.whatsminer.api.v2.protocol import (
     activity_of,
     has_gentle_percent,
     is_challenge,

@@ -6,8 +6,12 @@ import logging
 import pytest
 
 from custom_components.whatsminer.api.errors import AccountRefusedError, WhatsminerError
-from custom_components.whatsminer.api.v3 import ACCOUNTS, DEFAULT_ACCOUNT, make_token
-from custom_components.whatsminer.api.v3_miner import V3Miner
+from custom_components.whatsminer.api.v3.miner import V3Miner
+from custom_components.whatsminer.api.v3.protocol import (
+    ACCOUNTS,
+    DEFAULT_ACCOUNT,
+    make_token,
+)
 
 from . import parsed
 

@@ -18,7 +18,8 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.whatsminer.api import auth, v3
+from custom_components.whatsminer.api.v2 import crypto as auth
+from custom_components.whatsminer.api.v3 import protocol as v3
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
     CONF_V3_PASSWORD,
@@ -93,8 +94,8 @@ def secrets(
         return token
 
     api = "custom_components.whatsminer.api"
-    monkeypatch.setattr(f"{api}.v2_miner.derive_token", derive)
-    monkeypatch.setattr(f"{api}.v3_miner.make_token", make)
+    monkeypatch.setattr(f"{api}.v2.miner.derive_token", derive)
+    monkeypatch.setattr(f"{api}.v3.miner.make_token", make)
     yield secrets
     # A factory password is the account's name, and a word like any other.
     log = "\n".join(

@@ -14,10 +14,10 @@ from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer import files
 from custom_components.whatsminer.api import MAX_FIRMWARE, transport
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.services import transfer as files
 from simulator import SimulatedMiner, make_image
 
 from .conftest import RaceClock
@@ -32,7 +32,9 @@ every_way = pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, clock: RaceClock) -> None:
     """The miner's time races, nobody waits long, and an image is read in small pieces."""
-    monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
+    monkeypatch.setattr(
+        "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
+    )
     monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 1.0)
     monkeypatch.setattr(files, "PIECE", 300)
     clock.rate = 100
@@ -226,7 +228,9 @@ async def test_an_upload_that_breaks_off(
     install: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows what the miner makes of half an image, and it must not be said to be fine."""
-    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 0.5)
+    monkeypatch.setattr(
+        "custom_components.whatsminer.services.follow_up.DEADLINE_REBOOT", 0.5
+    )
     monkeypatch.setattr(files, "PIECE", 1 << 20)
     image = make_image(miner.profile.platform, VERSION, 4 << 20)
     miner.inject("cut_upload")

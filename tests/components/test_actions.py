@@ -18,11 +18,11 @@ import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
-from custom_components.whatsminer import maintenance
 from custom_components.whatsminer.api import transport
 from custom_components.whatsminer.const import CONF_V3_PASSWORD, DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.maintenance import ACTIONS
+from custom_components.whatsminer.services import device as maintenance
+from custom_components.whatsminer.services.device import ACTIONS
 from simulator import SimulatedMiner
 from simulator.settings import Network
 
@@ -223,7 +223,9 @@ async def miner(setup: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
 @pytest.fixture(autouse=True)
 async def _quick(monkeypatch: pytest.MonkeyPatch, miner: SimulatedMiner) -> None:
     """Look often for a miner that is away; it is to be found where it was told to be."""
-    monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
+    monkeypatch.setattr(
+        "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
+    )
     connect = transport.Line.connect
 
     async def connect_there(line: transport.Line, address: Any) -> None:
@@ -696,7 +698,9 @@ async def test_network_that_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who reads that the miner is lost would pull its plug, though it is back as it was."""
-    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 4)
+    monkeypatch.setattr(
+        "custom_components.whatsminer.services.follow_up.DEADLINE_REBOOT", 4
+    )
     fixed = Network(
         proto="static",
         ip=miner.host,
@@ -734,7 +738,9 @@ async def test_a_miner_that_is_not_found_again(
     key: str,
 ) -> None:
     """The entry must not point to where no miner is; the owner must hear of it."""
-    monkeypatch.setattr("custom_components.whatsminer.away.DEADLINE_REBOOT", 0.3)
+    monkeypatch.setattr(
+        "custom_components.whatsminer.services.follow_up.DEADLINE_REBOOT", 0.3
+    )
     miner.inject("answered_not_applied")
     assert (await refused(act, action, **data, **SURE)).startswith(key)
     assert entry.data[CONF_HOST] == "127.0.0.1"

@@ -13,12 +13,12 @@ from homeassistant.util.yaml import load_yaml_dict, parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer.actions import CURTAIL_SCHEMA
 from custom_components.whatsminer.api import Cooling, Dialect, transport
-from custom_components.whatsminer.api.commands import features_of
+from custom_components.whatsminer.api.catalog import features_of
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.maintenance import ACTIONS, ATTR_CONFIRM
+from custom_components.whatsminer.services import CURTAIL_SCHEMA
+from custom_components.whatsminer.services.device import ACTIONS, ATTR_CONFIRM
 from simulator import SimulatedMiner, make_image
 
 from .conftest import PASSWORD, RaceClock
@@ -153,9 +153,11 @@ async def miner(
             await connect(line, (AT_HOME, *address[1:]))
 
         monkeypatch.setattr(transport.Line, "connect", connect_there)
-        monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
         monkeypatch.setattr(
-            "custom_components.whatsminer.curtailment.POLL_INTERVAL", 0.02
+            "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
+        )
+        monkeypatch.setattr(
+            "custom_components.whatsminer.power.curtailment.POLL_INTERVAL", 0.02
         )
         clock.rate = 300
         clock.race()

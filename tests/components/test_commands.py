@@ -363,7 +363,7 @@ async def test_closed_port(
     monkeypatch.setattr(
         "custom_components.whatsminer.coordinator.DEADLINE_REACHABLE", 0
     )
-    monkeypatch.setattr("custom_components.whatsminer.api.v3_miner.GONE_AFTER", 0)
+    monkeypatch.setattr("custom_components.whatsminer.api.v3.miner.GONE_AFTER", 0)
     miner.inject("refuse_4433")
     await miner.tick()
     for _ in range(12):

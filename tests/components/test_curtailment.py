@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.controls import MINING
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.curtailment import _Retry
+from custom_components.whatsminer.power.curtailment import _Retry
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock, issue
@@ -34,7 +34,7 @@ type Show = Callable[[str, str], str]
 type Poll = Callable[[], Awaitable[None]]
 type PollLater = Callable[[float], Awaitable[None]]
 
-CURTAILMENT = "custom_components.whatsminer.curtailment"
+CURTAILMENT = "custom_components.whatsminer.power.curtailment"
 STANDBY = 100
 KINDS = ("curtailment_failing", "resume_failing")
 
@@ -1055,7 +1055,7 @@ async def test_full_token_table_is_made_up_for(
     """Another program that took all tokens for a minute would make the miner run for hours."""
     miner.forget_tokens()
     miner.fill_token_table()
-    with patch("custom_components.whatsminer.api.v2_miner.BACK_OFF", 0):
+    with patch("custom_components.whatsminer.api.v2.miner.BACK_OFF", 0):
         with pytest.raises(HomeAssistantError) as error:
             await act("curtail", target="stop", reason="dear")
         assert error.value.translation_key == "token_table_full"

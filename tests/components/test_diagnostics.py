@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.curtailment import Target
+from custom_components.whatsminer.power.curtailment import Target
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD

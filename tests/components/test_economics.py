@@ -26,7 +26,7 @@ from custom_components.whatsminer.const import (
     CONF_PRICE_SENSOR,
     DOMAIN,
 )
-from custom_components.whatsminer.economics import ECONOMICS
+from custom_components.whatsminer.money.economics import ECONOMICS
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock

@@ -16,10 +16,10 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.whatsminer.api.faults import UNKNOWN, fault_text
+from custom_components.whatsminer.api.fault_codes import UNKNOWN, fault_text
 from custom_components.whatsminer.const import DOMAIN, SCAN_INTERVAL, SLOW_EVERY
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.fault_log import (
+from custom_components.whatsminer.faults import (
     REMEDIES,
     STAYS,
     FaultType,

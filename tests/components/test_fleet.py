@@ -232,7 +232,7 @@ async def fleet(
 
     # All of one clock: the timers of Home Assistant, the client's tokens, and the miners.
     monkeypatch.setattr(hass.loop, "time", now)
-    for module in ("v2_miner", "v3_miner"):
+    for module in ("v2.miner", "v3.miner"):
         monkeypatch.setattr(
             f"custom_components.whatsminer.api.{module}.time",
             SimpleNamespace(monotonic=now),

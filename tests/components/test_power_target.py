@@ -21,7 +21,7 @@ from custom_components.whatsminer.const import (
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.curtailment import Target
+from custom_components.whatsminer.power.curtailment import Target
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock
@@ -107,7 +107,7 @@ async def test_up_with_one_restart(
     assert state("sensor", "power_target_way") == "waiting_interval"
     later = dt_util.utcnow() + timedelta(minutes=61)
     with patch(
-        "custom_components.whatsminer.power_target.dt_util.utcnow", lambda: later
+        "custom_components.whatsminer.power.target.dt_util.utcnow", lambda: later
     ):
         await poll()
     assert miner.truth().power_limit_w == 3400

@@ -133,7 +133,7 @@ async def test_token_table_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another program eats all tokens: neither the password nor the switch is to blame."""
-    monkeypatch.setattr("custom_components.whatsminer.api.v2_miner.BACK_OFF", 0)
+    monkeypatch.setattr("custom_components.whatsminer.api.v2.miner.BACK_OFF", 0)
     miner.forget_tokens()
     miner.fill_token_table()
     await _refused(call)

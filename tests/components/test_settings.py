@@ -497,7 +497,9 @@ async def test_a_reset_is_known_to_have_taken_them_back(
     code: int,
 ) -> None:
     """What was assumed before a reset is certainly wrong after it."""
-    monkeypatch.setattr("custom_components.whatsminer.away.INTERVAL", 0.02)
+    monkeypatch.setattr(
+        "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
+    )
     clock.rate = 300
     clock.race()
     await call("switch", "start_at_boot", "turn_off")

@@ -10,13 +10,13 @@ import pytest
 from custom_components.whatsminer.api import WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS
-from custom_components.whatsminer.economics import ECONOMICS
-from custom_components.whatsminer.errors import _KEYS, translation_key
 from custom_components.whatsminer.event import FAULT
-from custom_components.whatsminer.maintenance import ACTIONS
+from custom_components.whatsminer.exceptions import _KEYS, translation_key
+from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
+from custom_components.whatsminer.services.device import ACTIONS
 from custom_components.whatsminer.switch import SWITCHES
 
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
@@ -58,7 +58,7 @@ def test_every_error_has_a_sentence() -> None:
     texts = load("translations/en.json")
     sentences = {key: text["message"] for key, text in texts["exceptions"].items()}
     keys = {key for _, key in _KEYS} | {"unknown"}
-    source = "\n".join(path.read_text() for path in HOUSE.glob("*.py"))
+    source = "\n".join(path.read_text() for path in HOUSE.rglob("*.py"))
     raised = set(re.findall(r'\b(?:_error|invalid|failed)\(\s*"(\w+)"', source))
     raised |= {f"confirm_{action.name}" for action in ACTIONS if action.confirm}
     used = raised | set(re.findall(r'translation_key="(\w+)"', source))

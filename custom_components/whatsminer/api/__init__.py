@@ -1,9 +1,8 @@
 """The bundled async client: knows the miner, and nothing of Home Assistant."""
 
-from .checks import CUSTOM_DATA_KEYS, USERS
-from .client import DEFAULT_PORT, DEFAULT_V3_PORT, connect, recall
+from .catalog import COMMANDS, Command
 from .commanding import MAX_FIRMWARE, MAX_LOG
-from .commands import COMMANDS, Command
+from .connect import DEFAULT_PORT, DEFAULT_V3_PORT, connect, recall
 from .errors import (
     AccountRefusedError,
     BtminerDownError,
@@ -52,7 +51,8 @@ from .models import (
     Status,
     Summary,
 )
-from .v3 import ACCOUNTS, DEFAULT_ACCOUNT
+from .v3.protocol import ACCOUNTS, DEFAULT_ACCOUNT
+from .validation import CUSTOM_DATA_KEYS, USERS
 
 __all__ = [
     "ACCOUNTS",

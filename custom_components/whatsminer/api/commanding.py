@@ -8,20 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
-from .checks import (
-    check_choice,
-    check_custom_data,
-    check_hostname,
-    check_leds,
-    check_log_server,
-    check_network,
-    check_new_password,
-    check_ntp_servers,
-    check_permission,
-    check_pools,
-    check_range,
-    check_time_zone,
-)
 from .errors import (
     AccountRefusedError,
     UnknownOutcomeError,
@@ -44,7 +30,21 @@ from .models import (
     Preheat,
 )
 from .parse import JsonObject, parse_preheat
-from .v3 import DEFAULT_ACCOUNT
+from .v3.protocol import DEFAULT_ACCOUNT
+from .validation import (
+    check_choice,
+    check_custom_data,
+    check_hostname,
+    check_leds,
+    check_log_server,
+    check_network,
+    check_new_password,
+    check_ntp_servers,
+    check_permission,
+    check_pools,
+    check_range,
+    check_time_zone,
+)
 
 MAX_LOG = 64 << 20
 """Bytes of the log of a miner."""

@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 import json
-from pathlib import Path
-import sys
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from bench_table import GOALS, ROOT, table, tables
+from bench.table import GOALS, ROOT, table, tables
 
 FIGURES = ROOT / "docs" / "performance.json"
 PAGE = ROOT / "docs" / "performance.md"

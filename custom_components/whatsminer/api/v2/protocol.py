@@ -8,9 +8,8 @@ from collections.abc import Callable
 import re
 from typing import Any
 
-from .checks import MAX_POOLS
-from .commands import features_of
-from .errors import (
+from ..catalog import features_of
+from ..errors import (
     BtminerDownError,
     CommandRefusedError,
     InvalidAnswerError,
@@ -22,7 +21,7 @@ from .errors import (
     WriteApiDisabledError,
     WrongPasswordError,
 )
-from .models import (
+from ..models import (
     Activity,
     Board,
     Dialect,
@@ -41,7 +40,7 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import (
+from ..parse import (
     JsonObject,
     as_amount,
     as_bool,
@@ -61,6 +60,7 @@ from .parse import (
     pick,
     scaled,
 )
+from ..validation import MAX_POOLS
 
 MEGA, GIGA = 1e-6, 1e-3
 """MH/s and GH/s to TH/s."""

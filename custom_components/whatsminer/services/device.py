@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 import probatio
 
-from .api import (
+from ..api import (
     Dialect,
     Feature,
     LedColor,
@@ -27,12 +27,12 @@ from .api import (
     UnknownOutcomeError,
     WhatsminerError,
 )
-from .away import async_after_network, async_after_reset, async_after_update
-from .const import CONF_V3_PASSWORD, LOGGER
-from .controls import POWER_LIMIT
-from .coordinator import DEADLINE_FLAG, DEADLINE_REBOOT, Command, WhatsminerCoordinator
-from .errors import failed, invalid, translated
-from .files import async_download_log, async_send_image
+from ..const import CONF_V3_PASSWORD, LOGGER
+from ..controls import POWER_LIMIT
+from ..coordinator import DEADLINE_FLAG, DEADLINE_REBOOT, Command, WhatsminerCoordinator
+from ..exceptions import failed, invalid, translated
+from .follow_up import async_after_network, async_after_reset, async_after_update
+from .transfer import async_download_log, async_send_image
 
 type Data = Mapping[str, Any]
 type Response = dict[str, Any]

@@ -14,7 +14,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
-from .api import (
+from ..api import (
     Activity,
     CommandRefusedError,
     Dialect,
@@ -23,8 +23,8 @@ from .api import (
     TokenTableFullError,
     WriteRefusedError,
 )
-from .const import DOMAIN, LOGGER
-from .controls import (
+from ..const import DOMAIN, LOGGER
+from ..controls import (
     HIGHEST_LIMIT,
     LOWEST_SHARE,
     MINING,
@@ -33,8 +33,8 @@ from .controls import (
     Control,
     lowest_power,
 )
-from .coordinator import WhatsminerCoordinator
-from .errors import failed
+from ..coordinator import WhatsminerCoordinator
+from ..exceptions import failed
 
 POLL_INTERVAL = 2.0
 """Seconds between the quick re-reads until the power has fallen."""

@@ -11,8 +11,7 @@ import os
 import time
 from typing import Any
 
-from bench_time import SharedNumber
-
+from bench.clock import SharedNumber
 from simulator import PROFILES, SimulatedMiner, server
 
 PASSWORD = "Secret_1"

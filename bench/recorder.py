@@ -7,16 +7,17 @@ import sqlite3
 import tempfile
 from typing import Any
 
-from bench_fleet import Fleet, with_miners
-from bench_miners import KINDS, Miners, Plan
-from bench_table import arguments, finish, say
-from bench_time import SkippingLoop, Steps
 from homeassistant.components.recorder import get_instance
 from homeassistant.const import __version__ as HA_VERSION
 from homeassistant.helpers import entity_registry as er, recorder as recorder_helper
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
+
+from bench.clock import SkippingLoop, Steps
+from bench.fleet import Fleet, with_miners
+from bench.miners import KINDS, Miners, Plan
+from bench.table import arguments, finish, say
 
 HOURS = 1.0
 MOST_PER_POLL = 6.0

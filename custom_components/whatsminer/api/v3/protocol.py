@@ -10,16 +10,15 @@ import hashlib
 import json
 from typing import Any
 
-from .auth import BLOCK, aes_ecb
-from .commands import features_of
-from .errors import (
+from ..catalog import features_of
+from ..errors import (
     CommandRefusedError,
     InvalidAnswerError,
     NotWhatsminerError,
     UnsupportedCommandError,
     WhatsminerError,
 )
-from .models import (
+from ..models import (
     Activity,
     Board,
     Cooling,
@@ -40,7 +39,7 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import (
+from ..parse import (
     JsonObject,
     as_amount,
     as_bool,
@@ -60,7 +59,8 @@ from .parse import (
     first,
     pick,
 )
-from .v2 import parse_network, version_tuple
+from ..v2.crypto import BLOCK, aes_ecb
+from ..v2.protocol import parse_network, version_tuple
 
 DEFAULT_ACCOUNT = "super"
 ACCOUNTS = (DEFAULT_ACCOUNT, "user1", "user2", "user3")

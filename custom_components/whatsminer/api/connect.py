@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .commands import features_of
+from .catalog import features_of
 from .errors import (
     CannotConnectError,
     InvalidAnswerError,
@@ -13,10 +13,10 @@ from .errors import (
 from .miner import Miner
 from .models import Dialect, MinerInfo
 from .parse import cooling_of
-from .v2 import unreadable_of
-from .v2_miner import V2Miner
-from .v3 import DEFAULT_ACCOUNT, features_by, unreadable_by
-from .v3_miner import V3Miner
+from .v2.miner import V2Miner
+from .v2.protocol import unreadable_of
+from .v3.miner import V3Miner
+from .v3.protocol import DEFAULT_ACCOUNT, features_by, unreadable_by
 
 DEFAULT_PORT = 4028
 DEFAULT_V3_PORT = 4433

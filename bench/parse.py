@@ -8,13 +8,13 @@ import json
 import time
 from typing import Any
 
-from bench_table import arguments, finish
-
-from custom_components.whatsminer.api import v2, v3
-from custom_components.whatsminer.api.auth import derive_token
+from bench.table import arguments, finish
 from custom_components.whatsminer.api.errors import WhatsminerError
 from custom_components.whatsminer.api.parse import parse_answer
 from custom_components.whatsminer.api.transport import MAX_ANSWER, exchange
+from custom_components.whatsminer.api.v2 import protocol as v2
+from custom_components.whatsminer.api.v2.crypto import derive_token
+from custom_components.whatsminer.api.v3 import protocol as v3
 from simulator import SimulatedMiner
 
 REPEATS = 20

@@ -11,8 +11,8 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from .api import Activity
-from .const import (
+from ..api import Activity
+from ..const import (
     CONF_DEAD_BAND,
     CONF_RESTART_INTERVAL,
     CONF_RESTARTS_ALLOWED,
@@ -20,8 +20,8 @@ from .const import (
     DEFAULT_RESTART_INTERVAL,
     LOGGER,
 )
-from .controls import LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
-from .coordinator import WhatsminerCoordinator
+from ..controls import LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
+from ..coordinator import WhatsminerCoordinator
 
 RETRY = timedelta(minutes=2)
 """After a command that failed; sooner if the target is set anew."""

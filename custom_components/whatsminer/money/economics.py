@@ -23,10 +23,10 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
 
-from .api import Activity, Section, Summary
-from .const import CONF_HASHPRICE, CONF_HASHPRICE_SENSOR, CONF_PRICE_SENSOR, DOMAIN
-from .coordinator import WhatsminerCoordinator
-from .entity import WhatsminerDescription, WhatsminerEntity
+from ..api import Activity, Section, Summary
+from ..const import CONF_HASHPRICE, CONF_HASHPRICE_SENSOR, CONF_PRICE_SENSOR, DOMAIN
+from ..coordinator import WhatsminerCoordinator
+from ..entity import WhatsminerDescription, WhatsminerEntity
 
 _MINOR = {
     *("c", "ct", "cts", "cent", "cents", "¢", "p", "pence"),

@@ -7,11 +7,10 @@ from dataclasses import replace
 import time
 from typing import Any, override
 
-from . import transport
-from .commanding import Progress, Write
-from .commands import data_commands, features_of
-from .data import check_data, redacted, size_of_log
-from .errors import (
+from .. import transport
+from ..catalog import data_commands, features_of
+from ..commanding import Progress, Write
+from ..errors import (
     AccountRefusedError,
     BtminerDownError,
     CannotConnectError,
@@ -25,8 +24,8 @@ from .errors import (
     WhatsminerError,
     WriteApiDisabledError,
 )
-from .miner import SECTION_ERRORS, SLOW, Miner, Reader, SoFar, bare
-from .models import (
+from ..miner import SECTION_ERRORS, SLOW, Miner, Reader, SoFar, bare
+from ..models import (
     Activity,
     Board,
     Dialect,
@@ -42,16 +41,17 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import JsonObject, as_bool, as_int, as_object, as_text, cooling_of
-from .transport import Link
-from .v2 import (
+from ..parse import JsonObject, as_bool, as_int, as_object, as_text, cooling_of
+from ..redact import check_data, redacted, size_of_log
+from ..transport import Link
+from ..v2.miner import V2Miner
+from ..v2.protocol import (
     BOARD_COMMANDS,
     parse_faults as parse_faults_4028,
     parse_pools as parse_pools_4028,
     parse_psu as parse_psu_4028,
 )
-from .v2_miner import V2Miner
-from .v3 import (
+from .protocol import (
     DEFAULT_ACCOUNT,
     HEAT_MODES,
     INVALID_ITEM,

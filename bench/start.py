@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from bench_setup import set_up_steps
-from bench_table import ROOT, arguments, finish
+from bench.setup import set_up_steps
+from bench.table import ROOT, arguments, finish
 
 REPEATS = 5
 LIMIT_S = 0.1

@@ -13,12 +13,12 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.unit_conversion import EnergyConverter
 from sqlalchemy.exc import SQLAlchemyError
 
-from .api import Summary
-from .const import LOGGER, SCAN_INTERVAL
-from .entity import WhatsminerEntity
+from ..api import Summary
+from ..const import LOGGER, SCAN_INTERVAL
+from ..entity import WhatsminerEntity
 
 if TYPE_CHECKING:
-    from .sensor import WhatsminerSensorDescription
+    from ..sensor import WhatsminerSensorDescription
 
 LONGEST_STEP = SCAN_INTERVAL * 2.5
 """One missed poll is bridged; what lies between readings farther apart is not known."""

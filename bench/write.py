@@ -12,10 +12,9 @@ import sys
 import time
 from typing import Any
 
-from bench_miners import PASSWORD, Miners, Place, Plan, shared_number, simulated
-from bench_table import arguments, finish, say
-from bench_time import Steps
-
+from bench.clock import Steps
+from bench.miners import PASSWORD, Miners, Place, Plan, shared_number, simulated
+from bench.table import arguments, finish, say
 from custom_components.whatsminer.api import connect
 
 KINDS = (

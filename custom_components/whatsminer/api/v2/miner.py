@@ -7,13 +7,10 @@ from dataclasses import replace
 import time
 from typing import Any, override
 
-from . import transport
-from .auth import Token, decrypt, derive_token, encrypt
-from .checks import check_range
-from .commanding import Progress, Write
-from .commands import data_commands, features_of
-from .data import check_data, redacted, size_of_log
-from .errors import (
+from .. import transport
+from ..catalog import data_commands, features_of
+from ..commanding import Progress, Write
+from ..errors import (
     BtminerDownError,
     CannotConnectError,
     CommandRefusedError,
@@ -30,8 +27,8 @@ from .errors import (
     WriteRefusedError,
     WrongPasswordError,
 )
-from .miner import Miner, Reader, SoFar
-from .models import (
+from ..miner import Miner, Reader, SoFar
+from ..models import (
     Activity,
     Board,
     Dialect,
@@ -47,7 +44,7 @@ from .models import (
     Status,
     Summary,
 )
-from .parse import (
+from ..parse import (
     JsonObject,
     as_int,
     as_object,
@@ -56,8 +53,12 @@ from .parse import (
     cooling_of,
     parse_answer,
 )
-from .transport import Link, Transfer, begin_transfer, exchange
-from .v2 import (
+from ..redact import check_data, redacted, size_of_log
+from ..transport import Link, Transfer, begin_transfer, exchange
+from ..v3.protocol import message_of, parse_device
+from ..validation import check_range
+from .crypto import Token, decrypt, derive_token, encrypt
+from .protocol import (
     BACK_OFF,
     BOARD_COMMANDS,
     HEAT_MODES,
@@ -82,7 +83,6 @@ from .v2 import (
     unreadable_of,
     wording,
 )
-from .v3 import message_of, parse_device
 
 TOKEN_LIFE = 25 * 60.0
 """Seconds a token is used; the miner keeps it for 30 minutes (B.5)."""

@@ -12,10 +12,10 @@ import sys
 from typing import Any
 from unittest.mock import patch
 
-from bench_miners import PASSWORD, Miners, Place, Plan, shared_number, simulated
-from bench_table import arguments, finish, say
-
-from custom_components.whatsminer.api import connect, transport, v2_miner
+from bench.miners import PASSWORD, Miners, Place, Plan, shared_number, simulated
+from bench.table import arguments, finish, say
+from custom_components.whatsminer.api import connect, transport
+from custom_components.whatsminer.api.v2 import miner as v2_miner
 from custom_components.whatsminer.const import SLOW_EVERY
 from tests.simulator.interop import environment
 
@@ -81,7 +81,7 @@ async def requests_of(place: Place) -> list[list[tuple[int, Any]]]:
 def client(python: Path) -> Iterator[subprocess.Popen[str]]:
     """A process for one client."""
     with subprocess.Popen(
-        (python, HERE / "bench_client.py"),
+        (python, HERE / "client.py"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

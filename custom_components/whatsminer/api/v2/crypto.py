@@ -10,8 +10,8 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from passlib.hash import md5_crypt
 
-from .errors import InvalidAnswerError
-from .parse import JsonObject, as_text, parse_padded
+from ..errors import InvalidAnswerError
+from ..parse import JsonObject, as_text, parse_padded
 
 BLOCK = 16
 

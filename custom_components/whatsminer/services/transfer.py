@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
 
-from .api import CommandRefusedError, NoAnswerError, UnsupportedCommandError
-from .const import DOMAIN, LOGGER
-from .coordinator import WhatsminerCoordinator
-from .errors import failed, invalid
+from ..api import CommandRefusedError, NoAnswerError, UnsupportedCommandError
+from ..const import DOMAIN, LOGGER
+from ..coordinator import WhatsminerCoordinator
+from ..exceptions import failed, invalid
 
 PIECE = 1 << 16
 """Bytes of an image that are read at once."""

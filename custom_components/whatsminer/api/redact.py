@@ -4,7 +4,7 @@ from collections.abc import Container
 import re
 from typing import Any
 
-from .commands import JOINABLE
+from .catalog import JOINABLE
 from .errors import InvalidAnswerError
 from .parse import as_count, as_object
 

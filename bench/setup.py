@@ -10,12 +10,13 @@ import tempfile
 from typing import Any
 from unittest.mock import patch
 
-from bench_fleet import Fleet, with_miners
-from bench_miners import KINDS, Miners, Plan
-from bench_table import ROOT
-from bench_time import SkippingLoop, Steps
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
+
+from bench.clock import SkippingLoop, Steps
+from bench.fleet import Fleet, with_miners
+from bench.miners import KINDS, Miners, Plan
+from bench.table import ROOT
 
 OURS = str(ROOT / "custom_components")
 BUILT_IN = "~"

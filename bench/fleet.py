@@ -33,17 +33,6 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from bench_miners import (
-    PASSWORD,
-    Count,
-    Miners,
-    Place,
-    Plan,
-    mixed,
-    shared_number,
-    simulated,
-)
-from bench_time import Histogram, SkippingLoop, Steps, skipping_datetime
 from homeassistant.const import (
     CONF_HOST,
     CONF_PASSWORD,
@@ -58,9 +47,23 @@ from homeassistant.helpers.device_registry import format_mac
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.util.async_ import get_scheduled_timer_handles
 
+from bench.clock import Histogram, SkippingLoop, Steps, skipping_datetime
+from bench.miners import (
+    PASSWORD,
+    Count,
+    Miners,
+    Place,
+    Plan,
+    mixed,
+    shared_number,
+    simulated,
+)
+
 # First, or else the test plugin's own folder `custom_components` hides ours.
 from custom_components.whatsminer import coordinator as whatsminer, entity  # isort: skip
-from custom_components.whatsminer.api import miner, transport, v2_miner, v3_miner  # isort: skip
+from custom_components.whatsminer.api import miner, transport  # isort: skip
+from custom_components.whatsminer.api.v2 import miner as v2_miner  # isort: skip
+from custom_components.whatsminer.api.v3 import miner as v3_miner  # isort: skip
 from custom_components.whatsminer.const import (  # isort: skip
     CONF_ACCOUNT,
     CONF_V3_PASSWORD,

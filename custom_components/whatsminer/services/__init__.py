@@ -24,11 +24,11 @@ from homeassistant.helpers.service import (
 )
 import probatio
 
-from .const import DOMAIN, LOGGER
-from .coordinator import WhatsminerConfigEntry
-from .curtailment import Outcome, Target, Way
-from .errors import failed, invalid
-from .maintenance import ACTIONS, Action
+from ..const import DOMAIN, LOGGER
+from ..coordinator import WhatsminerConfigEntry
+from ..exceptions import failed, invalid
+from ..power.curtailment import Outcome, Target, Way
+from .device import ACTIONS, Action
 
 ATTR_TARGET: Final = "target"
 ATTR_PERCENT: Final = "percent"

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from bench_page import FIGURES, main as write_page
-from bench_table import BUILD, ROOT, say
+from bench.page import FIGURES, main as write_page
+from bench.table import BUILD, say
 
 FLEETS = (
     ("fleet_10", ("--calm", "--miners", "10")),
@@ -22,11 +22,10 @@ BENCHES = ("poll", "write", "parse", "start", "recorder")
 def run(bench: str, name: str, folder: Path, *options: str) -> bool:
     """Run one, and tell whether it has met its goals."""
     say(f"{bench} {' '.join(options)}")
-    script = ROOT / "scripts" / f"bench_{bench}.py"
     file = folder / f"{name}.json"
     file.unlink(missing_ok=True)
     done = subprocess.run(
-        (sys.executable, script, "--json", file, *options), check=False
+        (sys.executable, "-m", f"bench.{bench}", "--json", file, *options), check=False
     )
     if not file.exists():
         sys.exit(f"error: scripts/bench {bench} did not end well")

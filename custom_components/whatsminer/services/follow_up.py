@@ -8,10 +8,10 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_HOST
 from homeassistant.exceptions import HomeAssistantError
 
-from .api import MinerState, Network, Section, WhatsminerError, WrongMinerError
-from .controls import rebooted
-from .coordinator import DEADLINE_REBOOT, WhatsminerCoordinator, async_connect
-from .errors import failed, translated
+from ..api import MinerState, Network, Section, WhatsminerError, WrongMinerError
+from ..controls import rebooted
+from ..coordinator import DEADLINE_REBOOT, WhatsminerCoordinator, async_connect
+from ..exceptions import failed, translated
 
 INTERVAL = 2.0
 """Seconds between two looks."""

@@ -14,7 +14,7 @@ from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .api import Fault, MinerState
-from .api.faults import decode, fault_text
+from .api.fault_codes import decode, fault_text
 from .const import DOMAIN
 from .coordinator import WhatsminerCoordinator
 

@@ -1,0 +1,1 @@
+"""API 1.x and 2.x on port 4028."""

@@ -1,0 +1,1 @@
+"""What a miner costs and earns."""
