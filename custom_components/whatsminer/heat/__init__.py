@@ -1,0 +1,1 @@
+"""Heat with a miner."""
