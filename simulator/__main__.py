@@ -10,6 +10,7 @@ import signal
 import sys
 
 from . import FAULTS, PROFILES, Phase, SimulatedMiner, make_image
+from .faults import HIDE, is_known
 
 # Large enough for a progress to be seen
 IMAGE_SIZE = 20_000_000
@@ -26,6 +27,8 @@ examples:
       a miner that cuts off its pools and says nothing about its status
   python -m simulator --refuse set_power_pct_v2 --api-switch off
       a miner that does not know a command, and allows no other
+  python -m simulator --fault hide=power_pct --percent-restarts
+      a miner that never reports its percentage, and restarts whenever it is set without fast boot
   python -m simulator --profile v2c_m60s --v3-password Secret_1 --clock-offset -3600
       a miner that speaks API v3 on 4433 as well, and is an hour late
   python -m simulator --fault cut_log:download_logs --fault old_version:update_firmware
@@ -44,7 +47,8 @@ faults (--fault NAME for every command, --fault NAME:COMMAND for one):
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     profiles = "\n".join(f"  {_describe(name)}" for name in PROFILES)
-    faults = "\n".join(f"  {name:21} {what}" for name, what in FAULTS.items())
+    known = FAULTS | {f"{HIDE}FIELD": "leaves this field out of every answer"}
+    faults = "\n".join(f"  {name:21} {what}" for name, what in known.items())
     result = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Simulate MicroBT WhatsMiners that answer on TCP 4028 and 4433 like real ones. Ctrl-C ends them.",
@@ -123,6 +127,11 @@ def parser() -> argparse.ArgumentParser:
         help="how wrong the clock of the miner is (0)",
     )
     add(
+        "--percent-restarts",
+        action="store_true",
+        help="a percentage restarts btminer while fast boot is disabled",
+    )
+    add(
         "--refuse",
         action="append",
         default=[],
@@ -169,7 +178,7 @@ def _speed(text: str) -> float:
 
 def _fault(text: str) -> tuple[str, str | None]:
     name, _, command = text.partition(":")
-    if name not in FAULTS:
+    if not is_known(name):
         raise argparse.ArgumentTypeError(
             f"unknown fault {name}; see the list in --help"
         )
@@ -203,6 +212,7 @@ def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
             v3_port=v3_port + number if v3_port else 0,
             v3_password=arguments.v3_password,
         )
+        miner.machine.percent_restarts |= arguments.percent_restarts
         for fault, command in arguments.fault:
             miner.inject(fault, command)
         miners.append(miner)

@@ -75,6 +75,9 @@ ERRORS: dict[str, tuple[str, int]] = {
     for code in (-1, -2, -3, -4, -5, -99)
 }
 
+HIDE = "hide="
+"""`hide=<field>` leaves a field out of every answer, at any depth."""
+
 # What is around an answer, and what tells one row of it from another
 ENVELOPE = frozenset(
     {"STATUS", "When", "Code", "Description", "id", "code", "when", "desc"}
@@ -183,6 +186,28 @@ def _moved(seconds: int) -> Callable[[str], str]:
     )
 
 
+def _hide(field: str) -> Callable[[str], str]:
+    """Leave out one field, wherever it is."""
+
+    def walk(value: object) -> object:
+        match value:
+            case dict():
+                return {key: walk(item) for key, item in value.items() if key != field}
+            case list():
+                return [walk(item) for item in value]
+            case _:
+                return value
+
+    def spoil_fields(text: str) -> str:
+        try:
+            answer = json.loads(text, parse_int=Raw, parse_float=Raw)
+        except ValueError:
+            return text
+        return encode(walk(answer))
+
+    return spoil_fields
+
+
 # Each takes the text of an answer and spoils it; where there is nothing to spoil the text stays.
 PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "all_null": ("null in the place of every value", _leaves(lambda _: None)),
@@ -276,8 +301,10 @@ class Faults:
         self, fault: str, command: str | None = None, times: int | None = None
     ) -> None:
         """Add one."""
-        if fault not in FAULTS:
-            raise ValueError(f"Unknown fault {fault!r}; known are {', '.join(FAULTS)}")
+        if not is_known(fault):
+            raise ValueError(
+                f"Unknown fault {fault!r}; known are {', '.join(FAULTS)}, {HIDE}FIELD"
+            )
         self._active.append(_Active(fault, command, times))
 
     def clear(self) -> None:
@@ -309,6 +336,11 @@ class Faults:
         return frozenset(active.fault for active in taken)
 
 
+def is_known(fault: str) -> bool:
+    """Whether there is a fault of this name."""
+    return fault in FAULTS or (fault.startswith(HIDE) and fault != HIDE)
+
+
 def error_of(faults: frozenset[str], *, v3: bool) -> int | None:
     """Return the code that a request is refused with, if it is; each port has its own."""
     codes = (code for name, (_, code) in ERRORS.items() if name in faults)
@@ -320,4 +352,7 @@ def spoil(text: str, faults: frozenset[str]) -> str:
     for name, (_, defect) in PAYLOAD.items():
         if name in faults:
             text = defect(text)
+    for fault in faults:
+        if fault.startswith(HIDE):
+            text = _hide(fault.removeprefix(HIDE))(text)
     return text

@@ -125,6 +125,8 @@ class Machine:
         # The percentage that was asked for since the last start; 0 is none
         self.percent_set = 0 if profile.power_percent == 100 else profile.power_percent
         self.leds: dict[int, str] = dict(profile.leds)
+        # Whether a percentage restarts btminer while fast boot is disabled (section D.4)
+        self.percent_restarts = profile.percent_restarts
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
 
@@ -467,6 +469,9 @@ class Machine:
         self._ramp = Ramp(self._ramp.at(self.now), percent / 100, self.now, seconds)
         self.power_percent = self.percent_set = percent
         self._changed = self.now
+        if self.percent_restarts and not self.fast_boot:
+            self._restart()
+            return
         unstable = percent < self.timing.low_percent and not gentle
         if (
             unstable

@@ -61,7 +61,8 @@ class SimulatedMiner:
 
     Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
     it is answered with: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
-    in a v3 token may be from the miner's clock; None: any).
+    in a v3 token may be from the miner's clock; None: any). `machine.percent_restarts` too: whether a
+    percentage restarts btminer while fast boot is disabled.
     """
 
     def __init__(

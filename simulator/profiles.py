@@ -114,6 +114,7 @@ class Profile:
     default_limit_text: str = ""
     mode_text: str = ""
     percent_max: int = 100
+    percent_restarts: bool = False
     token_code: int = 134
     terminator: bytes = b""
     unanswered: frozenset[str] = frozenset()

@@ -158,11 +158,15 @@ async def test_options_reach_the_miner(capsys: pytest.CaptureFixture[str]) -> No
             "stopped",
         ),
         *("--refuse", "set_led", "--fault", "clock_zero:status", "--fault", "newline"),
+        *("--fault", "hide=mineroff:status", "--percent-restarts"),
     )
     running_miner = asyncio.create_task(serve([miner]))
     while not miner.port:
         await asyncio.sleep(0.01)
-    assert (await ask(miner, "status"))["When"] == 0
+    status = await ask(miner, "status")
+    assert status["When"] == 0
+    assert "mineroff" not in status["Msg"]
+    assert miner.machine.percent_restarts
     owner = Writer(miner, "Secret_1")
     assert (await owner("set_led", param="auto"))["Code"] == 14
     assert (await owner("power_on"))["Code"] == 45

@@ -265,6 +265,35 @@ async def test_gentle_percent_on_air_needs_another_mode_than_high(
         assert (await owner("set_power_pct", percent="80"))["Code"] == 131
 
 
+@pytest.mark.parametrize("fast_boot", [False, True])
+@pytest.mark.parametrize(
+    ("command", "seconds"), [("set_power_pct", 5), ("set_power_pct_v2", 190)]
+)
+async def test_percent_restarts_without_fast_boot(
+    make: Make,
+    writer: type[Writer],
+    clock: ManualClock,
+    command: str,
+    seconds: int,
+    *,
+    fast_boot: bool,
+) -> None:
+    """If it failed: a restart after a percentage, which owners see, could not be tested."""
+    miner = await make("v205_m50")
+    miner.machine.percent_restarts = True
+    miner.machine.fast_boot = fast_boot
+    full, elapsed = miner.machine.power_w, miner.truth().elapsed_s
+    assert told(await writer(miner)(command, percent="60")) == OK
+    clock.advance(seconds)
+    if fast_boot:
+        assert miner.machine.power_w == pytest.approx(full * 0.6, rel=0.02)
+        assert miner.truth().elapsed_s == elapsed + seconds
+    else:
+        assert miner.machine.power_percent == 100
+        assert miner.truth().phase in (Phase.BTMINER_DOWN, Phase.UPFREQ)
+        assert miner.machine.power_w < full / 2
+
+
 async def test_low_percent_may_restart(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:

@@ -13,7 +13,7 @@ from simulator.auth import BadBase64, BadKey
 from simulator.faults import PAYLOAD, Faults, spoil
 from simulator.server import is_complete
 
-from .conftest import Make, Writer, ask, ask_text, send
+from .conftest import Connect, Make, Writer, ask, ask_text, send
 
 STATUS = b'{"cmd":"status"}'
 QUICK = Timing(idle_s=0.1, stall_s=0.2)
@@ -469,3 +469,22 @@ def test_faults_are_for_a_command_and_for_some_times() -> None:
     with pytest.raises(ValueError, match="truncate"):
         faults.inject("flood")
     assert spoil("text", frozenset(FAULTS)) == ",ext"
+
+
+async def test_a_field_is_hidden(make: Make, v3: Connect) -> None:
+    """If it failed: firmware that leaves a field out could not be tested."""
+    miner = await make("v3_m7bs")
+    client = await v3(miner)
+    miner.inject("hide=power_pct")
+    miner.inject("hide=power-percent", "get.miner.setting")
+    miner.inject("hide=Power", "summary", times=1)
+    assert "power_pct" not in (await ask(miner, "status"))["Msg"]
+    assert "power-percent" not in await client.read("get.miner.setting")
+    rest = await ask(miner, "summary")
+    whole = await ask(miner, "summary")
+    assert {**rest["Msg"], "Power": whole["Msg"]["Power"]}.keys() == whole["Msg"].keys()
+    assert "Power Limit" in rest["Msg"]
+    with pytest.raises(ValueError, match="hide=FIELD"):
+        miner.inject("hide=")
+    miner.clear_faults()
+    assert (await ask(miner, "status"))["Msg"]["power_pct"] == 120
