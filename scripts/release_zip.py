@@ -7,6 +7,7 @@ Marketplace wants it, and comes out the same whenever and wherever it is built.
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 import json
 from pathlib import Path
 import re
@@ -22,7 +23,7 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 DIST = ROOT / "dist"
 
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
-UNRELEASED = "## Unreleased"
+UNRELEASED = "Unreleased"
 PASSWORD = "Secret_1"  # of the simulated miner
 
 
@@ -44,7 +45,7 @@ def current() -> str:
 def notes(version: str) -> str:
     """Read what the changelog says of a version."""
     found = re.search(
-        rf"^## {re.escape(version)}\n(.+?)(?=^## |\Z)",
+        rf"^## \[{re.escape(version)}\](?: - [\d-]+)?\n(.+?)(?=^## |^\[|\Z)",
         CHANGELOG.read_text(),
         re.MULTILINE | re.DOTALL,
     )
@@ -60,9 +61,10 @@ def bump(version: str) -> None:
         raise ReleaseError(f"{version} is no version. Write it like {before}.")
     if _order(version) <= _order(before):
         raise ReleaseError(f"The version is {before} already. Choose a higher one.")
-    notes(UNRELEASED.removeprefix("## "))
+    notes(UNRELEASED)
     changelog, manifest = CHANGELOG.read_text(), MANIFEST.read_text()
-    CHANGELOG.write_text(changelog.replace(UNRELEASED, f"## {version}", 1))
+    heading = f"## [{version}] - {datetime.now(UTC):%Y-%m-%d}"
+    CHANGELOG.write_text(changelog.replace(f"## [{UNRELEASED}]", heading, 1))
     MANIFEST.write_text(
         manifest.replace(f'"version": "{before}"', f'"version": "{version}"')
     )

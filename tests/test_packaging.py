@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from datetime import UTC, datetime
 import importlib.metadata
 import importlib.util
 import json
@@ -53,8 +54,11 @@ def test_version_is_told_by_the_changelog() -> None:
     headings = re.findall(
         r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
     )
-    released = [heading for heading in headings if heading != "Unreleased"]
-    assert released[0] == MANIFEST["version"]
+    released = [heading for heading in headings if heading != "[Unreleased]"]
+    assert all(
+        re.fullmatch(r"\[[\d.]+\] - \d{4}-\d{2}-\d{2}", each) for each in released
+    )
+    assert released[0].startswith(f"[{MANIFEST['version']}] - ")
     assert headings[-len(released) :] == released
 
 
@@ -121,7 +125,7 @@ def test_zip_is_what_the_marketplace_installs(release: ModuleType) -> None:
     assert release.build().read_bytes() == before, "not the same when built again"
     notes = (release.DIST / "notes.md").read_text()
     assert notes.strip()
-    assert "##" not in notes
+    assert not re.search(r"^## ", notes, re.MULTILINE)
 
 
 @pytest.mark.timeout(240)
@@ -148,15 +152,16 @@ def test_broken_zip_is_not_released(release: ModuleType) -> None:
 
 def test_version_is_raised_everywhere(release: ModuleType) -> None:
     """A manifest and a changelog that differ confuse everyone who reports a bug."""
-    changelog = release.CHANGELOG.read_text()
+    changelog = release.CHANGELOG.read_text().replace("## [Unreleased]", "## [9.0.0]")
     release.CHANGELOG.write_text(
-        changelog.replace("## ", "## Unreleased\n\n* Something new.\n\n## ", 1)
+        changelog.replace("## ", "## [Unreleased]\n\n* Something new.\n\n## ", 1)
     )
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
     release.bump("9.8.7")
     assert json.loads(release.MANIFEST.read_text()) == {**MANIFEST, "version": "9.8.7"}
     assert release.notes("9.8.7") == "* Something new.\n"
     assert release.CHANGELOG.read_text() == changelog.replace(
-        "## ", "## 9.8.7\n\n* Something new.\n\n## ", 1
+        "## ", f"## [9.8.7] - {today}\n\n* Something new.\n\n## ", 1
     )
 
 
@@ -174,7 +179,7 @@ def test_version_is_not_raised_by_mistake(
     release: ModuleType, version: str, complaint: str
 ) -> None:
     """A release that must be taken back has been installed by then."""
-    released = release.CHANGELOG.read_text().replace("## Unreleased", "## 9.0.0")
+    released = release.CHANGELOG.read_text().replace("## [Unreleased]", "## [9.0.0]")
     release.CHANGELOG.write_text(released)
     with pytest.raises(release.ReleaseError, match=complaint):
         release.bump(version)
@@ -191,6 +196,13 @@ def test_tag_must_be_the_version(release: ModuleType) -> None:
 
 
 # Workflows
+
+
+WRITES = {
+    ("release", "release"): {"contents": "write"},
+    ("codeql", "analyze"): {"security-events": "write"},
+}
+"""What a job may write: a release, and what the search for security faults has found."""
 
 
 def jobs() -> Iterator[Any]:
@@ -227,8 +239,8 @@ def test_workflows_may_do_nothing_by_default(path: Path) -> None:
     assert workflow["permissions"] == {}
     assert "pull_request_target" not in workflow["on"]
     for name, job in workflow["jobs"].items():
-        allowed = "write" if (path.stem, name) == ("release", "release") else "read"
-        assert job["permissions"] == {"contents": allowed}
+        more = WRITES.get((path.stem, name), {})
+        assert job["permissions"] == {"contents": "read"} | more
 
 
 @each_job

@@ -85,14 +85,28 @@ def test_links_of_the_readme() -> None:
     }, "a page that nothing leads to"
 
 
-@pytest.mark.parametrize(
-    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
+LINKED = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+    *sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+]
+OWN = re.compile(
+    rf"https://\S+?/{PUBLIC}/(?:blob/)?main/([^)\s\"]+?)[.,]?(?=[)\s\"]|$)",
+    re.MULTILINE,
 )
-def test_links_of_the_pages(page: Path) -> None:
+RELATIVE = re.compile(r"(?:\]\(|^\[[^\]]+\]: )([^)\s:]+)(?=[)\s])", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
     """A link into nothing is found by the reader who needs it."""
-    for target in re.findall(r"\]\(([^)\s:]+)\)", page.read_text()):
+    text = page.read_text()
+    targets = [(ROOT, target) for target in OWN.findall(text)]
+    targets += [(page.parent, target) for target in RELATIVE.findall(text)]
+    for folder, target in targets:
         name, _, anchor = target.partition("#")
-        linked = page.parent / name if name else page
+        linked = folder / name if name else page
         assert linked.exists(), target
         if not anchor:
             continue
@@ -102,6 +116,13 @@ def test_links_of_the_pages(page: Path) -> None:
             for heading in headings
         }
         assert anchor in anchors, target
+
+
+def test_no_link_to_a_heading_of_the_start_page() -> None:
+    """The start page of a repository is its README, whose headings may move to a page."""
+    for page in LINKED:
+        for anchor in re.findall(rf"/{PUBLIC}#([\w-]+)", page.read_text()):
+            assert f"\n## {anchor.capitalize()}" in README, f"{page.name}: #{anchor}"
 
 
 def test_texts_are_short() -> None:
