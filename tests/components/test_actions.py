@@ -7,16 +7,12 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
-from homeassistant.core import Context, HomeAssistant
-from homeassistant.exceptions import (
-    HomeAssistantError,
-    ServiceValidationError,
-    Unauthorized,
-)
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import probatio
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.api import transport
 from custom_components.whatsminer.const import CONF_V3_PASSWORD, DOMAIN
@@ -478,26 +474,6 @@ async def test_an_entry_that_is_not_loaded(
     for action in ACTIONS:
         assert hass.services.has_service(DOMAIN, action.name)
     assert (await refused(act, "set_led")).startswith("not_loaded")
-
-
-async def test_only_administrators_may(
-    hass: HomeAssistant, act: Act, entry: MockConfigEntry, hass_read_only_user: MockUser
-) -> None:
-    """A guest with a dashboard could send the proceeds to his own pool."""
-    data = {
-        "update_firmware": {"path": "/media/image", "platform": "H616"},
-        "get_data": {"command": "summary"},
-    } | {name: case.data for name, case in CASES.items()}
-    for action in ACTIONS:
-        with pytest.raises(Unauthorized):
-            await hass.services.async_call(
-                DOMAIN,
-                action.name,
-                {"device_id": "any", **data.get(action.name, {})},
-                blocking=True,
-                context=Context(user_id=hass_read_only_user.id),
-                return_response=action.response.value != "none",
-            )
 
 
 @pytest.mark.parametrize("setup", ["3.x"])

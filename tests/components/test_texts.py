@@ -60,6 +60,7 @@ def test_every_error_has_a_sentence() -> None:
     keys = {key for _, key in _KEYS} | {"unknown"}
     source = "\n".join(path.read_text() for path in HOUSE.rglob("*.py"))
     raised = set(re.findall(r'\b(?:_error|invalid|failed)\(\s*"(\w+)"', source))
+    raised |= set(re.findall(r'_unauthorized\(call, "(\w+)"', source))
     raised |= {f"confirm_{action.name}" for action in ACTIONS if action.confirm}
     used = raised | set(re.findall(r'translation_key="(\w+)"', source))
     used |= {"percent_needs_tuning", "preheat_needs_stop"}

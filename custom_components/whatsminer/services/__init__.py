@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, cast
 
+from homeassistant.auth.models import User
+from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import (
     HomeAssistant,
@@ -16,12 +18,9 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import (
-    async_extract_config_entry_ids,
-    async_register_admin_service,
-)
+from homeassistant.exceptions import HomeAssistantError, Unauthorized, UnknownUser
+from homeassistant.helpers import config_validation as cv, entity_registry as er
+from homeassistant.helpers.service import async_extract_config_entry_ids
 import probatio
 
 from ..const import DOMAIN, LOGGER
@@ -39,6 +38,8 @@ ATTR_REASON: Final = "reason"
 SERVICE_CURTAIL: Final = "curtail"
 SERVICE_RESUME: Final = "resume"
 
+type _Handler = Callable[[ServiceCall], Awaitable[ServiceResponse]]
+type _Check = Callable[[ServiceCall, User], Awaitable[None]]
 type Results[T] = list[tuple[WhatsminerConfigEntry, T]]
 """What came of an action, miner by miner."""
 
@@ -62,29 +63,62 @@ RESUME_SCHEMA = probatio.Schema({**cv.ENTITY_SERVICE_FIELDS})
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions."""
-    hass.services.async_register(
-        DOMAIN,
-        SERVICE_CURTAIL,
-        _async_curtail,
-        schema=CURTAIL_SCHEMA,
-        supports_response=SupportsResponse.OPTIONAL,
-    )
-    hass.services.async_register(
-        DOMAIN,
-        SERVICE_RESUME,
-        _async_resume,
-        schema=RESUME_SCHEMA,
-        supports_response=SupportsResponse.OPTIONAL,
-    )
+    for name, handler, schema in (
+        (SERVICE_CURTAIL, _async_curtail, CURTAIL_SCHEMA),
+        (SERVICE_RESUME, _async_resume, RESUME_SCHEMA),
+    ):
+        hass.services.async_register(
+            DOMAIN,
+            name,
+            partial(_async_authorized, _async_check_control, handler),
+            schema=schema,
+            supports_response=SupportsResponse.OPTIONAL,
+        )
     for action in ACTIONS:
-        async_register_admin_service(
-            hass,
+        hass.services.async_register(
             DOMAIN,
             action.name,
-            partial(_async_maintain, action),
+            partial(
+                _async_authorized, _async_check_admin, partial(_async_maintain, action)
+            ),
             schema=probatio.Schema({**cv.ENTITY_SERVICE_FIELDS, **action.fields}),
             supports_response=action.response,
         )
+
+
+async def _async_authorized(check: _Check, handler: _Handler, call: ServiceCall) -> Any:
+    """Run an action if its user may; an automation has no user and may."""
+    if call.context.user_id:
+        user = await call.hass.auth.async_get_user(call.context.user_id)
+        if user is None:
+            raise UnknownUser(context=call.context)
+        await check(call, user)
+    return await handler(call)
+
+
+async def _async_check_admin(call: ServiceCall, user: User) -> None:
+    """Raise unless the user is an administrator."""
+    if not user.is_admin:
+        raise _unauthorized(call, "admin_only")
+
+
+async def _async_check_control(call: ServiceCall, user: User) -> None:
+    """Raise unless the user may control every entity of each miner that is addressed."""
+    registry = er.async_get(call.hass)
+    for entry in await async_entries(call):
+        for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+            if not user.permissions.check_entity(entity.entity_id, POLICY_CONTROL):
+                raise _unauthorized(call, "not_permitted", name=entry.title)
+
+
+def _unauthorized(call: ServiceCall, key: str, **named: str) -> Unauthorized:
+    """Return core's error for a missing right, with a sentence; core's own has none."""
+    error = Unauthorized(context=call.context, permission=POLICY_CONTROL)
+    error.translation_domain = DOMAIN
+    error.translation_key = key
+    error.translation_placeholders = named
+    error.generate_message = True
+    return error
 
 
 async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
