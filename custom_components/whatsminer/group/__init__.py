@@ -1,0 +1,1 @@
+"""Several miners as one."""
