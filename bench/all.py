@@ -1,4 +1,4 @@
-"""All benches, one after the other; then docs/performance.json and docs/performance.md are written anew."""
+"""Run all benches in turn, then write docs/performance.json and docs/performance.md."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ BENCHES = ("poll", "write", "parse", "start", "recorder")
 
 
 def run(bench: str, name: str, folder: Path, *options: str) -> bool:
-    """Run one, and tell whether it has met its goals."""
+    """Run one bench; return whether it met its goals."""
     say(f"{bench} {' '.join(options)}")
     file = folder / f"{name}.json"
     file.unlink(missing_ok=True)
@@ -48,7 +48,7 @@ def main() -> None:
         choices=[*BENCHES, *(name for name, _ in FLEETS)],
         default=[*BENCHES, *(name for name, _ in FLEETS)],
         metavar="BENCH",
-        help="measure these anew, and take what was left of the others",
+        help="measure these again, and keep the earlier figures of the others",
     )
     options = parser.parse_args()
     folder, only = options.json, options.only

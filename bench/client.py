@@ -143,7 +143,7 @@ async def pyasic(job: Job) -> Poll:
     settings.update("default_whatsminer_rpc_password", job["password"])
     miner = await get_miner(job["host"])
     if miner is None:
-        # It looks for newer ones on a web page; so tell it what is there.
+        # pyasic would look for newer versions on a web page; name the installed one.
         from pyasic.miners import whatsminer  # type: ignore[import-not-found]  # noqa: PLC0415
 
         name = {"v2c_m60s": "BTMinerM60SVK40", "v3_m64_bad": "BTMinerM64VL30"}[

@@ -47,7 +47,7 @@ class SkippingLoop(asyncio.SelectorEventLoop):
     """Runs hours of timers in minutes. `skipped` is how far its clock is ahead of the real one."""
 
     def __init__(self, skipped: SharedNumber) -> None:
-        """Begin at the real time; `skipped` tells others, the simulated miners, how far it is."""
+        """Start at the real time; `skipped` passes the skipped seconds to the simulated miners."""
         selector = SkippingSelector()
         selector.loop = self
         self.skipped = skipped

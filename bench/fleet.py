@@ -113,7 +113,7 @@ class Sample:
 
 @dataclass
 class Phase:
-    """What was done in one part of the run."""
+    """The counts of one part of the run."""
 
     polls: int = 0
     missed: int = 0
@@ -368,19 +368,19 @@ class Fleet:
     # Doing
 
     async def set_up(self) -> None:
-        """Set up all entries at once, as a start of Home Assistant does."""
+        """Set up all entries at the same time, as Home Assistant does at its start."""
         await self.hass.config_entries.async_setup(self.entries[0].entry_id)
         await self.hass.async_block_till_done()
 
     async def write(self, number: int, first: float) -> None:
-        """Send a harmless write now and then, so that tokens are used."""
+        """Send a harmless write periodically, so that tokens are used."""
         await asyncio.sleep(first)
         while True:
             await self.entries[number].runtime_data.async_check_write_access()
             await asyncio.sleep(WRITE_EVERY_S)
 
     async def break_things(self, seconds: float, random: Random) -> None:
-        """Let miners fail now and then, and be well again before the time is over."""
+        """Let miners fail periodically, and recover before the time is over."""
         begin = self.loop.time()
         for at, number, kind in plan(len(self.entries), seconds, random):
             await self.until(begin + at)
@@ -433,7 +433,7 @@ def open_files() -> list[str]:
 
 
 def give_back_memory() -> None:
-    """Let the C library give back what it only keeps for later, where it can: that is no leak."""
+    """Let the C library release what it only keeps for later, where it can: that is no leak."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -629,7 +629,7 @@ def rows(result: Result) -> list[tuple[str, str]]:
     )
     return [
         (
-            "What was run",
+            "Run",
             f"{result.miners} miners, {result.hours:g} h, {result.outages} outages, seed {result.seed}",
         ),
         (
@@ -671,7 +671,7 @@ def rows(result: Result) -> list[tuple[str, str]]:
         ),
         ("Connections per poll", connections),
         (
-            "Most connections at once to one miner",
+            "Most connections to one miner at the same time",
             f"{result.most_connections_at_once_to_one_miner}",
         ),
         (
@@ -704,11 +704,11 @@ def complaints(result: Result) -> list[str]:
     checks = {
         "polls were missed without an outage": result.missed_without_outage > 0,
         "entities did not come back": result.unavailable_at_end > 0,
-        "a person is asked for something": result.flows_at_end > 0,
-        "a miner had two connections at once": result.most_connections_at_once_to_one_miner
+        "a user has to act": result.flows_at_end > 0,
+        "a miner had two connections at the same time": result.most_connections_at_once_to_one_miner
         > 1,
         "too many tokens": result.most_tokens_of_one_miner > tokens,
-        # Python's allocator cannot give back a megabyte while one object is in it, and polls come
+        # Python's allocator cannot release a megabyte while one object is in it, and polls come
         # and go among those that stay. So the resident memory rises for some hours although no
         # more is in use; what is in use is what must not grow.
         "memory grew": last.blocks > 1.02 * first.blocks
@@ -729,7 +729,7 @@ def full_day(result: Result) -> float:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print the progress."""
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 

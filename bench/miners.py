@@ -139,7 +139,7 @@ def own_address(number: int) -> str:
 
 
 async def _serve(pipe: Connection, plan: Plan, skipped: SharedNumber) -> None:
-    # Our client never closes one side only, and when time is skipped it leaves at once.
+    # Our client never closes one side only, and when time is skipped it closes immediately.
     server.HALF_CLOSE_S = 0.0
 
     def clock() -> float:

@@ -95,7 +95,7 @@ def page(figures: Figures) -> str:
         "",
         *table(goals, ("bench", *GOALS)),
         "",
-        "No word under *met* means that the figure is only told.",
+        "An empty *met* cell means the figure is informational.",
         "",
     ]
     lines += section(
@@ -103,9 +103,9 @@ def page(figures: Figures) -> str:
         "poll",
         "Ten polls of ours, of which one is a long one, against the least that can be done: the same requests on bare sockets\n"
         "and `json.loads`, blocking (*bare*) and on an event loop (*bare loop*). pyasic and pyasic-rs read a whole miner in every\n"
-        "poll; they find it by themselves, on the usual ports. *Most at once* is the number of connections that the board had\n"
-        "to hold at the same time. With a board that answers at once the clients take turns eight times, and the best of each\n"
-        "counts: what else a machine does falls on nobody. A client that did not work with a miner says why.",
+        "poll; they detect it on the usual ports. *Most at once* is the number of connections that the board had\n"
+        "to hold at the same time. With a board that answers immediately the clients take turns eight times, and the best of each\n"
+        "counts, so that other work of the machine favours no client. A client that did not work with a miner says why.",
         *tables("poll", figures["poll"]),
     )
     lines += section(
@@ -126,7 +126,7 @@ def page(figures: Figures) -> str:
         "start",
         "What the integration imports that Home Assistant has not imported anyhow, and the packages that it needs. Most of a\n"
         "set-up is the work of Home Assistant, which adds some 80 entities of a miner to its registry in one step; *ours* is what\n"
-        "runs in this integration's own functions, and the profiler that tells it about doubles all times.",
+        "runs in this integration's own functions, and the profiler that measures it roughly doubles all times.",
         *tables("start", figures["start"]),
     )
     lines += section(
@@ -135,7 +135,7 @@ def page(figures: Figures) -> str:
         f"**{recorder['rows_per_miner_and_day']} rows for a miner and a day** with all defaults: "
         f"{recorder['entities_per_miner']} entities of a miner, counted\n"
         f"in the SQLite database of a recorder after {recorder['hours']:g} h with {recorder['miners']} miners of all kinds. "
-        "A reading is shown anew when it has moved by\n"
+        "A reading is updated when it has moved by\n"
         "more than its noise: 0.5 °C, 1 °C on a board, 0.1 TH/s, 0.5 TH/s on a board, 50 RPM.",
         *tables("recorder", recorder),
     )

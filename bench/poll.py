@@ -35,7 +35,7 @@ BOARDS = {
 QUICK = "0 ms"
 CLIENTS = ("ours", "bare", "bare loop", "pyasic", "pyasic-rs")
 REPEATS = {"ours": 8, "bare": 8, "bare loop": 8, "pyasic": 2, "pyasic-rs": 2}
-"""How many times ten polls, of a miner that answers at once."""
+"""Rounds of ten polls of a miner that answers immediately."""
 ROUNDS = 8
 """How often all clients take turns at it; what else the machine does must not count."""
 CYCLE = SLOW_EVERY
@@ -156,7 +156,7 @@ async def one(
 
 
 async def take_turns(kind: tuple[str, str], peers: Path) -> list[dict[str, Any]]:
-    """Each client several times with a miner that answers at once, and the best of it."""
+    """Run each client several times with a miner that answers immediately; return the best."""
     rounds = [
         [await one(QUICK, kind, name, peers) for name in CLIENTS] for _ in range(ROUNDS)
     ]
@@ -186,7 +186,7 @@ async def bench(peers: Path) -> list[dict[str, Any]]:
 
 
 def row_of(rows: list[dict[str, Any]], generation: str, name: str) -> dict[str, Any]:
-    """The figures of a client with a miner that answers at once."""
+    """Return the figures of a client with a miner that answers immediately."""
     [found] = [
         row
         for row in rows

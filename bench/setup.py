@@ -85,7 +85,7 @@ def set_up_steps() -> dict[str, Any]:
 
 
 def _once() -> dict[str, Any]:
-    """Set up one miner of each kind, and tell of the longest steps."""
+    """Set up one miner of each kind; return the longest steps."""
     steps: list[tuple[float, float]] = []
     with_miners(Plan(KINDS), lambda loop, miners: _set_up(loop, miners, steps))
     took, of_it = max(steps)

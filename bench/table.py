@@ -14,7 +14,7 @@ BUILD = ROOT / "build" / "bench"
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print the progress."""
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 

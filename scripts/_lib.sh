@@ -13,7 +13,7 @@ use_newest() { export VENV=$ROOT/.venv-newest PYTHON=$ROOT/.venv-newest/bin/pyth
 # Home Assistant starts four times slower without byte code.
 unset PYTHONDONTWRITEBYTECODE
 
-# uv knows neither the certificates of the system nor the package index that pip is told to use.
+# uv knows neither the certificates of the system nor the package index of pip's configuration.
 [[ ! -e /etc/ssl/certs/ca-certificates.crt ]] || export UV_SYSTEM_CERTS=1
 PIP_CONFIGS=(~/.config/pip/pip.conf ~/.pip/pip.conf /etc/pip.conf)
 PIP_INDEX=${PIP_INDEX_URL:-$(sed -n 's/^index-url *= *//p' "${PIP_CONFIGS[@]}" 2>/dev/null || true)}

@@ -3,7 +3,7 @@
     .venv/bin/python scripts/commands_page.py [--check]
 
 Which commands there are, and which dialects know them, comes from the client. What commands them
-comes from the tables of entities and actions, and from TELLS and ALSO where no table says so.
+comes from the tables of entities and actions, and from SHOWN_BY and ALSO where no table says so.
 """
 
 import argparse
@@ -32,7 +32,7 @@ WORDS = {
 
 _POWER = ("sensor.power", "sensor.hashrate", "sensor.efficiency")
 _BOARDS = ("sensor.board_0_hashrate", "sensor.board_0_temperature")
-TELLS: dict[str, tuple[Place, ...]] = {
+SHOWN_BY: dict[str, tuple[Place, ...]] = {
     "summary": _POWER,
     "pools": ("sensor.pool", "sensor.reject_rate"),
     "devs": _BOARDS,
@@ -55,7 +55,7 @@ TELLS: dict[str, tuple[Place, ...]] = {
     "get.fan.setting": ("switch.fan_zero_speed", "number.temperature_offset"),
     "set.miner.report": ("set-up", "binary_sensor.write_access"),
 }
-"""What shows what a command tells."""
+"""The entities that show the answer of a command."""
 
 ALSO: dict[Feature, tuple[Place, ...]] = {
     Feature.MINING: ("action.curtail", "action.resume"),
@@ -106,7 +106,7 @@ key in [entities.md](entities.md), or an action of this integration, by its name
 is the only one that a command is meant for; other miners have neither that entity nor that action.
 
 The proofs are in `tests/components` and run against the simulated miners. How each command is worded on the wire, what
-the miner then does and tells, and what is never sent is proven in
+the miner then does and reports, and that no other value is sent, is proven in
 `tests/api/test_all_commands.py::test_every_command`.
 
 `set_power_pct` is sent where the firmware does not know `set_power_pct_v2`, and `restore_power_pct` for 100 %
@@ -121,7 +121,7 @@ This page is written by `scripts/commands_page.py`.
 
 def places(command: Command) -> tuple[Place, ...]:
     """Where a command is in Home Assistant; each once."""
-    found: list[Place] = list(TELLS.get(command.name, ()))
+    found: list[Place] = list(SHOWN_BY.get(command.name, ()))
     for feature in command.features:
         for platform, table in (
             ("switch", SWITCHES),

@@ -14,7 +14,7 @@ class DemoError(Exception):
 
 
 def is_filled(fields: list[dict[str, Any]], section: str) -> bool:
-    """Tell whether something stands in a section of a form."""
+    """Return whether a field is in a section of a form."""
     return any(
         field.get("description", {}).get("suggested_value") is not None
         for part in fields
@@ -132,7 +132,7 @@ class Home:
         raise DemoError(f"Home Assistant did not take the miner at port {port}: {why}")
 
     async def set_prices(self, prices: Mapping[str, str]) -> None:
-        """Fill in the options that make cost and revenue, where nobody has set any."""
+        """Fill in the options for cost and revenue, where none are set."""
         flows = "/api/config/config_entries/options/flow"
         entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
         for entry in entries:
@@ -163,7 +163,7 @@ class Home:
         await self.call("frontend/set_system_data", key="core", value=panel)
 
     async def missing(self, entities: set[str], patience: float = 30) -> set[str]:
-        """Tell which of these are not there, also after a while."""
+        """Return which of these are still missing after a while."""
         missing = entities
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):

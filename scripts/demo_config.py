@@ -69,7 +69,7 @@ def write_config(config: Path, port: int, *, hours: float = 1) -> None:
     shutil.copytree(ROOT / "blueprints", config / "blueprints", dirs_exist_ok=True)
     write_views(config / "dashboards", hours)
 
-    # These two have to be known before Home Assistant can be asked for anything.
+    # Home Assistant needs these two before it accepts a request.
     store(config, "http", 1, {"server_host": [HOST], "server_port": port})
     if not (config / ".storage" / "onboarding").exists():
         done = ["core_config", "analytics", "integration"]

@@ -39,7 +39,7 @@ V3_OFFSET = 4433 - 4028  # where a miner speaks API 3, if it does, seen from its
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
+    """Print a line for the person at the terminal."""
     print(f"==> {text}", flush=True)
 
 
@@ -47,7 +47,7 @@ def say(text: str) -> None:
 
 
 def free(port: int) -> bool:
-    """Tell whether nothing listens there."""
+    """Return whether nothing listens there."""
     with socket.socket() as probe, suppress(OSError):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, port))
@@ -60,7 +60,9 @@ def next_free(port: int) -> int:
     for candidate in range(port, port + 100):
         if free(candidate):
             if candidate != port:
-                say(f"Port {port} is taken by another program, so it is {candidate}")
+                say(
+                    f"Port {port} is used by another program; the demo uses {candidate}"
+                )
             return candidate
     raise DemoError(f"The ports {port} to {port + 99} are all taken. Free one of them.")
 
@@ -114,7 +116,7 @@ def only_one() -> Iterator[None]:
 
 
 async def service(name: str, *command: str) -> None:
-    """Run a program until this is cancelled, and again when the program asks for it."""
+    """Run a program until this is cancelled, and restart it when the program requests that."""
     log = DEMO / f"{name}.log"
     code = RESTART
     while code == RESTART:
@@ -132,7 +134,7 @@ async def service(name: str, *command: str) -> None:
         finally:
             await end(process)
     last = "\n".join(log.read_text().splitlines()[-20:])
-    raise DemoError(f"{name} ended by itself (code {code}). {log} closes with:\n{last}")
+    raise DemoError(f"{name} ended (code {code}). The end of {log}:\n{last}")
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
@@ -221,7 +223,7 @@ async def check_dashboard(home: Home) -> None:
 
 
 async def until_signal(options: argparse.Namespace) -> None:
-    """Run the demo, and end it cleanly when told to."""
+    """Run the demo, and end it cleanly on request."""
     running = asyncio.create_task(demo(options))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)

@@ -1,7 +1,7 @@
 """Write what pip has to install for the demo: requirements.txt and constraints.txt in a folder.
 
 Home Assistant installs the requirements of an integration when it first loads it, one after
-the other. Known beforehand they are installed at once, and the demo starts without waiting.
+the other. Known beforehand they are installed together, and the demo starts without waiting.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """A fresh Home Assistant that only has this folder: add a miner by the forms, and use it.
 
 What scripts/release --check runs, in the folder, so that nothing of the repository is in reach
-but what was installed there.
+but the package that is installed there.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ DEADLINE_S = 120
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
+    """Print a line for the person at the terminal."""
     print(f"==> {text}", flush=True)
 
 
@@ -87,7 +87,7 @@ def state(hass: HomeAssistant, entity: str) -> str:
 
 
 async def try_out(folder: Path, ports: list[int], password: str) -> None:
-    """See that what was installed is what is found, set up, and obeyed by the miner."""
+    """Check that Home Assistant finds and sets up the installed copy, and that the miner obeys it."""
     hass = await start(folder)
     try:
         integration = await loader.async_get_integration(hass, DOMAIN)

@@ -32,7 +32,7 @@ class ReleaseError(Exception):
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
+    """Print a line for the person at the terminal."""
     print(f"==> {text}", flush=True)
 
 
@@ -120,7 +120,7 @@ def try_out(package: Path) -> None:
 
 @contextmanager
 def miner() -> Iterator[list[str]]:
-    """Start a simulated miner, and tell its two ports."""
+    """Start a simulated miner; yield its two ports."""
     options = ["--profile=v2c_m60s", "--port=0", f"--v3-password={PASSWORD}"]
     with subprocess.Popen(
         [sys.executable, "-m", "simulator", *options],
@@ -150,7 +150,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Do what was asked, in an order in which nothing is left half done."""
+    """Do what the options say, in an order that leaves nothing half done."""
     if options.version:
         bump(options.version)
     if options.tag and options.tag != current():

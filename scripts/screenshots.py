@@ -136,7 +136,7 @@ def write(picture: bytes, target: Path) -> None:
 
 
 @asynccontextmanager
-async def somebody(house: House, size: dict[str, int]) -> AsyncIterator[Person]:
+async def window(house: House, size: dict[str, int]) -> AsyncIterator[Person]:
     """Open a window with fine lines."""
     yield await sit_down(house, size=size, device_scale_factor=1.5)
     await house.close_pages()
@@ -160,7 +160,7 @@ async def main(names: list[str]) -> None:
                 if name == "config-flow":
                     await house.remove_miners()
                 size, take = PICTURES[name]
-                async with somebody(house, size) as person:
+                async with window(house, size) as person:
                     part = await take(house, person)
                     await still(person)
                     what = part or person.page
