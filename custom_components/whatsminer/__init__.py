@@ -9,6 +9,7 @@ from homeassistant.helpers.typing import ConfigType
 from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
+from .frontend import async_setup_frontend
 from .power.curtailment import FAILING, RESUME_FAILING, STOPPED_AGAIN, Curtailment
 from .power.target import PowerTarget
 from .services import async_setup_actions
@@ -37,8 +38,9 @@ ISSUES = (
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, which are there even while a miner is not."""
+    """Register the actions and the dashboard, which exist while no miner is connected."""
     async_setup_actions(hass)
+    await async_setup_frontend(hass)
     return True
 
 

@@ -42,6 +42,7 @@ def _stable(coordinator: WhatsminerCoordinator) -> bool | None:
 BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
     WhatsminerBinarySensorDescription(
         key="problem",
+        translation_key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
         sections=(Section.FAULTS,),
         value_fn=_problem,

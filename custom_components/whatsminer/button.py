@@ -75,6 +75,7 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     ),
     WhatsminerButtonDescription(
         key=IDENTIFY,
+        translation_key=IDENTIFY,
         device_class=ButtonDeviceClass.IDENTIFY,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.LED,

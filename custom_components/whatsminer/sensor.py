@@ -630,6 +630,7 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
     """A reading of the miner."""
 
     entity_description: WhatsminerSensorDescription
+    _unrecorded_attributes = frozenset({"slot"})
 
     def __init__(
         self,
@@ -639,6 +640,15 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
         """Take the first reading."""
         super().__init__(coordinator, description)
         self._read()
+
+    @property
+    @override
+    def capability_attributes(self) -> dict[str, Any] | None:
+        """Add the slot of a board, so that a dashboard can distinguish boards, also while offline."""
+        attributes = super().capability_attributes
+        if slots := self.entity_description.translation_placeholders:
+            return {**(attributes or {}), "slot": int(slots["slot"])}
+        return attributes
 
     @callback
     @override

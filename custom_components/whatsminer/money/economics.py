@@ -105,9 +105,14 @@ class Market:
         return [self._options[kind] for kind in _UNITS if self._options.get(kind)]
 
     @property
+    def price_sensor(self) -> str | None:
+        """Return the entity of the price of electricity."""
+        return self._options.get(CONF_PRICE_SENSOR)
+
+    @property
     def has_price(self) -> bool:
         """Whether the options say where the price of electricity comes from."""
-        return bool(self._options.get(CONF_PRICE_SENSOR))
+        return bool(self.price_sensor)
 
     @property
     def knows_money(self) -> bool:
@@ -286,6 +291,7 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
     """Money per hour or per kWh; it follows the miner and the prices."""
 
     entity_description: EconomicsDescription
+    _unrecorded_attributes = frozenset({CONF_PRICE_SENSOR})
 
     def __init__(
         self,
@@ -320,6 +326,13 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
     @override
     def native_unit_of_measurement(self) -> str:
         return self.entity_description.unit_fn(self._market)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str]:
+        """Name the price sensor, so that a dashboard can show it beside the result."""
+        sensor = self._market.price_sensor
+        return {CONF_PRICE_SENSOR: sensor} if sensor else {}
 
     @property
     @override
