@@ -17,8 +17,8 @@ HOLD = 1.0
 """Hours that a target is expected to stand."""
 EXACT = 12
 """Miners nearest to the edge that are solved exactly."""
-MOST_STATES = 2000
-"""A bound of time and memory; usual fleets need some hundred."""
+MOST_STATES = 300
+"""A bound of time: dozens of nearly equal miners have more ways than are worth a look."""
 ROUNDING = 1e-9
 
 TARGET_MOVED = 0.02
@@ -208,12 +208,8 @@ class _Bound:
 type _Path = tuple[_Path, _Choice] | None
 
 
-class _Partial(NamedTuple):
-    """The choices of the first miners."""
-
-    watts: float
-    value: float
-    path: _Path
+type _Partial = tuple[float, float, _Path]
+"""Power and value of the choices of the first miners, and the choices."""
 
 
 def _solve(choices: Sequence[Sequence[_Choice]], room: float) -> list[_Choice]:
@@ -224,33 +220,32 @@ def _solve(choices: Sequence[Sequence[_Choice]], room: float) -> list[_Choice]:
     """
     chosen, _ = _fill(choices, room, beyond=True)
     enough = sum(choice.value for choice in chosen) - ROUNDING
-    states = [_Partial(0.0, 0.0, None)]
+    states: list[_Partial] = [(0.0, 0.0, None)]
     for i, own in enumerate(choices):
         bound = _Bound(choices[i + 1 :])
-        grown = [
-            _Partial(watts + choice.watts, value + choice.value, (path, choice))
+        limit = room - bound.least
+        grown: list[_Partial] = [
+            (watts + choice.watts, value + choice.value, (path, choice))
             for watts, value, path in states
             for choice in own
+            if watts + choice.watts <= limit
         ]
-        grown.sort(key=lambda x: (x.watts, -x.value))
+        grown.sort(key=lambda x: (x[0], -x[1]))
         states, most = [], -math.inf
         for state in grown:
-            left = room - state.watts
-            if left < bound.least:
-                break
-            if state.value > most:
-                most = state.value
-                if most + bound.within(left) >= enough:
+            if state[1] > most:
+                most = state[1]
+                if most + bound.within(room - state[0]) >= enough:
                     states.append(state)
         if len(states) > MOST_STATES:
             states = heapq.nlargest(
                 MOST_STATES,
                 states,
-                key=lambda x: x.value + bound.within(room - x.watts),
+                key=lambda x: x[1] + bound.within(room - x[0]),
             )
     if not states:
         return chosen
-    path = max(states, key=lambda x: x.value).path
+    path = max(states, key=lambda x: x[1])[2]
     found: list[_Choice] = []
     while path:
         path, choice = path
