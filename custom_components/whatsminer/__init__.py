@@ -10,7 +10,7 @@ from .const import DOMAIN
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
-from .power.curtailment import FAILING, RESUME_FAILING, STOPPED_AGAIN, Curtailment
+from .power.curtailment import ISSUES as CURTAILMENT_ISSUES, Curtailment
 from .power.target import PowerTarget
 from .services import async_setup_actions
 from .store import Memory
@@ -30,9 +30,7 @@ PLATFORMS = [
 ISSUES = (
     "wrong_miner",
     "write_access",
-    FAILING,
-    RESUME_FAILING,
-    STOPPED_AGAIN,
+    *CURTAILMENT_ISSUES,
     *REMEDIES,
 )
 

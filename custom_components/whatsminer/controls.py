@@ -53,6 +53,12 @@ class Control[T]:
             return remembered
         return self.value_fn(coordinator.data)
 
+    def is_shown(self, state: MinerState, value: T) -> bool:
+        """Return whether the miner reports a value as set."""
+        if self.done_fn:
+            return self.done_fn(state, value)
+        return self.value_fn(state) == value
+
     async def async_set(
         self,
         coordinator: WhatsminerCoordinator,
@@ -70,11 +76,6 @@ class Control[T]:
         """
         if reason := self.blocked_fn(coordinator.data):
             raise failed(reason)
-
-        def done(state: MinerState) -> bool:
-            if self.done_fn:
-                return self.done_fn(state, value)
-            return self.value_fn(state) == value
 
         assumed = self.assumed(coordinator.data)
 
@@ -94,7 +95,7 @@ class Control[T]:
                 value=value,
                 send=send,
                 sent=sent,
-                done=None if assumed else done,
+                done=None if assumed else lambda state: self.is_shown(state, value),
                 deadline=self.deadline + self.late_fn(coordinator.data, value),
                 slow=self.slow,
                 interrupts=self.interrupts,

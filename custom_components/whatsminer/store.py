@@ -45,6 +45,8 @@ class Remembered:
     """When the btminer run began in which the power percent was commanded (ISO 8601)."""
     tuned_power: float | None = None
     """What the miner draws when it is tuned and no percent is set (W)."""
+    reported: dict[str, Any] = field(default_factory=dict)
+    """The settings that the miner reported last, by key of the entity; see `reported`."""
     curtailment: dict[str, Any] = field(default_factory=dict)
     """The curtailment that is active, and the end of the last one."""
     power_target: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +113,18 @@ class Memory:
         """Store `curtailment` or `power_target` at once: much hangs on it."""
         setattr(self._values, name, values)
         await self.async_save()
+
+    def reported(self, key: str) -> Any:
+        """Return what the miner reported last for an entity, or None."""
+        return self._values.reported.get(key)
+
+    @callback
+    def observe_settings(self, settings: dict[str, Any]) -> None:
+        """Keep what the miner reports; what it does not report stays as it was last."""
+        known = {key: value for key, value in settings.items() if value is not None}
+        if not known.items() <= self._values.reported.items():
+            self._values.reported |= known
+            self._save()
 
     def setting(self, key: str) -> Any:
         """What was commanded for an entity, or None."""

@@ -1,6 +1,8 @@
 """A Home Assistant with one simulated miner, whose time only moves when a test moves it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
 import logging
 import time
 from typing import Any
@@ -9,7 +11,11 @@ from unittest.mock import PropertyMock, patch
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.util import dt as dt_util
 import pytest
@@ -29,6 +35,9 @@ from custom_components.whatsminer.const import (
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
+
+type Act = Callable[..., Awaitable[dict[str, Any]]]
+"""Call an action of the integration and return its response."""
 
 PASSWORD = "Secret_1"
 COMMON_WORDS = {"user1", "wrong", "changed"}
@@ -236,6 +245,49 @@ def issue(
 ) -> ir.IssueEntry | None:
     """The open issue of an entry."""
     return ir.async_get(hass).async_get_issue(DOMAIN, f"{kind}_{entry.entry_id}")
+
+
+@contextmanager
+def later(minutes: float) -> Generator[None]:
+    """Let the clocks of the decisions about power show a later time."""
+    utcnow, monotonic = dt_util.utcnow, time.monotonic
+    power = "custom_components.whatsminer.power"
+    with (
+        patch(
+            "homeassistant.util.dt.utcnow",
+            lambda: utcnow() + timedelta(minutes=minutes),
+        ),
+        patch(f"{power}.curtailment.monotonic", lambda: monotonic() + minutes * 60),
+        patch(f"{power}.target.monotonic", lambda: monotonic() + minutes * 60),
+    ):
+        yield
+
+
+@pytest.fixture
+def device_id(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
+) -> str:
+    """The device of the miner."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    return device.id
+
+
+@pytest.fixture
+def act(hass: HomeAssistant, device_id: str) -> Act:
+    """Call an action of the integration, as a script does, and return its response."""
+
+    async def run(action: str, **data: Any) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"device_id": device_id, **data},
+            blocking=True,
+            return_response=True,
+        )
+        assert isinstance(response, dict)
+        return response
+
+    return run
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
@@ -24,7 +22,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.power.curtailment import Target
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import RaceClock, later
 
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
@@ -105,10 +103,7 @@ async def test_up_with_one_restart(
     await aim(3400)
     assert miner.truth().power_limit_w == 3000
     assert state("sensor", "power_target_way") == "waiting_interval"
-    later = dt_util.utcnow() + timedelta(minutes=61)
-    with patch(
-        "custom_components.whatsminer.power.target.dt_util.utcnow", lambda: later
-    ):
+    with later(61):
         await poll()
     assert miner.truth().power_limit_w == 3400
     assert state("sensor", "power_target_restarts_today") == "2"

@@ -1,11 +1,13 @@
 """Curtailment: bring a miner's power down, prove it, hold it, and restore what was."""
 
 import asyncio
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+import math
+from time import monotonic
 from typing import Any
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -21,11 +23,12 @@ from ..api import (
     MinerState,
     TokenRejectedError,
     TokenTableFullError,
+    UnsupportedCommandError,
     WriteRefusedError,
 )
 from ..const import DOMAIN, LOGGER
 from ..controls import (
-    HIGHEST_LIMIT,
+    FULL,
     LOWEST_SHARE,
     MINING,
     POWER_LIMIT,
@@ -33,7 +36,7 @@ from ..controls import (
     Control,
     lowest_power,
 )
-from ..coordinator import WhatsminerCoordinator
+from ..coordinator import DEADLINE_REACHABLE, WhatsminerCoordinator
 from ..exceptions import failed
 
 POLL_INTERVAL = 2.0
@@ -55,6 +58,11 @@ REFUSALS = (WriteRefusedError, CommandRefusedError)
 PASSING = (TokenTableFullError, TokenRejectedError)
 """Refusals that another program causes and time mends; they are tried again."""
 
+AMBIGUOUS = (132, -1)
+"""Codes that only say that a command failed; some firmware answers so and does it all the same."""
+AMBIGUOUS_READS = 5
+"""How often the miner is read again after one of them."""
+
 TOLD_AFTERWARDS = (
     "target",
     "reason",
@@ -68,9 +76,17 @@ TOLD_AFTERWARDS = (
 FAILING = "curtailment_failing"
 RESUME_FAILING = "resume_failing"
 STOPPED_AGAIN = "curtailment_stopped_again"
+LOST = "curtailment_lost"
+LEFT_ALONE = {
+    control.key: f"left_alone_{control.key}"
+    for control in (MINING, POWER_LIMIT, POWER_PERCENT)
+}
+"""By setting: the issue that it was not restored, since its previous value is unknown."""
+ISSUES = (FAILING, RESUME_FAILING, STOPPED_AGAIN, LOST, *LEFT_ALONE.values())
 
-RETRY_FIRST = timedelta(minutes=1)
-RETRY_LONGEST = timedelta(minutes=15)
+RETRY_FIRST = 60.0
+RETRY_LONGEST = 900.0
+"""Seconds."""
 
 
 class OvertakenError(HomeAssistantError):
@@ -106,7 +122,7 @@ class EndedBy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """What was before the first curtailment; None is what the miner did not tell."""
+    """The settings before the first curtailment; None is what is unknown, and not restored."""
 
     mining: bool | None = None
     power_limit: int | None = None
@@ -125,6 +141,8 @@ class Record:
     until: datetime | None
     reason: str | None
     before: Before
+    complete: bool = False
+    """Whether `before` includes what the miner itself reported since."""
     watts: float | None = None
     """What it may draw, where it goes on mining."""
     way: Way = Way.NONE
@@ -158,20 +176,45 @@ class Record:
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Record:
-        """From JSON."""
-        until, ended_by = stored["until"], stored["ended_by"]
+        """Return a record from JSON; raises ValueError, TypeError or KeyError if it is none."""
+        known = {item.name for item in fields(cls)}
+        before = {item.name for item in fields(Before)}
+        ended_by = stored.get("ended_by")
         return cls(
             **{
-                **stored,
+                **{key: value for key, value in stored.items() if key in known},
                 "target": Target(stored["target"]),
-                "way": Way(stored["way"]),
-                "since": datetime.fromisoformat(stored["since"]),
-                "until": datetime.fromisoformat(until) if until else None,
-                "before": Before(**stored["before"]),
-                "touched": tuple(stored["touched"]),
+                "way": Way(stored.get("way", Way.NONE)),
+                "since": stored_time(stored["since"]),
+                "until": stored["until"] and stored_time(stored["until"]),
+                "before": Before(
+                    **{k: v for k, v in stored["before"].items() if k in before}
+                ),
+                "touched": tuple(key for key in stored["touched"] if key in LEFT_ALONE),
                 "ended_by": EndedBy(ended_by) if ended_by else None,
             }
         )
+
+
+def stored_time(stored: str) -> datetime:
+    """Return a stored moment; raises ValueError for one that no time zone fixes."""
+    time = datetime.fromisoformat(stored)
+    if time.tzinfo is None:
+        raise ValueError(f"{stored} has no time zone")
+    return time
+
+
+def restore[T](
+    what: str, load: Callable[[Any], T], stored: Any, default: T | None = None
+) -> T | None:
+    """Return one part of what is stored; log one that cannot be read, and drop it."""
+    if stored is None:
+        return default
+    try:
+        return load(stored)
+    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        LOGGER.warning("Dropping the stored %s, which is unknown: %r", what, err)
+        return default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,13 +230,13 @@ class Outcome:
 
 @dataclass
 class _Retry:
-    """When to try next by itself, each time later than the time before."""
+    """When to try next automatically, each time later than the time before."""
 
-    wait: timedelta = RETRY_FIRST
-    due: datetime = field(default_factory=dt_util.utcnow)
+    wait: float = RETRY_FIRST
+    due: float = -math.inf
 
     def postpone(self) -> None:
-        self.due = dt_util.utcnow() + self.wait
+        self.due = monotonic() + self.wait
         self.wait = min(self.wait * 2, RETRY_LONGEST)
 
 
@@ -219,13 +262,18 @@ class Curtailment:
         self._hass: HomeAssistant = coordinator.hass
         stored = coordinator.memory.curtailment
         active, ended = stored.get("active"), stored.get("ended")
-        self.record = Record.restored(active) if active else None
-        self.ended = datetime.fromisoformat(ended) if ended else None
+        name = f"curtailment of {coordinator.name}"
+        self.record = restore(name, Record.restored, active or None)
+        if active and not self.record:
+            self._tell(LOST, ir.IssueSeverity.ERROR)
+        self.ended = restore(f"end of the {name}", stored_time, ended)
         self.ended_reason: str | None = stored.get("ended_reason")
         self.last: dict[str, Any] | None = stored.get("last")
         """What became of the one before, for who asks later why the miner ran."""
         self._busy = 0
         self._retry = _Retry()
+        self._reduced_at = monotonic()
+        """When the last curtailment began, or Home Assistant."""
         self._stop_timer: CALLBACK_TYPE | None = None
 
     @callback
@@ -301,7 +349,8 @@ class Curtailment:
             since=now,
             until=now + duration if duration is not None else None,
             reason=reason,
-            before=earlier.before if earlier else self._present(),
+            before=earlier.before if earlier else self._snapshot(Before()),
+            complete=earlier.complete if earlier else self._is_answered,
             touched=earlier.touched if earlier else (),
         )
         record = replace(record, watts=self._watts(record))
@@ -315,8 +364,10 @@ class Curtailment:
             record.until,
             reason,
         )
+        self._untell(LOST)
         await self._keep(record)
         self._retry = _Retry()
+        self._reduced_at = monotonic()
         try:
             return await self._act(record)
         except HomeAssistantError as err:
@@ -363,6 +414,7 @@ class Curtailment:
                 way = await self._restore(record)
                 confirmed = self.record is None
             elif record:
+                record = await self._completed(record)
                 way = await self._apply(record)
                 confirmed = await self._confirm(record, before)
                 if confirmed:
@@ -467,41 +519,44 @@ class Curtailment:
         return Way.POWER_LIMIT
 
     async def _restore(self, record: Record) -> Way:
-        """Put back what was changed, and only that; a mode was never changed."""
+        """Restore what was changed, and only that; what is unknown is left as it is."""
         self._untell(FAILING)
         coordinator, before, way = self._coordinator, record.before, Way.NONE
         stopped = MINING.key in record.touched
+        unknown = [key for key in record.touched if getattr(before, key, None) is None]
         if stopped and before.mining is not False:
             way = Way.STOP
             if coordinator.fresh and coordinator.data.mining is True:
                 stopped = False  # perhaps it never obeyed, and still has the percent
-            else:
+                unknown = [key for key in unknown if key != MINING.key]
+            elif before.mining:
                 await self._put_back(record, MINING, True)
-        if POWER_LIMIT.key in record.touched:
+        if POWER_LIMIT.key in record.touched and before.power_limit is not None:
             way = Way.POWER_LIMIT
-            limit = int(
-                before.power_limit or coordinator.memory.power_ceiling or HIGHEST_LIMIT
-            )
+            limit = int(before.power_limit)
             if not coordinator.fresh or POWER_LIMIT.actual(coordinator) != limit:
                 await self._put_back(record, POWER_LIMIT, limit)
         elif POWER_PERCENT.key in record.touched and not stopped:
             way = Way.POWER_PERCENT
-            await self._restore_percent(record)
+            if before.power_percent is not None:
+                await self._restore_percent(record, before.power_percent or FULL)
         if self.record and record.ended_by and self._stands(record):
             self._close(self.record, record.ended_by)
             await self._keep(None)
+            for key in unknown:
+                self._tell(LEFT_ALONE[key], ir.IssueSeverity.WARNING)
         return way
 
-    async def _restore_percent(self, record: Record) -> None:
+    async def _restore_percent(self, record: Record, percent: int) -> None:
         """Put the percent back; a restart has done that already (D.4)."""
-        coordinator, percent = self._coordinator, record.before.power_percent or 100
+        coordinator = self._coordinator
         activity, now = coordinator.data.activity, POWER_PERCENT.actual(coordinator)
         if coordinator.fresh:
             if activity is None:
                 raise failed("activity_unknown", name=coordinator.config_entry.title)
             if activity is not Activity.MINING:
                 return
-            if now is not None and (now or 100) == percent:
+            if now is not None and (now or FULL) == percent:
                 return
         await self._put_back(record, POWER_PERCENT, percent)
 
@@ -513,21 +568,101 @@ class Curtailment:
     async def _command[T](self, record: Record, control: Control[T], value: T) -> bool:
         """Command it unless somebody has come in between, up to the moment it is sent."""
         self._check(record)
-        return await control.async_set(
-            self._coordinator, value, check=lambda: self._check(record)
-        )
+        try:
+            return await control.async_set(
+                self._coordinator, value, check=lambda: self._check(record)
+            )
+        except HomeAssistantError as err:
+            if not await self._has_effect(control, value, err):
+                raise
+            return True
+
+    async def _has_effect[T](
+        self, control: Control[T], value: T, err: HomeAssistantError
+    ) -> bool:
+        """Read the miner after a refusal that need not be one; return whether it did it."""
+        coordinator, cause = self._coordinator, err.__cause__
+        if (
+            not isinstance(cause, CommandRefusedError)
+            or isinstance(cause, UnsupportedCommandError)
+            or cause.code not in AMBIGUOUS
+            or control.assumed(coordinator.data)
+        ):
+            return False
+        for _ in range(AMBIGUOUS_READS):
+            await coordinator.async_refresh()
+            if self._is_answered and control.is_shown(coordinator.data, value):
+                return True
+            await asyncio.sleep(POLL_INTERVAL)
+        return False
 
     # What it is made of
 
-    def _present(self) -> Before:
-        """What is to be restored one day."""
-        coordinator = self._coordinator
-        return Before(
-            mining=coordinator.data.mining,
-            power_limit=POWER_LIMIT.actual(coordinator),
-            power_percent=POWER_PERCENT.actual(coordinator),
-            power_mode=coordinator.data.power_mode,
+    @property
+    def _is_answered(self) -> bool:
+        """Return whether the data are what the miner itself reported in the last poll."""
+        state = self._coordinator.data
+        return self._coordinator.fresh and not (
+            state.summary is None and state.status is None
         )
+
+    def _snapshot(self, earlier: Before) -> Before:
+        """Return what is to be restored one day: reported now, else earlier, else last."""
+        coordinator = self._coordinator
+        state, stored = coordinator.data, coordinator.memory.reported
+
+        def value(key: str, now: Any) -> Any:
+            known = (now, getattr(earlier, key), stored(key))
+            return next((one for one in known if one is not None), None)
+
+        percent = POWER_PERCENT.actual(coordinator)
+        if (
+            percent is None
+            and self._is_answered
+            and (state.status is not None or POWER_PERCENT.assumed(state))
+        ):
+            percent = FULL  # none is set, or none was since the miner started
+        return Before(
+            mining=value(MINING.key, state.mining),
+            power_limit=value(POWER_LIMIT.key, POWER_LIMIT.actual(coordinator)),
+            power_percent=value(POWER_PERCENT.key, percent),
+            power_mode=value("power_mode", state.power_mode),
+        )
+
+    async def _completed(self, record: Record) -> Record:
+        """Return the record with what the miner reports before the first command reaches it.
+
+        Waits for a miner that restarts; raises if it does not answer.
+        """
+        coordinator, end = self._coordinator, monotonic() + DEADLINE_REACHABLE
+        while not record.complete and not self._is_answered:
+            await asyncio.sleep(POLL_INTERVAL)
+            await coordinator.async_refresh()
+            self._check(record)
+            if not coordinator.last_update_success or monotonic() > end:
+                error = coordinator.last_exception
+                raise failed(
+                    getattr(error, "translation_key", None) or "cannot_connect",
+                    **(getattr(error, "translation_placeholders", None) or {})
+                    | {"host": coordinator.host},
+                ) from error
+        if record.complete:
+            return record
+        record = self._check(record)
+        record = replace(record, before=self._snapshot(record.before), complete=True)
+        record = replace(record, watts=self._watts(record))
+        await self._keep(record)
+        return record
+
+    @callback
+    def _observe(self) -> None:
+        """Store the settings as the miner reports them, but not those that are curtailed."""
+        if self._is_answered:
+            touched = self.record.touched if self.record else ()
+            now = asdict(self._snapshot(Before()))
+            self._coordinator.memory.observe_settings(
+                {key: value for key, value in now.items() if key not in touched}
+            )
 
     def _full_power(self) -> float | None:
         """What it draws when tuned, without any percent (W)."""
@@ -650,12 +785,13 @@ class Curtailment:
     @callback
     def _watch(self) -> None:
         """After every poll: end what is over, and curtail again what began by itself."""
+        self._observe()
         record = self.record
         if (
             record is None
             or self._busy
             or not self._coordinator.last_update_success
-            or dt_util.utcnow() < self._retry.due
+            or monotonic() < self._retry.due
         ):
             return
         if record.restoring or (record.until and record.until <= dt_util.utcnow()):
@@ -674,8 +810,8 @@ class Curtailment:
         power = draw(state)
         if record.watts is None or power is None:
             return False
-        lag = timedelta(seconds=DEADLINE_MEAN)
-        if state.info.dialect is Dialect.V2C and dt_util.utcnow() - record.since < lag:
+        lasted = monotonic() - self._reduced_at
+        if state.info.dialect is Dialect.V2C and lasted < DEADLINE_MEAN:
             return False  # the mean still tells of before
         return power > record.watts * TOLERANCE
 
@@ -733,6 +869,8 @@ class Curtailment:
     @callback
     def _by_hand(self, key: str, value: Any) -> None:
         """What a person commands counts more than the curtailment, and than what was before it."""
+        if key in LEFT_ALONE:
+            self._untell(LEFT_ALONE[key])
         record = self.record
         if record is None:
             return
@@ -766,6 +904,7 @@ class Curtailment:
             DOMAIN,
             f"{kind}_{coordinator.config_entry.entry_id}",
             is_fixable=False,
+            is_persistent=kind in LEFT_ALONE.values(),
             severity=severity,
             translation_key=kind,
             translation_placeholders={

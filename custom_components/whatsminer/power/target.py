@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from time import monotonic
 from typing import Any
 
 from homeassistant.core import callback
@@ -20,11 +21,12 @@ from ..const import (
     DEFAULT_RESTART_INTERVAL,
     LOGGER,
 )
-from ..controls import LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
+from ..controls import FULL, LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
+from .curtailment import restore, stored_time
 
-RETRY = timedelta(minutes=2)
-"""After a command that failed; sooner if the target is set anew."""
+RETRY = 120.0
+"""Seconds after a command that failed; sooner if the target is set again."""
 
 
 class TargetWay(StrEnum):
@@ -65,14 +67,21 @@ class Held:
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Held:
-        """From JSON."""
+        """Return it from JSON; each part that cannot be read is dropped."""
         last, day = stored.get("last_restart"), stored.get("day")
         return cls(
-            watts=stored.get("watts"),
-            last_restart=datetime.fromisoformat(last) if last else None,
-            day=date.fromisoformat(day) if day else None,
-            restarts=stored.get("restarts", 0),
+            watts=restore("power target", _count, stored.get("watts")),
+            last_restart=restore("time of the last restart", stored_time, last),
+            day=restore("day of the last restart", date.fromisoformat, day),
+            restarts=restore("number of restarts", _count, stored.get("restarts")) or 0,
         )
+
+
+def _count(stored: Any) -> int:
+    """Return a stored number; raises TypeError if it is none."""
+    if isinstance(stored, bool) or not isinstance(stored, int):
+        raise TypeError(f"{stored!r} is no number")
+    return stored
 
 
 class PowerTarget:
@@ -83,7 +92,8 @@ class PowerTarget:
         self._coordinator = coordinator
         self._held = Held.restored(coordinator.memory.power_target)
         self._busy = False
-        self._not_before = dt_util.utcnow()
+        self._not_before = monotonic()
+        self._restarted = monotonic() - self._seconds_since_restart()
         self.way = TargetWay.OFF
 
     @callback
@@ -104,11 +114,18 @@ class PowerTarget:
 
     @property
     def next_restart(self) -> datetime | None:
-        """When it may restart the miner again; None when it may at once, or never."""
+        """When it may restart the miner again; None when it may now, or never."""
         if not self._restarts_allowed or self._held.last_restart is None:
             return None
-        due = self._held.last_restart + self._interval
-        return due if due > dt_util.utcnow() else None
+        wait = self._interval - timedelta(seconds=monotonic() - self._restarted)
+        return dt_util.utcnow() + wait if wait > timedelta() else None
+
+    def _seconds_since_restart(self) -> float:
+        """Return how long ago the last restart was, by the clock on the wall."""
+        last = self._held.last_restart
+        if last is None:
+            return 0.0
+        return max(0.0, (dt_util.utcnow() - last).total_seconds())
 
     @property
     def restarts_today(self) -> int:
@@ -141,7 +158,7 @@ class PowerTarget:
         way, percent, limit = self._choose()
         if percent is None and limit is None:
             self.way = way
-        elif dt_util.utcnow() >= self._not_before:
+        elif monotonic() >= self._not_before:
             self._begin(self._step_by_itself())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -163,7 +180,9 @@ class PowerTarget:
         full = coordinator.memory.tuned_power or set_limit
         if full is None:
             return TargetWay.WAITING_TUNED, None, None
-        percent = POWER_PERCENT.actual(coordinator) or 100
+        percent = POWER_PERCENT.actual(coordinator) or FULL
+        if state.status is None and not POWER_PERCENT.assumed(state):
+            return self.way, None, None  # unknown in this poll
         if abs(target - full * percent / 100) <= self._dead_band:
             # The last word stands while it is true.
             kept = (TargetWay.POWER_PERCENT, TargetWay.POWER_LIMIT)
@@ -223,13 +242,14 @@ class PowerTarget:
                 await POWER_LIMIT.async_set(coordinator, limit)
         except HomeAssistantError:
             self.way = TargetWay.FAILED
-            self._not_before = dt_util.utcnow() + RETRY
+            self._not_before = monotonic() + RETRY
             raise
         self.way = way
 
     async def _count_restart(self) -> None:
         """Count it before it is sent: a restart that nobody answered for is one as well."""
         count = self.restarts_today + 1
+        self._restarted = monotonic()
         now = dt_util.now()
         await self._keep(
             replace(self._held, last_restart=now, day=now.date(), restarts=count)
