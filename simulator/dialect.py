@@ -250,7 +250,7 @@ class Dialect(ABC):
     def board_serial(self, slot: int) -> str:
         """Serial of a board; one board may be two slots (section C.3)."""
         number = slot // 2 if self.profile.shared_pcb else slot
-        return f"SKM3CSD7104716K9075{number + 1}"
+        return f"SKM3CSD{self.mac.replace(':', '')[-6:]}K9075{number + 1}"
 
     def led_state(self) -> str:
         """`auto`, or one group for each light, ended by a space (section C.8)."""
@@ -393,7 +393,7 @@ class Dialect(ABC):
                 "Last Valid Work": self.when - 1,
                 "Upfreq Complete": int(truth.hash_stable),
                 "Effective Chips": profile.chips,
-                "PCB SN": f"HEM1EP9C400929K6000{board.slot + 1}",
+                "PCB SN": self.board_serial(board.slot),
                 "Chip Data": profile.chip,
                 "Chip Temp Min": f2(board.chip_temperature_min_c or 0.0),
                 "Chip Temp Max": f2(board.chip_temperature_max_c or 0.0),

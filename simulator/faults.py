@@ -168,6 +168,23 @@ def _without(half: int) -> Callable[[str], str]:
     return _contents(walk)
 
 
+def _lacking(*names: str) -> Callable[[str], str]:
+    """Leave out the fields of these names, wherever they are."""
+
+    def walk(value: object) -> object:
+        match value:
+            case dict():
+                return {
+                    key: walk(item) for key, item in value.items() if key not in names
+                }
+            case list():
+                return [walk(item) for item in value]
+            case _:
+                return value
+
+    return _contents(walk)
+
+
 def _empty(value: object) -> object:
     """Leave the objects, and nothing in them."""
     match value:
@@ -252,6 +269,16 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "string_inf": ("inf as a string", _put(r'(?<="MHS 15m":)[0-9.]+', '"inf"')),
     "duplicate_key": ("the same key twice", _put(r'("Uptime":\d+)', r"\1,\1")),
     "no_asc": ("boards without a number", _drop(r'"ASC":\d+,')),
+    "no_mac": ("the MAC address is missing everywhere", _lacking("mac", "MAC")),
+    "no_network": (
+        "device information without its network (4433)",
+        _lacking("network"),
+    ),
+    "empty_network": (
+        "a list without entries instead of the network (4433)",
+        _put(r'(?<="network":)\{[^}]*\}', "[]"),
+    ),
+    "no_serials": ("boards without a serial number", _lacking("PCB SN")),
     "no_flag": ("status without its flag", _drop(r'"(bt)?mineroff":"\w+",')),
     "no_envelope": (
         "the object alone, as the documents print status",

@@ -370,6 +370,8 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             miner = await async_connect(self._data, mac)
             try:
                 self._info = miner.info
+                if not self._info.mac:
+                    miner.require_mac()
                 if prove and miner.has_password:
                     await miner.check_write_access()
             finally:
@@ -380,7 +382,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         except Exception:
             _LOGGER.exception("Unexpected error while looking for a miner")
             return {"base": "unknown"}
-        return {} if self._info.mac else {"base": "btminer_down"}
+        return {}
 
     def _field(self, error: WhatsminerError) -> str:
         """The field that an error belongs to."""

@@ -22,6 +22,7 @@ from custom_components.whatsminer.api import (
     LedPattern,
     MinerState,
     NoAnswerError,
+    NoMacError,
     NoPasswordError,
     PowerMode,
     Section,
@@ -1329,3 +1330,140 @@ async def test_a_broken_sealed_answer_is_unknown(start: Start) -> None:
     with pytest.raises(UnknownOutcomeError) as caught:
         await miner.set_led_auto()
     assert isinstance(caught.value.__cause__, InvalidAnswerError)
+
+
+# A miner that does not report its MAC
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+@every_profile
+async def test_no_write_reaches_a_miner_that_reports_no_mac(
+    start: Start, profile: str, used: bool
+) -> None:
+    """A machine with the same password would only have to leave its MAC out to be commanded."""
+    sim = await start(profile)
+    miner = await client(sim, mac=sim.mac)
+    if used:
+        await miner.set_leds(RED)
+    await sim.stop()
+    with pytest.raises(CannotConnectError):
+        await miner.read()
+    other = await start(profile, port=sim.port, seed=2)
+    other.inject("no_mac")
+    other.inject("error_132", "get_miner_info")
+    for _ in range(2):
+        with pytest.raises(NoMacError):
+            await miner.stop_mining()
+    assert other.truth().mining
+    # The same miner reports it again: nothing has to be reloaded
+    await other.stop()
+    again = await start(profile, port=sim.port)
+    await miner.stop_mining()
+    assert again.applied[-1] == "power_off"
+
+
+@every_profile
+async def test_a_miner_that_never_reported_a_mac(start: Start, profile: str) -> None:
+    """The config flow would say that its mining process is down."""
+    sim = await start(profile)
+    sim.inject("no_mac")
+    miner = await client(sim)
+    assert miner.info.mac is None
+    with pytest.raises(NoMacError):
+        miner.require_mac()
+    sim.clear_faults()
+    await miner.read()
+    miner.require_mac()
+    assert miner.info.mac == sim.mac
+
+
+async def test_a_stopped_miner_of_1_x_reports_no_mac(start: Start) -> None:
+    """A curtailed miner could not be started again after a restart of Home Assistant."""
+    sim = await start(V1, state="stopped")
+    miner = await client(sim)
+    with pytest.raises(BtminerDownError):
+        miner.require_mac()
+    known = await client(sim, mac=sim.mac)
+    await known.start_mining()
+    assert sim.truth().mining
+
+
+async def test_a_stopped_miner_with_another_power_supply(start: Start) -> None:
+    """Two stopped miners of 1.x that swap addresses report no MAC to tell them apart."""
+    sim = await start(V1)
+    miner = await client(sim)
+    await miner.read()
+    await sim.stop()
+    with pytest.raises(CannotConnectError):
+        await miner.read()
+    other = await start(V1, port=sim.port, seed=2, state="stopped")
+    miner._psu_serial = "another"  # noqa: SLF001 - simulated power supplies are all alike
+    with pytest.raises(NoMacError):
+        await miner.start_mining()
+    assert other.applied == []
+
+
+# Miners that swap addresses while the connection never fails
+
+
+@pytest.mark.parametrize("serials", [True, False], ids=["serials", "no serials"])
+@pytest.mark.parametrize("later", [0, 3600], ids=["same uptime", "other uptime"])
+@every_profile
+async def test_swapped_addresses_are_noticed(
+    start: Start, clock: ManualClock, profile: str, serials: bool, later: int
+) -> None:
+    """The energy of a neighbour's miner would be counted for five minutes."""
+    first = await start(profile)
+    clock.advance(later)
+    second = await start(profile, seed=2)
+    if not serials:
+        for sim in (first, second):
+            sim.inject("no_serials")
+    miner = await client(first)
+    state = await miner.read()
+    state = await miner.read(state, slow=False)
+    miner.port = second.port
+    shown = 0
+    for _ in range(3):
+        try:
+            state = await miner.read(state, slow=False)
+        except WrongMinerError:
+            break
+        shown += 1
+    else:
+        pytest.fail("not noticed")
+    assert shown <= (0 if serials or later else 1)
+    with pytest.raises(WrongMinerError):
+        await miner.read(state, slow=False)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_suspicion_is_settled_before_anything_is_shown(
+    start: Start, answered: bool
+) -> None:
+    """A miner that does not answer just then would be believed from the next poll on."""
+    first, second = await start(), await start(seed=2)
+    miner = await client(first)
+    state = await miner.read()
+    miner.port = second.port
+    second.inject("error_132" if answered else "close", "get_miner_info")
+    for _ in range(2):
+        with pytest.raises(NoMacError if answered else NoAnswerError):
+            await miner.read(state, slow=False)
+    second.clear_faults()
+    with pytest.raises(WrongMinerError):
+        await miner.read(state, slow=False)
+
+
+@every_profile
+async def test_recognizing_costs_nothing(
+    start: Start, clock: ManualClock, profile: str
+) -> None:
+    """A board that serves few connections would get one more in each poll."""
+    sim = await start(profile)
+    miner = await client(sim)
+    state = await miner.read()
+    for _ in range(6):
+        sim.commands.clear()
+        state = await miner.read(state, slow=False)
+        assert "get_miner_info" not in names(sim)

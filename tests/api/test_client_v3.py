@@ -21,6 +21,7 @@ from custom_components.whatsminer.api import (
     Miner,
     MinerState,
     NoAnswerError,
+    NoMacError,
     NoPasswordError,
     PortClosedError,
     PowerMode,
@@ -1729,3 +1730,48 @@ async def test_the_same_miner_is_found_again(start: Start, client: Client) -> No
     await start(port=sim.port, v3_port=sim.v3_port)
     await miner.set_fast_boot(True)
     assert (await miner.read()).failed == {}
+
+
+@pytest.mark.parametrize("fault", ["no_mac", "no_network", "empty_network"])
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+@pytest.mark.parametrize("password", [PASSWORD, None], ids=["4433", "4028"])
+async def test_no_write_reaches_a_miner_that_reports_no_mac(
+    start: Start, client: Client, fault: str, used: bool, password: str | None
+) -> None:
+    """A machine with the same password would only have to leave its MAC out to be commanded."""
+    sim = await start()
+    miner = await client(sim, v3_password=password, mac=sim.mac)
+    if used:
+        await miner.read()
+        await miner.set_fast_boot(True)
+    await sim.stop()
+    other = await start(port=sim.port, v3_port=sim.v3_port, seed=2)
+    for each in ("no_mac", fault):
+        other.inject(each)
+    for _ in range(2):
+        with pytest.raises(NoMacError):
+            await miner.stop_mining()
+    if password:
+        with pytest.raises(NoMacError):
+            await miner.download_logs(lambda _: asyncio.sleep(0))
+    assert written(other) == []
+    other.clear_faults()
+    with pytest.raises(WrongMinerError):
+        await miner.stop_mining()
+
+
+@pytest.mark.parametrize("fault", ["no_mac", "no_network", "empty_network"])
+async def test_a_miner_that_never_reported_a_mac(
+    start: Start, client: Client, fault: str
+) -> None:
+    """The config flow would say that its mining process is down."""
+    sim = await start()
+    sim.inject(fault)
+    miner = await client(sim)
+    assert miner.info.mac is None
+    with pytest.raises(NoMacError):
+        miner.require_mac()
+    sim.clear_faults()
+    await miner.read()
+    miner.require_mac()
+    assert miner.info.mac == sim.mac

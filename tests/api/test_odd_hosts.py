@@ -371,6 +371,21 @@ async def test_firmware_without_get_miner_info_is_another_miner(serve: Serve) ->
         await client(host, mac="00:11:22:33:44:55")
 
 
+async def test_get_miner_info_without_mac(serve: Serve) -> None:
+    """A miner whose MAC is only in the summary could not be added."""
+    answers = M7BS | {
+        "get_miner_info": capture("get_miner_info_without_mac_comp.json"),
+        "summary": OLD_SUMMARY,
+    }
+    host = await serve(scripted(answers))
+    miner = await client(host)
+    miner.require_mac()
+    assert miner.info.mac == "C4:08:28:00:A4:19"
+    assert miner.info.hostname == "WhatsMiner"
+    with pytest.raises(WrongMinerError):
+        await client(host, mac="00:11:22:33:44:55")
+
+
 # Odd answers to a write
 
 TOKEN = derive_token("Secret_1", parsed("get_token_134_doc.json")["Msg"])

@@ -56,6 +56,13 @@ class WrongMinerError(WhatsminerError):
         self.found = found
 
 
+class NoMacError(WhatsminerError):
+    """The miner does not report its MAC address, so it cannot be identified.
+
+    Raised before a write was sent: another machine may have the miner's address.
+    """
+
+
 class CommandRefusedError(WhatsminerError):
     """The miner answered a command with an error; it did not take effect.
 

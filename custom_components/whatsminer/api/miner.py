@@ -15,9 +15,11 @@ from .errors import (
     CommandRefusedError,
     InvalidAnswerError,
     NoAnswerError,
+    NoMacError,
     WhatsminerError,
     WrongMinerError,
 )
+from .identity import same_mac
 from .models import Activity, MinerInfo, MinerState, Section, Status, Summary
 from .parse import JsonObject
 
@@ -41,7 +43,7 @@ SECTION_ERRORS = (
 
 
 @dataclass
-class SoFar:
+class PollContext:
     """What a poll has found out when its next section is read."""
 
     slow: bool
@@ -49,22 +51,13 @@ class SoFar:
     failed: dict[Section, WhatsminerError]
 
 
-type Reader = Callable[[SoFar], Awaitable[Any]]
+type Reader = Callable[[PollContext], Awaitable[Any]]
 
 
-def bare[E: WhatsminerError](error: E) -> E:
+def without_traceback[E: WhatsminerError](error: E) -> E:
     """An error that may be kept: its traceback would keep every state before alive."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
-
-
-def same_mac(one: str, other: str) -> bool:
-    """Whether two MAC addresses are equal, however they are written."""
-    return _bare(one) == _bare(other)
-
-
-def _bare(mac: str) -> str:
-    return "".join(char for char in mac.lower() if char.isalnum())
 
 
 class Miner(Commands):
@@ -85,12 +78,42 @@ class Miner(Commands):
         self._password = password
         self._expected_mac = mac
         self._identified = False
+        self._mac_error: WhatsminerError | None = None
+        self._mac_compared = False
+        """Whether the poll in progress has compared the MAC."""
         self._lock = asyncio.Lock()
 
     @property
     def has_password(self) -> bool:
         """Whether anything can be written at all."""
         return bool(self._password)
+
+    # Identity
+
+    def require_mac(self) -> None:
+        """Raise NoMacError, or BtminerDownError, where the miner does not report its MAC."""
+        if self._mac_error:
+            raise without_traceback(self._mac_error)
+
+    def _check_mac(self, mac: str | None) -> None:
+        """Compare a reported MAC with the expected one; the first one reported is expected."""
+        if mac is None:
+            return
+        if self._expected_mac and not same_mac(mac, self._expected_mac):
+            self._identified = False
+            raise WrongMinerError(self._expected_mac, mac)
+        self._expected_mac = mac
+        self._mac_error = None
+        self._mac_compared = True
+
+    def _refuse_without_mac(self) -> None:
+        """Raise NoMacError where the miner is expected to report its MAC and does not."""
+        if self._expected_mac and isinstance(self._mac_error, NoMacError):
+            self._identified = False
+            self.require_mac()
+
+    async def _recognize(self, state: MinerState, fresh: tuple[Section, ...]) -> None:
+        """Raise WrongMinerError where a poll has read another miner in these sections."""
 
     # Reading
 
@@ -108,7 +131,9 @@ class Miner(Commands):
         """Take over who the miner is, as it says now or as is known from before."""
 
     @abstractmethod
-    def _activity_of(self, status: Status | None, so_far: SoFar) -> Activity | None:
+    def _activity_of(
+        self, status: Status | None, context: PollContext
+    ) -> Activity | None:
         """What the miner is doing."""
 
     async def _prepare(self, due: tuple[Section, ...]) -> None:
@@ -130,6 +155,7 @@ class Miner(Commands):
         if sections is None:
             sections = self.fast + (self.slow if slow else ())
         due = tuple(sections)
+        self._mac_compared = False
         if not self._identified:
             await self.identify()
         read_at = datetime.now(UTC)
@@ -144,22 +170,24 @@ class Miner(Commands):
             failed = {
                 key: err for key, err in previous.failed.items() if key not in due
             }
-        so_far = SoFar(slow, values.get(Section.SUMMARY.value), failed)
+        context = PollContext(slow, values.get(Section.SUMMARY.value), failed)
         answered = unanswered = 0
         readers = self._readers
         await self._prepare(due)
         for section in due:
             try:
-                value = await readers[section](so_far)
+                value = await readers[section](context)
             except CannotConnectError as err:
                 self._identified = False
                 if not answered:
                     raise
                 # It went away in the middle of the poll: asking on would only take time.
-                failed |= dict.fromkeys(due[due.index(section) :], bare(err))
+                failed |= dict.fromkeys(
+                    due[due.index(section) :], without_traceback(err)
+                )
                 break
             except SECTION_ERRORS as err:
-                failed[section] = bare(err)
+                failed[section] = without_traceback(err)
                 if not isinstance(err, NoAnswerError):
                     answered += 1
                     continue
@@ -171,27 +199,20 @@ class Miner(Commands):
                 answered += 1
                 values[section.value] = value
                 if section is Section.SUMMARY:
-                    so_far.summary = value
+                    context.summary = value
         if not answered:
             self._identified = False
             raise NoAnswerError("no section was answered")
         values[Section.INFO.value] = self.info
-        activity = self._activity_of(values.get(Section.STATUS.value), so_far)
-        return MinerState(
+        activity = self._activity_of(values.get(Section.STATUS.value), context)
+        state = MinerState(
             read_at=read_at,
             failed=MappingProxyType(failed),
             activity=activity,
             **values,
         )
-
-    def _check_mac(self, mac: str | None) -> None:
-        """Compare the MAC the miner says with the expected one; the first one said is expected."""
-        if mac is None:
-            return
-        if self._expected_mac and not same_mac(mac, self._expected_mac):
-            self._identified = False
-            raise WrongMinerError(self._expected_mac, mac)
-        self._expected_mac = mac
+        await self._recognize(state, due)
+        return state
 
     @property
     @abstractmethod

@@ -16,6 +16,7 @@ from ..errors import (
     CommandRefusedError,
     InvalidAnswerError,
     NoAnswerError,
+    NoMacError,
     NoPasswordError,
     NotWhatsminerError,
     TokenRejectedError,
@@ -27,7 +28,8 @@ from ..errors import (
     WriteRefusedError,
     WrongPasswordError,
 )
-from ..miner import Miner, Reader, SoFar
+from ..identity import Traits, is_same_miner, traits_of
+from ..miner import Miner, PollContext, Reader, without_traceback
 from ..models import (
     Activity,
     Board,
@@ -87,6 +89,9 @@ from .protocol import (
 TOKEN_LIFE = 25 * 60.0
 """Seconds a token is used; the miner keeps it for 30 minutes (B.5)."""
 
+PROVE_EVERY = 2
+"""Polls after which the MAC is read, where nothing else shows which miner answers."""
+
 _CODE_FAILED = 132
 _MISSING_COMMAND = "Missing JSON 'command'"
 _MINER_INFO = "ip,proto,netmask,gateway,dns,hostname,mac,ledstat,minersn,powersn"
@@ -133,6 +138,12 @@ class V2Miner(Miner):
         self._joins: dict[str, Shape] | None = None
         """What reads must have when they are joined; nothing: give it up; None: not tried."""
         self._kept_status: Status | None = None
+        self._info_has_mac = False
+        """Whether `get_miner_info` has reported the MAC; then a stopped miner does too."""
+        self._psu_serial: str | None = None
+        self._traits: Traits | None = None
+        self._unproven = 0
+        """Polls in a row that did not show which miner answered."""
 
     @override
     def adopt(self, info: MinerInfo) -> None:
@@ -247,21 +258,28 @@ class V2Miner(Miner):
         """Let somebody say a command who knows how to go on, with the right token."""
         if not self._password:
             raise NoPasswordError("no admin password is known")
-        await self._know_the_miner()
+        await self._verify_identity()
         try:
             return await self._write_once(command, params, talk)
         except TokenRejectedError:
             # A certain refusal: the token is worth nothing by now, or another miner has got the
             # address. Once it is known who answers, one retry is safe (B.5).
-            await self._know_the_miner()
+            await self._verify_identity()
         return await self._write_once(command, params, talk)
 
-    async def _know_the_miner(self) -> None:
+    async def _verify_identity(self) -> None:
         """Compare the MAC before every new token: two miners often share a password."""
         if not self._identified:
             await self.identify()
-        elif not self._has_token:
+        elif not self._has_token or self._mac_error:
             await self._complete(self.info)
+        self._refuse_without_mac()
+        if self._mac_error and self._psu_serial:
+            # A stopped miner of 1.x reports no MAC, but its power supply has a serial.
+            psu = parse_psu(await self.ask("get_psu"))
+            if psu.serial != self._psu_serial:
+                self._identified = False
+                raise NoMacError("another power supply, and no MAC to compare")
 
     async def _write_once[T](
         self,
@@ -362,15 +380,22 @@ class V2Miner(Miner):
         self, info: MinerInfo, answer: JsonObject | None = None
     ) -> MinerInfo:
         """Add to a version who this miner is, by `get_miner_info` where it has that."""
-        if info.dialect is Dialect.V1:
-            info = await self._complete_by_summary(info)
-        else:
+        self._mac_error = NoMacError("the miner does not report its MAC address")
+        stopped_is_silent = not self._info_has_mac
+        info = replace(info, mac=None)  # only what is reported now counts
+        if info.dialect is not Dialect.V1:
             try:
                 answer = answer or await self.ask("get_miner_info", info=_MINER_INFO)
-            except CommandRefusedError:
-                info = await self._complete_by_summary(info)
-            else:
                 info = replace(info, **parse_miner_info(answer))
+            except (BtminerDownError, CommandRefusedError, InvalidAnswerError) as err:
+                stopped_is_silent &= isinstance(err, UnsupportedCommandError)
+            self._info_has_mac |= info.mac is not None
+        if info.mac is None:
+            try:
+                info = await self._complete_by_summary(info)
+            except BtminerDownError as err:
+                if stopped_is_silent:
+                    self._mac_error = without_traceback(err)
         self._check_mac(info.mac)
         model = info.model or self.info.model or await self._read_model()
         cooling = cooling_of(model)
@@ -400,7 +425,7 @@ class V2Miner(Miner):
         """On 1.x the MAC is in the summary, which a stopped miner does not give."""
         try:
             summary = parse_summary(await self._ask_btminer("summary"))
-        except BtminerDownError, CommandRefusedError:
+        except CommandRefusedError, InvalidAnswerError:
             return info
         return replace(
             info, mac=summary.mac, firmware=info.firmware or summary.firmware
@@ -446,6 +471,21 @@ class V2Miner(Miner):
                 self._answers.clear()
             return state
 
+    @override
+    async def _recognize(self, state: MinerState, fresh: tuple[Section, ...]) -> None:
+        if not {Section.SUMMARY, Section.BOARDS} & set(fresh):
+            return
+        now = traits_of(state, fresh)
+        same = self._mac_compared or (self._traits and is_same_miner(self._traits, now))
+        self._unproven = 0 if same else self._unproven + 1
+        if same is False or self._unproven >= PROVE_EVERY:
+            self._identified = False
+            await self._complete(self.info)
+            if same is False:
+                self._refuse_without_mac()
+            self._unproven = 0
+        self._traits = now if now.is_telling else self._traits
+
     # Joined reads
 
     async def _try_to_join(self) -> None:
@@ -485,35 +525,35 @@ class V2Miner(Miner):
 
     # Sections
 
-    async def _read_summary(self, so_far: SoFar) -> Summary:
+    async def _read_summary(self, context: PollContext) -> Summary:
         summary = parse_summary(await self._told("summary"))
         self._check_mac(summary.mac)
         return summary
 
-    async def _read_boards(self, so_far: SoFar) -> tuple[Board, ...]:
+    async def _read_boards(self, context: PollContext) -> tuple[Board, ...]:
         errors: list[WhatsminerError] = []
         for command in self._board_commands:
             try:
                 answer = await self._told(command)
             except (BtminerDownError, CommandRefusedError) as err:
                 errors.append(err)
-                if isinstance(so_far.failed.get(Section.SUMMARY), BtminerDownError):
+                if isinstance(context.failed.get(Section.SUMMARY), BtminerDownError):
                     break
                 continue
             if errors:
                 self._board_commands = self._board_commands[
                     ::-1
                 ]  # the one that works first
-            average = so_far.summary.hashrate_average if so_far.summary else None
+            average = context.summary.hashrate_average if context.summary else None
             return parse_boards(answer, average)
         raise errors[0]
 
-    async def _read_status(self, so_far: SoFar) -> Status:
+    async def _read_status(self, context: PollContext) -> Status:
         kept, self._kept_status = self._kept_status, None
         if (
             kept
-            and not so_far.slow
-            and self._activity_of(kept, so_far) is Activity.MINING
+            and not context.slow
+            and self._activity_of(kept, context) is Activity.MINING
         ):
             # It cannot be joined with others, and is asked for every second time as long as the
             # summary shows that the miner mines.
@@ -521,20 +561,23 @@ class V2Miner(Miner):
         self._kept_status = parse_status(await self.ask("status"))
         return self._kept_status
 
-    async def _read_pools(self, so_far: SoFar) -> tuple[Pool, ...]:
+    async def _read_pools(self, context: PollContext) -> tuple[Pool, ...]:
         return parse_pools(await self._told("pools"))
 
-    async def _read_psu(self, so_far: SoFar) -> Psu:
-        return parse_psu(await self.ask("get_psu"))
+    async def _read_psu(self, context: PollContext) -> Psu:
+        psu = parse_psu(await self.ask("get_psu"))
+        if self._mac_error is None:
+            self._psu_serial = psu.serial
+        return psu
 
-    async def _read_faults(self, so_far: SoFar) -> tuple[Fault, ...]:
+    async def _read_faults(self, context: PollContext) -> tuple[Fault, ...]:
         if self.info.dialect is not Dialect.V1:
             return parse_faults(await self.ask("get_error_code"))
-        if so_far.summary is None or so_far.summary.error_codes is None:
+        if context.summary is None or context.summary.error_codes is None:
             raise BtminerDownError("the faults of 1.x are in the summary")
-        return tuple(Fault(code=code) for code in so_far.summary.error_codes)
+        return tuple(Fault(code=code) for code in context.summary.error_codes)
 
-    async def _read_info(self, so_far: SoFar) -> MinerInfo:
+    async def _read_info(self, context: PollContext) -> MinerInfo:
         try:
             info = await self._read_version()
         except NotWhatsminerError as err:
@@ -549,7 +592,7 @@ class V2Miner(Miner):
             self.outdated = True
         return info
 
-    async def _read_settings(self, so_far: SoFar) -> Settings:
+    async def _read_settings(self, context: PollContext) -> Settings:
         if self.info.dialect is Dialect.V1:
             return Settings()  # it tells nothing of them
         return parse_settings(await self._told("get_miner_info", forwarded=False))
@@ -571,9 +614,11 @@ class V2Miner(Miner):
         return True
 
     @override
-    def _activity_of(self, status: Status | None, so_far: SoFar) -> Activity | None:
-        failed = so_far.failed.get(Section.SUMMARY)
-        return activity_of(self.info.dialect, status, so_far.summary, failed)
+    def _activity_of(
+        self, status: Status | None, context: PollContext
+    ) -> Activity | None:
+        failed = context.failed.get(Section.SUMMARY)
+        return activity_of(self.info.dialect, status, context.summary, failed)
 
     # Commanding
 

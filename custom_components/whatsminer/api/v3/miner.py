@@ -17,6 +17,7 @@ from ..errors import (
     CommandRefusedError,
     InvalidAnswerError,
     NoAnswerError,
+    NoMacError,
     NoPasswordError,
     NotWhatsminerError,
     PortClosedError,
@@ -24,7 +25,7 @@ from ..errors import (
     WhatsminerError,
     WriteApiDisabledError,
 )
-from ..miner import SECTION_ERRORS, SLOW, Miner, Reader, SoFar, bare
+from ..miner import SECTION_ERRORS, SLOW, Miner, PollContext, Reader, without_traceback
 from ..models import (
     Activity,
     Board,
@@ -180,7 +181,7 @@ class V3Miner(Miner):
         self._refused_since: float | None = None
         self._closed: WhatsminerError | None = None
         """What 4433 refuses with, once it has done so for long."""
-        self._known_on = 0
+        self._verified_on = 0
         self._who: tuple[Any, ...] | None = None
         """What `info` was last read from; in most polls nothing of it has changed."""
 
@@ -225,9 +226,10 @@ class V3Miner(Miner):
             {"cmd": command} if param is None else {"cmd": command, "param": param}
         )
         message = message_of(command, await self._request_read(request))
-        if command == _DEVICE and "network" in message:
-            self._check_mac(as_text(as_object(message["network"]).get("mac")))
-            self._known_on = self._link.opened
+        if command == _DEVICE and param in (None, "network"):
+            self._mac_error = NoMacError("the miner does not report its MAC address")
+            self._check_mac(as_text(as_object(message.get("network")).get("mac")))
+            self._verified_on = self._link.opened
         return message
 
     async def _request_read(self, request: JsonObject) -> JsonObject:
@@ -299,7 +301,7 @@ class V3Miner(Miner):
                 try:
                     state = await self._read(previous, slow, sections)
                 except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
-                    error = bare(err)
+                    error = without_traceback(err)
                 else:
                     self._refused_since = self._closed = None
                     return state
@@ -369,16 +371,16 @@ class V3Miner(Miner):
             return await self._once(command)
         return {}
 
-    async def _read_summary(self, so_far: SoFar) -> Summary:
+    async def _read_summary(self, context: PollContext) -> Summary:
         return parse_summary(await self._status(), await self._setting())
 
-    async def _read_boards(self, so_far: SoFar) -> tuple[Board, ...]:
+    async def _read_boards(self, context: PollContext) -> tuple[Board, ...]:
         return parse_boards(await self._status())
 
-    async def _read_status(self, so_far: SoFar) -> Status:
+    async def _read_status(self, context: PollContext) -> Status:
         return parse_status(await self._once(_DEVICE), await self._setting())
 
-    async def _read_psu(self, so_far: SoFar) -> Psu:
+    async def _read_psu(self, context: PollContext) -> Psu:
         psu = parse_psu(await self._once(_DEVICE))
         if psu.input_voltage is not None or psu.input_power is not None:
             return psu
@@ -387,7 +389,7 @@ class V3Miner(Miner):
             return parse_psu_4028(await self._companion.ask("get_psu"))
         return psu
 
-    async def _read_faults(self, so_far: SoFar) -> tuple[Fault, ...]:
+    async def _read_faults(self, context: PollContext) -> tuple[Fault, ...]:
         device = await self._once(_DEVICE)
         if "error-code" in device:
             return parse_faults(device)
@@ -403,7 +405,7 @@ class V3Miner(Miner):
             self.fast = tuple(other for other in self.fast if other is not section)
             self.slow = (*self.slow, section)
 
-    async def _read_info(self, so_far: SoFar) -> MinerInfo:
+    async def _read_info(self, context: PollContext) -> MinerInfo:
         device = await self._once(_DEVICE)
         if self._who == _who(device):
             return self.info
@@ -412,12 +414,12 @@ class V3Miner(Miner):
         except NotWhatsminerError as err:
             raise InvalidAnswerError("the miner does not say who it is") from err
 
-    async def _read_settings(self, so_far: SoFar) -> Settings:
+    async def _read_settings(self, context: PollContext) -> Settings:
         device = await self._once(_DEVICE)
         others = [await self._setting(each) for each in (_SETTING, _SYSTEM, _FAN)]
         return parse_settings(device, *others)
 
-    async def _read_pools(self, so_far: SoFar) -> tuple[Pool, ...]:
+    async def _read_pools(self, context: PollContext) -> tuple[Pool, ...]:
         status = await self._status()
         counted: tuple[Pool, ...] | None = None
         # Only 4028 counts shares; without it they are unknown.
@@ -426,9 +428,11 @@ class V3Miner(Miner):
         return parse_pools(status, counted)
 
     @override
-    def _activity_of(self, status: Status | None, so_far: SoFar) -> Activity | None:
-        failed = so_far.failed.get(Section.SUMMARY)
-        return activity_of(status, so_far.summary, failed)
+    def _activity_of(
+        self, status: Status | None, context: PollContext
+    ) -> Activity | None:
+        failed = context.failed.get(Section.SUMMARY)
+        return activity_of(status, context.summary, failed)
 
     # Commanding
 
@@ -458,10 +462,11 @@ class V3Miner(Miner):
                 await self._explain(command)
             raise err from None
 
-    async def _know_the_miner(self) -> None:
+    async def _verify_identity(self) -> None:
         """At the end of a new connection there may be another miner. The lock is held."""
-        if self._known_on != self._link.opened:
+        if self._verified_on != self._link.opened or self._mac_error:
             await self._ask(_DEVICE, "network")
+            self._refuse_without_mac()
 
     async def _sign(self, command: str, param: Any) -> JsonObject:
         """Make the request for a write, while the lock is held."""
@@ -479,7 +484,7 @@ class V3Miner(Miner):
         when = as_int(challenge.get("when"))
         if salt is None or when is None:
             raise InvalidAnswerError(f"{_DEVICE} without salt and when")
-        await self._know_the_miner()
+        await self._verify_identity()
         secret = command, self._v3_password, salt, when
         request: JsonObject = {
             "cmd": command,
@@ -587,8 +592,9 @@ class V3Miner(Miner):
     async def _download(self, write: Write, limit: int) -> int:
         async with self._lock:
             try:
-                # Not even this needs an answer of another miner.
+                # Even a log must not be that of another miner.
                 await self._ask(_DEVICE, "network")
+                self._refuse_without_mac()
                 answer = message_of(_LOG, await self._link.request({"cmd": _LOG}))
                 size = size_of_log(answer, "logsize", limit)
                 await self._link.transfer().receive(size, write)
