@@ -1,7 +1,6 @@
 """Config flow: find the miner, prove the password, and say of each failure what to do."""
 
 from collections.abc import Mapping
-import logging
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -41,6 +40,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 import probatio
 
+from .address import parse_address
 from .api import (
     ACCOUNTS,
     DEFAULT_ACCOUNT,
@@ -54,6 +54,7 @@ from .api import (
 from .const import (
     CONF_ACCOUNT,
     CONF_DEAD_BAND,
+    CONF_FIXED_PRICE,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
     CONF_POWER_LIMIT_MAX,
@@ -64,13 +65,12 @@ from .const import (
     CONF_V3_PASSWORD,
     CONF_V3_PORT,
     DOMAIN,
+    LOGGER,
 )
 from .coordinator import WhatsminerCoordinator, async_connect
 from .entity import device_name, series
 from .exceptions import placeholders, translation_key
 from .money.economics import Market, parse_unit
-
-_LOGGER = logging.getLogger(__name__)
 
 type _OptionsError = tuple[str, dict[str, str]]
 """The key of a sentence, and what it names."""
@@ -84,11 +84,6 @@ def _whole(lowest: int, highest: int, unit: str | None = None) -> probatio.All[A
     return probatio.All(NumberSelector(config), probatio.Coerce(int))
 
 
-def _host(entered: str) -> str:
-    """The address alone; many copy it from the browser in which the miner's web page is open."""
-    return entered.strip().rpartition("://")[2].partition("/")[0]
-
-
 _PORT = _whole(1, 65535)
 _WATTS = _whole(1, 99_999, UnitOfPower.WATT)
 _PRICE = EntitySelector(
@@ -99,7 +94,9 @@ PASSWORD = TextSelector(
 )
 
 ACCOUNT = SelectSelector(
-    SelectSelectorConfig(options=list(ACCOUNTS), mode=SelectSelectorMode.DROPDOWN)
+    SelectSelectorConfig(
+        options=list(ACCOUNTS), custom_value=True, mode=SelectSelectorMode.DROPDOWN
+    )
 )
 
 USER_SCHEMA = probatio.Schema(
@@ -116,45 +113,51 @@ ACCOUNT_SCHEMA = probatio.Schema(
         probatio.Optional(CONF_V3_PASSWORD): PASSWORD,
     }
 )
+SWITCH_OFF = "write_api_disabled"
+_SWITCH_OFF = "_switch_off"
+"""The end of the names of steps for a miner whose API switch is off."""
 # Sections of the form; what is stored is flat.
 ECONOMICS = "economics"
 POWER_TARGET = "power_target"
-OPTIONS_SCHEMA = probatio.Schema(
-    {
-        probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
-        probatio.Optional(CONF_POWER_LIMIT_MAX): _WATTS,
-        probatio.Optional(ECONOMICS): section(
-            probatio.Schema(
-                {
-                    probatio.Optional(CONF_PRICE_SENSOR): _PRICE,
-                    probatio.Optional(CONF_HASHPRICE_SENSOR): _PRICE,
-                    probatio.Optional(CONF_HASHPRICE): NumberSelector(
-                        NumberSelectorConfig(
-                            min=0, step="any", mode=NumberSelectorMode.BOX
-                        )
-                    ),
-                }
-            ),
-            {"collapsed": True},
-        ),
-        probatio.Optional(POWER_TARGET): section(
-            probatio.Schema(
-                {
-                    probatio.Optional(CONF_DEAD_BAND): _whole(
-                        0, 99_999, UnitOfPower.WATT
-                    ),
-                    probatio.Optional(
-                        CONF_RESTARTS_ALLOWED, default=True
-                    ): BooleanSelector(),
-                    probatio.Optional(CONF_RESTART_INTERVAL): _whole(
-                        1, 24 * 60, UnitOfTime.MINUTES
-                    ),
-                }
-            ),
-            {"collapsed": True},
+PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
+
+
+def _money(unit: str) -> NumberSelector:
+    """Return a box for an amount of money."""
+    return NumberSelector(
+        NumberSelectorConfig(
+            step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=unit
+        )
+    )
+
+
+def _options_schema(home: str, currency: str, *, show_prices: bool) -> probatio.Schema:
+    """Return the form of the options, with the currencies of the home and of the price."""
+    economics = {
+        probatio.Optional(CONF_PRICE_SENSOR): _PRICE,
+        probatio.Optional(CONF_FIXED_PRICE): _money(f"{home}/kWh"),
+        probatio.Optional(CONF_HASHPRICE_SENSOR): _PRICE,
+        probatio.Optional(CONF_HASHPRICE): _money(f"{currency}/TH/day"),
+    }
+    power_target = {
+        probatio.Optional(CONF_DEAD_BAND): _whole(0, 99_999, UnitOfPower.WATT),
+        probatio.Optional(CONF_RESTARTS_ALLOWED, default=True): BooleanSelector(),
+        probatio.Optional(CONF_RESTART_INTERVAL): _whole(
+            1, 24 * 60, UnitOfTime.MINUTES
         ),
     }
-)
+    return probatio.Schema(
+        {
+            probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
+            probatio.Optional(CONF_POWER_LIMIT_MAX): _WATTS,
+            probatio.Optional(ECONOMICS): section(
+                probatio.Schema(economics), {"collapsed": not show_prices}
+            ),
+            probatio.Optional(POWER_TARGET): section(
+                probatio.Schema(power_target), {"collapsed": True}
+            ),
+        }
+    )
 
 
 class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -167,6 +170,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data: dict[str, Any] = {}
         self._info: MinerInfo | None = None
         self._named: dict[str, str] = {}
+        self._warned = False
 
     @staticmethod
     @callback
@@ -205,8 +209,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for the address, and find out who answers there."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            self._data = {**user_input, CONF_HOST: _host(user_input[CONF_HOST])}
-            errors = await self._async_check(None)
+            errors = await self._async_check_address(user_input, {}, None)
             if not errors and self._info and self._info.mac:
                 # A discovery that waits is no reason not to; it ends with the new entry.
                 await self.async_set_unique_id(
@@ -236,9 +239,9 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         self._named = {"name": entry.title, "host": entry.data[CONF_HOST]}
         if user_input is not None:
-            self._data = {**entry.data, **user_input}
-            self._data[CONF_HOST] = _host(user_input[CONF_HOST])
-            errors = await self._async_check(entry.unique_id, prove=False)
+            errors = await self._async_check_address(
+                user_input, entry.data, entry.unique_id
+            )
             if not errors:
                 if self._data.keys().isdisjoint({CONF_PASSWORD, CONF_V3_PASSWORD}):
                     await self.async_set_unique_id(
@@ -248,6 +251,14 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self.async_update_reload_and_abort(entry, data=self._data)
         return self._form(
             "reconfigure", USER_SCHEMA, user_input or dict(entry.data), errors
+        )
+
+    async def async_step_admin_switch_off(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask again once the API switch is on; keep the password unchecked if it is still off."""
+        return await self._async_password_form(
+            "admin_switch_off", ADMIN_SCHEMA, user_input
         )
 
     async def async_step_admin(
@@ -276,13 +287,19 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask again, when the password no longer fits or the firmware has other accounts now."""
         entry = self._get_reauth_entry()
         self._data = dict(entry_data)
-        self._named = {"name": entry.title, "host": entry_data[CONF_HOST]}
+        self._named = {
+            "name": entry.title,
+            "host": entry_data[CONF_HOST],
+            "account": entry_data.get(CONF_ACCOUNT, DEFAULT_ACCOUNT),
+        }
         coordinator = getattr(entry, "runtime_data", None)
         if (
             coordinator.miner.info.dialect is Dialect.V3
             if coordinator
             else CONF_ACCOUNT in entry_data
         ):
+            if CONF_V3_PASSWORD in entry_data:
+                return await self.async_step_reauth_account_password()
             return await self.async_step_reauth_account()
         return await self.async_step_reauth_admin()
 
@@ -304,6 +321,14 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             "reauth_account", ACCOUNT_SCHEMA, user_input
         )
 
+    async def async_step_reauth_account_password(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the password of an account that the miner no longer accepts."""
+        return await self._async_password_form(
+            "reauth_account_password", ACCOUNT_SCHEMA, user_input
+        )
+
     async def _async_password_form(
         self,
         step_id: str,
@@ -317,15 +342,44 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             fields = {str(key) for key in schema.schema}
             kept = {key: self._data[key] for key in self._data.keys() - fields}
             self._data = kept | user_input
+            if CONF_ACCOUNT in user_input:
+                account = user_input[CONF_ACCOUNT].strip()
+                self._data[CONF_ACCOUNT] = account or DEFAULT_ACCOUNT
             errors = await self._async_check(self.unique_id)
+            if step_id.endswith(_SWITCH_OFF) and SWITCH_OFF in errors.values():
+                # The repair issue checks the password as soon as the switch is on.
+                errors = {}
+            if not errors:
+                errors = self._warn_of_curtailment(step_id)
             if not errors:
                 return self._async_finish()
+            if SWITCH_OFF in errors.values() and step_id in ("admin", "account"):
+                return self._form(step_id + _SWITCH_OFF, schema, user_input, {})
             # What is wrong may be a password that this form does not ask for.
             errors = {
                 field if field in fields else "base": key
                 for field, key in errors.items()
             }
         return self._form(step_id, schema, user_input, errors)
+
+    @callback
+    def _warn_of_curtailment(self, step_id: str) -> dict[str, str]:
+        """Return a warning, once, where a curtailed miner could no longer be resumed."""
+        fields = (CONF_PASSWORD, CONF_V3_PASSWORD)
+        if (
+            self.source != SOURCE_REAUTH
+            or any(self._data.get(field) for field in fields)
+            or self._warned
+        ):
+            return {}
+        entry = self._get_reauth_entry()
+        if (
+            entry.state is not ConfigEntryState.LOADED
+            or entry.runtime_data.curtailment.state == "none"
+        ):
+            return {}
+        self._warned = True
+        return {"base": "still_curtailed"}
 
     @callback
     def _async_finish(self) -> ConfigFlowResult:
@@ -350,7 +404,9 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str],
     ) -> ConfigFlowResult:
         """Show a form that keeps what was typed."""
-        named = {"host": "", "model": "", **self._named}
+        if user_input is None and CONF_ACCOUNT in self._data:
+            user_input = {CONF_ACCOUNT: self._data[CONF_ACCOUNT]}
+        named = {"host": "", "model": "", "account": "", **self._named}
         if self._info:
             named["model"] = series(self._info.model)
         return self.async_show_form(
@@ -359,6 +415,19 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
             description_placeholders=named,
         )
+
+    async def _async_check_address(
+        self, user_input: dict[str, Any], known: Mapping[str, Any], mac: str | None
+    ) -> dict[str, str]:
+        """Take the address that was typed, connect, and return what is wrong and where."""
+        try:
+            host, port = parse_address(user_input[CONF_HOST])
+        except ValueError:
+            return {CONF_HOST: "invalid_host"}
+        self._data = {**known, **user_input, CONF_HOST: host}
+        if port:
+            self._data[CONF_PORT] = port
+        return await self._async_check(mac, prove=False)
 
     async def _async_check(
         self, mac: str | None, *, prove: bool = True
@@ -380,7 +449,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             self._named |= placeholders(err, host)
             return {self._field(err): translation_key(err)}
         except Exception:
-            _LOGGER.exception("Unexpected error while looking for a miner")
+            LOGGER.exception("Unexpected error while looking for a miner")
             return {"base": "unknown"}
         return {}
 
@@ -398,7 +467,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for all of them; what is left empty is the miner's own, or not used."""
-        options = dict(self.config_entry.options)
+        options = {**self._offered_prices, **self.config_entry.options}
         errors: dict[str, str] = {}
         named: dict[str, str] = {}
         if user_input is not None:
@@ -412,11 +481,28 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA, {**options, ECONOMICS: options, POWER_TARGET: options}
+                _options_schema(
+                    self.hass.config.currency,
+                    Market(self.hass, options).price.currency,
+                    show_prices=any(key in options for key in PRICES),
+                ),
+                {**options, ECONOMICS: options, POWER_TARGET: options},
             ),
             errors=errors,
             description_placeholders=named,
         )
+
+    @property
+    def _offered_prices(self) -> dict[str, Any]:
+        """The prices of another miner, for an entry whose options were never set."""
+        if self.config_entry.options:
+            return {}
+        for entry in self.hass.config_entries.async_entries(DOMAIN):
+            if prices := {
+                key: entry.options[key] for key in PRICES if key in entry.options
+            }:
+                return prices
+        return {}
 
     def _bounds_error(self, options: dict[str, Any]) -> _OptionsError | None:
         """Bounds that leave nothing between them."""

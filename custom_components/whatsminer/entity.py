@@ -10,6 +10,7 @@ from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, Device
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .address import web_url
 from .api import MinerInfo, MinerState, Section
 from .const import DOMAIN
 from .controls import Control
@@ -76,7 +77,7 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
             name=device_name(info, mac),
             serial_number=info.serial,
             sw_version=info.firmware,
-            configuration_url=f"http://{entry.data[CONF_HOST]}",
+            configuration_url=web_url(entry.data[CONF_HOST]),
         )
 
     @property

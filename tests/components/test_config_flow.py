@@ -12,15 +12,18 @@ from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, section
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from pytest_socket import socket_allow_hosts
 
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
     CONF_DEAD_BAND,
+    CONF_FIXED_PRICE,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
     CONF_POWER_LIMIT_MAX,
@@ -32,9 +35,10 @@ from custom_components.whatsminer.const import (
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.power.curtailment import Target
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, RaceClock, issue
 
 TEXTS: dict[str, Any] = json.loads(
     (
@@ -91,15 +95,22 @@ async def _start(hass: HomeAssistant) -> str:
 async def _submit(hass: HomeAssistant, flow_id: str, form: Form) -> ConfigFlowResult:
     """Fill in the step that is asked, with what of the form belongs to it; go on to the end."""
     while True:
-        shown = await hass.config_entries.flow.async_configure(flow_id)
-        schema = shown["data_schema"]
-        assert schema
-        asked = {str(key) for key in schema.schema}
-        result = await hass.config_entries.flow.async_configure(
-            flow_id, {key: value for key, value in form.items() if key in asked}
-        )
+        result = await _submit_once(hass, flow_id, form)
         if result["type"] is not FlowResultType.FORM or result["errors"]:
             return result
+
+
+async def _submit_once(
+    hass: HomeAssistant, flow_id: str, form: Form
+) -> ConfigFlowResult:
+    """Fill in the step that is shown, and return the next."""
+    shown = await hass.config_entries.flow.async_configure(flow_id)
+    schema = shown["data_schema"]
+    assert schema
+    asked = {str(key) for key in schema.schema}
+    return await hass.config_entries.flow.async_configure(
+        flow_id, {key: value for key, value in form.items() if key in asked}
+    )
 
 
 async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
@@ -110,7 +121,10 @@ async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
     await hass.async_block_till_done()
 
 
-@pytest.mark.parametrize("entered", [" {} ", "http://{}", " https://{}/cgi-bin/luci "])
+@pytest.mark.parametrize(
+    "entered",
+    [" {} ", "http://{}", " https://{}/cgi-bin/luci ", "http://{}:80/", "{}:{port}"],
+)
 async def test_creates_entry(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form, entered: str
 ) -> None:
@@ -118,16 +132,55 @@ async def test_creates_entry(
 
     Who copies the address of the miner's web page would read that nothing answers there.
     """
-    flow_id = await _start(hass)
-    result = await _submit(
-        hass, flow_id, {**form, CONF_HOST: entered.format(miner.host)}
-    )
+    typed = {CONF_HOST: entered.format(miner.host, port=miner.port)}
+    if "{port}" in entered:
+        typed[CONF_PORT] = 4028
+    result = await _submit(hass, await _start(hass), {**form, **typed})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "M50 04EB"
     assert result["data"] == form
     assert result["result"].unique_id == format_mac(miner.mac)
     await hass.async_block_till_done()
     assert miner.most_open_connections == 1
+
+
+@pytest.mark.parametrize(
+    "entered", ["::1", "[::1]", "[::1]:{port}", "http://[::1]/", "0:0:0:0:0:0:0:1"]
+)
+async def test_ipv6(hass: HomeAssistant, entered: str) -> None:
+    """An IPv6 address was accepted, and then there were no entities."""
+    socket_allow_hosts(["127.0.0.1", "::1"])
+    async with SimulatedMiner(
+        "v205_m50", host="::1", password=PASSWORD, v3_port=None
+    ) as simulated:
+        form = {CONF_HOST: entered.format(port=simulated.port), CONF_PORT: 4028}
+        if "{port}" not in entered:
+            form[CONF_PORT] = simulated.port
+        result = await _submit(
+            hass, await _start(hass), {**form, "v3_port": 1, CONF_PASSWORD: PASSWORD}
+        )
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert result["data"][CONF_HOST] == "::1"
+        await hass.async_block_till_done()
+        [device] = dr.async_entries_for_config_entry(
+            dr.async_get(hass), result["result"].entry_id
+        )
+        assert device.configuration_url == "http://[::1]"
+        power = hass.states.get("sensor.m50_04eb_power")
+        assert power
+        assert float(power.state) > 0
+        await hass.config_entries.async_unload(result["result"].entry_id)
+
+
+@pytest.mark.parametrize(
+    "entered", ["", " ", "a b", "http://", "[::1", "1.2.3.4:x", "1.2.3.4:0", "me@host"]
+)
+async def test_no_address(hass: HomeAssistant, form: Form, entered: str) -> None:
+    """A slip must be named at its field, not looked for in the network."""
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, {**form, CONF_HOST: entered})
+    assert result["errors"] == {CONF_HOST: "invalid_host"}
+    await _recover(hass, flow_id, form)
 
 
 async def test_password_is_optional(
@@ -192,10 +245,34 @@ async def test_write_api_disabled(
     """Who forgot the switch in WhatsMinerTool must be sent there."""
     miner.api_switch = False
     flow_id = await _start(hass)
-    result = await _submit(hass, flow_id, form)
-    assert result["errors"] == {CONF_PASSWORD: "write_api_disabled"}
+    result = await _submit_once(hass, flow_id, form)
+    assert result["step_id"] == "admin"
+    result = await _submit_once(hass, flow_id, form)
+    assert result["step_id"] == "admin_switch_off"
+    assert _fields(result["data_schema"]) == {CONF_PASSWORD: PASSWORD}
     miner.api_switch = True
     await _recover(hass, flow_id, form)
+    assert (
+        issue(hass, "write_access", hass.config_entries.async_entries(DOMAIN)[0])
+        is None
+    )
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v3_m7bs"])
+async def test_the_switch_may_be_turned_on_later(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Who cannot turn the switch on now ended with a read-only miner, and found no way back."""
+    miner.api_switch = False
+    result = await _submit(hass, await _start(hass), form)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == form
+    await hass.async_block_till_done()
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    found = issue(hass, "write_access", entry)
+    assert found
+    assert found.is_fixable
+    assert hass.states.async_entity_ids("switch")
 
 
 async def test_token_table_full(
@@ -261,6 +338,31 @@ async def test_stopped_1x_cannot_say_who_it_is(
     await _recover(hass, flow_id, form)
 
 
+async def test_miner_without_mac(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Who reads that the mining process is down would start what is running."""
+    miner.inject("hide=mac")
+    miner.inject("hide=MAC")
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, form)
+    assert result["errors"] == {"base": "no_mac"}
+    miner.clear_faults()
+    await _recover(hass, flow_id, form)
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_an_account_can_be_typed(
+    hass: HomeAssistant, miner: SimulatedMiner, form: Form
+) -> None:
+    """Firmware that calls its account admin could not be commanded."""
+    flow_id = await _start(hass)
+    result = await _submit(hass, flow_id, {**form, CONF_ACCOUNT: " admin "})
+    assert result["errors"] == {CONF_V3_PASSWORD: "account_refused"}
+    assert (result["description_placeholders"] or {})["account"] == "admin"
+    await _recover(hass, flow_id, {**form, CONF_ACCOUNT: "super"})
+
+
 async def test_unexpected_error(
     hass: HomeAssistant, form: Form, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -320,9 +422,8 @@ async def test_api_switch_is_told_before_it_is_needed(
     """API 3 tells its switch: it must be said before the user wonders."""
     miner.api_switch = False
     flow_id = await _start(hass)
-    result = await _submit(hass, flow_id, form)
+    result = await _submit_once(hass, flow_id, form)
     assert result["step_id"] == "account_switch_off"
-    assert result["errors"] == {CONF_V3_PASSWORD: "write_api_disabled"}
     miner.api_switch = True
     await _recover(hass, flow_id, form)
 
@@ -418,6 +519,7 @@ ALL_OPTIONS = {
     CONF_POWER_LIMIT_MIN: 2000,
     CONF_POWER_LIMIT_MAX: 3000,
     CONF_PRICE_SENSOR: "sensor.price",
+    CONF_FIXED_PRICE: 0.3,
     CONF_HASHPRICE_SENSOR: "sensor.hashprice",
     CONF_HASHPRICE: 0.05,
     CONF_DEAD_BAND: 50,
@@ -425,7 +527,12 @@ ALL_OPTIONS = {
     CONF_RESTART_INTERVAL: 120,
 }
 SECTIONS = {
-    "economics": (CONF_PRICE_SENSOR, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE),
+    "economics": (
+        CONF_PRICE_SENSOR,
+        CONF_FIXED_PRICE,
+        CONF_HASHPRICE_SENSOR,
+        CONF_HASHPRICE,
+    ),
     "power_target": (CONF_DEAD_BAND, CONF_RESTARTS_ALLOWED, CONF_RESTART_INTERVAL),
 }
 
@@ -453,6 +560,50 @@ async def test_options_are_kept_and_shown_again(
     assert entry.options == ALL_OPTIONS
     result = await _options(hass, entry)
     assert _fields(result["data_schema"]) == ALL_OPTIONS
+
+
+async def test_prices_are_offered_for_the_next_miner(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Who has ten miners would type the same price ten times."""
+    hass.config_entries.async_update_entry(entry, options=ALL_OPTIONS)
+    second = MockConfigEntry(domain=DOMAIN, unique_id="c2:11:20:00:00:02")
+    second.add_to_hass(hass)
+    result = await _options(hass, second)
+    schema = result["data_schema"]
+    assert schema
+    prices = {key: ALL_OPTIONS[key] for key in SECTIONS["economics"]}
+    offered = {
+        key: value for key, value in _fields(schema).items() if value is not None
+    }
+    assert offered == prices
+    # What is offered must be seen before it is saved.
+    assert schema.schema["economics"].options["collapsed"] is False
+    hass.config_entries.async_update_entry(second, options={CONF_DEAD_BAND: 50})
+    result = await _options(hass, second)
+    assert CONF_PRICE_SENSOR not in {
+        key: value
+        for key, value in _fields(result["data_schema"]).items()
+        if value is not None
+    }
+
+
+async def test_fixed_prices_name_their_units(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A price in cents would be taken for a price in euros."""
+    hass.states.async_set("sensor.price", "1", {"unit_of_measurement": "NOK/kWh"})
+    options = {CONF_PRICE_SENSOR: "sensor.price"}
+    hass.config_entries.async_update_entry(entry, options=options)
+    result = await _options(hass, entry)
+    schema = result["data_schema"]
+    assert schema
+    fields = schema.schema["economics"].schema.schema
+    units = [
+        fields[key].config["unit_of_measurement"]
+        for key in (CONF_FIXED_PRICE, CONF_HASHPRICE)
+    ]
+    assert units == ["EUR/kWh", "NOK/TH/day"]
 
 
 async def test_options_open_in_a_browser(
@@ -585,3 +736,65 @@ async def test_every_option_is_explained(
     for key, value in schema.schema.items():
         if isinstance(value, section):
             assert set(forms[str(key)]["data"]) == set(_fields(value.schema))
+
+
+async def _curtail(hass: HomeAssistant, coordinator: WhatsminerCoordinator) -> None:
+    """Curtail the only miner until Resume."""
+    await coordinator.curtailment.async_curtail(Target.STOP)
+    await hass.async_block_till_done()
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_another_password_of_api_3(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+) -> None:
+    """Who changed the password read that the firmware had been updated."""
+    entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert result["step_id"] == "reauth_account_password"
+    assert (result["description_placeholders"] or {})["account"] == "super"
+    assert _fields(result["data_schema"])[CONF_ACCOUNT] == "super"
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_ACCOUNT: "super", CONF_V3_PASSWORD: PASSWORD}
+    )
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+
+
+async def test_a_password_taken_away_during_a_curtailment(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    clock: RaceClock,
+) -> None:
+    """The miner stayed stopped, and nobody knew why."""
+    clock.race()
+    await _curtail(hass, coordinator)
+    clock.stop()
+    entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    configure = hass.config_entries.flow.async_configure
+    result = await configure(flow["flow_id"], {})
+    assert result["errors"] == {"base": "still_curtailed"}
+    result = await configure(flow["flow_id"], {})
+    assert result["reason"] == "reauth_successful"
+    assert CONF_PASSWORD not in entry.data
+    await hass.async_block_till_done()
+
+
+async def test_a_password_taken_away_without_a_curtailment(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
+) -> None:
+    """A warning about nothing teaches people to ignore warnings."""
+    entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()

@@ -24,7 +24,13 @@ from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
 
 from ..api import Activity, Section, Summary
-from ..const import CONF_HASHPRICE, CONF_HASHPRICE_SENSOR, CONF_PRICE_SENSOR, DOMAIN
+from ..const import (
+    CONF_FIXED_PRICE,
+    CONF_HASHPRICE,
+    CONF_HASHPRICE_SENSOR,
+    CONF_PRICE_SENSOR,
+    DOMAIN,
+)
 from ..coordinator import WhatsminerCoordinator
 from ..entity import WhatsminerDescription, WhatsminerEntity
 
@@ -111,16 +117,18 @@ class Market:
 
     @property
     def has_price(self) -> bool:
-        """Whether the options say where the price of electricity comes from."""
-        return bool(self.price_sensor)
+        """Whether the options say what electricity costs."""
+        return (
+            bool(self.price_sensor) or self._options.get(CONF_FIXED_PRICE) is not None
+        )
 
     @property
     def knows_money(self) -> bool:
-        """Whether the price is there, if there shall be one; before that its unit is unknown.
+        """Whether the price sensor is there, if one is chosen; before that its unit is unknown.
 
         A number that is shown in another unit after every start would get no statistics.
         """
-        return not self.has_price or self._state(CONF_PRICE_SENSOR) is not None
+        return not self.price_sensor or self._state(CONF_PRICE_SENSOR) is not None
 
     @property
     def has_hashprice(self) -> bool:
@@ -130,8 +138,10 @@ class Market:
 
     @property
     def price(self) -> Quote:
-        """Money per kWh."""
-        return self._quote(CONF_PRICE_SENSOR)
+        """Money per kWh; a fixed price is in the currency of this home."""
+        if self.price_sensor:
+            return self._quote(CONF_PRICE_SENSOR)
+        return Quote(self._options.get(CONF_FIXED_PRICE), self._hass.config.currency)
 
     @property
     def hashprice(self) -> Quote:
