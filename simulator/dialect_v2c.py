@@ -97,7 +97,8 @@ class DialectV2c(DialectV2):
             # A mean of 300 whole numbers
             "Power": number(round(truth.power_w * 300) / 300),
             "Power Rate": number32(truth.power_rate_jth or 0.0),
-            "Pool Rejected%": number32(truth.reject_rate_percent),
+            # A fraction, whatever it is called
+            "Pool Rejected%": truth.reject_rate_percent / 100,
             "Uptime": truth.uptime_s,
             "Hash Stable": "true" if truth.hash_stable else "false",
             "Hash Stable Cost Seconds": machine.stable_cost_s
@@ -131,7 +132,7 @@ class DialectV2c(DialectV2):
                 "Stratum Difficulty": self.profile.share_difficulty
                 if pool.active
                 else 0,
-                "Pool Rejected%": number32(truth.reject_rate_percent if used else 0),
+                "Pool Rejected%": truth.reject_rate_percent / 100 if used else 0,
                 "Pool Stale%": 0,
                 "To Remove": False,
             }

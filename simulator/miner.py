@@ -456,7 +456,8 @@ class SimulatedMiner:
             return self._plain("", self._dialect.error(137))
         except BadKey:
             return self._plain("", self._dialect.error(23))
-        name, token = str(request.pop("cmd", "")), request.pop("token", None)
+        key = "cmd" if "cmd" in request else "command"
+        name, token = str(request.pop(key, "")), request.pop("token", None)
         self._remember(name, request, encrypted=True)
         write = write_of(self.profile, name)
         if name in self.refuse:

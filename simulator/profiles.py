@@ -209,7 +209,6 @@ PROFILES: dict[str, Profile] = _profiles(
         ),
         share_difficulty=65536,
         text_when_stopped=True,
-        terminator=b"\0",
         timing=Timing(stable_s=1538),
     ),
     Profile(

@@ -94,11 +94,14 @@ def _faults(state: MinerState) -> str | None:
     return texts or NO_FAULT
 
 
-def _psu_fan_speed(state: MinerState) -> float | None:
-    """The PSU's own word, else that of the 1.x summary."""
-    if state.psu and state.psu.fan_speed is not None:
-        return state.psu.fan_speed
-    return state.summary.psu_fan_speed if state.summary else None
+def _psu(name: str) -> Callable[[MinerState], float | None]:
+    """A value of the power supply: its own, else that of the 1.x summary."""
+
+    def value(state: MinerState) -> float | None:
+        own: float | None = getattr(state.psu, name, None)
+        return getattr(state.summary, f"psu_{name}", None) if own is None else own
+
+    return value
 
 
 def _hashrate(
@@ -279,6 +282,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         "chip_temperature_avg",
         lambda state: state.summary and state.summary.chip_temperature_avg,
         Section.SUMMARY,
+        enabled=True,
     ),
     _temperature(
         "chip_temperature_min",
@@ -304,7 +308,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         Section.SUMMARY,
         enabled=True,
     ),
-    _fan("psu_fan_speed", _psu_fan_speed, Section.PSU, Section.SUMMARY),
+    _fan("psu_fan_speed", _psu("fan_speed"), Section.PSU, Section.SUMMARY),
     WhatsminerSensorDescription(
         key="psu_input_voltage",
         translation_key="psu_input_voltage",
@@ -314,8 +318,8 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         suggested_display_precision=0,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        sections=(Section.PSU,),
-        value_fn=lambda state: state.psu and state.psu.input_voltage,
+        sections=(Section.PSU, Section.SUMMARY),
+        value_fn=_psu("input_voltage"),
     ),
     WhatsminerSensorDescription(
         key="psu_input_current",
@@ -326,8 +330,8 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         suggested_display_precision=1,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        sections=(Section.PSU,),
-        value_fn=lambda state: state.psu and state.psu.input_current,
+        sections=(Section.PSU, Section.SUMMARY),
+        value_fn=_psu("input_current"),
     ),
     WhatsminerSensorDescription(
         key="psu_input_power",

@@ -207,6 +207,79 @@ SUMMARIES = {
         stable=True,
         fast_boot=False,
     ),
+    # 0.000462963 is a fraction: 1 of 2160 shares
+    "summary_v2c_one_rejected_cap.json": Summary(
+        hashrate=183.1276,
+        hashrate_average=183.467184,
+        hashrate_1m=183.1276,
+        hashrate_15m=183.456352,
+        hashrate_nominal=184.811,
+        power=3386.0266666666666,
+        efficiency=18.476,
+        power_limit=3400,
+        power_mode=PowerMode.NORMAL,
+        fan_speed_in=3401,
+        fan_speed_out=3401,
+        frequency_average=373.8,
+        elapsed=26005.865234375,
+        uptime=2175251,
+        reject_rate=pytest.approx(0.0462963, abs=1e-7),
+        stable=True,
+    ),
+    "summary_v1_m21s_without_chip_sensors_cap.json": Summary(
+        hashrate=54.84463942,
+        hashrate_average=54.95045769,
+        hashrate_nominal=55.347,
+        power=3412,
+        efficiency=pytest.approx(62.2121, abs=1e-4),  # 3412 W / 54.84463942 TH/s
+        power_limit=3500,
+        power_mode=PowerMode.NORMAL,
+        temperature=72,
+        fan_speed_in=6840,
+        fan_speed_out=6840,
+        frequency_average=848,
+        elapsed=394368,
+        stable=True,
+        mac="C4:00:00:00:00:01",
+        firmware="20210322.22.REL",
+        error_codes=(),
+    ),
+    "summary_v13_m30s_power_input_cap.json": Summary(
+        hashrate=96.41723165,
+        hashrate_average=99.79364689,
+        hashrate_nominal=100.999,
+        power=3496,
+        efficiency=35.03,
+        power_limit=3600,
+        power_mode=PowerMode.HIGH,
+        psu_fan_speed=8784,
+        psu_input_voltage=199.25,
+        psu_input_current=17.53,
+        elapsed=1216997,
+        mac="C4:00:00:00:00:30",
+        firmware="20210109.22.REL",
+        error_codes=(206,),
+    ),
+    "broken_escaped_quote.txt": Summary(
+        hashrate=67.82744638,
+        hashrate_average=68.71059719,
+        hashrate_5s=64.14377795,
+        hashrate_5m=67.82744638,
+        hashrate_nominal=67.051,
+        power=3491,
+        efficiency=pytest.approx(51.4688, abs=1e-4),  # 3491 W / 67.82744638 TH/s
+        power_limit=3500,
+        power_mode=PowerMode.NORMAL,
+        temperature=72,
+        frequency_average=622,
+        elapsed=66295,
+        accepted_shares=5018,
+        rejected_shares=29,
+        stable=True,
+        mac="C4:00:00:00:00:11",
+        firmware="20200917.22.REL",
+        error_codes=(),
+    ),
     "broken_trailing_nul.txt": summary_v140((110, 600)),
     "broken_trailing_comma.txt": summary_v140((110, 600)),
     # The efficiency is 3312 W / 113.9021143 TH/s, as if the miner had said none.
@@ -299,7 +372,6 @@ BOARDS = {
                 hashrate=rate,
                 hashrate_average=rate,
                 hashrate_nominal=139.93,
-                temperature=0,
                 frequency=419,
                 chips=288,
                 tuned=True,
@@ -316,8 +388,20 @@ BOARDS = {
     "devs_v2_without_asc_and_slot_comp.json": (
         None,
         (
-            Board(slot=0, hashrate_average=28, temperature=70.5, tuned=True),
-            Board(slot=1, hashrate_average=29, temperature=71.5, tuned=True),
+            Board(
+                slot=0,
+                hashrate=28,
+                hashrate_average=28,
+                temperature=70.5,
+                tuned=True,
+            ),
+            Board(
+                slot=1,
+                hashrate=29,
+                hashrate_average=29,
+                temperature=71.5,
+                tuned=True,
+            ),
         ),
     ),
     "broken_list_starts_with_comma.txt": (
@@ -401,10 +485,35 @@ POOLS = {
             last_share=datetime(2026, 8, 13, 13, 42, 3, tzinfo=UTC),
         ),
     ),
+    "pools_v2c_one_rejected_cap.json": (
+        Pool(
+            index=1,
+            url="stratum+tcp://pool.example:3333",
+            user="acc.worker",
+            status="alive",
+            active=True,
+            priority=0,
+            accepted=2159,
+            rejected=1,
+            reject_rate=pytest.approx(0.0462963, abs=1e-7),
+        ),
+    ),
+    "broken_lone_backslash.txt": (
+        Pool(
+            index=1,
+            url="stratum+tcp://pool.example:3333",
+            user=r"dom\acc.worker",
+            status="alive",
+            active=True,
+            accepted=5,
+            rejected=0,
+            reject_rate=0,
+        ),
+    ),
 }
 
 
-def psu_stopped(temperature: float) -> Psu:
+def psu_stopped(temperature: float | None) -> Psu:
     """The stopped 400 V hydro unit of TET."""
     return Psu(
         model="P564B",
@@ -427,7 +536,7 @@ PSUS = {
         fan_speed=6976,
         serial="A1232B0120100049",
     ),
-    "get_psu_stopped_tet.json": psu_stopped(0),
+    "get_psu_stopped_tet.json": psu_stopped(None),
     "broken_psu_comma_missing_before_temp0.txt": psu_stopped(33.5),
 }
 
@@ -617,6 +726,13 @@ MINER_INFOS = {
         "serial": "BTM7BS30FA26031256090407244H05947",
         "led_auto": False,
     },
+    # The MAC is in the summary
+    "get_miner_info_without_mac_comp.json": {
+        "mac": None,
+        "hostname": "WhatsMiner",
+        "serial": None,
+        "led_auto": True,
+    },
     "get_miner_info_led_auto_comp.json": {
         "mac": "A0:5B:06:00:36:60",
         "hostname": "WhatsMiner",
@@ -636,7 +752,12 @@ FAULTS = {
         Fault(code=329, time="2022-01-17 11:28:11"),
         Fault(code=541, time="2022-01-17 11:30:00"),
     ),
-    "get_error_code_reason_comp.json": (Fault(code=531, time="2025-03-12 14:52:35"),),
+    "get_error_code_reason_comp.json": (
+        Fault(code=531, time="2025-03-12 14:52:35", reason="Slot1 not found."),
+    ),
+    "get_error_code_desc_comp.json": (
+        Fault(code=206, reason="Power input voltage error"),
+    ),
     "broken_error_code_list.txt": (Fault(code=329, time="2022-01-17 11:28:11"),),
     "broken_error_code_list_two.txt": (
         Fault(code=329, time="2022-01-17 11:28:11"),
@@ -765,6 +886,14 @@ def test_a_full_token_table_says_how_long_to_wait() -> None:
     assert str(error) == "token table full, wait 185 s"
 
 
+def test_an_error_without_its_status() -> None:
+    """A full token table would be taken for a broken answer, and be filled further."""
+    assert isinstance(refusal("get_token", {"Code": 136}), TokenTableFullError)
+    assert isinstance(refusal("power_off", {"Code": "45"}), WriteApiDisabledError)
+    assert refusal("summary", {"Code": 131, "Msg": {}}) is None
+    assert refusal("summary", {"STATUS": "S", "Code": 14, "Msg": {}}) is None
+
+
 @pytest.mark.parametrize("name", SUCCESSES)
 def test_a_success_is_no_refusal(name: str) -> None:
     """Otherwise a miner with an unusual success code cannot be added."""
@@ -866,7 +995,7 @@ def test_the_model_is_unknown_where_no_board_tells() -> None:
         pytest.param(
             0.012, [0.004, 0.004, 0.004], [0.004] * 3, id="TH/s by the ratio as well"
         ),
-        pytest.param(12000.0, [12000.0], [12000], id="TH/s of a giant by the ratio"),
+        pytest.param(9000.0, [9000.0], [9000], id="TH/s of a giant by the ratio"),
         pytest.param(None, [28e6, 29e6], [28, 29], id="MH/s by the value"),
         pytest.param(0.0, [28e6, 29e6], [28, 29], id="MH/s, summary says 0"),
         pytest.param(None, [13.7, 14.0], [13.7, 14.0], id="TH/s by the value"),
@@ -892,6 +1021,50 @@ def test_the_unit_of_boards_without_an_average() -> None:
     """A board that has just begun would show a million times its hashrate."""
     (board,) = parse_boards({"DEVS": [{"HS RT": 28e6}]}, None)
     assert board.hashrate == 28
+
+
+@pytest.mark.parametrize(
+    ("rates", "hashrate"),
+    [
+        ({"HS RT": 96417231.65, "MHS av": 99793646.89}, 96.41723165),
+        ({"HS RT": 96.41, "MHS av": 99793646.89}, 96.41),
+        ({"HS RT": "14.5", "MHS av": 99793646.89}, 14.5),
+        ({"HS RT": 0, "MHS av": 99793646.89}, 0),
+        ({"HS RT": 40000.0, "MHS av": 99793646.89}, 0.04),
+        ({"HS RT": 96.41}, 0.00009641),
+        ({"MHS 5m": 96.41, "MHS av": 99793646.89}, 96.41),
+    ],
+    ids=str,
+)
+def test_the_unit_of_a_summary(rates: JsonObject, hashrate: float) -> None:
+    """A miner would be shown with a millionth of its hashrate, as if it had stopped."""
+    assert parse_summary({"SUMMARY": [rates]}).hashrate == hashrate
+
+
+@pytest.mark.parametrize(
+    ("electrics", "voltage", "current"),
+    [
+        ({"vin": "22400", "iin": "8718"}, 224, 8.718),
+        ({"vin": "229.50", "iin": "14.23"}, 229.5, 14.23),
+        ({"vin": 231.5, "iin": 15.43}, 231.5, 15.43),
+        ({"vin": "-1", "iin": "-1"}, None, None),
+        ({"vin": "0", "iin": "8718"}, None, 8.718),
+    ],
+    ids=str,
+)
+def test_the_units_of_a_power_supply(
+    electrics: JsonObject, voltage: float | None, current: float | None
+) -> None:
+    """229.5 V would be shown as 2.3 V, and 14 A as 14 mA."""
+    psu = parse_psu({"Msg": electrics})
+    assert (psu.input_voltage, psu.input_current) == (voltage, current)
+
+
+def test_rows_are_bounded() -> None:
+    """A hostile answer would create thousands of devices' entities for ever."""
+    boards = parse_boards({"DEVS": [{"Slot": slot} for slot in range(4000)]}, None)
+    assert [board.slot for board in boards] == list(range(16))
+    assert len(parse_pools({"POOLS": [{}] * 4000})) == 16
 
 
 def test_boards_are_sorted_by_slot() -> None:

@@ -59,6 +59,7 @@ from .test_captures import respelt
 M50 = "v3_device_info_m50_cap.json"
 M60S = "v3_device_info_m60s_comp.json"
 FAULTY = "v3_device_info_fault_comp.json"
+FAULTS_DESC = "v3_device_info_fault_desc_comp.json"
 SUMMARY = "v3_status_summary_doc.json"
 EDEVS = "v3_status_edevs_m7bs_cap.json"
 POOLS = "v3_status_pools_comp.json"
@@ -210,6 +211,25 @@ READS: dict[str, tuple[Callable[..., Any], tuple[str, ...], Any]] = {
             liquid_temperature=48.2,
             firmware="20250915.16.Rel2",
         ),
+    ),
+    "device with faults of another form": (
+        parse_device,
+        (FAULTS_DESC,),
+        MinerInfo(
+            dialect=Dialect.V3,
+            api_version="3.0.2",
+            firmware="20251209.16.Rel2",
+            model="M60S_VK40",
+            mac="CE:00:00:00:00:31",
+            features=FEATURES - {Feature.HEAT_MODE},
+            unreadable=UNREADABLE,
+            cooling=Cooling.AIR,
+        ),
+    ),
+    "faults of another form": (
+        parse_faults,
+        (FAULTS_DESC,),
+        (Fault(code=206, reason="Power input voltage error"),),
     ),
     "no faults": (parse_faults, (M50,), ()),
     "faults": (
@@ -392,6 +412,29 @@ def test_pools_alone() -> None:
     assert parse_pools(message(POOLS), None) == (POOL,)
 
 
+@pytest.mark.parametrize("name", ["reject-rate", "reject-percent"])
+def test_both_names_of_the_reject_rate(name: str) -> None:
+    """The rate would be unknown on half of the firmware."""
+    (pool,) = parse_pools({"pools": [{name: 0.25}]}, None)
+    assert pool.reject_rate == 0.25
+
+
+def test_a_code_as_text() -> None:
+    """A success would be taken for an error."""
+    assert message_of("x", {"code": "0", "msg": {"a": 1}}) == {"a": 1}
+    with pytest.raises(CommandRefusedError):
+        raise_for_code("x", {"code": "-1", "msg": "failed"})
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"),
+    [(80, 80), ({"percent": "80", "mode": "fast"}, 80), ({}, None), (720, None)],
+)
+def test_the_percent_in_both_forms(percent: Any, expected: float | None) -> None:
+    """A percent that the miner reports would be unknown."""
+    assert parse_status({}, {"power-percent": percent}).power_percent == expected
+
+
 def counted(*pools: tuple[str, str, int, int]) -> tuple[Pool, ...]:
     """Pools as 4028 counts them: address, user, accepted, rejected."""
     rows = [
@@ -409,7 +452,9 @@ def test_pools_with_their_shares() -> None:
         ("stratum+tcp://pool.example:3333", "acc.worker", 432, 3),
     )
     assert parse_pools(message(POOLS), shares) == (
-        replace(POOL, accepted=432, rejected=3),
+        replace(
+            POOL, accepted=432, rejected=3, reject_rate=pytest.approx(0.68966, abs=1e-5)
+        ),
     )
 
 
@@ -545,7 +590,6 @@ def test_the_model_of_a_power_supply_by_its_type() -> None:
         ),
         ([{"531": "t"}, {"531": "u"}], (Fault(code=531, time="u"),)),
         ([{"531": "t", "reason": ""}], (Fault(code=531, time="t"),)),
-        ([{"reason": "no code"}, {}, "x", None], ()),
     ],
 )
 def test_odd_lists_of_faults(rows: list[Any], faults: tuple[Fault, ...]) -> None:

@@ -251,12 +251,129 @@ async def test_the_captured_m7bs(serve: Serve) -> None:
     assert total == pytest.approx(state.summary.hashrate_average, abs=0.02)
     assert state.power_mode is PowerMode.HIGH
     assert state.power_limit == 9758
-    assert state.temperature == 0
+    # The boards report exactly 0, which is no temperature.
+    assert state.temperature is None
     assert (state.accepted_shares, state.rejected_shares) == (432, 0)
     assert state.status is not None
     assert state.status.power_percent == 120
     assert state.activity is Activity.MINING
     assert state.mining is True
+
+
+V1 = M20S | {"get_psu": capture("get_psu_v140_cap.json")}
+
+
+@pytest.mark.parametrize(
+    ("answers", "mac", "temperature", "chips", "volts"),
+    [
+        pytest.param(
+            V1 | {"summary": capture("broken_escaped_quote.txt")},
+            "C4:00:00:00:00:11",
+            72,
+            None,
+            None,
+            id="a summary with an escape that JSON does not have",
+        ),
+        pytest.param(
+            V1 | {"summary": capture("summary_v1_m21s_without_chip_sensors_cap.json")},
+            "C4:00:00:00:00:01",
+            72,
+            None,
+            None,
+            id="a model without chip sensors",
+        ),
+        pytest.param(
+            V1 | {"summary": capture("summary_v13_m30s_power_input_cap.json")},
+            "C4:00:00:00:00:30",
+            70,
+            None,
+            199.25,
+            id="a power supply that only the summary reports",
+        ),
+    ],
+)
+async def test_more_captured_miners_of_1_x(
+    serve: Serve,
+    answers: dict[str, bytes],
+    mac: str,
+    temperature: float,
+    chips: float | None,
+    volts: float | None,
+) -> None:
+    """The owners of these could not add their miner, or saw chips at 0 degrees."""
+    miner = await client(await serve(scripted(answers)))
+    assert miner.info.mac == mac
+    state = await miner.read()
+    assert state.failed == {}
+    assert state.activity is Activity.MINING
+    assert state.temperature == temperature
+    assert state.summary is not None
+    assert state.summary.chip_temperature_max == chips
+    assert state.summary.psu_input_voltage == volts
+
+
+async def test_shares_that_were_counted_decide_the_reject_rate(serve: Serve) -> None:
+    """The rate would be a hundredth of what it is, and a pool that rejects be missed."""
+    answers = M7BS | {
+        "summary": capture("summary_v2c_one_rejected_cap.json"),
+        "pools": capture("pools_v2c_one_rejected_cap.json"),
+    }
+    state = await (await client(await serve(scripted(answers)))).read()
+    assert state.reject_rate == pytest.approx(100 / 2160)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        "get_miner_info_without_mac_comp.json",
+        "error_132_command_error_cap.json",
+        "broken_truncated_pools.txt",
+    ],
+)
+async def test_the_mac_of_the_summary(serve: Serve, info: str) -> None:
+    """A miner whose get_miner_info has no MAC could not be added."""
+    summary = parsed("summary_v205_2023_comp.json")
+    summary["SUMMARY"][0]["MAC"] = "CA:01:14:00:04:EB"
+    answers = M7BS | {
+        "get_miner_info": capture(info),
+        "summary": json.dumps(summary).encode(),
+    }
+    miner = await client(await serve(scripted(answers)))
+    assert miner.info.mac == "CA:01:14:00:04:EB"
+
+
+@pytest.mark.parametrize("command", ["get_version", "get_miner_info", "devdetails"])
+async def test_a_known_miner_with_one_unreadable_answer(
+    serve: Serve, command: str
+) -> None:
+    """After a restart of Home Assistant one broken answer would leave all entities unavailable."""
+    known = (await client(await serve(scripted(M7BS)))).info
+    answers = M7BS | {command: capture("broken_truncated_pools.txt")}
+    miner = await client(await serve(scripted(answers)), known=known, mac=known.mac)
+    state = await miner.read()
+    assert state.activity is Activity.MINING
+    assert state.info.model == "M7BS_VM30"
+    assert set(state.failed) <= {Section.INFO, Section.SETTINGS}
+
+
+@pytest.mark.parametrize(
+    "name", ["get_error_code_desc_comp.json", "get_error_code_numbers_comp.json"]
+)
+async def test_a_fault_in_any_form(serve: Serve, name: str) -> None:
+    """A miner with a fault would be shown as healthy."""
+    answers = M7BS | {"get_error_code": capture(name)}
+    state = await (await client(await serve(scripted(answers)))).read()
+    assert state.faults
+
+
+async def test_a_fault_without_its_code_makes_the_list_unknown(serve: Serve) -> None:
+    """The same, for a form of the list that is not known."""
+    answers = M7BS | {
+        "get_error_code": b'{"STATUS":"S","Code":131,"Msg":{"error_code":[{"x":1}]}}'
+    }
+    state = await (await client(await serve(scripted(answers)))).read()
+    assert state.faults is None
+    assert set(state.failed) == {Section.FAULTS}
 
 
 async def test_the_boards_under_the_other_command(serve: Serve) -> None:

@@ -15,25 +15,58 @@ from custom_components.whatsminer.api.errors import (
     InvalidAnswerError,
     WhatsminerError,
 )
-from custom_components.whatsminer.api.models import Activity, Dialect, Status, Summary
+from custom_components.whatsminer.api.models import (
+    Activity,
+    Dialect,
+    Fault,
+    Status,
+    Summary,
+)
 from custom_components.whatsminer.api.parse import (
+    MAX_FAULTS,
+    MAX_ROWS,
+    MAX_TEXT,
     JsonObject,
-    as_amount,
     as_bool,
+    as_code,
     as_count,
+    as_current,
+    as_delay,
+    as_duration,
+    as_efficiency,
+    as_fan_speed,
     as_float,
+    as_frequency,
+    as_hashrate,
+    as_hot_temperature,
     as_int,
     as_limit,
+    as_mac,
+    as_moment,
+    as_nominal_hashrate,
     as_object,
     as_objects,
-    as_positive,
+    as_offset,
+    as_port,
+    as_power,
+    as_power_percent,
+    as_row,
+    as_share,
+    as_small_count,
+    as_speed,
+    as_temperature,
+    as_temperature_offset,
     as_text,
+    as_texts,
+    as_voltage,
     cooling_of,
     first,
     is_complete,
     parse_answer,
+    parse_fault_list,
     parse_padded,
     pick,
+    ratio,
     scaled,
 )
 from custom_components.whatsminer.api.v2.crypto import decrypt, derive_token
@@ -86,14 +119,49 @@ NO_NUMBERS = [
 ]
 
 
+# coercion, the lowest and the highest value, and one on either side that no miner can be at
+QUANTITIES: list[tuple[Callable[[Any], Any], float, float, float, float]] = [
+    (as_power, 0, 100_000, -1, 4294967295),
+    (as_limit, 1, 100_000, 0, 2147483647),
+    (as_hashrate, 0, 10_000, -0.001, 1e7),
+    (as_nominal_hashrate, 0.1, 10_000, -0.001, 1e7),
+    (as_efficiency, 0.1, 10_000, 0, 1e5),
+    (as_temperature, -60, 200, -273.2, 6553.5),
+    (as_hot_temperature, -60, 200, -273.2, 6553.5),
+    (as_fan_speed, 0, 30_000, -1, 65535),
+    (as_frequency, 0, 5_000, -1, 65535),
+    (as_current, 0, 500, -1, 65535),
+    (as_voltage, 80, 600, 79, 65536),
+    (as_duration, 0, 315_360_000, -1, 18446744073709551615),
+    (as_share, 0, 100, -1, 100.1),
+    (as_power_percent, 0, 200, -1, 720),
+    (as_int, -(2**53), 2**53, -(2**63), 2**64),
+    (as_count, 0, 10**15, -1, 2**64),
+    (as_small_count, 0, 10_000, -1, 65536),
+    (as_row, 0, 15, -1, 16),
+    (as_port, 1, 65535, 0, 65536),
+    (as_delay, 0, 120, -1, 3600),
+    (as_speed, 0, 10, -1, 11),
+    (as_offset, -100, 100, -720, 720),
+    (as_temperature_offset, -30, 0, -31, 1),
+    (as_code, 1, 9_999_999, 0, 2**32),
+]
+
+
 # Coercion
 
 
+@pytest.mark.parametrize(("coerce", "low", "high", "below", "above"), QUANTITIES)
+def test_a_quantity_has_a_range(
+    coerce: Callable[[Any], Any], low: float, high: float, below: float, above: float
+) -> None:
+    """One answer with a counter that ran over would be charted, counted as energy and acted on."""
+    assert [coerce(value) for value in (low, str(high))] == [low, high]
+    assert [coerce(value) for value in (below, str(above))] == [None, None]
+
+
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
-@pytest.mark.parametrize(
-    "coerce",
-    [as_float, as_amount, as_positive, as_limit, as_int, as_count],
-)
+@pytest.mark.parametrize("coerce", [as_float, *(row[0] for row in QUANTITIES)])
 def test_what_is_no_number_is_nothing(coerce: Callable[[Any], Any], value: Any) -> None:
     """An invented number would be charted, averaged and acted on."""
     assert coerce(value) is None
@@ -123,12 +191,15 @@ def test_a_number_in_any_type(value: Any, number: float) -> None:
 @pytest.mark.parametrize(
     ("coerce", "value", "expected"),
     [
-        (as_amount, -1, None),
-        (as_amount, "-0.001", None),
-        (as_amount, 0, 0),
-        (as_positive, 0, None),
-        (as_positive, "0.0", None),
-        (as_positive, 0.5, 0.5),
+        (as_hot_temperature, 0, None),
+        (as_hot_temperature, "0.00", None),
+        (as_hot_temperature, -4.5, -4.5),
+        (as_temperature, 0, 0),
+        (as_voltage, "22400", 224),
+        (as_voltage, "39600", 396),
+        (as_voltage, "229.50", 229.5),
+        (as_voltage, 0, None),
+        (as_voltage, 2240, None),
         (as_limit, 0, None),
         (as_limit, "", None),
         (as_limit, "3300", 3300),
@@ -193,8 +264,59 @@ def test_a_text(value: Any, text: str | None) -> None:
     assert as_text(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x" * 70_000, "x" * (MAX_TEXT - 1) + "…"),
+        ("x" * MAX_TEXT, "x" * MAX_TEXT),
+        ("a\ud800b", "a\ufffdb"),
+        ("a\x1b[31mb", "a\ufffd[31mb"),
+        ("a\u202eb", "a\ufffdb"),
+        ("dom\\worker é 矿 🪫", "dom\\worker é 矿 🪫"),
+        (10**5000, None),
+    ],
+    ids=lambda value: ascii(str(value)[:20]) if isinstance(value, str) else "",
+)
+def test_a_text_can_be_stored(value: Any, text: str | None) -> None:
+    """One lone surrogate would stop Home Assistant from saving the registries of all integrations."""
+    assert as_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "mac"),
+    [
+        ("ca:01:14:00:04:eb", "CA:01:14:00:04:EB"),
+        ("CA-01-14-00-04-EB", "CA:01:14:00:04:EB"),
+        ("ca01140004eb", "CA:01:14:00:04:EB"),
+        ("00:00:00:00:00:00", None),
+        ("ff:ff:ff:ff:ff:ff", None),
+        ("01:00:5e:00:00:01", None),
+        ("ca:01:14:00:04", None),
+        ("ca:01:14:00:04:eb:00", None),
+        ("ca:01-14:00:04:eb", None),
+        ("../www/evil", None),
+        ("", None),
+        (123456789012, "12:34:56:78:90:12"),
+        (None, None),
+    ],
+)
+def test_a_mac_is_that_of_one_device(value: Any, mac: str | None) -> None:
+    """What a miner reports here becomes the id of its entry, and must be no path and no other's."""
+    assert as_mac(value) == mac
+
+
+@pytest.mark.parametrize(
+    ("seconds", "known"),
+    [(1_700_000_000, True), (0, False), (100, False), (2**32, False), (1e300, False)],
+)
+def test_a_moment_is_a_date(seconds: float, known: bool) -> None:
+    """A share would have been found in 1970, or in the year 584 billion."""
+    assert (as_moment(seconds) is not None) is known
+
+
 def test_objects() -> None:
     """A list where an object was expected is no reason to fail."""
+    assert as_texts(["x"] * (MAX_ROWS + 1)) is None
     assert as_object({"a": 1}) == {"a": 1}
     assert as_object([1]) == {}
     assert as_objects([{"a": 1}, 2, None, [], {}]) == [{"a": 1}, {}]
@@ -203,9 +325,11 @@ def test_objects() -> None:
 
 def test_scaled_has_no_binary_dust() -> None:
     """The history would show 67.43935249000001 TH/s."""
-    assert scaled(67439352.49, 1e-6) == 67.43935249
-    assert scaled("x", 1e-6) is None
-    assert scaled(0, 1e-3, as_positive) is None
+    assert scaled(67439352.49, 1e-6, as_hashrate) == 67.43935249
+    assert scaled("x", 1e-6, as_hashrate) is None
+    assert scaled(0, 1e-3, as_nominal_hashrate) is None
+    assert ratio(3312, 0, as_efficiency) is None
+    assert ratio(None, 100, as_efficiency) is None
 
 
 def test_first_and_pick() -> None:
@@ -243,6 +367,15 @@ def test_first_and_pick() -> None:
         (b'{"a":1,"a":2}', {"a": 2}),
         (b'{"a":"\xff"}', {"a": "\ufffd"}),
         (b'{"a":nan,"b":[{},{},],}', {"a": None, "b": [{}, {}]}),
+        (rb'{"a":"\'x\'"}', {"a": "'x'"}),
+        (rb'{"a":"dom\acc"}', {"a": r"dom\acc"}),
+        (rb'{"a":"dom\user"}', {"a": r"dom\user"}),
+        (rb'{"a":"\"\\\n\u00e9\x"}', {"a": '"\\\né\\x'}),
+        (rb'{"a":"\ud800"}', {"a": "\ufffd"}),
+        (rb'{"a":"\ud83e\udeab\udeab\\ud800"}', {"a": "\U0001faab\ufffd\\ud800"}),
+        (b'{"a":1e999}', {"a": None}),
+        (b'{"a":' + b"9" * 400 + b"}", {"a": None}),
+        (b'{"a":-' + b"9" * 19 + b",}", {"a": -1e19}),
     ],
 )
 def test_a_defect_is_repaired(raw: bytes, answer: JsonObject) -> None:
@@ -253,6 +386,8 @@ def test_a_defect_is_repaired(raw: bytes, answer: JsonObject) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "\\'",
+        "dom\\acc",
         "a,}b",
         "a}{b",
         "a[,{b",
@@ -290,7 +425,6 @@ def test_a_right_answer_is_never_repaired(text: str) -> None:
         b"HTTP/1.1 400 Bad Request\r\n\r\n<html>",
         b"[" * 200_000 + b"]" * 200_000,
         b'{"a":' * 200_000,
-        b'{"a":' + b"9" * 5000 + b"}",
         b"\xff\xfe{}",
     ],
     ids=lambda raw: repr(raw[:20]),
@@ -364,6 +498,8 @@ def test_completeness(raw: bytes, complete: bool) -> None:
         (b'{"a":1}' + b"\0" * 4 + b"rest!", {"a": 1}),
         (b'{"a":nan}' + b"\x07" * 7, {"a": None}),
         (b'{"a":NaN}', {"a": None}),
+        (rb'{"a":"\ud800"}' + b"\0", {"a": "\ufffd"}),
+        (rb'{"a":"\'x\'"}' + b"\0", {"a": "'x'"}),
     ],
 )
 def test_padding_of_a_decrypted_answer(raw: bytes, answer: JsonObject) -> None:
@@ -376,6 +512,71 @@ def test_a_decrypted_answer_that_is_none(raw: bytes) -> None:
     """Garbage from a wrong key must not look like an answer."""
     with pytest.raises(InvalidAnswerError):
         parse_padded(raw)
+
+
+# Faults, in all the forms that either port has for them
+
+
+@pytest.mark.parametrize(
+    ("listed", "faults"),
+    [
+        ([], ()),
+        ({}, ()),
+        ([206, "218", 206.0], (Fault(code=206), Fault(code=218))),
+        (
+            [{"code": "206", "desc": "Power input voltage error"}],
+            (Fault(code=206, reason="Power input voltage error"),),
+        ),
+        (
+            [{"code": 206, "reason": "Low.", "time": "2024-06-15 10:30:00"}],
+            (Fault(code=206, reason="Low.", time="2024-06-15 10:30:00"),),
+        ),
+        (
+            [{"531": "2025-03-12 14:52:35", "reason": "Slot1 not found."}],
+            (Fault(code=531, time="2025-03-12 14:52:35", reason="Slot1 not found."),),
+        ),
+        (
+            {"329": "x", "541": "y"},
+            (Fault(code=329, time="x"), Fault(code=541, time="y")),
+        ),
+        ([{"329": "x"}, 110], (Fault(code=329, time="x"), Fault(code=110))),
+        (
+            list(range(1, 7001)),
+            tuple(Fault(code=code) for code in range(1, MAX_FAULTS + 1)),
+        ),
+        (
+            {str(code): "" for code in range(1, 7001)},
+            tuple(Fault(code=code) for code in range(1, MAX_FAULTS + 1)),
+        ),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_list_of_faults(listed: Any, faults: tuple[Fault, ...]) -> None:
+    """A fault would be missed because of the firmware's way to write it down."""
+    assert parse_fault_list(listed) == faults
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        None,
+        "",
+        "none",
+        7,
+        [{}],
+        [None],
+        ["fan"],
+        [206, {"desc": "Power"}],
+        [{"code": "E12"}],
+        [-1],
+        {"desc": "x"},
+    ],
+    ids=repr,
+)
+def test_a_fault_without_its_code(listed: Any) -> None:
+    """No fault would be shown for a miner that reports one."""
+    with pytest.raises(InvalidAnswerError):
+        parse_fault_list(listed)
 
 
 # Anything at all

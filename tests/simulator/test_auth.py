@@ -249,3 +249,18 @@ def test_salt_looks_like_a_salt() -> None:
     """If it failed: md5-crypt would cut or refuse it."""
 
     assert len(new_salt(Random(1))) == 8
+
+
+@pytest.mark.parametrize("key", ["cmd", "command"])
+async def test_both_names_of_a_sealed_command(
+    make: Make, writer: type[Writer], key: str
+) -> None:
+    """If it failed: clients that send `command` would be refused, unlike on a miner."""
+    miner = await make()
+    owner = writer(miner)
+    await owner.authorize()
+    assert owner.envelope
+    request = {key: "status", "token": owner.token}
+    data = owner.envelope.encrypt(json.dumps(request))
+    answer = await send(miner, json.dumps({"enc": 1, "data": data}).encode())
+    assert owner.opened(json.loads(answer))[0]["Msg"]["mineroff"] == "false"

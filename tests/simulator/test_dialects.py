@@ -403,6 +403,9 @@ async def test_truth_is_what_the_wire_tells(
         "Target Freq": truth.frequency_target_mhz,
         "Pool Rejected%": truth.reject_rate_percent,
     }
+    if miner.profile.dialect == "v2c":
+        pairs["Pool Rejected%"] = truth.reject_rate_percent / 100
+    assert told["Pool Rejected%"] == pytest.approx(pairs["Pool Rejected%"], abs=1e-4)
     for key, value in pairs.items():
         assert (value is None) == (key not in told), key
         if value is not None:

@@ -269,7 +269,7 @@ async def test_nul_and_newline(make: Make) -> None:
     assert (await send(miner, STATUS)).endswith(b"}\0")
     miner.inject("newline", times=1)
     assert (await send(miner, STATUS)).endswith(b"}\n")
-    assert (await send(await make("v1_m20s"), STATUS)).endswith(b"}\0")
+    assert (await send(await make("v1_m20s"), STATUS)).endswith(b"}")
     assert (await send(await make("v2c_m60s"), STATUS)).endswith(b"}\n")
 
 

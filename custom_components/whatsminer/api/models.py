@@ -247,6 +247,9 @@ class Summary:
     fan_speed_in: float | None = None
     fan_speed_out: float | None = None
     psu_fan_speed: float | None = None
+    psu_input_voltage: float | None = None
+    psu_input_current: float | None = None
+    """Of the power supply, where `summary` itself has it (1.x)."""
     frequency_average: float | None = None
     frequency_target: float | None = None
     elapsed: float | None = None
@@ -444,7 +447,10 @@ class MinerState:
 
     @property
     def reject_rate(self) -> float | None:
-        """Percent of rejected shares: over all pools, else of the one in use."""
+        """Percent of rejected shares: counted, else over all pools, else of the one in use."""
+        counted = rejected_percent(self.accepted_shares, self.rejected_shares)
+        if counted is not None:
+            return counted
         if self.summary and self.summary.reject_rate is not None:
             return self.summary.reject_rate
         return self.active_pool.reject_rate if self.active_pool else None
@@ -457,6 +463,13 @@ class MinerState:
     def board(self, slot: int) -> Board | None:
         """The board in a slot, if it was reported."""
         return next((board for board in self.boards or () if board.slot == slot), None)
+
+
+def rejected_percent(accepted: int | None, rejected: int | None) -> float | None:
+    """Percent of the shares that were rejected, where both are counted and there are any."""
+    if accepted is None or rejected is None or not accepted + rejected:
+        return None
+    return 100 * rejected / (accepted + rejected)
 
 
 def _total(counts: Iterable[int | None]) -> int | None:

@@ -1,7 +1,8 @@
 """Tolerant JSON and coercion: strict first, the known repairs second, never a guessed value.
 
 Numbers come as int, float or string and booleans in a dozen spellings, so every field goes
-through one of the `as_*` helpers. They give None for whatever is not clearly a value.
+through one of the `as_*` helpers. They return None for whatever is not clearly a value, and for a
+quantity outside the range that a miner can be in.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +15,19 @@ from typing import Any
 import orjson
 
 from .errors import BtminerDownError, InvalidAnswerError
-from .models import Cooling, HeatMode, PowerMode, Preheat, PreheatStage
+from .models import Cooling, Fault, HeatMode, PowerMode, Preheat, PreheatStage
 
 type JsonObject = dict[str, Any]
+type Coercion = Callable[[Any], float | None]
 
 _BTMINER_DOWN = b"Socket connect failed"
-NO_LIMIT_ABOVE = 100_000
-"""Powers above this are the vendor's way to say "no limit" (C.7)."""
+
+MAX_TEXT = 255
+"""Characters of a text; a longer one is cut."""
+MAX_ROWS = 16
+"""Slots for boards, and pools. No miner has more than 4 of either."""
+MAX_FAULTS = 100
+"""Faults of one list; a sick board can have one for each of its chips."""
 
 _PADDING = "\0 \t\r\n"
 PADDING = _PADDING.encode()
@@ -29,7 +36,12 @@ PADDING = _PADDING.encode()
 # The defects of A.6. Each repair is applied on top of the ones before it, and only after strict
 # parsing has failed, since some of them could damage a string that was right. A truncated answer
 # is not repaired: half a list of boards would pass for all of them.
-_REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = (
+_REPAIRS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    # A backslash that begins no escape stands for itself, before a quote ' for nothing.
+    (
+        re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(\'?))'),
+        lambda match: match[0] if match[1] else match[2] or r"\\",
+    ),
     (re.compile(r"[\x00-\x1f]+"), ""),  # raw newlines inside a string
     (re.compile(r"^,\{?"), "{"),
     (re.compile(r"\}\s*\{"), "},{"),
@@ -64,8 +76,29 @@ _TRUE = frozenset({"true", "enable", "enabled", "on", "y", "yes"})
 _FALSE = frozenset({"false", "disable", "disabled", "off", "n", "no"})
 
 
+# A high and a low surrogate are one character; one alone is none, and cannot be written as UTF-8.
+_SURROGATES = re.compile(
+    r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u])"
+    r"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_REPLACEMENT = "\ufffd"
+
+
+def _finite(digits: str) -> float | None:
+    """A number that JSON can hold; the whole ones have at most 64 bits."""
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
 # Non-finite numbers are legal in C's printf, not values.
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+_DECODER = json.JSONDecoder(
+    parse_constant=lambda _: None,
+    parse_float=_finite,
+    parse_int=lambda digits: int(digits) if len(digits) < 19 else _finite(digits),
+)
 
 
 def _candidates(text: str) -> Iterator[str]:
@@ -78,8 +111,13 @@ def _candidates(text: str) -> Iterator[str]:
             yield (text := repaired)
 
 
+def _without_lone_surrogates(text: str) -> str:
+    return _SURROGATES.sub(lambda match: match[1] or _REPLACEMENT, text)
+
+
 def _repaired(text: str) -> object:
     """What an answer becomes that is not quite JSON; None when no repair helps."""
+    text = _without_lone_surrogates(text)
     for candidate in _candidates(text):
         try:
             return _DECODER.decode(candidate)
@@ -142,6 +180,7 @@ def split_answer(raw: bytes) -> tuple[bytes, bytes] | None:
 def parse_padded(raw: bytes) -> JsonObject:
     """Parse a decrypted answer: one object, then NUL or PKCS#7 padding (B.3)."""
     text = raw.decode("utf-8", errors="replace").split("\0", 1)[0].strip(_PADDING)
+    text = _without_lone_surrogates(text)
     try:
         answer, _ = _DECODER.raw_decode(text)
     except ValueError, RecursionError:
@@ -166,33 +205,96 @@ def as_float(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def as_amount(value: Any) -> float | None:
-    """A number that cannot be negative; the vendor says -1 for "not reported" (C.1.4)."""
-    number = as_float(value)
-    return number if number is not None and number >= 0 else None
+def within(low: float, high: float) -> Coercion:
+    """Make a coercion for a quantity: a number outside its range was not reported.
+
+    The vendor writes -1 for "not reported" (C.1.4), and a counter that ran over has 10 or 20 digits.
+    """
+
+    def coerce(value: Any) -> float | None:
+        number = as_float(value)
+        return number if number is not None and low <= number <= high else None
+
+    return coerce
 
 
-def as_positive(value: Any) -> float | None:
-    """A number for which 0 means "none" in the vendor's language."""
-    return as_amount(value) or None
+def nonzero(quantity: Coercion) -> Coercion:
+    """Make a coercion of a quantity for which exactly 0 means "none"."""
+    return lambda value: quantity(value) or None
 
 
-def as_limit(value: Any) -> float | None:
-    """A power limit in W; 0, and all above 100 kW, mean "no limit" (C.7, D.3)."""
-    limit = as_positive(value)
-    return limit if limit is not None and limit <= NO_LIMIT_ABOVE else None
+# The ranges of all that is measured. They are wide: what is outside no WhatsMiner can be.
+as_power = within(0, 100_000)
+"""W; above 100 kW is also the vendor's way to write "no limit" (C.7)."""
+as_limit = nonzero(as_power)
+"""W; 0 means "no limit" (C.7, D.3)."""
+as_hashrate = within(0, 10_000)
+"""TH/s."""
+as_nominal_hashrate = nonzero(as_hashrate)
+"""TH/s; 0, or a tiny negative number, means "not known" (E.5)."""
+as_efficiency = nonzero(within(0, 10_000))
+"""J/TH."""
+as_temperature = within(-60, 200)
+"""Degrees Celsius of what can be at 0: air, liquid, control board."""
+as_hot_temperature = nonzero(as_temperature)
+"""Degrees Celsius of chips, boards and power supply; exactly 0 means "no sensor" (C.1.4)."""
+as_fan_speed = within(0, 30_000)
+"""RPM."""
+as_frequency = within(0, 5_000)
+"""MHz."""
+as_current = within(0, 500)
+"""A."""
+as_duration = within(0, 315_360_000)
+"""Seconds, up to ten years."""
+as_share = within(0, 100)
+"""Percent of a whole."""
+as_power_percent = within(0, 200)
+"""Percent that a miner can be set to (D.4)."""
+
+_VOLTS = within(80, 600)
+"""V between the lines of any mains that feeds a miner."""
+_AMOUNT = within(0, 10**15)
+_CODE = within(1, 9_999_999)
+_WHOLE = within(-(2**53), 2**53)
+_OFFSET = within(-100, 100)
+_MOMENT = within(1_230_940_800, (1 << 32) - 1)
+"""Unix seconds from 2009, when there was something to mine, to the end of 32 bits."""
 
 
-def as_int(value: Any) -> int | None:
-    """A whole number, from a number or a string; a fraction is dropped."""
-    number = as_float(value)
-    return None if number is None else int(number)
+def as_voltage(value: Any) -> float | None:
+    """V of the mains, reported in V or in hundredths of it: only one of them is possible (C.5)."""
+    return first(_VOLTS(value), scaled(value, 0.01, _VOLTS), default=None)
 
 
-def as_count(value: Any) -> int | None:
-    """A whole number that cannot be negative."""
-    number = as_amount(value)
-    return None if number is None else int(number)
+def _as_whole(quantity: Coercion) -> Callable[[Any], int | None]:
+    """Make a coercion that drops the fraction of a quantity."""
+
+    def coerce(value: Any) -> int | None:
+        number = quantity(value)
+        return None if number is None else int(number)
+
+    return coerce
+
+
+as_int = _as_whole(_WHOLE)
+"""A whole number; a fraction is dropped."""
+as_count = _as_whole(_AMOUNT)
+"""How many there are."""
+as_small_count = _as_whole(within(0, 10_000))
+"""How many chips there are, and what a pool is numbered with."""
+as_row = _as_whole(within(0, MAX_ROWS - 1))
+"""The number of a slot."""
+as_port = _as_whole(within(1, 65_535))
+as_delay = _as_whole(within(0, 120))
+"""Seconds by which a start or a stop is late (E.6)."""
+as_speed = _as_whole(within(0, 10))
+"""How fast the frequency rises (E.6)."""
+as_temperature_offset = _as_whole(within(-30, 0))
+"""Degrees by which the fans' target is set off (D.1)."""
+as_code = _as_whole(_CODE)
+"""A fault code (F.1)."""
+as_offset = _as_whole(_OFFSET)
+"""Percent, or degrees, by which something is set off; MHz under the same name are none (C.7)."""
 
 
 def as_bool(value: Any) -> bool | None:
@@ -209,14 +311,44 @@ def as_bool(value: Any) -> bool | None:
     return bool(number) if number in (0, 1) else None
 
 
+def printable(text: str) -> str:
+    """A text in which every control character and lone surrogate is replaced."""
+    return _UNPRINTABLE.sub(_REPLACEMENT, text)
+
+
 def as_text(value: Any) -> str | None:
-    """A text without the blanks and quotes around it; None when nothing is left."""
+    """A text without the blanks and quotes around it; None when nothing is left.
+
+    It can be printed and stored: no control characters, no lone surrogates, not longer than MAX_TEXT.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value).strip(_PADDING)
+    try:
+        text = str(value).strip(_PADDING)
+    except ValueError:  # a whole number of thousands of digits
+        return None
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1].strip(_PADDING)
+    text = printable(text)
+    if len(text) > MAX_TEXT:
+        text = f"{text[: MAX_TEXT - 1]}…"
     return text or None
+
+
+_MAC = re.compile(
+    r"[0-9a-f]{2}(?:([:-]?)[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}", re.IGNORECASE
+)
+
+
+def as_mac(value: Any) -> str | None:
+    """The MAC of one device, in the form `AA:BB:CC:DD:EE:FF`; not of none, and not of many."""
+    text = as_text(value) or ""
+    if not _MAC.fullmatch(text):
+        return None
+    octets = bytes.fromhex(re.sub("[:-]", "", text))
+    if octets[0] & 1 or not any(octets):
+        return None
+    return octets.hex(":").upper()
 
 
 def as_object(value: Any) -> JsonObject:
@@ -233,14 +365,15 @@ def as_objects(value: Any) -> list[JsonObject]:
     )
 
 
-def scaled(
-    value: Any,
-    factor: float,
-    coerce: Callable[[Any], float | None] = as_amount,
-) -> float | None:
-    """A coerced number in another unit, free of binary rounding dust."""
-    number = coerce(value)
-    return None if number is None else round(number * factor, 9)
+def scaled(value: Any, factor: float, quantity: Coercion) -> float | None:
+    """A quantity that is reported in another unit, free of binary rounding dust."""
+    number = as_float(value)
+    return None if number is None else quantity(round(number * factor, 9))
+
+
+def ratio(part: float | None, whole: float | None, quantity: Coercion) -> float | None:
+    """A quantity that is the quotient of two others."""
+    return quantity(part / whole) if part is not None and whole else None
 
 
 def first[T, D](*values: T | None, default: D) -> T | D:
@@ -275,7 +408,7 @@ def as_heat_mode(value: Any) -> HeatMode | None:
 def as_texts(value: Any) -> tuple[str, ...] | None:
     """The texts of a list, or those between the blanks of one; None where one is missing."""
     items = value.split() if isinstance(value, str) else value
-    if not isinstance(items, list):
+    if not isinstance(items, list) or len(items) > MAX_ROWS:
         return None
     texts = tuple(text for item in items if (text := as_text(item)) is not None)
     return texts if len(texts) == len(items) else None
@@ -299,11 +432,40 @@ def parse_preheat(answer: JsonObject) -> Preheat:
 
 def as_moment(value: Any) -> datetime | None:
     """Unix seconds of the miner's clock as UTC; 0 is never (C.2)."""
-    seconds = as_positive(value)
-    # A miner's clock may hold anything; only a 32-bit one is a date.
-    return (
-        datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 1 << 32 else None
-    )
+    seconds = _MOMENT(value)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def parse_fault_list(listed: Any) -> tuple[Fault, ...]:
+    """The faults of a list, in any of the forms that either port has for it (C.9, E.5).
+
+    Raises InvalidAnswerError where an entry has no code: there is a fault then, but which?
+    """
+    entries = [listed] if isinstance(listed, dict) and listed else listed
+    if not isinstance(entries, list | dict):
+        raise InvalidAnswerError("the faults are no list")
+    faults: dict[int, Fault] = {}
+    for entry in entries[:MAX_FAULTS] if isinstance(entries, list) else ():
+        found = _parse_fault(entry)
+        if not found:
+            raise InvalidAnswerError("a fault without its code")
+        faults |= {fault.code: fault for fault in found}
+    return tuple(faults.values())[:MAX_FAULTS]
+
+
+def _parse_fault(entry: Any) -> list[Fault]:
+    """The faults of one entry: a code alone, under a name, or as the name of its time."""
+    if not isinstance(entry, dict):
+        return [] if (code := as_code(entry)) is None else [Fault(code=code)]
+    reason = as_text(pick(entry, "reason", "desc", "msg"))
+    if "code" in entry:
+        code, time = as_code(entry["code"]), as_text(entry.get("time"))
+        return [] if code is None else [Fault(code=code, time=time, reason=reason)]
+    return [
+        Fault(code=code, time=as_text(time), reason=reason)
+        for key, time in entry.items()
+        if (code := as_code(key)) is not None
+    ]
 
 
 def cooling_of(model: str | None) -> Cooling | None:

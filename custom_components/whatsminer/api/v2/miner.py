@@ -350,7 +350,13 @@ class V2Miner(Miner):
 
     @override
     async def identify(self) -> MinerInfo:
-        return await self._complete(await self._read_version())
+        try:
+            info = await self._read_version()
+        except InvalidAnswerError:
+            info = (
+                self.info
+            )  # of a known miner one unreadable answer costs no more than that
+        return await self._complete(info)
 
     async def _read_version(self) -> MinerInfo:
         """Which dialect and which firmware this is."""
@@ -358,6 +364,8 @@ class V2Miner(Miner):
         try:
             answer = await self.ask("get_version")
         except InvalidAnswerError as err:
+            if self.info.firmware:
+                raise
             raise NotWhatsminerError("get_version is not answered with JSON") from err
         except CommandRefusedError as err:
             if self.info.firmware:
@@ -422,7 +430,7 @@ class V2Miner(Miner):
             return False
 
     async def _complete_by_summary(self, info: MinerInfo) -> MinerInfo:
-        """On 1.x the MAC is in the summary, which a stopped miner does not give."""
+        """On 1.x the MAC is in the summary, which a stopped miner does not return."""
         try:
             summary = parse_summary(await self._ask_btminer("summary"))
         except CommandRefusedError, InvalidAnswerError:
@@ -584,7 +592,7 @@ class V2Miner(Miner):
             raise InvalidAnswerError("the miner does not say who it is") from err
         answer = None
         if info.dialect is not Dialect.V1:
-            with contextlib.suppress(CommandRefusedError):
+            with contextlib.suppress(CommandRefusedError, InvalidAnswerError):
                 answer = await self._told("get_miner_info", forwarded=False)
         info = await self._complete(info, answer)
         # 4433 may have been closed when the connection was made, for a restart (E.7).

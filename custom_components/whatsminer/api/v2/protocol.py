@@ -39,31 +39,59 @@ from ..models import (
     Settings,
     Status,
     Summary,
+    rejected_percent,
 )
 from ..parse import (
+    MAX_FAULTS,
+    MAX_ROWS,
+    Coercion,
     JsonObject,
-    as_amount,
     as_bool,
+    as_code,
     as_count,
+    as_current,
+    as_duration,
+    as_efficiency,
+    as_fan_speed,
     as_float,
+    as_frequency,
+    as_hashrate,
+    as_hot_temperature,
     as_int,
     as_limit,
+    as_mac,
     as_moment,
+    as_nominal_hashrate,
     as_object,
     as_objects,
-    as_positive,
+    as_offset,
+    as_power,
     as_power_mode,
+    as_power_percent,
+    as_row,
+    as_share,
+    as_small_count,
+    as_speed,
+    as_temperature,
     as_text,
     as_texts,
+    as_voltage,
     cooling_of,
     first,
+    nonzero,
+    parse_fault_list,
     pick,
+    ratio,
     scaled,
+    within,
 )
 from ..validation import MAX_POOLS
 
 MEGA, GIGA = 1e-6, 1e-3
 """MH/s and GH/s to TH/s."""
+
+_REFUSALS = frozenset({14, 23, 24, 45, 132, 135, 136, 137})
+"""Codes of an error, also where STATUS is missing (A.4)."""
 
 BACK_OFF = 185.0
 """Seconds without a further get_token after code 136 (B.5)."""
@@ -269,9 +297,9 @@ def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
     """The error an answer stands for, or None when it is none (A.4, B.6)."""
     status = status_of(answer)
     word = status.get("STATUS")
-    if word not in ("E", "F"):
-        return None
     code = as_int(status.get("Code"))
+    if word not in ("E", "F") and (word is not None or code not in _REFUSALS):
+        return None
     message = as_text(status.get("Msg")) or ""
     text = message.lower()
     if text == "enc json load err":
@@ -388,7 +416,7 @@ def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
         raise InvalidAnswerError("get_miner_info without an object")
     led = as_text(detail.get("ledstat"))
     return {
-        "mac": as_text(detail.get("mac")),
+        "mac": as_mac(detail.get("mac")),
         "hostname": as_text(detail.get("hostname")),
         "serial": as_text(detail.get("minersn")),
         "led_auto": None if led is None else led == "auto",
@@ -401,7 +429,7 @@ def parse_settings(answer: JsonObject) -> Settings:
     if not detail:
         raise InvalidAnswerError("get_miner_info without an object")
     return Settings(
-        upfreq_speed=as_count(pick(detail, "upfreq_speed", "ut_speed")),
+        upfreq_speed=as_speed(pick(detail, "upfreq_speed", "ut_speed")),
         ntp_servers=as_texts(detail.get("ntp")),
         network=parse_network(detail),
     )
@@ -431,58 +459,82 @@ def parse_summary(answer: JsonObject) -> Summary:
     raw = as_object(answer.get("Msg")) if flat else rows[0]
     if not raw:
         raise InvalidAnswerError("summary without SUMMARY and without Msg")
-    hashrate = scaled(pick(raw, "HS RT", "MHS 5m", "MHS 1m"), MEGA)
-    power = as_amount(raw.get("Power"))
-    efficiency = as_positive(raw.get("Power Rate"))
-    if efficiency is None and power is not None and hashrate:
-        efficiency = as_positive(power / hashrate)
-    errors: tuple[int, ...] | None = None
-    if (count := as_count(raw.get("Error Code Count"))) is not None:
-        codes = (
-            as_count(raw.get(f"Error Code {index}")) for index in range(min(count, 64))
-        )
-        known = tuple(code for code in codes if code is not None)
-        errors = known if len(known) == min(count, 64) else None  # all, or unknown
+    average = scaled(raw.get("MHS av"), MEGA, as_hashrate)
+    hashrate = _hashrate_of_summary(raw, average)
+    power = as_power(raw.get("Power"))
     stable = as_bool(raw.get("Hash Stable"))
     return Summary(
         hashrate=hashrate,
-        hashrate_average=scaled(raw.get("MHS av"), MEGA),
-        hashrate_5s=scaled(raw.get("MHS 5s"), MEGA),
-        hashrate_1m=scaled(raw.get("MHS 1m"), MEGA),
-        hashrate_5m=scaled(raw.get("MHS 5m"), MEGA),
-        hashrate_15m=scaled(raw.get("MHS 15m"), MEGA),
-        hashrate_target=scaled(raw.get("Target MHS"), MEGA),
-        hashrate_nominal=scaled(raw.get("Factory GHS"), GIGA, as_positive),
+        hashrate_average=average,
+        hashrate_5s=scaled(raw.get("MHS 5s"), MEGA, as_hashrate),
+        hashrate_1m=scaled(raw.get("MHS 1m"), MEGA, as_hashrate),
+        hashrate_5m=scaled(raw.get("MHS 5m"), MEGA, as_hashrate),
+        hashrate_15m=scaled(raw.get("MHS 15m"), MEGA, as_hashrate),
+        hashrate_target=scaled(raw.get("Target MHS"), MEGA, as_hashrate),
+        hashrate_nominal=scaled(raw.get("Factory GHS"), GIGA, as_nominal_hashrate),
         power=power,
-        efficiency=efficiency,
+        efficiency=first(
+            as_efficiency(raw.get("Power Rate")),
+            ratio(power, hashrate, as_efficiency),
+            default=None,
+        ),
         power_limit=as_limit(raw.get("Power Limit")),
         power_mode=as_power_mode(raw.get("Power Mode")),
-        temperature=as_float(raw.get("Temperature")),
-        environment_temperature=as_float(raw.get("Env Temp")),
-        chip_temperature_min=as_float(raw.get("Chip Temp Min")),
-        chip_temperature_avg=as_float(raw.get("Chip Temp Avg")),
-        chip_temperature_max=as_float(raw.get("Chip Temp Max")),
-        fan_speed_in=as_amount(raw.get("Fan Speed In")),
-        fan_speed_out=as_amount(raw.get("Fan Speed Out")),
-        psu_fan_speed=as_amount(raw.get("Power Fanspeed")),
-        frequency_average=as_amount(raw.get("freq_avg")),
-        # The flat form always says 0 here, whatever the target is (C.1.4).
-        frequency_target=(as_positive if flat else as_amount)(raw.get("Target Freq")),
-        elapsed=as_amount(raw.get("Elapsed")),
-        uptime=as_amount(raw.get("Uptime")),
+        temperature=as_hot_temperature(raw.get("Temperature")),
+        environment_temperature=as_temperature(raw.get("Env Temp")),
+        chip_temperature_min=as_hot_temperature(raw.get("Chip Temp Min")),
+        chip_temperature_avg=as_hot_temperature(raw.get("Chip Temp Avg")),
+        chip_temperature_max=as_hot_temperature(raw.get("Chip Temp Max")),
+        fan_speed_in=as_fan_speed(raw.get("Fan Speed In")),
+        fan_speed_out=as_fan_speed(raw.get("Fan Speed Out")),
+        psu_fan_speed=as_fan_speed(raw.get("Power Fanspeed")),
+        psu_input_voltage=as_voltage(raw.get("Power Voltage Input")),
+        psu_input_current=as_current(raw.get("Power Current Input")),
+        frequency_average=as_frequency(raw.get("freq_avg")),
+        # The flat form always has 0 here, whatever the target is (C.1.4).
+        frequency_target=(nonzero(as_frequency) if flat else as_frequency)(
+            raw.get("Target Freq")
+        ),
+        elapsed=as_duration(raw.get("Elapsed")),
+        uptime=as_duration(raw.get("Uptime")),
         accepted_shares=as_count(raw.get("Accepted")),
         rejected_shares=as_count(raw.get("Rejected")),
-        reject_rate=as_amount(raw.get("Pool Rejected%")),
+        # The flat form has a fraction under this name (C.1.4).
+        reject_rate=scaled(raw.get("Pool Rejected%"), 100 if flat else 1, as_share),
         stable=as_bool(raw.get("Upfreq Complete")) if stable is None else stable,
         fast_boot=as_bool(raw.get("Btminer Fast Boot")),
-        mac=as_text(raw.get("MAC")),
+        mac=as_mac(raw.get("MAC")),
         firmware=as_text(raw.get("Firmware Version")),
-        error_codes=errors,
+        error_codes=_error_codes(raw),
     )
 
 
-_BOARD_RATES = ("HS RT", "MHS 5m", "MHS 1m")
-"""Where the hashrate of a board stands, best first."""
+def _hashrate_of_summary(raw: JsonObject, average: float | None) -> float | None:
+    """The hashrate of the miner, in MH/s like its average, or in TH/s as some boards have it (C.3)."""
+    rate = pick(raw, "HS RT", "MHS 5m", "MHS 1m")
+    in_terahashes = as_hashrate(rate)
+    if average and in_terahashes and 0.01 < in_terahashes / average < 100:
+        return in_terahashes
+    return scaled(rate, MEGA, as_hashrate)
+
+
+def _error_codes(raw: JsonObject) -> tuple[int, ...] | None:
+    """The codes that the summary of 1.x lists: all of them, or unknown."""
+    count = as_count(raw.get("Error Code Count"))
+    if count is None:
+        return None
+    found = [
+        as_code(raw.get(f"Error Code {index}"))
+        for index in range(min(count, MAX_FAULTS))
+    ]
+    codes = tuple(code for code in found if code is not None)
+    return codes if len(codes) == len(found) else None
+
+
+_BOARD_RATES = ("HS RT", "MHS 5m", "MHS 1m", "MHS av")
+"""The fields for the hashrate of a board, best first."""
+
+_any_unit: Coercion = within(0, 10**12)
 
 
 def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> float:
@@ -491,13 +543,13 @@ def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> floa
     `hashrate_average` is the miner's own `MHS av` in TH/s, from the summary read just before.
     """
     averages = [
-        value for row in rows if (value := as_amount(row.get("MHS av"))) is not None
+        value for row in rows if (value := _any_unit(row.get("MHS av"))) is not None
     ]
     if hashrate_average and (total := sum(averages)):
         # In MH/s the sum is a million times the summary's TH/s, else it is equal to it.
         return MEGA if total / hashrate_average > 1e3 else 1.0
-    rates = [as_amount(row.get(key)) or 0.0 for row in rows for key in _BOARD_RATES]
-    return MEGA if max([*averages, *rates], default=0.0) >= 10_000 else 1.0
+    rates = [_any_unit(row.get(key)) or 0.0 for row in rows for key in _BOARD_RATES]
+    return MEGA if max(rates, default=0.0) >= 10_000 else 1.0
 
 
 def parse_boards(
@@ -506,24 +558,24 @@ def parse_boards(
     """`devs` or `edevs` (C.3), in the order of the slots."""
     if not isinstance(answer.get("DEVS"), list):
         raise InvalidAnswerError("boards without DEVS")
-    rows = as_objects(answer["DEVS"])
+    rows = as_objects(answer["DEVS"])[:MAX_ROWS]
     factor = board_factor(rows, hashrate_average)
     boards: dict[int, Board] = {}
     for index, row in enumerate(rows):
-        slot = first(as_count(row.get("Slot")), as_count(row.get("ASC")), default=index)
+        slot = first(as_row(row.get("Slot")), as_row(row.get("ASC")), default=index)
         boards[slot] = Board(
             slot=slot,
-            hashrate=scaled(pick(row, *_BOARD_RATES), factor),
-            hashrate_average=scaled(row.get("MHS av"), factor),
+            hashrate=scaled(pick(row, *_BOARD_RATES), factor, as_hashrate),
+            hashrate_average=scaled(row.get("MHS av"), factor, as_hashrate),
             hashrate_nominal=scaled(
-                pick(row, "Factory GHS", "HS Factory"), GIGA, as_positive
+                pick(row, "Factory GHS", "HS Factory"), GIGA, as_nominal_hashrate
             ),
-            temperature=as_float(row.get("Temperature")),
-            chip_temperature_min=as_float(row.get("Chip Temp Min")),
-            chip_temperature_avg=as_float(row.get("Chip Temp Avg")),
-            chip_temperature_max=as_float(row.get("Chip Temp Max")),
-            frequency=as_amount(row.get("Chip Frequency")),
-            chips=as_count(row.get("Effective Chips")),
+            temperature=as_hot_temperature(row.get("Temperature")),
+            chip_temperature_min=as_hot_temperature(row.get("Chip Temp Min")),
+            chip_temperature_avg=as_hot_temperature(row.get("Chip Temp Avg")),
+            chip_temperature_max=as_hot_temperature(row.get("Chip Temp Max")),
+            frequency=as_frequency(row.get("Chip Frequency")),
+            chips=as_small_count(row.get("Effective Chips")),
             tuned=as_bool(row.get("Upfreq Complete")),
             serial=as_text(row.get("PCB SN")),
         )
@@ -534,35 +586,47 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
     """`pools` (C.2); an empty list means that none is configured or in use."""
     if not isinstance(answer.get("POOLS"), list):
         raise InvalidAnswerError("pools without POOLS")
-    return tuple(
-        Pool(
-            index=first(as_count(row.get("POOL")), default=number),
-            url=as_text(row.get("URL")),
-            user=as_text(row.get("User")),
-            status=(as_text(row.get("Status")) or "").lower() or None,
-            active=as_bool(row.get("Stratum Active")),
-            priority=as_count(row.get("Priority")),
-            accepted=as_count(row.get("Accepted")),
-            rejected=as_count(row.get("Rejected")),
-            reject_rate=as_amount(row.get("Pool Rejected%")),
-            last_share=as_moment(row.get("Last Share Time")),
+    pools = []
+    for number, row in enumerate(as_objects(answer["POOLS"])[:MAX_ROWS]):
+        accepted, rejected = (
+            as_count(row.get("Accepted")),
+            as_count(row.get("Rejected")),
         )
-        for number, row in enumerate(as_objects(answer["POOLS"]))
-    )
+        pools.append(
+            Pool(
+                index=first(as_small_count(row.get("POOL")), default=number),
+                url=as_text(row.get("URL")),
+                user=as_text(row.get("User")),
+                status=(as_text(row.get("Status")) or "").lower() or None,
+                active=as_bool(row.get("Stratum Active")),
+                priority=as_small_count(row.get("Priority")),
+                accepted=accepted,
+                rejected=rejected,
+                reject_rate=first(
+                    rejected_percent(accepted, rejected),
+                    as_share(row.get("Pool Rejected%")),
+                    default=None,
+                ),
+                last_share=as_moment(row.get("Last Share Time")),
+            )
+        )
+    return tuple(pools)
 
 
 def parse_psu(answer: JsonObject) -> Psu:
-    """`get_psu` (C.5): mA, 10 mV and W, all of them strings."""
+    """`get_psu` (C.5): mA, 10 mV and W, all of them strings; some firmware has V and A instead."""
     raw = as_object(answer.get("Msg"))
     if not raw:
         raise InvalidAnswerError("get_psu without an object")
+    voltage = as_voltage(raw.get("vin"))
+    in_volts = voltage is not None and voltage == as_float(raw.get("vin"))
     return Psu(
         model=as_text(pick(raw, "model", "name")),
-        input_voltage=scaled(raw.get("vin"), 0.01),
-        input_current=scaled(raw.get("iin"), 0.001),
-        input_power=as_amount(raw.get("pin")),
-        fan_speed=as_amount(raw.get("fan_speed")),
-        temperature=as_float(raw.get("temp0")),
+        input_voltage=voltage,
+        input_current=scaled(raw.get("iin"), 1 if in_volts else 0.001, as_current),
+        input_power=as_power(raw.get("pin")),
+        fan_speed=as_fan_speed(raw.get("fan_speed")),
+        temperature=as_hot_temperature(raw.get("temp0")),
         enabled=as_bool(raw.get("enable")),
         serial=as_text(raw.get("serial_no")),
     )
@@ -580,10 +644,10 @@ def parse_status(answer: JsonObject) -> Status:
         stop_reason=as_text(raw.get("mineroff_reason")),
         power_mode=as_power_mode(raw.get("power_mode")),
         power_limit_set=as_limit(raw.get("power_limit_set")),
-        power_percent=as_amount(raw.get("power_pct")),
-        target_frequency=as_int(raw.get("hash_percent")),
+        power_percent=as_power_percent(raw.get("power_pct")),
+        target_frequency=as_offset(raw.get("hash_percent")),
         fast_hash=as_bool(raw.get("fast_hash")),
-        liquid_temperature=as_float(raw.get("liquid_temp")),
+        liquid_temperature=as_temperature(raw.get("liquid_temp")),
         firmware=firmware,
     )
 
@@ -593,17 +657,7 @@ def parse_faults(answer: JsonObject) -> tuple[Fault, ...]:
     message = as_object(answer.get("Msg"))
     if "error_code" not in message:
         raise InvalidAnswerError("get_error_code without error_code")
-    listed = message["error_code"]
-    entries = [listed] if isinstance(listed, dict) else listed
-    if not isinstance(entries, list):
-        raise InvalidAnswerError("error_code is no list")
-    faults: dict[int, Fault] = {}
-    for entry in entries:
-        pairs = entry.items() if isinstance(entry, dict) else ((entry, None),)
-        for key, time in pairs:
-            if (code := as_count(key)) is not None:
-                faults[code] = Fault(code=code, time=as_text(time))
-    return tuple(faults.values())
+    return parse_fault_list(message["error_code"])
 
 
 def activity_of(

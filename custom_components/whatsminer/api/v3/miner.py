@@ -42,7 +42,7 @@ from ..models import (
     Status,
     Summary,
 )
-from ..parse import JsonObject, as_bool, as_int, as_object, as_text, cooling_of
+from ..parse import JsonObject, as_bool, as_int, as_mac, as_object, as_text, cooling_of
 from ..redact import check_data, redacted, size_of_log
 from ..transport import Link
 from ..v2.miner import V2Miner
@@ -228,7 +228,7 @@ class V3Miner(Miner):
         message = message_of(command, await self._request_read(request))
         if command == _DEVICE and param in (None, "network"):
             self._mac_error = NoMacError("the miner does not report its MAC address")
-            self._check_mac(as_text(as_object(message.get("network")).get("mac")))
+            self._check_mac(as_mac(as_object(message.get("network")).get("mac")))
             self._verified_on = self._link.opened
         return message
 

@@ -38,26 +38,48 @@ from ..models import (
     Settings,
     Status,
     Summary,
+    rejected_percent,
 )
 from ..parse import (
+    MAX_ROWS,
     JsonObject,
-    as_amount,
     as_bool,
-    as_count,
-    as_float,
+    as_current,
+    as_delay,
+    as_duration,
+    as_efficiency,
+    as_fan_speed,
+    as_frequency,
+    as_hashrate,
     as_heat_mode,
+    as_hot_temperature,
     as_int,
     as_limit,
+    as_mac,
     as_moment,
+    as_nominal_hashrate,
     as_object,
     as_objects,
-    as_positive,
+    as_offset,
+    as_port,
+    as_power,
     as_power_mode,
+    as_power_percent,
+    as_row,
+    as_share,
+    as_small_count,
+    as_speed,
+    as_temperature,
+    as_temperature_offset,
     as_text,
     as_texts,
+    as_voltage,
     cooling_of,
     first,
+    nonzero,
+    parse_fault_list,
     pick,
+    ratio,
 )
 from ..v2.crypto import BLOCK, aes_ecb
 from ..v2.protocol import parse_network, version_tuple
@@ -270,7 +292,7 @@ def parse_device(device: JsonObject) -> MinerInfo:
         firmware=as_text(system.get("fwversion")),
         platform=as_text(system.get("platform")),
         model=model,
-        mac=as_text(network.get("mac")),
+        mac=as_mac(network.get("mac")),
         serial=as_text(miner.get("miner-sn")),
         hostname=as_text(network.get("hostname")),
         led_auto=None if led is None else led == "auto",
@@ -310,17 +332,17 @@ def parse_settings(
         ),
         power_off_cool=as_bool(fan.get("fan-poweroff-cool")),
         fan_zero_speed=as_bool(fan.get("fan-zero-speed")),
-        temperature_offset=as_int(fan.get("fan-temp-offset")),
-        upfreq_speed=as_count(
+        temperature_offset=as_temperature_offset(fan.get("fan-temp-offset")),
+        upfreq_speed=as_speed(
             first(setting.get("upfreq-speed"), miner.get("UpfreqSpeed"), default=None)
         ),
         heat_mode=as_heat_mode(
             first(setting.get("heat-mode"), miner.get("heatmode"), default=None)
         ),
-        power=as_positive(setting.get("power")),
+        power=as_limit(setting.get("power")),
         coin_type=as_text(miner.get("cointype")),
-        random_start=as_count(delay.get("start")),
-        random_stop=as_count(delay.get("stop")),
+        random_start=as_delay(delay.get("start")),
+        random_stop=as_delay(delay.get("stop")),
         timezone=as_text(system.get("timezone")),
         zone_name=as_text(system.get("zonename")),
         ntp_servers=as_texts(system.get("ntp-server")),
@@ -332,7 +354,7 @@ def parse_settings(
 def _parse_log_server(value: Any) -> LogServer | None:
     """Where the log is sent to; None where it is not."""
     raw = as_object(value)
-    address, port = as_text(raw.get("ip")), as_count(raw.get("port"))
+    address, port = as_text(raw.get("ip")), as_port(raw.get("port"))
     protocol = (as_text(raw.get("proto")) or "").lower()
     if address is None or port is None or protocol not in LogProtocol:
         return None
@@ -347,62 +369,64 @@ def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
     raw = as_object(status.get("summary"))
     if not raw:
         raise InvalidAnswerError("get.miner.status without summary")
-    hashrate = as_amount(raw.get("hash-realtime"))
-    power = as_amount(pick(raw, "power-realtime", "power-5min"))
-    efficiency = as_positive(raw.get("power-rate"))
-    if efficiency is None and power is not None and hashrate:
-        efficiency = as_positive(power / hashrate)
+    hashrate = as_hashrate(raw.get("hash-realtime"))
+    power = as_power(pick(raw, "power-realtime", "power-5min"))
     return Summary(
         hashrate=hashrate,
-        hashrate_average=as_amount(raw.get("hash-average")),
-        hashrate_1m=as_amount(raw.get("hash-1min")),
-        hashrate_15m=as_amount(raw.get("hash-15min")),
-        # A tiny negative number says "not known".
-        hashrate_nominal=as_positive(raw.get("factory-hash")),
+        hashrate_average=as_hashrate(raw.get("hash-average")),
+        hashrate_1m=as_hashrate(raw.get("hash-1min")),
+        hashrate_15m=as_hashrate(raw.get("hash-15min")),
+        hashrate_nominal=as_nominal_hashrate(raw.get("factory-hash")),
         power=power,
-        power_5m=as_amount(raw.get("power-5min")),
-        efficiency=efficiency,
+        power_5m=as_power(raw.get("power-5min")),
+        efficiency=first(
+            as_efficiency(raw.get("power-rate")),
+            ratio(power, hashrate, as_efficiency),
+            default=None,
+        ),
         power_limit=as_limit(raw.get("power-limit")),
         power_mode=as_power_mode(setting.get("power-mode")),
-        environment_temperature=as_float(raw.get("environment-temperature")),
-        chip_temperature_min=as_float(raw.get("chip-temp-min")),
-        chip_temperature_avg=as_float(raw.get("chip-temp-avg")),
-        chip_temperature_max=as_float(raw.get("chip-temp-max")),
-        fan_speed_in=as_amount(raw.get("fan-speed-in")),
-        fan_speed_out=as_amount(raw.get("fan-speed-out")),
-        frequency_average=as_amount(raw.get("freq-avg")),
-        frequency_target=as_positive(raw.get("target-freq")),
-        elapsed=as_amount(raw.get("elapsed")),
-        uptime=as_amount(raw.get("bootup-time")),
+        environment_temperature=as_temperature(raw.get("environment-temperature")),
+        chip_temperature_min=as_hot_temperature(raw.get("chip-temp-min")),
+        chip_temperature_avg=as_hot_temperature(raw.get("chip-temp-avg")),
+        chip_temperature_max=as_hot_temperature(raw.get("chip-temp-max")),
+        fan_speed_in=as_fan_speed(raw.get("fan-speed-in")),
+        fan_speed_out=as_fan_speed(raw.get("fan-speed-out")),
+        frequency_average=as_frequency(raw.get("freq-avg")),
+        frequency_target=nonzero(as_frequency)(raw.get("target-freq")),
+        elapsed=as_duration(raw.get("elapsed")),
+        uptime=as_duration(raw.get("bootup-time")),
         stable=as_bool(raw.get("up-freq-finish")),
         fast_boot=as_bool(setting.get("fast-boot")),
     )
 
 
 def parse_boards(status: JsonObject) -> tuple[Board, ...]:
-    """`edevs` of `get.miner.status`; the boards' temperatures stand in its summary (E.5)."""
+    """`edevs` of `get.miner.status`; the boards' temperatures are in its summary (E.5)."""
     rows = status.get("edevs")
     if not isinstance(rows, list):
         raise InvalidAnswerError("get.miner.status without edevs")
     listed = as_object(status.get("summary")).get("board-temperature")
     temperatures = listed if isinstance(listed, list) else []
     boards: dict[int, Board] = {}
-    for index, row in enumerate(as_objects(rows)):
-        slot = first(as_count(row.get("slot")), as_count(row.get("id")), default=index)
-        average = as_amount(row.get("hash-average"))
+    for index, row in enumerate(as_objects(rows)[:MAX_ROWS]):
+        slot = first(as_row(row.get("slot")), as_row(row.get("id")), default=index)
+        average = as_hashrate(row.get("hash-average"))
         boards[slot] = Board(
             slot=slot,
-            hashrate=first(as_amount(row.get("hash-realtime")), default=average),
+            hashrate=first(as_hashrate(row.get("hash-realtime")), default=average),
             hashrate_average=average,
-            hashrate_nominal=as_positive(row.get("factory-hash")),
+            hashrate_nominal=as_nominal_hashrate(row.get("factory-hash")),
             temperature=(
-                as_float(temperatures[slot]) if slot < len(temperatures) else None
+                as_hot_temperature(temperatures[slot])
+                if slot < len(temperatures)
+                else None
             ),
-            chip_temperature_min=as_float(row.get("chip-temp-min")),
-            chip_temperature_avg=as_float(row.get("chip-temp-avg")),
-            chip_temperature_max=as_float(row.get("chip-temp-max")),
-            frequency=as_amount(row.get("freq")),
-            chips=as_count(row.get("effective-chips")),
+            chip_temperature_min=as_hot_temperature(row.get("chip-temp-min")),
+            chip_temperature_avg=as_hot_temperature(row.get("chip-temp-avg")),
+            chip_temperature_max=as_hot_temperature(row.get("chip-temp-max")),
+            frequency=as_frequency(row.get("freq")),
+            chips=as_small_count(row.get("effective-chips")),
         )
     return tuple(boards[slot] for slot in sorted(boards))
 
@@ -416,7 +440,7 @@ def parse_pools(
         raise InvalidAnswerError("get.miner.status without pools")
     uncounted = list(counted or ())
     pools = []
-    for number, row in enumerate(as_objects(rows)):
+    for number, row in enumerate(as_objects(rows)[:MAX_ROWS]):
         url, user = as_text(row.get("url")), as_text(row.get("account"))
         # The same pool may be configured twice: each is counted once, in this order.
         same = next((p for p in uncounted if (p.url, p.user) == (url, user)), None)
@@ -424,14 +448,18 @@ def parse_pools(
             uncounted.remove(same)
         pools.append(
             Pool(
-                index=first(as_count(row.get("id")), default=number),
+                index=first(as_small_count(row.get("id")), default=number),
                 url=url,
                 user=user,
                 status=(as_text(row.get("status")) or "").lower() or None,
                 active=as_bool(row.get("stratum-active")),
                 accepted=same.accepted if same else None,
                 rejected=same.rejected if same else None,
-                reject_rate=as_amount(row.get("reject-rate")),
+                reject_rate=first(
+                    same and rejected_percent(same.accepted, same.rejected),
+                    as_share(pick(row, "reject-rate", "reject-percent")),
+                    default=None,
+                ),
                 last_share=as_moment(row.get("last-share-time")),
             )
         )
@@ -445,11 +473,11 @@ def parse_psu(device: JsonObject) -> Psu:
         raise InvalidAnswerError("get.device.info without power")
     return Psu(
         model=as_text(pick(raw, "model", "type")),
-        input_voltage=as_amount(raw.get("vin")),
-        input_current=as_amount(raw.get("iin")),
-        input_power=as_amount(raw.get("pin")),
-        fan_speed=as_amount(raw.get("fanspeed")),
-        temperature=as_float(raw.get("temp0")),
+        input_voltage=as_voltage(raw.get("vin")),
+        input_current=as_current(raw.get("iin")),
+        input_power=as_power(raw.get("pin")),
+        fan_speed=as_fan_speed(raw.get("fanspeed")),
+        temperature=as_hot_temperature(raw.get("temp0")),
         serial=as_text(raw.get("sn")),
     )
 
@@ -458,7 +486,9 @@ def parse_status(device: JsonObject, setting: JsonObject) -> Status:
     """What was commanded: `miner` of `get.device.info`, and `get.miner.setting` (E.5)."""
     miner, power = (as_object(device.get(part)) for part in ("miner", "power"))
     working = as_bool(miner.get("working"))
-    percent = as_amount(setting.get("power-percent"))
+    percent = setting.get("power-percent")
+    # Some firmware has here what it was commanded with (E.5).
+    percent = as_power_percent(as_object(percent).get("percent", percent))
     if percent == _NO_OVERRIDE:
         percent = 100.0
     return Status(
@@ -471,12 +501,12 @@ def parse_status(device: JsonObject, setting: JsonObject) -> Status:
         ),
         power_percent=percent,
         target_frequency=first(
-            as_int(setting.get("target-freq")),
-            as_int(miner.get("hash-percent")),
+            as_offset(setting.get("target-freq")),
+            as_offset(miner.get("hash-percent")),
             default=None,
         ),
         fast_hash=as_bool(setting.get("fast-hash")),
-        liquid_temperature=as_float(power.get("liquid-temperature")),
+        liquid_temperature=as_temperature(power.get("liquid-temperature")),
         firmware=as_text(as_object(device.get("system")).get("fwversion")),
     )
 
@@ -490,16 +520,9 @@ def _mode_of(power: JsonObject) -> PowerMode | None:
 
 def parse_faults(device: JsonObject) -> tuple[Fault, ...]:
     """`error-code` of `get.device.info`, with reasons since 3.0.1 (E.5)."""
-    rows = device.get("error-code")
-    if not isinstance(rows, list):
+    if "error-code" not in device:
         raise InvalidAnswerError("get.device.info without error-code")
-    faults: dict[int, Fault] = {}
-    for row in as_objects(rows):
-        reason = as_text(row.get("reason"))
-        for key, time in row.items():
-            if (code := as_count(key)) is not None:
-                faults[code] = Fault(code=code, time=as_text(time), reason=reason)
-    return tuple(faults.values())
+    return parse_fault_list(device["error-code"])
 
 
 def activity_of(
