@@ -353,9 +353,7 @@ class V2Miner(Miner):
         try:
             info = await self._read_version()
         except InvalidAnswerError:
-            info = (
-                self.info
-            )  # of a known miner one unreadable answer costs no more than that
+            info = self.info  # a known miner, of which one answer is unreadable
         return await self._complete(info)
 
     async def _read_version(self) -> MinerInfo:
