@@ -1,0 +1,1 @@
+"""Tests of several miners as one."""
