@@ -52,11 +52,12 @@ _RESEND = 5 * 60.0
 _SETTLED, _SETTLED_MEAN = 60.0, 480.0
 _TOLERANCE, _TOLERANCE_SHARE = 300.0, 0.25
 _YOUNG = 15.0
+_FALLEN = 0.8
 _STOP_SEEN = 30.0
 _LIMITED = 30.0
 _SIGN_POWER = 1000.0
 _SIGN_WRONG = 3
-_SIGN_IDLE = 10 * 60.0
+_SIGN_IDLE, _SIGN_AGAIN = 10 * 60.0, 2 * 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -289,6 +290,8 @@ class Effect(NamedTuple):
     until: float
     grid: float
     change: float
+    provoked: bool = False
+    """Whether it was sent only to check the meter; nothing rises until it did."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -309,6 +312,8 @@ class State:
     equalised_at: float = -math.inf
     allocated_at: float = -math.inf
     limited_at: float = -math.inf
+    limited_grid: float = 0.0
+    """Import when the hard limit last lowered something (W)."""
     commanded_at: float = -math.inf
     silence: int = 0
     """How far the measures against a silent meter went."""
@@ -318,6 +323,9 @@ class State:
     moved: float = 0.0
     changed: float = 0.0
     wrong: int = 0
+    """Checks in turn that the meter failed."""
+    proven: bool = False
+    """Whether the meter passed a check."""
 
 
 Allocate = Callable[[float, tuple[Miner, ...]], Mapping[str, float]]
@@ -432,6 +440,7 @@ class _Site:
         self.allocate = allocate
         self.miners = snapshot.miners
         self.commands: dict[str, Command] = {}
+        self.provoked = False
         self.low: float | None = None
         self.high: float | None = None
         self.threshold: float | None = None
@@ -449,7 +458,8 @@ class _Site:
     def observe_miners(self) -> None:
         """Bring the tracks in line with what the miners do."""
         names = {miner.name for miner in self.miners if not miner.held}
-        tracks = self.state.tracks
+        # A user may change anything during a pause.
+        tracks = {} if self._paused() else self.state.tracks
         self.state.tracks = {name: tracks[name] for name in tracks if name in names}
         for miner in self.miners:
             if not miner.held:
@@ -552,6 +562,16 @@ class _Site:
         off = {Fixed.OFF, Fixed.OFFLINE, Fixed.HELD}
         return [miner for miner in self.miners if self.fixed(miner) not in off]
 
+    def _running(self) -> list[Miner]:
+        """Return all miners that run and were not stopped, also those that a user holds."""
+        tracks = self.state.tracks
+        return [
+            miner
+            for miner in self.miners
+            if miner.phase in {Phase.STARTING, Phase.TUNED}
+            and (miner.name not in tracks or tracks[miner.name].percent > 0)
+        ]
+
     # Meter
 
     def take_reading(self) -> Reading | None:
@@ -598,7 +618,7 @@ class _Site:
         silent = self.silent()
         if silent >= stop and (self.settings.stop_when_silent or self.hard):
             if self.state.silence < 2 and not self._paused():
-                for miner in self.on():
+                for miner in self._running() if self.hard else self.on():
                     self.command(miner, 0)
             self.state.silence = 2
         elif silent >= lower and not self._paused():
@@ -678,7 +698,7 @@ class _Site:
                 self._divide(target, spans)
             self._start_or_stop(surplus)
             self._provoke()
-        self._expect(reading, before)
+        self._expect(reading, before, None if last is None else _own_power(last))
 
     def _midpoints(self, spans: list[Span]) -> float:
         """Return the likely power of all miners; a starting one's is measured."""
@@ -692,7 +712,9 @@ class _Site:
 
     def _blocked(self) -> bool:
         """Return whether the group must not follow."""
-        return self.snapshot.paused or self.state.wrong >= _SIGN_WRONG
+        effect = self.state.effect
+        checks = effect is not None and effect.provoked
+        return checks or self.snapshot.paused or self.state.wrong >= _SIGN_WRONG
 
     def _divide(self, target: float, spans: list[Span]) -> None:
         """Divide a wish among the miners that follow a percent."""
@@ -802,24 +824,25 @@ class _Site:
         if excess <= 0:
             return False
         self.state.limited_at = self.now
-        excess -= self._falling(reading.at)
+        # What the meter already shows of young commands will not fall again.
+        falling = self._falling(reading.at)
+        if self.state.limited_grid - reading.grid < _FALLEN * falling:
+            excess -= falling
         if excess <= 0:
             return True
+        self.state.limited_grid = reading.grid
         lowered = [miner for miner in self.controlled() if not miner.gentle_only]
         percents = {m.name: self.state.tracks[m.name].percent for m in lowered}
         power = sum(miner.watts(percents[miner.name]) for miner in lowered)
         room = power - sum(miner.lowest for miner in lowered)
-        stopped = (
-            self._stop_for(excess - room, reading.grid) if excess > room else set()
-        )
-        for miner in lowered:
-            if miner.name in stopped:
-                continue
-            if excess > room:
-                self.command(miner, miner.curve[0][0], fast=True)
-        if excess <= room:
+        stopped: set[str] = set()
+        if excess > room:
+            stopped = self._stop_for(excess - room, reading.grid)
+            new = {miner.name: miner.curve[0][0] for miner in lowered}
+        else:
             new = levels(tuple(lowered), percents, power - excess)
-            for miner in lowered:
+        for miner in lowered:
+            if miner.name not in stopped:
                 self.command(miner, new[miner.name], fast=True)
         return True
 
@@ -835,13 +858,7 @@ class _Site:
 
     def _stop_for(self, need: float, grid: float) -> set[str]:
         """Stop as many miners as a power needs, starting ones first; return which."""
-        tracks = self.state.tracks
-        running = [
-            miner
-            for miner in self.miners
-            if miner.phase in {Phase.STARTING, Phase.TUNED}
-            and (miner.name not in tracks or tracks[miner.name].percent > 0)
-        ]
+        running = self._running()
         stopped: set[str] = set()
         total = 0.0
         for miner in sorted(running, key=lambda item: item.phase is not Phase.STARTING):
@@ -880,19 +897,22 @@ class _Site:
 
     # Sign check
 
-    def _expect(self, reading: Reading, before: float) -> None:
-        """Note what the meter shall show of these commands."""
+    def _expect(self, reading: Reading, before: float, previous: float | None) -> None:
+        """Note what the meter shall show of these commands, unless other loads would hide it."""
         if not self.commands or not self.settings.sign_check:
             return
         settles = sum(self.span(miner, reading.at).settles for miner in self.miners)
         slow = any(not command.fast for command in self.commands.values())
         until = self.now + _delay(self.interval) + _RAMP[not slow][1]
-        busy = self.state.effect is not None and self.state.effect.until > self.now
+        effect, own = self.state.effect, _own_power(reading)
+        busy = effect is not None and effect.until > self.now
         starting = any(command.start for command in self.commands.values())
-        # Two changes at a time, or a start, cannot be told apart from other loads.
-        usable = not busy and not starting and settles != before
-        change = settles - before if usable else 0.0
-        self.state.effect = Effect(self.now, until, _own_power(reading), change)
+        change = settles - before
+        calm = previous is not None and abs(own - previous) <= abs(change) / 2
+        usable = calm and not busy and not starting
+        self.state.effect = Effect(
+            self.now, until, own, change if usable else 0.0, self.provoked
+        )
 
     def check_sign(self, reading: Reading) -> None:
         """Count own changes of 1 kW in total that the meter did not show."""
@@ -906,23 +926,34 @@ class _Site:
         state.moved += direction * (_own_power(reading) - effect.grid)
         state.changed += abs(effect.change)
         if state.changed >= _SIGN_POWER:
-            state.wrong = state.wrong + 1 if state.moved < state.changed / 2 else 0
+            right = state.moved >= state.changed / 2
+            state.wrong = 0 if right else state.wrong + 1
+            state.proven = state.proven or right
             state.moved = state.changed = 0.0
         if state.wrong >= _SIGN_WRONG:
             for miner in self.on():
                 self.command(miner, 0)
 
     def _provoke(self) -> None:
-        """Lower all miners after a wrong check, since a group at its limit makes no changes."""
-        idle = self.now - self.state.commanded_at >= _SIGN_IDLE
-        if self.state.wrong and idle and self.settings.sign_check:
+        """Lower a group at full power whose meter has not passed a check: it makes no changes."""
+        state = self.state
+        suspect = state.wrong > 0 or not state.proven
+        idle = self.now - max(state.commanded_at, state.began or 0.0)
+        due = idle >= (_SIGN_AGAIN if state.wrong else _SIGN_IDLE)
+        if (
+            self.settings.sign_check
+            and suspect
+            and due
+            and self._status() is Status.FULL
+        ):
+            self.provoked = True
             for miner in self.controlled():
                 self.command(miner, miner.curve[0][0])
 
     # What is shown
 
     def decision(self) -> Decision:
-        """Return what was decided."""
+        """Return the decision of this step."""
         spans = [self.span(miner, self.now) for miner in self.miners]
         reasons = {miner.name: self.fixed(miner) for miner in self.miners}
         problem = Problem.STOP_NOT_SEEN if self.state.unseen else None
