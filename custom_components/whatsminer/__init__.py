@@ -1,5 +1,7 @@
 """MicroBT WhatsMiner bitcoin miners, over the local API of their stock firmware."""
 
+from functools import partial
+
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -7,6 +9,7 @@ from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
+from .controls import forget_what_is_read
 from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
@@ -45,6 +48,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
     """Find the miner, read it once, and set up its entities."""
     coordinator = WhatsminerCoordinator(hass, entry)
+    coordinator.add_observer(partial(forget_what_is_read, coordinator.memory))
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:

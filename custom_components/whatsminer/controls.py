@@ -3,8 +3,19 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 import math
+from typing import Any
 
-from .api import Activity, Feature, HeatMode, Miner, MinerState, PowerMode, Settings
+from .api import (
+    Activity,
+    Feature,
+    HeatMode,
+    Miner,
+    MinerState,
+    PowerMode,
+    Section,
+    Settings,
+    UnsupportedCommandError,
+)
 from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
 from .coordinator import (
     DEADLINE_FLAG,
@@ -14,7 +25,7 @@ from .coordinator import (
     WhatsminerCoordinator,
 )
 from .exceptions import failed
-from .store import POWER_PERCENT as PERCENT_KEY
+from .store import POWER_PERCENT as PERCENT_KEY, Memory
 
 FULL = 100
 """Percent of the tuned power."""
@@ -39,19 +50,31 @@ class Control[T]:
     late_fn: Callable[[MinerState, T], float] = lambda *_: 0.0
     """How much later the miner may do it because it was set up so (s)."""
     slow: bool = False
-    """Whether it shows in what is read now and then only."""
+    """Whether the value is in the sections that are read periodically."""
     interrupts: bool = False
+    sections: tuple[Section, ...] = (Section.STATUS,)
+    """The sections that can hold the value."""
+
+    def is_absent(self, state: MinerState) -> bool:
+        """Return whether the answers were complete and did not hold the value."""
+        return self.value_fn(state) is None and all(
+            getattr(state, section) is not None
+            or isinstance(state.failed.get(section), UnsupportedCommandError)
+            for section in self.sections
+        )
 
     def assumed(self, state: MinerState) -> bool:
-        """Whether the miner cannot be asked for it, so that what was commanded has to do."""
-        return self.feature in state.info.unreadable
+        """Return whether only the last acknowledged command is known, not the miner's value."""
+        if (
+            self.feature in state.info.unreadable
+        ):  # the first guess, until a value is seen
+            return self.value_fn(state) is None
+        return self.is_absent(state)
 
     def actual(self, coordinator: WhatsminerCoordinator) -> T | None:
-        """What the miner says, or what was commanded last where it cannot be asked."""
-        if self.assumed(coordinator.data):
-            remembered: T | None = coordinator.memory.setting(self.key)
-            return remembered
-        return self.value_fn(coordinator.data)
+        """Return what the miner reports, else the last command that it acknowledged."""
+        value = self.value_fn(coordinator.data)
+        return coordinator.memory.setting(self.key) if value is None else value
 
     def is_shown(self, state: MinerState, value: T) -> bool:
         """Return whether the miner reports a value as set."""
@@ -77,30 +100,46 @@ class Control[T]:
         if reason := self.blocked_fn(coordinator.data):
             raise failed(reason)
 
-        assumed = self.assumed(coordinator.data)
+        def done(state: MinerState) -> bool | None:
+            return self.is_shown(state, value) or (
+                None if self.is_absent(state) else False
+            )
 
         async def send(miner: Miner) -> None:
             check()
             await self.set_fn(miner, value)
 
-        def sent(answered: bool) -> None:
+        def sent(acknowledged: bool) -> None:
             if by_hand:
                 coordinator.note_by_hand(self.key, value)
-            if assumed and answered:
-                coordinator.memory.remember(self.key, value, coordinator.data)
+            if acknowledged and not self.interrupts:
+                remember()
 
-        return await coordinator.async_command(
+        def remember() -> None:
+            """Keep what the miner acknowledged, where it does not report the value."""
+            if self.value_fn(coordinator.data) is None:
+                coordinator.memory.remember(self.key, value, coordinator.data)
+                coordinator.async_update_listeners()
+
+        readable = not (
+            self.feature in coordinator.data.info.unreadable
+            and self.assumed(coordinator.data)
+        )
+        confirmed = await coordinator.async_command(
             Command(
                 key=self.key,
                 value=value,
                 send=send,
                 sent=sent,
-                done=None if assumed else lambda state: self.is_shown(state, value),
+                done=done if readable else None,
                 deadline=self.deadline + self.late_fn(coordinator.data, value),
                 slow=self.slow,
                 interrupts=self.interrupts,
             )
         )
+        if confirmed:
+            remember()
+        return confirmed
 
 
 def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
@@ -122,13 +161,14 @@ def _limit_is(state: MinerState, watts: int) -> bool:
 
 
 def _percent_blocked(state: MinerState) -> str | None:
-    """Before tuning is finished a percent is acknowledged and ignored (H.2)."""
-    if (
-        Feature.POWER_PERCENT not in state.info.unreadable
-        or state.activity is Activity.MINING
-    ):
-        return None
-    return "percent_needs_tuning"
+    """Return the reason why a percent has no effect: tuning is not finished (H.2)."""
+    waits = state.activity not in (None, Activity.MINING)
+    return "percent_needs_tuning" if waits else None
+
+
+def _within(value: float | None, lowest: int, highest: int) -> int | None:
+    """Return a value as a whole number, or None outside the range of its control."""
+    return int(value) if value is not None and lowest <= value <= highest else None
 
 
 def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
@@ -150,6 +190,7 @@ FAST_BOOT = Control[bool](
     feature=Feature.FAST_BOOT,
     value_fn=lambda state: state.summary.fast_boot if state.summary else None,
     set_fn=lambda miner, on: miner.set_fast_boot(on),
+    sections=(Section.SUMMARY,),
 )
 POWER_LIMIT = Control[int](
     key="power_limit",
@@ -161,14 +202,13 @@ POWER_LIMIT = Control[int](
     done_fn=_limit_is,
     deadline=DEADLINE_RESTART,
     interrupts=True,
+    sections=(Section.SUMMARY, Section.STATUS),
 )
 POWER_PERCENT = Control[int](
     key=PERCENT_KEY,
     feature=Feature.POWER_PERCENT,
     value_fn=lambda state: (
-        None
-        if state.status is None or state.status.power_percent is None
-        else int(state.status.power_percent)
+        _within(state.status.power_percent, 0, 200) if state.status else None
     ),
     set_fn=_set_percent,
     blocked_fn=_percent_blocked,
@@ -180,6 +220,7 @@ POWER_MODE = Control[str](
     set_fn=lambda miner, mode: miner.set_power_mode(PowerMode(mode)),
     deadline=DEADLINE_RESTART,
     interrupts=True,
+    sections=(Section.SUMMARY, Section.STATUS),
 )
 
 
@@ -198,12 +239,18 @@ def _setting[T](
         value_fn=lambda state: value_fn(state.settings) if state.settings else None,
         set_fn=set_fn,
         slow=True,
+        sections=(Section.SETTINGS,),
     )
 
 
+def _frequency(state: MinerState) -> int | None:
+    """Return the offset in percent; some firmware reports the frequency in MHz here."""
+    return _within(state.status.target_frequency, -100, 100) if state.status else None
+
+
 def _frequency_is(state: MinerState, percent: int) -> bool:
-    """Some firmware says nothing where it was set off by nothing (C.7)."""
-    return state.status is not None and (state.status.target_frequency or 0) == percent
+    """Return whether the offset is in effect; some firmware reports nothing for 0 (C.7)."""
+    return state.status is not None and (_frequency(state) or 0) == percent
 
 
 WEB_POOLS = _setting(
@@ -223,12 +270,12 @@ FAN_ZERO_SPEED = _setting(
 )
 TEMPERATURE_OFFSET = _setting(
     Feature.TEMPERATURE_OFFSET,
-    lambda settings: settings.temperature_offset,
+    lambda settings: _within(settings.temperature_offset, -30, 0),
     lambda miner, degrees: miner.set_temperature_offset(degrees),
 )
 UPFREQ_SPEED = _setting(
     Feature.UPFREQ_SPEED,
-    lambda settings: settings.upfreq_speed,
+    lambda settings: _within(settings.upfreq_speed, 0, 10),
     lambda miner, speed: miner.set_upfreq_speed(speed),
 )
 HEAT_MODE: Control[str] = _setting(
@@ -251,12 +298,40 @@ FAST_HASH = Control[bool](
 TARGET_FREQUENCY = Control[int](
     key=Feature.TARGET_FREQUENCY.value,
     feature=Feature.TARGET_FREQUENCY,
-    value_fn=lambda state: state.status.target_frequency if state.status else None,
+    value_fn=_frequency,
     set_fn=lambda miner, percent: miner.set_target_frequency(percent),
     done_fn=_frequency_is,
     deadline=DEADLINE_RESTART,
     interrupts=True,
 )
+
+
+CONTROLS: tuple[Control[Any], ...] = (
+    MINING,
+    FAST_BOOT,
+    POWER_LIMIT,
+    POWER_PERCENT,
+    POWER_MODE,
+    WEB_POOLS,
+    POWER_OFF_COOL,
+    FAN_ZERO_SPEED,
+    TEMPERATURE_OFFSET,
+    UPFREQ_SPEED,
+    HEAT_MODE,
+    START_AT_BOOT,
+    FAST_HASH,
+    TARGET_FREQUENCY,
+)
+
+
+def forget_what_is_read(store: Memory, state: MinerState) -> None:
+    """Forget the last command of each control whose value the miner reports."""
+    for control in CONTROLS:
+        if (
+            store.setting(control.key) is not None
+            and control.value_fn(state) is not None
+        ):
+            store.forget(control.key)
 
 
 # The bounds of the power, for every entity and action that sets it

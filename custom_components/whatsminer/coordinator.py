@@ -75,6 +75,9 @@ DEADLINE_FLAG = 60.0
 DEADLINE_RESTART = 180.0
 DEADLINE_REBOOT = 300.0
 
+ABSENT_GRACE = 20.0
+"""Seconds for a restart to begin, before a value that is not reported counts as unreadable."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -85,8 +88,11 @@ class Command:
     send: Callable[[Miner], Awaitable[None]]
     value: Any = None
     """What that entity shows until it is confirmed."""
-    done: Callable[[MinerState], bool] | None = None
-    """Whether the miner shows the effect; None where it cannot be asked."""
+    done: Callable[[MinerState], bool | None] | None = None
+    """Return whether the miner shows the effect, or None where its answers lack the value.
+
+    None in place of a function: it is known that there is nothing to read back.
+    """
     deadline: float = DEADLINE_FLAG
     slow: bool = False
     """Whether the effect shows in what is read now and then only."""
@@ -101,6 +107,8 @@ class _Pending:
     """A command that is being sent or confirmed."""
 
     value: Any
+    unknown: UnknownOutcomeError | None = None
+    """Set when the command was sent and the miner did not answer."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """A newer command of the same key has come, or the entry is being unloaded."""
 
@@ -154,6 +162,9 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._api_switch: bool | None = None
         self._switch_off = False
         self._psu_readers = 0
+        self._observers: list[Callable[[MinerState], object]] = [self.memory.learn]
+        self._broken: list[Callable[[MinerState], object]] = []
+        """Observers whose exception is in the log already."""
         self._by_hand: list[Callable[[str, Any], None]] = []
         self.one_file = asyncio.Lock()
         """A log is written by one at a time."""
@@ -260,12 +271,28 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._missed = 0
         self._answered_since = begun
         self._polls += 1
-        self.memory.learn(state)
+        self._observe(state)
         await self._async_follow_write_access(state, slow=slow)
         if self.miner.outdated:
             LOGGER.info("%s: the firmware has changed, connecting anew", self.name)
             self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
         return state
+
+    @callback
+    def add_observer(self, observer: Callable[[MinerState], object]) -> None:
+        """Call an observer with every new state, before the entities show it."""
+        self._observers.append(observer)
+
+    @callback
+    def _observe(self, state: MinerState) -> None:
+        """Call the observers; one that raises costs what it would have noticed, not the poll."""
+        for observer in self._observers:
+            try:
+                observer(state)
+            except Exception:  # noqa: BLE001 - any error of an observer is its own
+                if observer not in self._broken:
+                    LOGGER.exception("%s: an observer failed", self.name)
+                    self._broken.append(observer)
 
     async def _async_follow_write_access(
         self, state: MinerState, *, slow: bool
@@ -396,6 +423,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             if command.done is None:
                 raise translated(HomeAssistantError, err, self.host) from err
             LOGGER.debug("%s: %s; reading back", self.name, err)
+            mine.unknown = err
         except WhatsminerError as err:
             self._learn_write_access(err)
             raise translated(HomeAssistantError, err, self.host) from err
@@ -439,6 +467,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         """
         assert command.done
         end = self.hass.loop.time() + command.deadline
+        absent_since: float | None = None
         while True:
             await self._async_pause(mine)
             if mine.ended.is_set():
@@ -448,11 +477,20 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             if command.slow:
                 self._polls = 0
             await self.async_refresh()
-            if self._answered_since > since and command.done(self.data):
+            now, answered = self.hass.loop.time(), self._answered_since > since
+            done = command.done(self.data) if answered else False
+            if done is None:
+                absent_since = absent_since or now
+                grace = ABSENT_GRACE if command.interrupts else 0.0
+                if now - absent_since >= grace:
+                    if mine.unknown:
+                        raise translated(HomeAssistantError, mine.unknown, self.host)
+                    done = True  # the acknowledgement is all that can be had
+            if done:
                 self._allow_write_access()
                 self._away_until = 0.0
                 return True
-            if self.hass.loop.time() >= end:
+            if now >= end:
                 raise self._error("not_confirmed", seconds=f"{command.deadline:.0f}")
 
     async def _async_pause(self, mine: _Pending) -> None:

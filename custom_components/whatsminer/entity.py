@@ -98,12 +98,10 @@ class WhatsminerControl[T](WhatsminerEntity):
 
     entity_description: ControlDescription[T]
 
-    def __init__(
-        self, coordinator: WhatsminerCoordinator, description: ControlDescription[T]
-    ) -> None:
-        """See whether the miner can be asked for what this commands."""
-        super().__init__(coordinator, description)
-        self._attr_assumed_state = description.control.assumed(coordinator.data)
+    @property
+    @override
+    def assumed_state(self) -> bool:
+        return self.entity_description.control.assumed(self.coordinator.data)
 
     @property
     def _value(self) -> T | None:

@@ -144,7 +144,7 @@ class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
 
         Nor where the value may be unknown, which a slider shows as its lowest.
         """
-        if self.entity_description.control.interrupts or self._attr_assumed_state:
+        if self.entity_description.control.interrupts or self.assumed_state:
             return NumberMode.BOX
         return NumberMode.SLIDER
 

@@ -140,6 +140,12 @@ class Memory:
         self._save()
 
     @callback
+    def forget(self, key: str) -> None:
+        """Forget what was commanded for an entity."""
+        if self._values.settings.pop(key, None) is not None:
+            self._save()
+
+    @callback
     def forget_settings(self) -> None:
         """The miner was reset: what was commanded before is no longer so."""
         self._values.settings.clear()
@@ -159,8 +165,7 @@ class Memory:
             state, _start(state)
         ):
             # A percent does not survive a restart of btminer (D.4).
-            del self._values.settings[POWER_PERCENT]
-            self._save()
+            self.forget(POWER_PERCENT)
         if (start := _start(state)) and state.summary and state.summary.elapsed:
             self._last = state.summary.elapsed, start
         self._learn_tuned_power(state)

@@ -1,0 +1,324 @@
+"""Reading back: the fields of the answers decide what can be read, not the version of the API."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.const import ATTR_ASSUMED_STATE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from simulator import SimulatedMiner
+from simulator.dialect_v2 import DialectV2
+from simulator.dialect_v3 import DialectV3
+
+from .conftest import PASSWORD, RaceClock
+from .test_settings import ONLY_4028, REFUSED, SETTINGS
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Find = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+pytestmark = pytest.mark.usefixtures("entity_registry_enabled_by_default")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A control: the fields that report it, and the value to choose."""
+
+    platform: str
+    key: str
+    fields: tuple[str, ...]
+    choice: str
+    action: str
+    data: dict[str, Any]
+
+
+def _switch(key: str, choice: str, *fields: str) -> Case:
+    return Case("switch", key, fields, choice, f"turn_{choice}", {})
+
+
+def _number(key: str, value: int, *fields: str) -> Case:
+    return Case("number", key, fields, str(value), "set_value", {"value": value})
+
+
+def _select(key: str, option: str, *fields: str) -> Case:
+    data = {"option": option}
+    return Case("select", key, fields, option, "select_option", data)
+
+
+# A percent needs a tuned miner, and mining is the last since nothing else runs after it.
+CASES = (
+    _number("power_percent", 70, "power_pct", "power-percent"),
+    _switch("fast_boot", "on", "Btminer Fast Boot", "fast-boot"),
+    _switch("fast_hash", "on", "fast_hash", "fast-hash"),
+    _switch("web_pools", "off", "web-pool"),
+    _switch("power_off_cool", "off", "fan-poweroff-cool"),
+    _switch("fan_zero_speed", "on", "fan-zero-speed"),
+    _switch("start_at_boot", "off"),
+    _number("temperature_offset", -5, "fan-temp-offset"),
+    _number(
+        "upfreq_speed", 5, "upfreq_speed", "ut_speed", "upfreq-speed", "UpfreqSpeed"
+    ),
+    _select("heat_mode", "heating", "heat-mode", "heatmode"),
+    _number("target_frequency", -4, "hash_percent", "target-freq", "hash-percent"),
+    _select("power_mode", "low", "Power Mode", "power_mode", "power-mode", "mode"),
+    _number(
+        "power_limit",
+        2900,
+        "Power Limit",
+        "power_limit_set",
+        "power-limit",
+        "power-limit-set",
+    ),
+    _switch("mining", "off", "mineroff", "btmineroff", "working"),
+)
+BY_KEY = {case.key: case for case in CASES}
+EVERYWHERE = {"mining", "fast_boot", "power_percent"}
+
+
+@pytest.fixture
+async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
+    """A simulated miner, with port 4433 or without."""
+    async with SimulatedMiner(
+        profile.removesuffix(ONLY_4028),
+        password=PASSWORD,
+        v3_password=PASSWORD,
+        v3_port=None if profile.endswith(ONLY_4028) else 0,
+        clock=clock,
+    ) as simulated:
+        yield simulated
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a restart to begin."""
+    monkeypatch.setattr("custom_components.whatsminer.coordinator.ABSENT_GRACE", 0.1)
+
+
+@pytest.fixture
+def assumed(hass: HomeAssistant, entity_id: Find) -> Callable[[str, str], bool]:
+    """Return whether an entity says that its state is assumed."""
+
+    def read(platform: str, key: str) -> bool:
+        found = hass.states.get(entity_id(platform, key))
+        assert found
+        return bool(found.attributes.get(ATTR_ASSUMED_STATE, False))
+
+    return read
+
+
+def controls_of(hass: HomeAssistant, entry: MockConfigEntry) -> list[Case]:
+    """Return the controls that this miner has and its firmware knows."""
+    registry = {
+        entity.unique_id.removeprefix(f"{entry.unique_id}_"): entity.entity_id
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+    }
+    return [
+        case for case in CASES if registry.get(case.key, "").startswith(case.platform)
+    ]
+
+
+@pytest.mark.parametrize("profile", SETTINGS)
+async def test_every_control_without_its_field(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+    profile: str,
+) -> None:
+    """An owner would wait minutes for an error although the miner has obeyed."""
+    # A mode that is neither acknowledged nor reported is unknown.
+    hidden = [
+        case
+        for case in CASES
+        if case.key != "power_mode" or "set_low_power" not in miner.profile.unanswered
+    ]
+    for case in hidden:
+        for field in case.fields:
+            miner.inject(f"hide={field}")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    clock.race()
+    wanted = [
+        case
+        for case in controls_of(hass, entry)
+        if case in hidden and case.key not in REFUSED.get(profile, set())
+    ]
+    assert {case.key for case in wanted} >= EVERYWHERE
+    for case in wanted:
+        clock.advance(3600)  # the last command may have restarted it
+        await entry.runtime_data.async_refresh_all()
+        await call(case.platform, case.key, case.action, **case.data)
+        assert state(case.platform, case.key) == case.choice, case.key
+        if profile != "v204_m30sp":  # its JSON is broken, so that nothing is hidden
+            assert assumed(case.platform, case.key), case.key
+
+
+@pytest.mark.parametrize(
+    ("profile", "key"),
+    [
+        ("v205_m50", "fast_boot"),
+        ("v2c_m60s@4028", "power_percent"),
+        ("v2c_m60s", "power_percent"),
+        ("v2c_m60s", "web_pools"),
+    ],
+)
+async def test_without_field_and_without_answer_is_unknown(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    """A command without an acknowledgement must not be shown as done."""
+    monkeypatch.setattr("custom_components.whatsminer.api.transport.ANSWER_TIMEOUT", 1)
+    case = BY_KEY[key]
+    for field in case.fields:
+        miner.inject(f"hide={field}")
+    await coordinator.async_refresh_all()
+    for name in (
+        "enable_btminer_fast_boot",
+        "set_power_pct_v2",
+        "set.miner.power_percent",
+        "set.system.webpools",
+    ):
+        miner.inject("applied_no_answer", name)
+    with pytest.raises(HomeAssistantError) as error:
+        await call(case.platform, key, case.action, **case.data)
+    assert error.value.translation_key == "unknown_outcome"
+    assert state(case.platform, key) == STATE_UNKNOWN
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s@4028"])
+async def test_a_field_that_appears_is_read(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+) -> None:
+    """After a firmware update the miner reports the value, and that counts more than a memory."""
+    miner.inject("hide=power_pct")
+    await call("number", "power_percent", "set_value", value=70)
+    assert (state("number", "power_percent"), assumed("number", "power_percent")) == (
+        "70",
+        True,
+    )
+    miner.clear_faults()
+    miner.machine.set_percent(80, gentle=False)
+    await coordinator.async_refresh_all()
+    assert (state("number", "power_percent"), assumed("number", "power_percent")) == (
+        "80",
+        False,
+    )
+    miner.inject("hide=power_pct")
+    await coordinator.async_refresh_all()
+    assert state("number", "power_percent") == STATE_UNKNOWN, (
+        "the 70 is long out of date"
+    )
+
+
+@pytest.mark.parametrize("profile", ["v205_m50"])
+async def test_2_0_5_that_reports_its_percent(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The version says that a percent cannot be read; the miner that reports it knows better."""
+    status_row = DialectV2.status_row
+    monkeypatch.setattr(
+        DialectV2,
+        "status_row",
+        lambda dialect: (
+            status_row(dialect) | {"power_pct": dialect.machine.power_percent}
+        ),
+    )
+    await coordinator.async_refresh_all()
+    assert (state("number", "power_percent"), assumed("number", "power_percent")) == (
+        "100",
+        False,
+    )
+    await call("number", "power_percent", "set_value", value=70)
+    assert (state("number", "power_percent"), assumed("number", "power_percent")) == (
+        "70",
+        False,
+    )
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_percent_as_an_object(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some firmware of API 3 reports an object; the command took effect all the same."""
+    told = DialectV3.miner_setting
+
+    def with_object(dialect: DialectV3) -> dict[str, Any]:
+        row = told(dialect)
+        return row | {"power-percent": {"percent": row["power-percent"]}}
+
+    monkeypatch.setattr(DialectV3, "miner_setting", with_object)
+    await coordinator.async_refresh_all()
+    await call("number", "power_percent", "set_value", value=70)
+    assert state("number", "power_percent") == "70"
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s@4028"])
+async def test_curtail_to_a_percent_without_its_field(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    entity_id: Find,
+    state: Show,
+) -> None:
+    """A grid operator would get an error from a miner that has reduced its power."""
+    miner.inject("hide=power_pct")
+    clock.race()
+    device = er.async_get(hass).entities[entity_id("switch", "mining")].device_id
+    response = await hass.services.async_call(
+        DOMAIN,
+        "curtail",
+        {"device_id": device, "target": "percent", "percent": 60},
+        blocking=True,
+        return_response=True,
+    )
+    assert response
+    assert miner.machine.power_percent == 60
+    assert state("number", "power_percent") == "60"
+    await hass.services.async_call(
+        DOMAIN, "resume", {"device_id": device}, blocking=True
+    )
+    assert miner.machine.power_percent == 100
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_a_value_outside_the_range_is_not_shown(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+) -> None:
+    """`target-freq` 720 is a frequency in MHz on some firmware, not 720 percent."""
+    assert state("number", "target_frequency") == "0"
+    miner.machine.change(target_freq=720)
+    await coordinator.async_refresh_all()
+    assert state("number", "target_frequency") == STATE_UNKNOWN
