@@ -14,6 +14,7 @@ from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
 from .power.curtailment import ISSUES as CURTAILMENT_ISSUES, Curtailment
+from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
 from .services import async_setup_actions
 from .store import Memory
@@ -34,6 +35,7 @@ ISSUES = (
     "wrong_miner",
     "write_access",
     *CURTAILMENT_ISSUES,
+    PERCENT_RESTARTS,
     *REMEDIES,
 )
 
@@ -60,10 +62,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
     coordinator.power_target = PowerTarget(coordinator)
     if coordinator.last_update_success:
         await coordinator.async_check_write_access()
+    coordinator.end_setup()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.curtailment.start()
     coordinator.fault_log.start()
     coordinator.power_target.start()
+    PercentWatch(coordinator, coordinator.power_target.note_percent_restart).start()
     return True
 
 
@@ -71,7 +75,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     """Take the entities away; between two exchanges no socket is open."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.memory.async_save()
+        await entry.runtime_data.memory.async_close()
     if unloaded and entry.disabled_by:
         _forget_issues(hass, entry)
     return unloaded

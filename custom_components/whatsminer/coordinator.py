@@ -66,6 +66,12 @@ type WhatsminerConfigEntry = ConfigEntry[WhatsminerCoordinator]
 READ_BACK_INTERVAL = 2.0
 """Seconds between the quick re-reads after a command."""
 
+SETUP_BUDGET = 10.0
+"""Seconds that the set-up of a known miner may take; the rest happens in the background."""
+
+POLL_BUDGET = 120.0
+"""Seconds that a poll may take: that of a miner whose every answer is almost too late."""
+
 MISSES_ALLOWED = 1
 """Polls in a row without an answer after which the last data still stand."""
 
@@ -114,7 +120,10 @@ class _Pending:
 
 
 async def async_connect(
-    data: Mapping[str, Any], mac: str | None, known: MinerInfo | None = None
+    data: Mapping[str, Any],
+    mac: str | None,
+    known: MinerInfo | None = None,
+    budget: float | None = None,
 ) -> Miner:
     """Connect to the miner that the data of an entry speaks of."""
     return await connect(
@@ -126,6 +135,7 @@ async def async_connect(
         account=data.get(CONF_ACCOUNT, DEFAULT_ACCOUNT),
         v3_password=data.get(CONF_V3_PASSWORD),
         known=known,
+        budget=budget,
     )
 
 
@@ -155,6 +165,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._sending: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._answered_since = 0.0
         """When the last poll began that the miner answered."""
+        self._setup_ends: float | None = None
         self._polls = 0
         self._missed = 0
         self._write_access_unchecked = False
@@ -162,9 +173,11 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self._api_switch: bool | None = None
         self._switch_off = False
         self._psu_readers = 0
+        self.last_sent: dict[str, float] = {}
+        """When each command was sent last, by its key, on the clock of the event loop."""
         self._observers: list[Callable[[MinerState], object]] = [self.memory.learn]
-        self._broken: list[Callable[[MinerState], object]] = []
-        """Observers whose exception is in the log already."""
+        self._broken: set[str] = set()
+        """Names of observers and listeners whose exception is in the log."""
         self._by_hand: list[Callable[[str, Any], None]] = []
         self.one_file = asyncio.Lock()
         """A log is written by one at a time."""
@@ -185,10 +198,12 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     @override
     async def _async_setup(self) -> None:
         await self.memory.async_load()
-        data = self.config_entry.data
+        data, known = self.config_entry.data, self.memory.info
+        if known:
+            self._setup_ends = self.hass.loop.time() + SETUP_BUDGET
         try:
             self.miner = await async_connect(
-                data, self.config_entry.unique_id, self.memory.info
+                data, self.config_entry.unique_id, known, self._time_left
             )
         except WhatsminerError as err:
             self._learn_identity(err)
@@ -199,6 +214,13 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 EVENT_HOMEASSISTANT_STOP, self._async_hang_up
             )
         )
+
+    @property
+    def _time_left(self) -> float:
+        """Return how long a poll or the set-up may still take (s)."""
+        if self._setup_ends is None:
+            return POLL_BUDGET
+        return max(0.0, self._setup_ends - self.hass.loop.time())
 
     async def _async_hang_up(self, _: Event) -> None:
         """Home Assistant stops without unloading its entries."""
@@ -225,7 +247,10 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 self.config_entry.async_start_reauth(self.hass)
             return
         try:
-            await self.async_examine_write_access()
+            async with asyncio.timeout(self._time_left):
+                await self.async_examine_write_access()
+        except TimeoutError:
+            self._write_access_unchecked = True
         except TokenTableFullError:
             LOGGER.debug("%s: no token to be had, nothing learnt", self.name)
         except WhatsminerError as err:
@@ -246,13 +271,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.update_interval = SCAN_INTERVAL
         begun = self.hass.loop.time()
         try:
-            state = await self.miner.read(
-                self.data,
-                sections=(*self.miner.fast, Section.PSU)
-                if self._psu_readers and not slow
-                else None,
-                slow=slow,
-            )
+            state = await self._async_read(slow=slow)
         except (CannotConnectError, NoAnswerError) as err:
             if self._is_away:
                 return self._away_state(err)
@@ -278,6 +297,19 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
         return state
 
+    async def _async_read(self, *, slow: bool) -> MinerState:
+        """Read the miner within the budget; a miner that takes longer counts as silent."""
+        psu_too = self._psu_readers and not slow
+        try:
+            async with asyncio.timeout(self._time_left):
+                return await self.miner.read(
+                    self.data,
+                    sections=(*self.miner.fast, Section.PSU) if psu_too else None,
+                    slow=slow,
+                )
+        except TimeoutError as err:
+            raise NoAnswerError("the miner answers too slowly") from err
+
     @callback
     def add_observer(self, observer: Callable[[MinerState], object]) -> None:
         """Call an observer with every new state, before the entities show it."""
@@ -285,14 +317,26 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     @callback
     def _observe(self, state: MinerState) -> None:
-        """Call the observers; one that raises costs what it would have noticed, not the poll."""
+        """Call the observers with a new state."""
         for observer in self._observers:
-            try:
-                observer(state)
-            except Exception:  # noqa: BLE001 - any error of an observer is its own
-                if observer not in self._broken:
-                    LOGGER.exception("%s: an observer failed", self.name)
-                    self._broken.append(observer)
+            self._guard(observer, state)
+
+    @override
+    @callback
+    def async_update_listeners(self) -> None:
+        """Call the listeners; one that raises must not keep the others from the new state."""
+        for listener, _ in list(self._listeners.values()):
+            self._guard(listener)
+
+    def _guard(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function; an exception costs what it would have done, and is logged once."""
+        try:
+            function(*args)
+        except Exception:  # noqa: BLE001 - whatever it is, the poll itself succeeded
+            name = getattr(function, "__qualname__", repr(function))
+            if name not in self._broken:
+                self._broken.add(name)
+                LOGGER.exception("%s: %s failed", self.name, name)
 
     async def _async_follow_write_access(
         self, state: MinerState, *, slow: bool
@@ -304,6 +348,11 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         if self._write_access_unchecked or moved or hidden:
             self._write_access_unchecked = False
             await self.async_check_write_access()
+
+    @callback
+    def end_setup(self) -> None:
+        """Let polls take as long as they may outside of the set-up."""
+        self._setup_ends = None
 
     @callback
     def start_without_miner(self) -> bool:
@@ -438,6 +487,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
     def _expect_absence(self, command: Command) -> None:
         """The miner may be away from now on, because it was told to."""
+        self.last_sent[command.key] = self.hass.loop.time()
         if command.interrupts:
             self._away_until = self.hass.loop.time() + command.deadline
 

@@ -1,14 +1,17 @@
 """What must outlive a restart of Home Assistant, because the miner cannot be asked for it."""
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+import math
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import UnsupportedStorageVersionError
 from homeassistant.helpers.storage import Store
 
 from .api import Activity, Fault, MinerInfo, MinerState, recall
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 
 POWER_PERCENT = "power_percent"
 
@@ -47,12 +50,60 @@ class Remembered:
     """What the miner draws when it is tuned and no percent is set (W)."""
     reported: dict[str, Any] = field(default_factory=dict)
     """The settings that the miner reported last, by key of the entity; see `reported`."""
+    percent_restarts: bool = False
+    """Whether a power percent was seen to restart the miner (D.4)."""
     curtailment: dict[str, Any] = field(default_factory=dict)
     """The curtailment that is active, and the end of the last one."""
     power_target: dict[str, Any] = field(default_factory=dict)
     """The power target, and the restarts that it has caused."""
     faults: dict[str, dict[str, str | None]] = field(default_factory=dict)
     """By code: when the miner noted it, and since when it is listed; None if it is gone."""
+
+
+def _check_object(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is not an object")
+
+
+def _check_number(value: Any) -> None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number")
+
+
+def _check_flag(value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+
+
+def _check_time(value: Any) -> None:
+    if value is not None and datetime.fromisoformat(value).tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+
+
+def _check_info(value: Any) -> None:
+    if value is not None:
+        recall(value)
+        if not all(isinstance(text, str | None) for text in value.values()):
+            raise TypeError(f"{value!r} is not text")
+
+
+def _check_faults(value: Any) -> None:
+    for code, fault in value.items():
+        int(code)
+        _check_time(fault["since"])
+        if not isinstance(fault["time"], str | None):
+            raise TypeError(f"{fault!r} has no time")
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "power_ceiling": _check_number,
+    "info": _check_info,
+    "run": _check_time,
+    "tuned_power": _check_number,
+    "percent_restarts": _check_flag,
+    "faults": _check_faults,
+}
+"""What each part must be; the others are objects. A later version may have left anything."""
 
 
 class Memory:
@@ -64,20 +115,40 @@ class Memory:
             hass, _VERSION, f"{DOMAIN}.{entry_id}"
         )
         self._values = Remembered()
+        self._closed = False
+        self.dropped: set[str] = set()
+        """The parts that were stored and could not be read."""
         self._last: tuple[float, datetime] | None = None
         """How long btminer ran at the last poll that told, and when that run began."""
         self._full_since: datetime | None = None
 
     async def async_load(self) -> None:
-        """Read what an earlier run of Home Assistant has stored."""
-        if stored := await self._store.async_load():
-            known = {item.name for item in fields(Remembered)}
-            self._values = Remembered(
-                **{name: value for name, value in stored.items() if name in known}
-            )
+        """Read what an earlier run of Home Assistant has stored, each part for itself."""
+        try:
+            stored: Any = await self._store.async_load()
+        except UnsupportedStorageVersionError as err:
+            LOGGER.warning("%s cannot be read: %s", self._store.key, err)
+            return
+        if not isinstance(stored, dict):
+            stored = {}
+        defaults = asdict(self._values)
+        for name in defaults.keys() & stored.keys():
+            try:
+                _CHECKS.get(name, _check_object)(stored[name])
+            except (AttributeError, LookupError, TypeError, ValueError) as err:
+                self.dropped.add(name)
+                LOGGER.warning("%s: dropped %s: %r", self._store.key, name, err)
+            else:
+                setattr(self._values, name, stored[name])
 
     async def async_save(self) -> None:
-        """Store at once, since the next set-up reads it."""
+        """Store immediately, since the next set-up reads it."""
+        if not self._closed:
+            await self._store.async_save(asdict(self._values))
+
+    async def async_close(self) -> None:
+        """Store for the last time: a late answer must not overwrite what comes after this."""
+        self._closed = True
         await self._store.async_save(asdict(self._values))
 
     async def async_remove(self) -> None:
@@ -125,6 +196,17 @@ class Memory:
         if not known.items() <= self._values.reported.items():
             self._values.reported |= known
             self._save()
+
+    @property
+    def percent_restarts(self) -> bool:
+        """Whether a power percent was seen to restart the miner."""
+        return self._values.percent_restarts
+
+    @callback
+    def remember_percent_restarts(self) -> None:
+        """Keep that a power percent restarts the miner."""
+        self._values.percent_restarts = True
+        self._save()
 
     def setting(self, key: str) -> Any:
         """What was commanded for an entity, or None."""
@@ -230,7 +312,8 @@ class Memory:
         return then is None or abs(start - datetime.fromisoformat(then)) > _SAME_START
 
     def _save(self) -> None:
-        self._store.async_delay_save(lambda: asdict(self._values), _SAVE_DELAY)
+        if not self._closed:
+            self._store.async_delay_save(lambda: asdict(self._values), _SAVE_DELAY)
 
 
 def _start(state: MinerState) -> datetime | None:

@@ -1,5 +1,6 @@
 """The way in: find out what speaks at an address and give back a Miner."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,7 @@ async def connect(
     account: str = DEFAULT_ACCOUNT,
     v3_password: str | None = None,
     known: MinerInfo | None = None,
+    budget: float | None = None,
 ) -> Miner:
     """Identify the miner at an address (E.7): API 3.x if it speaks that, else what 4028 speaks.
 
@@ -40,9 +42,12 @@ async def connect(
     Where nothing answers and `known` says who the miner was, it is given back all the same, and
     found out anew at the first read.
 
+    `budget` is the time in seconds after which the miner counts as one that does not answer.
+
     Raises CannotConnectError, NoAnswerError, InvalidAnswerError, NotWhatsminerError,
     BtminerDownError or WrongMinerError.
     """
+    end = None if budget is None else asyncio.get_running_loop().time() + budget
     newer: V3Miner | None = None
     if v3_port is not None:
         newer = V3Miner(
@@ -55,7 +60,7 @@ async def connect(
             mac=mac,
         )
         try:
-            await newer.identify()
+            await _identify(newer, end)
         except (
             CannotConnectError,
             InvalidAnswerError,
@@ -73,7 +78,7 @@ async def connect(
     if known and not was_v3:
         older.adopt(known)
     try:
-        await older.identify()
+        await _identify(older, end)
     except CannotConnectError, NoAnswerError:
         if known is None:
             raise
@@ -88,6 +93,15 @@ async def connect(
         return newer
     older.outdated = False  # what differs from what was known is known now
     return older
+
+
+async def _identify(miner: Miner, end: float | None) -> None:
+    """Identify a miner before a point in time; raises NoAnswerError after it."""
+    try:
+        async with asyncio.timeout_at(end):
+            await miner.identify()
+    except TimeoutError as err:
+        raise NoAnswerError("the miner answers too slowly") from err
 
 
 def recall(told: Mapping[str, Any]) -> MinerInfo:

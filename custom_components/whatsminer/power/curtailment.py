@@ -38,6 +38,7 @@ from ..controls import (
 )
 from ..coordinator import DEADLINE_REACHABLE, WhatsminerCoordinator
 from ..exceptions import failed
+from .percent import can_percent
 
 POLL_INTERVAL = 2.0
 """Seconds between the quick re-reads until the power has fallen."""
@@ -497,7 +498,7 @@ class Curtailment:
         percent = self._percent(record)
         if (
             percent is not None
-            and coordinator.can(POWER_PERCENT.feature)
+            and can_percent(coordinator)
             and state.activity is Activity.MINING
         ):
             await self._went(record, Way.POWER_PERCENT, POWER_PERCENT.key)

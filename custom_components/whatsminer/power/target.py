@@ -24,6 +24,7 @@ from ..const import (
 from ..controls import FULL, LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
 from .curtailment import restore, stored_time
+from .percent import can_percent
 
 RETRY = 120.0
 """Seconds after a command that failed; sooner if the target is set again."""
@@ -193,7 +194,7 @@ class PowerTarget:
             )
         wanted = min(100, round(100 * target / full))
         if wanted >= 100 * LOWEST_SHARE and target <= full + self._dead_band:
-            if coordinator.can(POWER_PERCENT.feature):
+            if can_percent(coordinator):
                 # Whole percents lead no nearer than this, and a restart is not worth the rest.
                 step = None if wanted == percent else wanted
                 return TargetWay.POWER_PERCENT, step, None
@@ -209,7 +210,7 @@ class PowerTarget:
             return TargetWay.POWER_LIMIT, None, target
         # Meanwhile as near as it gets without a restart
         nearest = 100 if target > full else round(100 * LOWEST_SHARE)
-        if coordinator.can(POWER_PERCENT.feature) and percent != nearest:
+        if can_percent(coordinator) and percent != nearest:
             return why, nearest, None
         return why, None, None
 
@@ -245,6 +246,12 @@ class PowerTarget:
             self._not_before = monotonic() + RETRY
             raise
         self.way = way
+
+    @callback
+    def note_percent_restart(self) -> None:
+        """Count a restart that a percent of the target has caused."""
+        if self.watts is not None:
+            self._begin(self._count_restart())
 
     async def _count_restart(self) -> None:
         """Count it before it is sent: a restart that nobody answered for is one as well."""

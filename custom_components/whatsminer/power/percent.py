@@ -1,0 +1,94 @@
+"""Notice that a power percent restarts the miner, as some do while fast boot is off (D.4)."""
+
+from collections.abc import Callable, Mapping
+import math
+
+from homeassistant.core import callback
+from homeassistant.helpers import issue_registry as ir
+
+from ..api import MinerState
+from ..const import DOMAIN
+from ..controls import FAST_BOOT, POWER_PERCENT
+from ..coordinator import WhatsminerCoordinator
+
+ISSUE = "percent_restarts"
+WINDOW = 300.0
+"""Seconds after a percent in which a restart counts as its effect."""
+
+
+def restart_followed(
+    before: MinerState | None, now: MinerState, sent: Mapping[str, float], time: float
+) -> bool:
+    """Return whether btminer has restarted since `before`, and a percent is the only cause known.
+
+    `sent` is when each command was sent last, on the clock of `time`. A restart of the whole
+    board has another cause.
+    """
+    old, new = before and before.summary, now.summary
+    if old is None or old.elapsed is None or new is None or new.elapsed is None:
+        return False
+    rebooted = old.uptime is not None and (new.uptime or math.inf) < old.uptime
+    percent = sent.get(POWER_PERCENT.key)
+    return (
+        new.elapsed < old.elapsed
+        and not rebooted
+        and percent is not None
+        and time - percent <= WINDOW
+        and percent == max(sent.values())
+    )
+
+
+def can_percent(coordinator: WhatsminerCoordinator) -> bool:
+    """Return whether a percent changes the power, as far as is known without a restart."""
+    return coordinator.can(POWER_PERCENT.feature) and not (
+        coordinator.memory.percent_restarts
+        and FAST_BOOT.actual(coordinator) is not True
+    )
+
+
+class PercentWatch:
+    """Follows one miner, and notifies its owner once."""
+
+    def __init__(
+        self, coordinator: WhatsminerCoordinator, on_restart: Callable[[], None]
+    ) -> None:
+        """Prepare; `on_restart` is called for each restart that follows a percent."""
+        self._coordinator = coordinator
+        self._on_restart = on_restart
+        self._before: MinerState | None = None
+
+    @callback
+    def start(self) -> None:
+        """Follow the miner from now on."""
+        self._coordinator.config_entry.async_on_unload(
+            self._coordinator.async_add_listener(self._observe)
+        )
+        self._observe()
+
+    @callback
+    def _observe(self) -> None:
+        coordinator, state = self._coordinator, self._coordinator.data
+        time = coordinator.hass.loop.time()
+        if restart_followed(self._before, state, coordinator.last_sent, time):
+            coordinator.last_sent.pop(POWER_PERCENT.key)
+            coordinator.memory.remember_percent_restarts()
+            self._on_restart()
+        if state.summary and state.summary.elapsed is not None:
+            self._before = state
+        entry = coordinator.config_entry
+        issue_id = f"{ISSUE}_{entry.entry_id}"
+        if (
+            not coordinator.memory.percent_restarts
+            or FAST_BOOT.actual(coordinator) is True
+        ):
+            ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
+            return
+        ir.async_create_issue(
+            coordinator.hass,
+            DOMAIN,
+            issue_id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=ISSUE,
+            translation_placeholders={"name": entry.title, "host": coordinator.host},
+        )

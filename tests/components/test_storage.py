@@ -1,0 +1,191 @@
+"""What is stored: each part is read alone, and nothing is written by an entry that is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+import logging
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.whatsminer.const import CONF_V3_PORT, DOMAIN
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.store import Memory
+from simulator import SimulatedMiner
+
+from .conftest import PASSWORD, RaceClock
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+
+KNOWN = {
+    "power_ceiling": 3500.0,
+    "settings": {"power_percent": 70},
+    "tuned_power": 3400.0,
+    "from_the_future": {"a": 1},
+}
+
+VARIANTS: dict[str, Any] = {
+    "empty": {},
+    "a list": [],
+    "ceiling is text": {"power_ceiling": "much"},
+    "ceiling is an object": {"power_ceiling": {}},
+    "unknown dialect": {"info": {"dialect": "9", "model": None}},
+    "info is a list": {"info": []},
+    "info without a dialect": {"info": {"model": "M50"}},
+    "info with numbers": {"info": {"dialect": "2.0", "model": 5}},
+    "settings are null": {"settings": None},
+    "run without a zone": {"run": "2026-01-01T00:00:00"},
+    "run is no time": {"run": "yesterday"},
+    "faults are a list": {"faults": [110]},
+    "fault without a time": {"faults": {"110": {"since": None}}},
+    "fault since no time": {"faults": {"110": {"time": None, "since": "x"}}},
+    "target is null": {"power_target": None},
+    "curtailment is null": {"curtailment": None},
+}
+
+
+def key_of(entry: MockConfigEntry) -> str:
+    """Return the key of the file of an entry."""
+    return f"{DOMAIN}.{entry.entry_id}"
+
+
+@pytest.mark.parametrize("stored", VARIANTS.values(), ids=VARIANTS.keys())
+async def test_unknown_content_costs_its_part_only(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    stored: Any,
+) -> None:
+    """After going back to an older version the miner would have no entities at all."""
+    data = KNOWN | stored if isinstance(stored, dict) else stored
+    hass_storage[key_of(entry)] = {"version": 1, "key": key_of(entry), "data": data}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    memory: Memory = entry.runtime_data.memory
+    assert memory.dropped == (set(stored) if isinstance(stored, dict) else set())
+    assert sum("dropped" in line for line in caplog.messages) == len(memory.dropped)
+    if isinstance(stored, dict) and not memory.dropped & {"power_ceiling"}:
+        assert (memory.power_ceiling or 0) >= KNOWN["power_ceiling"]
+
+
+async def test_a_later_version_of_the_file(
+    hass: HomeAssistant, hass_storage: dict[str, Any], entry: MockConfigEntry
+) -> None:
+    """The same, where the later version changed the form of the whole file."""
+    hass_storage[key_of(entry)] = {"version": 9, "key": key_of(entry), "data": {}}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_late_answer_overwrites_nothing(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    removed: bool,
+) -> None:
+    """An active curtailment could vanish, or a removed entry leave a file for ever."""
+    late = coordinator.memory
+    if removed:
+        await hass.config_entries.async_remove(entry.entry_id)
+    else:
+        await hass.config_entries.async_reload(entry.entry_id)
+        await entry.runtime_data.memory.async_keep("curtailment", {"new": True})
+    await hass.async_block_till_done()
+    late.remember("power_percent", 5, coordinator.data)
+    await late.async_keep("curtailment", {})
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=1))
+    await hass.async_block_till_done()
+    if removed:
+        assert key_of(entry) not in hass_storage
+    else:
+        stored = hass_storage[key_of(entry)]["data"]
+        assert stored["curtailment"] == {"new": True}
+        assert "power_percent" not in stored["settings"]
+
+
+async def test_an_observer_that_raises(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    state: Show,
+    poll: Callable[[], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An error in counting faults or energy must not make the miner unavailable."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    caplog.set_level(logging.ERROR)
+    coordinator.add_observer(fail)
+    coordinator.async_add_listener(fail)
+    seen: list[bool] = []
+    coordinator.async_add_listener(lambda: seen.append(True))
+    for _ in range(3):
+        await poll()
+    assert coordinator.last_update_success
+    assert len(seen) == 3
+    assert state("sensor", "status") == "mining"
+    assert caplog.text.count("RuntimeError: broken") == 1
+    coordinator._listeners.clear()  # noqa: SLF001 - what is left would keep the clean-up waiting
+
+
+async def test_slow_miners_do_not_delay_the_start(
+    hass: HomeAssistant,
+    unused_tcp_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twenty miners that answer late would keep the whole house waiting for its automations."""
+    module = "custom_components.whatsminer.coordinator"
+    monkeypatch.setattr(f"{module}.SETUP_BUDGET", 1.0)
+    async with AsyncExitStack() as stack:
+        entries, miners = [], []
+        for number in range(20):
+            miner = await stack.enter_async_context(
+                SimulatedMiner(
+                    "v205_m50", password=PASSWORD, seed=number + 1, clock=RaceClock()
+                )
+            )
+            miners.append(miner)
+            entry = MockConfigEntry(
+                domain=DOMAIN,
+                unique_id=miner.mac.lower(),
+                title=f"Miner {number}",
+                data={
+                    "host": miner.host,
+                    "port": miner.port,
+                    CONF_V3_PORT: unused_tcp_port,
+                    "password": PASSWORD,
+                },
+            )
+            entry.add_to_hass(hass)
+            entries.append(entry)
+            assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        for entry, miner in zip(entries, miners, strict=True):
+            assert await hass.config_entries.async_unload(entry.entry_id)
+            miner._listener.board._answer_s = 0.9  # noqa: SLF001
+        begin = hass.loop.time()
+        await asyncio.gather(
+            *(hass.config_entries.async_setup(entry.entry_id) for entry in entries)
+        )
+        assert hass.loop.time() - begin < 4
+        assert all(entry.state is ConfigEntryState.LOADED for entry in entries)
+        states = {s.state for s in hass.states.async_all("switch")}
+        assert states == {STATE_UNAVAILABLE}
+        await entries[0].runtime_data.async_refresh()
+        assert entries[0].runtime_data.last_update_success
+        for entry in entries:
+            await hass.config_entries.async_unload(entry.entry_id)
