@@ -10,7 +10,7 @@ from homeassistant.components.button import (
     ButtonEntity,
     ButtonEntityDescription,
 )
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -24,7 +24,7 @@ from .coordinator import (
     Command,
     WhatsminerConfigEntry,
 )
-from .entity import WhatsminerDescription, WhatsminerEntity
+from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
 
 # The client has one lock per miner; blinking must not keep a restart waiting.
 PARALLEL_UPDATES = 0
@@ -91,12 +91,17 @@ async def async_setup_entry(
 ) -> None:
     """Add the buttons this miner can be commanded with."""
     coordinator = entry.runtime_data
-    async_add_entities(
-        (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
-            coordinator, description
-        )
-        for description in BUTTONS
-        if coordinator.can(description.feature)
+    add_controls(
+        entry,
+        Platform.BUTTON,
+        async_add_entities,
+        (
+            (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
+                coordinator, description
+            )
+            for description in BUTTONS
+            if coordinator.can(description.feature)
+        ),
     )
 
 
@@ -116,40 +121,51 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
 class IdentifyButton(WhatsminerButton):
     """Blinks both LEDs for a while, then leaves them to the miner again."""
 
-    _presses = 0
     _lit = False
+    _ending: asyncio.Task[None] | None = None
 
     @override
     async def async_press(self) -> None:
+        """Light the LEDs and return; a press while they blink prolongs it."""
         was_lit, self._lit = self._lit, True
-        self._presses += 1
         try:
             await super().async_press()
-            await asyncio.sleep(BLINK_SECONDS)
         except HomeAssistantError as err:
             if not isinstance(err.__cause__, UnknownOutcomeError):
                 self._lit = was_lit  # this one lit nothing
             raise
         finally:
-            self._presses -= 1
-            if not self._presses:
-                await self._async_end()
+            if self._ending:
+                self._ending.cancel()
+            self._ending = self.coordinator.begin(self._async_end_later(), IDENTIFY)
 
     @override
     async def async_will_remove_from_hass(self) -> None:
-        """End it while the miner can still be told."""
+        """End it while the miner can still be commanded."""
+        if self._ending:
+            self._ending.cancel()
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self._async_end()
         except (HomeAssistantError, TimeoutError) as err:
-            name = self.coordinator.name
-            LOGGER.warning("%s: the LEDs may go on blinking: %r", name, err)
+            self._warn(err)
         await super().async_will_remove_from_hass()
 
+    async def _async_end_later(self) -> None:
+        """Wait for the end of the blinking, and end it."""
+        await asyncio.sleep(BLINK_SECONDS)
+        try:
+            await self._async_end()
+        except HomeAssistantError as err:
+            self._warn(err)
+
+    def _warn(self, err: Exception) -> None:
+        name = self.coordinator.name
+        LOGGER.warning("%s: the LEDs may continue to blink: %r", name, err)
+
     async def _async_end(self) -> None:
-        """Leave them to the miner, once; after a blink that is just being sent."""
-        if self._lit:
+        """Leave them to the miner, after a blink that is just being sent."""
+        if self._lit and await self.coordinator.async_command(
+            Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
+        ):
             self._lit = False
-            await self.coordinator.async_command(
-                Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
-            )

@@ -27,6 +27,10 @@ from .coordinator import (
 from .exceptions import failed
 from .store import POWER_PERCENT as PERCENT_KEY, Memory
 
+QUIET_TIME = 2.0
+"""Seconds that a command of a user that restarts the miner waits for a newer one: several taps
+on a number are one write, and one restart."""
+
 FULL = 100
 """Percent of the tuned power."""
 HIGHEST_LIMIT = 99_999.0
@@ -119,27 +123,25 @@ class Control[T]:
             """Keep what the miner acknowledged, where it does not report the value."""
             if self.value_fn(coordinator.data) is None:
                 coordinator.memory.remember(self.key, value, coordinator.data)
-                coordinator.async_update_listeners()
 
         readable = not (
             self.feature in coordinator.data.info.unreadable
             and self.assumed(coordinator.data)
         )
-        confirmed = await coordinator.async_command(
+        return await coordinator.async_command(
             Command(
                 key=self.key,
                 value=value,
                 send=send,
+                quiet=QUIET_TIME if by_hand and self.interrupts else 0.0,
                 sent=sent,
+                confirmed=remember,
                 done=done if readable else None,
                 deadline=self.deadline + self.late_fn(coordinator.data, value),
                 slow=self.slow,
                 interrupts=self.interrupts,
             )
         )
-        if confirmed:
-            remember()
-        return confirmed
 
 
 def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:

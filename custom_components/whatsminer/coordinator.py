@@ -104,8 +104,12 @@ class Command:
     """Whether the effect shows in what is read now and then only."""
     interrupts: bool = False
     """Whether btminer or the board is away for a while, which is no failure then."""
-    sent: Callable[[bool], None] = lambda _: None
-    """Told at once that it was sent, and whether the miner answered."""
+    quiet: float = 0.0
+    """Seconds in which a newer command of the same key takes its place before it is sent."""
+    sent: Callable[[bool], object] = lambda _: None
+    """Called when it was sent, with whether the miner acknowledged it."""
+    confirmed: Callable[[], object] = lambda: None
+    """Called when it is done, before the entity shows the miner's own value again."""
 
 
 @dataclass
@@ -444,11 +448,15 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         self.async_update_listeners()
         try:
             # In the order in which they were asked for; one that was overtaken is not sent.
+            if command.quiet:
+                await self._async_pause(mine, command.quiet)
             async with self._sending[command.key]:
                 since = self.hass.loop.time()
                 sent = await self._async_send(command, mine)
             if sent and command.done:
-                return await self._async_confirm(command, mine, since)
+                sent = await self._async_confirm(command, mine, since)
+            if sent:
+                command.confirmed()
             return sent
         finally:
             if self._pending.get(command.key) is mine:
@@ -543,16 +551,16 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             if now >= end:
                 raise self._error("not_confirmed", seconds=f"{command.deadline:.0f}")
 
-    async def _async_pause(self, mine: _Pending) -> None:
+    async def _async_pause(self, mine: _Pending, seconds: float | None = None) -> None:
         """Wait for the next reading back, or until the command has ended."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READ_BACK_INTERVAL):
+            async with asyncio.timeout(seconds or READ_BACK_INTERVAL):
                 await mine.ended.wait()
 
     @callback
-    def begin(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        """Do something that nobody waits for; it ends with the entry."""
-        self.config_entry.async_create_background_task(
+    def begin(self, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
+        """Start a background task, and return it; it ends with the entry."""
+        return self.config_entry.async_create_background_task(
             self.hass, work, f"{self.name} {what}"
         )
 

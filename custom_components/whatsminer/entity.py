@@ -1,13 +1,16 @@
 """What all entities of a miner share: its device, their identity, and when they are available."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import re
 from typing import override
 
-from homeassistant.const import CONF_HOST
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_HOST, Platform
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .address import web_url
@@ -91,6 +94,22 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
                 for section in sections
             )
         )
+
+
+def add_controls(
+    entry: ConfigEntry[WhatsminerCoordinator],
+    platform: Platform,
+    add: AddConfigEntryEntitiesCallback,
+    controls: Iterable[WhatsminerEntity],
+) -> None:
+    """Add what a miner can be commanded with, and remove what it no longer offers."""
+    offered = list(controls)
+    add(offered)
+    unique_ids = {control.unique_id for control in offered}
+    registry = er.async_get(entry.runtime_data.hass)
+    for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+        if entity.domain == platform and entity.unique_id not in unique_ids:
+            registry.async_remove(entity.entity_id)
 
 
 class WhatsminerControl[T](WhatsminerEntity):

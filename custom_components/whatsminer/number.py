@@ -12,6 +12,7 @@ from homeassistant.components.number import (
 )
 from homeassistant.const import (
     EntityCategory,
+    Platform,
     UnitOfPower,
     UnitOfRatio,
     UnitOfTemperature,
@@ -36,6 +37,7 @@ from .entity import (
     WhatsminerControl,
     WhatsminerDescription,
     WhatsminerEntity,
+    add_controls,
 )
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -77,7 +79,7 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
-        native_step=1,
+        native_step=50,  # each step restarts the miner; an action may set any value
         min_fn=lowest_power,
         max_fn=highest_power,
         control=POWER_LIMIT,
@@ -123,13 +125,14 @@ async def async_setup_entry(
 ) -> None:
     """Add the numbers this miner can be commanded with."""
     coordinator = entry.runtime_data
-    async_add_entities(
+    numbers: list[WhatsminerEntity] = [
         WhatsminerNumber(coordinator, description)
         for description in NUMBERS
         if coordinator.can(description.control.feature)
-    )
+    ]
     if coordinator.can(Feature.POWER_PERCENT) or coordinator.can(Feature.POWER_LIMIT):
-        async_add_entities([WhatsminerPowerTarget(coordinator, POWER_TARGET)])
+        numbers.append(WhatsminerPowerTarget(coordinator, POWER_TARGET))
+    add_controls(entry, Platform.NUMBER, async_add_entities, numbers)
 
 
 class WhatsminerNumber(WhatsminerControl[int], NumberEntity):

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Miner, PowerMode
 from .controls import HEAT_MODE, POWER_MODE
 from .coordinator import WhatsminerConfigEntry
-from .entity import ControlDescription, WhatsminerControl
+from .entity import ControlDescription, WhatsminerControl, add_controls
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -50,10 +50,15 @@ async def async_setup_entry(
 ) -> None:
     """Add the selects this miner can be commanded with."""
     coordinator = entry.runtime_data
-    async_add_entities(
-        WhatsminerSelect(coordinator, description)
-        for description in SELECTS
-        if coordinator.can(description.control.feature)
+    add_controls(
+        entry,
+        Platform.SELECT,
+        async_add_entities,
+        (
+            WhatsminerSelect(coordinator, description)
+            for description in SELECTS
+            if coordinator.can(description.control.feature)
+        ),
     )
 
 

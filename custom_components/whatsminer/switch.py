@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -19,7 +19,7 @@ from .controls import (
     Control,
 )
 from .coordinator import WhatsminerConfigEntry
-from .entity import ControlDescription, WhatsminerControl
+from .entity import ControlDescription, WhatsminerControl, add_controls
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -64,10 +64,15 @@ async def async_setup_entry(
 ) -> None:
     """Add the switches this miner can be commanded with."""
     coordinator = entry.runtime_data
-    async_add_entities(
-        WhatsminerSwitch(coordinator, description)
-        for description in SWITCHES
-        if coordinator.can(description.control.feature)
+    add_controls(
+        entry,
+        Platform.SWITCH,
+        async_add_entities,
+        (
+            WhatsminerSwitch(coordinator, description)
+            for description in SWITCHES
+            if coordinator.can(description.control.feature)
+        ),
     )
 
 

@@ -77,7 +77,11 @@ def _integration(
     socket_enabled: None, enable_custom_integrations: None
 ) -> Generator[None]:
     """Load the integration, allow loopback sockets, and re-read quickly after a command."""
-    with patch("custom_components.whatsminer.coordinator.READ_BACK_INTERVAL", 0.02):
+    package = "custom_components.whatsminer"
+    with (
+        patch(f"{package}.coordinator.READ_BACK_INTERVAL", 0.02),
+        patch(f"{package}.controls.QUIET_TIME", 0.0),
+    ):
         yield
 
 

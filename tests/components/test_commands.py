@@ -9,6 +9,7 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 
@@ -173,6 +174,7 @@ async def test_refusals_in_words(
     assert PASSWORD not in caplog.text
 
 
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s"])
 async def test_percent_before_tuning(
     miner: SimulatedMiner, clock: RaceClock, call: Call, state: Show, poll: Poll
 ) -> None:
@@ -184,7 +186,7 @@ async def test_percent_before_tuning(
     with pytest.raises(HomeAssistantError) as error:
         await call("number", "power_percent", "set_value", value=60)
     assert error.value.translation_key == "percent_needs_tuning"
-    assert not sent(miner, "set_power_pct_v2")
+    assert not any("power_p" in command.name for command in miner.commands)
 
 
 async def test_percent_is_forgotten_with_a_restart(
@@ -479,12 +481,12 @@ async def test_identify_ends_with_a_reload(
     miner: SimulatedMiner,
     blink: Blink,
 ) -> None:
-    """The LEDs would blink until somebody reboots the miner."""
-    task = await blink(1)
+    """The LEDs would blink until the miner is rebooted."""
+    await (await blink(60))
     await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
     assert miner.truth().led_auto
     miner.commands.clear()
-    await task
+    await asyncio.sleep(0.1)
     assert not any("led" in command.name for command in miner.commands)
 
 
@@ -494,36 +496,52 @@ async def test_identify_and_the_miner_goes_away(
     miner: SimulatedMiner,
     blink: Blink,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An entry that cannot be unloaded any more needs a restart of Home Assistant."""
-    task = await blink(0.5)
+    monkeypatch.setattr("custom_components.whatsminer.button.END_SECONDS", 1)
+    await (await blink(60))
     async with asyncio.timeout(5):
-        await asyncio.sleep(0.1)
         miner.inject("refuse")
         await miner.tick()
         assert await hass.config_entries.async_unload(coordinator.config_entry.entry_id)
-        await task
-    assert "the LEDs may go on blinking" in caplog.text
+    assert "the LEDs may continue to blink" in caplog.text
+
+
+async def test_identify_returns_immediately(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A script would stand still for 20 seconds while the LEDs blink."""
+    async with asyncio.timeout(5):
+        await call("button", "identify", "press")
+    assert not miner.truth().led_auto
+    monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.2)
+    await call("button", "identify", "press")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().led_auto
 
 
 @pytest.mark.parametrize("profile", ["v3_m7bs"])
 async def test_identify_lights_once(
+    hass: HomeAssistant,
     miner: SimulatedMiner,
     blink: Blink,
 ) -> None:
     """A port that is closed in the end would make it blink all over again."""
-    task = await blink(0.2)
+    await (await blink(0.2))
     async with asyncio.timeout(5):
-        await asyncio.sleep(0.1)
         lit = sent(miner, "set.system.led")
         assert lit
         miner.inject("refuse_4433")
         await miner.tick()
         await asyncio.sleep(0.4)
-        assert not task.done()
+        assert not miner.truth().led_auto
         miner.clear_faults()
         await miner.tick()
-        await task
+        await hass.async_block_till_done(wait_background_tasks=True)
     assert miner.truth().led_auto
     assert sent(miner, "set.system.led") == lit + 1
 
@@ -536,31 +554,55 @@ async def test_identify_twice(
 ) -> None:
     """Who presses again to have more time must not be left in the dark by the first press."""
     monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.6)
-    first = hass.async_create_task(call("button", "identify", "press"))
-    await asyncio.sleep(0.3)
-    second = hass.async_create_task(call("button", "identify", "press"))
+    await call("button", "identify", "press")
+    await asyncio.sleep(0.4)
+    await call("button", "identify", "press")
+    await asyncio.sleep(0.4)
+    assert not miner.truth().led_auto
     async with asyncio.timeout(5):
-        await first
-        assert not miner.truth().led_auto
-        await second
+        await hass.async_block_till_done(wait_background_tasks=True)
     assert miner.truth().led_auto
 
 
-async def test_identify_ends_with_the_entry(
+async def test_several_taps_are_one_write(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each tap would restart the miner, and cost twenty minutes of mining."""
+    monkeypatch.setattr("custom_components.whatsminer.controls.QUIET_TIME", 0.3)
+    clock.race()
+    taps = []
+    for watts in (3250, 3200, 3150):
+        taps.append(
+            hass.async_create_task(
+                call("number", "power_limit", "set_value", value=watts)
+            )
+        )
+        await asyncio.sleep(0.05)
+        assert state("number", "power_limit") == str(watts)
+    await asyncio.gather(*taps)
+    assert sent(miner, "adjust_power_limit") == 1
+    assert miner.truth().power_limit_w == 3150
+
+
+async def test_controls_that_are_gone_are_removed(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
-    miner: SimulatedMiner,
-    call: Call,
+    entity_id: Callable[[str, str], str],
 ) -> None:
-    """Nothing of an entry may go on after it was unloaded."""
-    task = hass.async_create_task(call("button", "identify", "press"))
-    async with asyncio.timeout(5):
-        while sent(miner, "set_led") < 3:
-            await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert miner.truth().led_auto
+    """Without a password nothing can be commanded; dead switches would stay for ever."""
+    gone = [entity_id("switch", "mining"), entity_id("number", "power_limit")]
+    entry = coordinator.config_entry
+    data = {key: value for key, value in entry.data.items() if key != "password"}
+    hass.config_entries.async_update_entry(entry, data=data)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not any(er.async_get(hass).async_get(one) for one in gone)
+    assert entity_id("sensor", "power")
 
 
 async def test_percent_is_forgotten_if_nobody_saw_the_restart(

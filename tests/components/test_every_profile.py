@@ -293,6 +293,7 @@ async def test_every_control_works(
     assert float(shown("number", "power_percent")) == 70
 
     await call("button", "identify", "press")
+    await hass.async_block_till_done(wait_background_tasks=True)
     blinks = [
         command.params
         for command in miner.commands
