@@ -376,7 +376,7 @@ class Fleet:
         """Send a harmless write periodically, so that tokens are used."""
         await asyncio.sleep(first)
         while True:
-            await self.entries[number].runtime_data.async_check_write_access()
+            await self.entries[number].runtime_data.commander.write_access.async_check()
             await asyncio.sleep(WRITE_EVERY_S)
 
     async def break_things(self, seconds: float, random: Random) -> None:

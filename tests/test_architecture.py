@@ -124,3 +124,112 @@ def test_the_search_finds_something() -> None:
     """The two tests above would be green for ever if nothing were searched."""
     assert len(tracked()) > 50
     assert matches(["The rules of the house that no other"]) != []
+
+
+COMPONENT = "custom_components/whatsminer"
+PLATFORMS = (
+    "binary_sensor",
+    "button",
+    "event",
+    "number",
+    "select",
+    "sensor",
+    "switch",
+)
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("api", "const"),
+    ("exceptions",),
+    ("store",),
+    ("coordinator",),
+    ("write_access",),
+    ("commander",),
+    ("controls",),
+    ("entity", "faults"),
+    ("power", "money"),
+    ("runtime",),
+    ("services", "config_flow", "repairs", "diagnostics", *PLATFORMS),
+)
+"""From the ground up: a module imports its own floor and those below."""
+
+PURE = (
+    "api/parse.py",
+    "api/v2/protocol.py",
+    "api/v3/protocol.py",
+    "group/allocation.py",
+    "group/site.py",
+    "heat/thermostat.py",
+    "money/plan.py",
+    "money/profile.py",
+)
+"""What decides: it is tested with tables, and needs neither Home Assistant nor an event loop."""
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Return for each module of the integration the modules that it imports, at any time."""
+    root = ROOT / COMPONENT
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in root.rglob("*.py")
+    }
+
+    def known(name: str) -> str | None:
+        """Return the module that a name is, or is in."""
+        while name and name not in names:
+            name = name.rpartition(".")[0]
+        return name or None
+
+    return {
+        module: {
+            found
+            for name in imports(path)
+            # `from .. import transport` names the package that a module is in.
+            if (found := known(name)) and not f"{module}.".startswith(f"{found}.")
+        }
+        for module, path in names.items()
+    }
+
+
+def test_no_cycle() -> None:
+    """A cycle, even for types only, means that two files can only be read together."""
+    rest = {module: set(uses) for module, uses in graph().items()}
+    while free := {module for module, uses in rest.items() if not uses & rest.keys()}:
+        for module in free:
+            del rest[module]
+    assert not rest, f"in a cycle, or above one: {sorted(rest)}"
+
+
+def floor_of(module: str) -> int | None:
+    """Return the floor of a module, None for one that is on no floor."""
+    parts = module.split(".")[2:]
+    return next(
+        (i for i, rooms in enumerate(FLOORS) if parts and parts[0] in rooms), None
+    )
+
+
+def test_imports_go_down() -> None:
+    """What is below must work, and be tested, without what is above."""
+    wrong = [
+        f"{module} -> {used}"
+        for module, uses in graph().items()
+        for used in uses
+        if (here := floor_of(module)) is not None
+        and (there := floor_of(used)) is not None
+        and there > here
+    ]
+    assert not wrong
+
+
+def test_what_decides_is_pure() -> None:
+    """A decision that needs an event loop can only be tried slowly, and so is tried little."""
+    found = [
+        f"{name}: {imported}"
+        for name in PURE
+        if (path := ROOT / COMPONENT / name).exists()
+        for imported in imports(path)
+        if imported.split(".")[0] in ("homeassistant", "asyncio")
+    ]
+    assert not found

@@ -8,16 +8,19 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
+from .commander import Commander
 from .const import DOMAIN
 from .controls import forget_what_is_read
-from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
 from .power.curtailment import ISSUES as CURTAILMENT_ISSUES, Curtailment
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 from .services import async_setup_actions
-from .store import Memory
+from .store import MinerStore
+from .write_access import ISSUE as WRITE_ACCESS, WriteAccess
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -32,9 +35,9 @@ PLATFORMS = [
 ]
 
 ISSUES = (
-    "wrong_miner",
-    "write_access",
     *CURTAILMENT_ISSUES,
+    WRONG_MINER,
+    WRITE_ACCESS,
     PERCENT_RESTARTS,
     *REMEDIES,
 )
@@ -50,45 +53,50 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
     """Find the miner, read it once, and set up its entities."""
     coordinator = WhatsminerCoordinator(hass, entry)
-    coordinator.add_observer(partial(forget_what_is_read, coordinator.memory))
+    coordinator.add_observer(partial(forget_what_is_read, coordinator.store))
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
         if not coordinator.start_without_miner():
             raise
-    entry.runtime_data = coordinator
-    coordinator.curtailment = Curtailment(coordinator)
-    coordinator.fault_log = FaultLog(coordinator)
-    coordinator.power_target = PowerTarget(coordinator)
-    if coordinator.last_update_success:
-        await coordinator.async_check_write_access()
-    coordinator.end_setup()
+    write_access = WriteAccess(coordinator)
+    await write_access.async_start(budget=coordinator.end_setup())
+    commander = Commander(coordinator, write_access)
+    entry.async_on_unload(commander.close)
+    curtailment = Curtailment(commander)
+    entry.runtime_data = data = WhatsminerData(
+        coordinator=coordinator,
+        commander=commander,
+        curtailment=curtailment,
+        power_target=PowerTarget(commander, curtailment),
+        fault_log=FaultLog(coordinator),
+    )
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    coordinator.curtailment.start()
-    coordinator.fault_log.start()
-    coordinator.power_target.start()
-    PercentWatch(coordinator, coordinator.power_target.note_percent_restart).start()
+    data.curtailment.start()
+    data.fault_log.start()
+    data.power_target.start()
+    PercentWatch(commander, data.power_target.note_percent_restart).start()
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
-    """Take the entities away; between two exchanges no socket is open."""
+    """Remove the entities and store everything; between two exchanges no socket is open."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.memory.async_close()
+        await entry.runtime_data.coordinator.store.async_close()
     if unloaded and entry.disabled_by:
-        _forget_issues(hass, entry)
+        _delete_issues(hass, entry)
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
-    """Forget what was remembered about the miner, and what was wrong with it."""
-    _forget_issues(hass, entry)
-    await Memory(hass, entry.entry_id).async_remove()
+    """Delete what is stored about the miner, and its repair issues."""
+    _delete_issues(hass, entry)
+    await MinerStore(hass, entry.entry_id).async_remove()
 
 
 @callback
-def _forget_issues(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
-    """Take back what was wrong; a reload must not, or what was ignored would be shown again."""
+def _delete_issues(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
+    """Delete the repair issues; a reload must not, or ignored ones would be shown again."""
     for kind in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{kind}_{entry.entry_id}")

@@ -14,8 +14,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Section
-from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
 from .entity import WhatsminerDescription, WhatsminerEntity
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
 
@@ -26,16 +26,16 @@ class WhatsminerBinarySensorDescription(
 ):
     """A binary sensor and where its value comes from."""
 
-    value_fn: Callable[[WhatsminerCoordinator], bool | None]
+    value_fn: Callable[[WhatsminerData], bool | None]
 
 
-def _problem(coordinator: WhatsminerCoordinator) -> bool | None:
-    faults = coordinator.data.faults
+def _problem(data: WhatsminerData) -> bool | None:
+    faults = data.coordinator.data.faults
     return None if faults is None else bool(faults)
 
 
-def _stable(coordinator: WhatsminerCoordinator) -> bool | None:
-    summary = coordinator.data.summary
+def _stable(data: WhatsminerData) -> bool | None:
+    summary = data.coordinator.data.summary
     return summary.stable if summary else None
 
 
@@ -58,7 +58,7 @@ BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
         key="write_access",
         translation_key="write_access",
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda coordinator: coordinator.write_access,
+        value_fn=lambda data: data.commander.write_access.is_given,
     ),
 )
 
@@ -80,7 +80,14 @@ class WhatsminerBinarySensor(WhatsminerEntity, BinarySensorEntity):
 
     entity_description: WhatsminerBinarySensorDescription
 
+    def __init__(
+        self, data: WhatsminerData, description: WhatsminerBinarySensorDescription
+    ) -> None:
+        """Show what the parts of a loaded entry know."""
+        super().__init__(data.coordinator, description)
+        self._data = data
+
     @property
     @override
     def is_on(self) -> bool | None:
-        return self.entity_description.value_fn(self.coordinator)
+        return self.entity_description.value_fn(self._data)

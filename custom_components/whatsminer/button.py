@@ -16,15 +16,11 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature, MinerState, UnknownOutcomeError
+from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command, Commander
 from .const import LOGGER
 from .controls import rebooted, restarted
-from .coordinator import (
-    DEADLINE_REBOOT,
-    DEADLINE_RESTART,
-    Command,
-    WhatsminerConfigEntry,
-)
 from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
+from .runtime import WhatsminerConfigEntry
 
 # The client has one lock per miner; blinking must not keep a restart waiting.
 PARALLEL_UPDATES = 0
@@ -90,17 +86,17 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the buttons this miner can be commanded with."""
-    coordinator = entry.runtime_data
+    commander = entry.runtime_data.commander
     add_controls(
         entry,
         Platform.BUTTON,
         async_add_entities,
         (
             (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
-                coordinator, description
+                commander, description
             )
             for description in BUTTONS
-            if coordinator.can(description.feature)
+            if commander.coordinator.can(description.feature)
         ),
     )
 
@@ -110,11 +106,17 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
 
     entity_description: WhatsminerButtonDescription
 
+    def __init__(
+        self, commander: Commander, description: WhatsminerButtonDescription
+    ) -> None:
+        """Command through the commander of the miner."""
+        super().__init__(commander.coordinator, description)
+        self._commander = commander
+
     @override
     async def async_press(self) -> None:
-        coordinator = self.coordinator
-        await coordinator.async_command(
-            self.entity_description.command_fn(coordinator.data)
+        await self._commander.async_command(
+            self.entity_description.command_fn(self.coordinator.data)
         )
 
 
@@ -137,7 +139,9 @@ class IdentifyButton(WhatsminerButton):
         finally:
             if self._ending:
                 self._ending.cancel()
-            self._ending = self.coordinator.begin(self._async_end_later(), IDENTIFY)
+            self._ending = self.coordinator.start_task(
+                self._async_end_later(), IDENTIFY
+            )
 
     @override
     async def async_will_remove_from_hass(self) -> None:
@@ -165,7 +169,7 @@ class IdentifyButton(WhatsminerButton):
 
     async def _async_end(self) -> None:
         """Leave them to the miner, after a blink that is just being sent."""
-        if self._lit and await self.coordinator.async_command(
+        if self._lit and await self._commander.async_command(
             Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
         ):
             self._lit = False

@@ -67,10 +67,11 @@ from .const import (
     DOMAIN,
     LOGGER,
 )
-from .coordinator import WhatsminerCoordinator, async_connect
+from .coordinator import async_connect
 from .entity import device_name, series
 from .exceptions import placeholders, translation_key
 from .money.economics import Market, parse_unit
+from .runtime import WhatsminerData
 
 type _OptionsError = tuple[str, dict[str, str]]
 """The key of a sentence, and what it names."""
@@ -292,10 +293,10 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             "host": entry_data[CONF_HOST],
             "account": entry_data.get(CONF_ACCOUNT, DEFAULT_ACCOUNT),
         }
-        coordinator = getattr(entry, "runtime_data", None)
+        runtime: WhatsminerData | None = getattr(entry, "runtime_data", None)
         if (
-            coordinator.miner.info.dialect is Dialect.V3
-            if coordinator
+            runtime.coordinator.miner.info.dialect is Dialect.V3
+            if runtime
             else CONF_ACCOUNT in entry_data
         ):
             if CONF_V3_PASSWORD in entry_data:
@@ -535,5 +536,5 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         """The highest limit the miner itself has reported."""
         if self.config_entry.state is not ConfigEntryState.LOADED:
             return None
-        coordinator: WhatsminerCoordinator = self.config_entry.runtime_data
-        return coordinator.memory.power_ceiling
+        runtime: WhatsminerData = self.config_entry.runtime_data
+        return runtime.coordinator.store.power_ceiling

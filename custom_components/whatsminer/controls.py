@@ -1,4 +1,4 @@
-"""What a miner can be told, in one table: how each control is set, read back and confirmed."""
+"""Everything that can be set, in one table: how it is sent, read back and confirmed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,16 +16,17 @@ from .api import (
     Settings,
     UnsupportedCommandError,
 )
-from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
-from .coordinator import (
+from .commander import (
     DEADLINE_FLAG,
     DEADLINE_REBOOT,
     DEADLINE_RESTART,
     Command,
-    WhatsminerCoordinator,
+    Commander,
 )
+from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
+from .coordinator import WhatsminerCoordinator
 from .exceptions import failed
-from .store import POWER_PERCENT as PERCENT_KEY, Memory
+from .store import POWER_PERCENT as PERCENT_KEY, MinerStore
 
 QUIET_TIME = 2.0
 """Seconds that a command of a user that restarts the miner waits for a newer one: several taps
@@ -47,12 +48,12 @@ class Control[T]:
     value_fn: Callable[[MinerState], T | None]
     set_fn: Callable[[Miner, T], Awaitable[None]]
     done_fn: Callable[[MinerState, T], bool] | None = None
-    """Whether the miner shows a value; where none is given, `value_fn` equals it."""
+    """Return whether the miner shows a value; the default is that `value_fn` returns it."""
     blocked_fn: Callable[[MinerState], str | None] = lambda _: None
-    """The key of the sentence why the miner would ignore it now."""
+    """Return the key of the sentence why the miner would ignore it now."""
     deadline: float = DEADLINE_FLAG
     late_fn: Callable[[MinerState, T], float] = lambda *_: 0.0
-    """How much later the miner may do it because it was set up so (s)."""
+    """Return how much later the miner may do it, because of its own settings (s)."""
     slow: bool = False
     """Whether the value is in the sections that are read periodically."""
     interrupts: bool = False
@@ -67,7 +68,7 @@ class Control[T]:
             for section in self.sections
         )
 
-    def assumed(self, state: MinerState) -> bool:
+    def is_assumed(self, state: MinerState) -> bool:
         """Return whether only the last acknowledged command is known, not the miner's value."""
         if (
             self.feature in state.info.unreadable
@@ -78,7 +79,7 @@ class Control[T]:
     def actual(self, coordinator: WhatsminerCoordinator) -> T | None:
         """Return what the miner reports, else the last command that it acknowledged."""
         value = self.value_fn(coordinator.data)
-        return coordinator.memory.setting(self.key) if value is None else value
+        return coordinator.store.setting(self.key) if value is None else value
 
     def is_shown(self, state: MinerState, value: T) -> bool:
         """Return whether the miner reports a value as set."""
@@ -88,19 +89,20 @@ class Control[T]:
 
     async def async_set(
         self,
-        coordinator: WhatsminerCoordinator,
+        commander: Commander,
         value: T,
         *,
-        by_hand: bool = False,
+        user_initiated: bool = False,
         check: Callable[[], object] = lambda: None,
     ) -> bool:
         """Command a value, confirm it, or remember it where it cannot be confirmed.
 
-        False when a newer value took its place meanwhile. What works by itself stands back for
-        what is commanded `by_hand`. `check` is the last word before it is sent: it may raise.
+        Returns False when a newer value has replaced it. A `user_initiated` command ends what
+        Home Assistant decides on its own. `check` is called before the value is sent: it may raise.
         Raises a translated HomeAssistantError when the miner would ignore it, refuses it, or does
         not show it before the deadline.
         """
+        coordinator = commander.coordinator
         if reason := self.blocked_fn(coordinator.data):
             raise failed(reason)
 
@@ -114,26 +116,26 @@ class Control[T]:
             await self.set_fn(miner, value)
 
         def sent(acknowledged: bool) -> None:
-            if by_hand:
-                coordinator.note_by_hand(self.key, value)
+            if user_initiated:
+                commander.notify_user_command(self.key, value)
             if acknowledged and not self.interrupts:
                 remember()
 
         def remember() -> None:
             """Keep what the miner acknowledged, where it does not report the value."""
             if self.value_fn(coordinator.data) is None:
-                coordinator.memory.remember(self.key, value, coordinator.data)
+                coordinator.store.save_setting(self.key, value, coordinator.data)
 
         readable = not (
             self.feature in coordinator.data.info.unreadable
-            and self.assumed(coordinator.data)
+            and self.is_assumed(coordinator.data)
         )
-        return await coordinator.async_command(
+        return await commander.async_command(
             Command(
                 key=self.key,
                 value=value,
                 send=send,
-                quiet=QUIET_TIME if by_hand and self.interrupts else 0.0,
+                quiet=QUIET_TIME if user_initiated and self.interrupts else 0.0,
                 sent=sent,
                 confirmed=remember,
                 done=done if readable else None,
@@ -149,14 +151,14 @@ def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
 
 
 def _random_delay(state: MinerState, on: bool) -> float:
-    """Many miners can be told not to start, or stop, all at once (E.6)."""
+    """Return the delay that is set so that many miners do not start or stop together (E.6)."""
     if state.settings is None:
         return 0.0
     return (state.settings.random_start if on else state.settings.random_stop) or 0.0
 
 
 def _limit_is(state: MinerState, watts: int) -> bool:
-    """In force, or set while a lower power mode or a stop keeps it from being in force."""
+    """Return whether a limit is active, or set and kept inactive by a lower power mode or a stop."""
     in_force = state.summary.power_limit if state.summary else None
     was_set = state.status.power_limit_set if state.status else None
     return watts in (in_force, was_set)
@@ -174,7 +176,7 @@ def _within(value: float | None, lowest: int, highest: int) -> int | None:
 
 
 def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
-    """Full power has a command of its own where the dialect has one (D.1)."""
+    """Set a percent; full power has a command of its own in some dialects (D.1)."""
     if percent == FULL and Feature.RESTORE_POWER_PERCENT in miner.info.features:
         return miner.restore_power_percent()
     return miner.set_power_percent(percent)
@@ -234,7 +236,7 @@ def _setting[T](
     value_fn: Callable[[Settings], T | None],
     set_fn: Callable[[Miner, T], Awaitable[None]],
 ) -> Control[T]:
-    """Something that the miner tells, if at all, among its settings."""
+    """Return the control of a value that the miner reports, if at all, among its settings."""
     return Control(
         key=feature.value,
         feature=feature,
@@ -288,7 +290,7 @@ HEAT_MODE: Control[str] = _setting(
 START_AT_BOOT = Control[bool](
     key=Feature.START_AT_BOOT.value,
     feature=Feature.START_AT_BOOT,
-    value_fn=lambda _: None,  # no miner tells
+    value_fn=lambda _: None,  # no miner reports it
     set_fn=lambda miner, on: miner.set_start_at_boot(on),
 )
 FAST_HASH = Control[bool](
@@ -326,27 +328,27 @@ CONTROLS: tuple[Control[Any], ...] = (
 )
 
 
-def forget_what_is_read(store: Memory, state: MinerState) -> None:
+def forget_what_is_read(store: MinerStore, state: MinerState) -> None:
     """Forget the last command of each control whose value the miner reports."""
     for control in CONTROLS:
         if (
             store.setting(control.key) is not None
             and control.value_fn(state) is not None
         ):
-            store.forget(control.key)
+            store.drop_setting(control.key)
 
 
 # The bounds of the power, for every entity and action that sets it
 
 
 def highest_power(coordinator: WhatsminerCoordinator) -> float:
-    """The option, else the highest limit this miner ever reported, else the API's own (W)."""
+    """Return the option, else the highest limit this miner ever reported, else the API's (W)."""
     option = coordinator.config_entry.options.get(CONF_POWER_LIMIT_MAX)
-    return float(option or coordinator.memory.power_ceiling or HIGHEST_LIMIT)
+    return float(option or coordinator.store.power_ceiling or HIGHEST_LIMIT)
 
 
 def lowest_power(coordinator: WhatsminerCoordinator) -> float:
-    """The option, else a share of the highest, if that is known (W)."""
+    """Return the option, else a share of the highest power, if that is known (W)."""
     highest = highest_power(coordinator)
     if option := coordinator.config_entry.options.get(CONF_POWER_LIMIT_MIN):
         return float(option)
@@ -355,12 +357,12 @@ def lowest_power(coordinator: WhatsminerCoordinator) -> float:
     return float(math.ceil(LOWEST_SHARE * highest / 10) * 10)
 
 
-def _begun_anew(
+def _restarted_since(
     count: Callable[[MinerState], float | None], before: MinerState, deadline: float
 ) -> Callable[[MinerState], bool]:
-    """Whether a count of seconds runs again from 0.
+    """Return what finds out whether a count of seconds has started from 0 again.
 
-    A count that had only just begun cannot get much smaller; then it must have been away.
+    A count that had only just started cannot get much smaller; then it must have been absent.
     """
     was = count(before)
     limit = math.inf if was is None else was
@@ -378,14 +380,14 @@ def _begun_anew(
 
 
 def restarted(before: MinerState) -> Callable[[MinerState], bool]:
-    """Whether btminer has started anew since a state."""
-    return _begun_anew(
+    """Return what finds out whether btminer has restarted since a state."""
+    return _restarted_since(
         lambda state: state.summary and state.summary.elapsed, before, DEADLINE_RESTART
     )
 
 
 def rebooted(before: MinerState) -> Callable[[MinerState], bool]:
-    """Whether the control board has started anew since a state."""
-    return _begun_anew(
+    """Return what finds out whether the control board has rebooted since a state."""
+    return _restarted_since(
         lambda state: state.summary and state.summary.uptime, before, DEADLINE_REBOOT
     )

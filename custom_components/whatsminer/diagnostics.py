@@ -10,7 +10,7 @@ from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import json_loads_object
 
 from .const import CONF_V3_PASSWORD
-from .coordinator import WhatsminerConfigEntry
+from .runtime import WhatsminerConfigEntry
 
 # Names of fields in the entry and in the models of the client.
 TO_REDACT = {
@@ -18,7 +18,7 @@ TO_REDACT = {
     CONF_PASSWORD,
     CONF_V3_PASSWORD,
     "custom",
-    "error",  # a sentence that names the address; its kind stands beside it
+    "error",  # a sentence that names the address; its kind is in `failed`
     "hostname",
     "log_server",
     "mac",
@@ -35,8 +35,8 @@ TO_REDACT = {
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: WhatsminerConfigEntry
 ) -> dict[str, Any]:
-    """Give back entry, last state, and what failed in the last poll."""
-    coordinator = entry.runtime_data
+    """Return entry, last state, and the errors of the last poll."""
+    coordinator = entry.runtime_data.coordinator
     failed = coordinator.data.failed
     state = asdict(replace(coordinator.data, failed={}))
     for features in ("features", "unreadable"):
@@ -45,9 +45,9 @@ async def async_get_config_entry_diagnostics(
         "entry": {"data": dict(entry.data), "options": dict(entry.options)},
         "last_update_success": coordinator.last_update_success,
         "last_error": _name(coordinator.last_exception),
-        "write_access": coordinator.write_access,
-        "power_ceiling": coordinator.memory.power_ceiling,
-        "curtailment": coordinator.memory.curtailment,
+        "write_access": entry.runtime_data.commander.write_access.is_given,
+        "power_ceiling": coordinator.store.power_ceiling,
+        "curtailment": coordinator.store.curtailment,
         "state": state,
         "failed": {section: _name(error) for section, error in failed.items()},
     }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import re
-from typing import override
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, Platform
@@ -15,6 +15,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .address import web_url
 from .api import MinerInfo, MinerState, Section
+from .commander import Commander
 from .const import DOMAIN
 from .controls import Control
 from .coordinator import WhatsminerCoordinator
@@ -23,18 +24,18 @@ _CHIP_GENERATION = re.compile(r"_?V[A-Z]?\d\w*$")
 
 
 def series(model: str | None) -> str:
-    """The part of a model that people say: `M50` of `M50_VH84` (G.1)."""
+    """Return the series of a model: `M50` of `M50_VH84` (G.1)."""
     return _CHIP_GENERATION.sub("", model) if model else "WhatsMiner"
 
 
 def device_name(info: MinerInfo, mac: str) -> str:
-    """A name that tells two equal miners apart: `M50 00A4`."""
+    """Return a name that differs for two equal miners: `M50 00A4`."""
     return f"{series(info.model)} {mac.replace(':', '')[-4:].upper()}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerDescription(EntityDescription):
-    """What every table of entities can say."""
+    """What all tables of entities have in common."""
 
     sections: tuple[Section, ...] = ()
     """The entity is available while any of these was answered; always if there are none."""
@@ -42,7 +43,7 @@ class WhatsminerDescription(EntityDescription):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingDescription(WhatsminerDescription):
-    """An entity that only shows; it exists once this miner has told its value."""
+    """An entity that only shows; it exists once this miner has reported its value."""
 
     exists_fn: Callable[[MinerState], bool] | None = None
 
@@ -97,7 +98,7 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
 
 
 def add_controls(
-    entry: ConfigEntry[WhatsminerCoordinator],
+    entry: ConfigEntry[Any],
     platform: Platform,
     add: AddConfigEntryEntitiesCallback,
     controls: Iterable[WhatsminerEntity],
@@ -106,29 +107,36 @@ def add_controls(
     offered = list(controls)
     add(offered)
     unique_ids = {control.unique_id for control in offered}
-    registry = er.async_get(entry.runtime_data.hass)
+    registry = er.async_get(entry.runtime_data.coordinator.hass)
     for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
         if entity.domain == platform and entity.unique_id not in unique_ids:
             registry.async_remove(entity.entity_id)
 
 
 class WhatsminerControl[T](WhatsminerEntity):
-    """An entity that shows what is commanded while that is confirmed, and else what is."""
+    """An entity that shows a command while it is being confirmed, and else the actual value."""
 
     entity_description: ControlDescription[T]
+
+    def __init__(
+        self, commander: Commander, description: ControlDescription[T]
+    ) -> None:
+        """Command through the commander of the miner."""
+        super().__init__(commander.coordinator, description)
+        self._commander = commander
 
     @property
     @override
     def assumed_state(self) -> bool:
-        return self.entity_description.control.assumed(self.coordinator.data)
+        return self.entity_description.control.is_assumed(self.coordinator.data)
 
     @property
     def _value(self) -> T | None:
-        """What to show: commanded, remembered where the miner cannot be asked, or read."""
+        """Return the value to show: being commanded, reported, or else acknowledged last."""
         control = self.entity_description.control
-        return self.coordinator.shown(control.key, control.actual(self.coordinator))
+        return self._commander.shown(control.key, control.actual(self.coordinator))
 
     async def _async_set(self, value: T) -> None:
-        """Do what somebody asks for; what works by itself then stands back."""
+        """Command a value for a user; this ends what Home Assistant decides on its own."""
         control = self.entity_description.control
-        await control.async_set(self.coordinator, value, by_hand=True)
+        await control.async_set(self._commander, value, user_initiated=True)

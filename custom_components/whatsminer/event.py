@@ -9,9 +9,9 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Fault
-from .coordinator import WhatsminerConfigEntry
 from .entity import WhatsminerDescription, WhatsminerEntity
 from .faults import FaultType, fault_time, fault_type, fault_words
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
 
@@ -43,10 +43,17 @@ class FaultEvent(WhatsminerEntity, EventEntity):
 
     entity_description: WhatsminerEventDescription
 
+    def __init__(
+        self, data: WhatsminerData, description: WhatsminerEventDescription
+    ) -> None:
+        """Follow the faults of a miner."""
+        super().__init__(data.coordinator, description)
+        self._fault_log = data.fault_log
+
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self.async_on_remove(self.coordinator.fault_log.on_new(self._fire))
+        self.async_on_remove(self._fault_log.on_new(self._fire))
 
     @callback
     def _fire(self, fault: Fault) -> None:

@@ -87,14 +87,14 @@ def translated[E: HomeAssistantError](
 
 
 def invalid(key: str, **named: str) -> ServiceValidationError:
-    """What was asked for makes no sense; the sentence of that key says what does."""
+    """Return the error of a request that makes no sense; the sentence of that key says what does."""
     return ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
     )
 
 
 def failed(key: str, **named: str) -> HomeAssistantError:
-    """What was asked for did not work out; the sentence of that key says what to do."""
+    """Return the error of a request that failed; the sentence of that key says what to do."""
     return HomeAssistantError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
     )

@@ -132,7 +132,7 @@ class FaultLog:
         state = self._coordinator.data
         if state.faults is None:
             return  # a list that was not told is no end of a fault
-        new = self._coordinator.memory.learn_faults(state.faults, state.read_at)
+        new = self._coordinator.store.observe_faults(state.faults, state.read_at)
         for fault in new:
             for listener in self._listeners:
                 listener(fault)
@@ -148,7 +148,7 @@ class FaultLog:
             f"{fault.code}: {fault_words(fault)}"
             for fault in faults
             if fault.code in REMEDIES[kind]
-            and (since := coordinator.memory.fault_since(fault.code))
+            and (since := coordinator.store.fault_since(fault.code))
             and now - since >= STAYS
         ]
         if not stay:

@@ -1,4 +1,4 @@
-"""Numbers: power limit (restarts btminer), power percent (does not), and settings."""
+"""Numbers: power limit (restarts btminer), power percent (normally does not), and settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from .controls import (
     highest_power,
     lowest_power,
 )
-from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .coordinator import WhatsminerCoordinator
 from .entity import (
     ControlDescription,
     WhatsminerControl,
@@ -39,6 +39,7 @@ from .entity import (
     WhatsminerEntity,
     add_controls,
 )
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -105,7 +106,7 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class PowerTargetDescription(WhatsminerDescription, NumberEntityDescription):
-    """The set point that chooses by itself between percent and limit."""
+    """The set point that is held by percent or limit."""
 
 
 POWER_TARGET = PowerTargetDescription(
@@ -124,19 +125,20 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the numbers this miner can be commanded with."""
-    coordinator = entry.runtime_data
+    commander = entry.runtime_data.commander
+    coordinator = commander.coordinator
     numbers: list[WhatsminerEntity] = [
-        WhatsminerNumber(coordinator, description)
+        WhatsminerNumber(commander, description)
         for description in NUMBERS
         if coordinator.can(description.control.feature)
     ]
     if coordinator.can(Feature.POWER_PERCENT) or coordinator.can(Feature.POWER_LIMIT):
-        numbers.append(WhatsminerPowerTarget(coordinator, POWER_TARGET))
+        numbers.append(WhatsminerPowerTarget(entry.runtime_data, POWER_TARGET))
     add_controls(entry, Platform.NUMBER, async_add_entities, numbers)
 
 
 class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
-    """A quantity the miner is told."""
+    """A quantity that is commanded."""
 
     entity_description: WhatsminerNumberDescription
 
@@ -176,6 +178,13 @@ class WhatsminerPowerTarget(WhatsminerEntity, NumberEntity):
 
     entity_description: PowerTargetDescription
 
+    def __init__(
+        self, data: WhatsminerData, description: PowerTargetDescription
+    ) -> None:
+        """Show and set the target of a miner."""
+        super().__init__(data.coordinator, description)
+        self._target = data.power_target
+
     @property
     @override
     def native_min_value(self) -> float:
@@ -189,8 +198,8 @@ class WhatsminerPowerTarget(WhatsminerEntity, NumberEntity):
     @property
     @override
     def native_value(self) -> float | None:
-        return self.coordinator.power_target.watts
+        return self._target.watts
 
     @override
     async def async_set_native_value(self, value: float) -> None:
-        await self.coordinator.power_target.async_set(round(value))
+        await self._target.async_set(round(value))

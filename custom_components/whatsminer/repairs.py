@@ -11,8 +11,9 @@ import probatio
 from .api import DEFAULT_ACCOUNT, WhatsminerError
 from .config_flow import ACCOUNT, PASSWORD
 from .const import CONF_ACCOUNT, CONF_V3_PASSWORD
-from .coordinator import WhatsminerConfigEntry, async_connect
+from .coordinator import async_connect
 from .exceptions import placeholders, translation_key
+from .runtime import WhatsminerConfigEntry
 
 # Where no step has the name of the error: what the cause is then.
 _STEPS = {
@@ -49,11 +50,11 @@ class WriteAccessFlow(RepairsFlow):
         """Examine the miner."""
         if self._entry.state is not ConfigEntryState.LOADED:
             return self._form("unreachable", {"host": self._entry.data[CONF_HOST]})
-        coordinator = self._entry.runtime_data
+        data = self._entry.runtime_data
         try:
-            await coordinator.async_examine_write_access()
+            await data.commander.write_access.async_examine()
         except WhatsminerError as err:
-            return self._ask(err, coordinator.host)
+            return self._ask(err, data.coordinator.host)
         return self.async_create_entry(data={})
 
     async def async_step_again(

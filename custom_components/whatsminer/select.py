@@ -11,8 +11,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Miner, PowerMode
 from .controls import HEAT_MODE, POWER_MODE
-from .coordinator import WhatsminerConfigEntry
 from .entity import ControlDescription, WhatsminerControl, add_controls
+from .runtime import WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -49,13 +49,14 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the selects this miner can be commanded with."""
-    coordinator = entry.runtime_data
+    commander = entry.runtime_data.commander
+    coordinator = commander.coordinator
     add_controls(
         entry,
         Platform.SELECT,
         async_add_entities,
         (
-            WhatsminerSelect(coordinator, description)
+            WhatsminerSelect(commander, description)
             for description in SELECTS
             if coordinator.can(description.control.feature)
         ),

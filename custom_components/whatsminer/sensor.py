@@ -40,13 +40,14 @@ from .api import (
     Summary,
 )
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
-from .coordinator import WhatsminerConfigEntry, WhatsminerCoordinator
+from .coordinator import WhatsminerCoordinator
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
 from .faults import fault_words
 from .money.economics import economics_sensors
 from .money.energy import EnergySensor
 from .power.curtailment import Target
 from .power.target import TargetWay
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
 
@@ -437,8 +438,8 @@ class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
     """A sensor of what the integration itself does, also while the miner is away."""
 
     feature: Feature
-    value_fn: Callable[[WhatsminerCoordinator], Value]
-    attributes_fn: Callable[[WhatsminerCoordinator], dict[str, Any]] = lambda _: {}
+    value_fn: Callable[[WhatsminerData], Value]
+    attributes_fn: Callable[[WhatsminerData], dict[str, Any]] = lambda _: {}
 
 
 OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
@@ -449,8 +450,8 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         options=["none", *(target.value for target in Target)],
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.MINING,
-        value_fn=lambda coordinator: coordinator.curtailment.state,
-        attributes_fn=lambda coordinator: coordinator.curtailment.attributes,
+        value_fn=lambda data: data.curtailment.state,
+        attributes_fn=lambda data: data.curtailment.attributes,
     ),
     OwnSensorDescription(
         key="curtailment_until",
@@ -458,7 +459,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.MINING,
-        value_fn=lambda coordinator: coordinator.curtailment.until,
+        value_fn=lambda data: data.curtailment.until,
     ),
     OwnSensorDescription(
         key="power_target_way",
@@ -467,7 +468,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         options=[way.value for way in TargetWay],
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_PERCENT,
-        value_fn=lambda coordinator: coordinator.power_target.way,
+        value_fn=lambda data: data.power_target.way,
     ),
     OwnSensorDescription(
         key="power_target_next_restart",
@@ -475,14 +476,14 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_LIMIT,
-        value_fn=lambda coordinator: coordinator.power_target.next_restart,
+        value_fn=lambda data: data.power_target.next_restart,
     ),
     OwnSensorDescription(
         key="power_target_restarts_today",
         translation_key="power_target_restarts_today",
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_LIMIT,
-        value_fn=lambda coordinator: coordinator.power_target.restarts_today,
+        value_fn=lambda data: data.power_target.restarts_today,
     ),
 )
 
@@ -581,7 +582,7 @@ async def async_setup_entry(
     What it told in an earlier run exists at once, so that nothing vanishes when Home Assistant
     starts while the miner is stopped and says little.
     """
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     earlier = {
         registered.unique_id.removeprefix(f"{entry.unique_id}_")
         for registered in er.async_entries_for_config_entry(
@@ -616,7 +617,7 @@ async def async_setup_entry(
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
     async_add_entities(
-        WhatsminerOwnSensor(coordinator, description)
+        WhatsminerOwnSensor(entry.runtime_data, description)
         for description in OWN_SENSORS
         if coordinator.can(description.feature)
     )
@@ -681,6 +682,11 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
 
     entity_description: OwnSensorDescription
 
+    def __init__(self, data: WhatsminerData, description: OwnSensorDescription) -> None:
+        """Show what the parts of a loaded entry know."""
+        super().__init__(data.coordinator, description)
+        self._data = data
+
     @property
     @override
     def available(self) -> bool:
@@ -690,9 +696,9 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> Value:
-        return self.entity_description.value_fn(self.coordinator)
+        return self.entity_description.value_fn(self._data)
 
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any]:
-        return self.entity_description.attributes_fn(self.coordinator)
+        return self.entity_description.attributes_fn(self._data)

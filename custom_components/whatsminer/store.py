@@ -1,4 +1,4 @@
-"""What must outlive a restart of Home Assistant, because the miner cannot be asked for it."""
+"""What must outlive a restart of Home Assistant, because the miner does not report it."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -29,25 +29,25 @@ _VERSION = 1
 _SAVE_DELAY = 5
 _SAME_START = timedelta(minutes=2)
 _MAX_FAULTS = 100
-"""Faults that are gone and still known, so that none is announced twice."""
+"""Faults that are gone and still stored, so that none is announced twice."""
 _RAMP = timedelta(minutes=6)
-"""The power takes some minutes to follow a percent, and some firmware tells a mean of five (D.4)."""
+"""The power takes some minutes to follow a percent, and some firmware reports a mean of five (D.4)."""
 
 
 @dataclass
-class Remembered:
+class StoredValues:
     """The remembered values, as they are stored."""
 
     power_ceiling: float | None = None
     """The highest power limit the miner ever reported (W)."""
     info: dict[str, str | None] | None = None
-    """Who the miner is, as far as it is text."""
+    """The identity of the miner, as far as it is text."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """What was commanded last, by key of the entity, where the miner cannot be asked."""
+    """The last commands, by key of the entity, where the miner does not report the value."""
     run: str | None = None
     """When the btminer run began in which the power percent was commanded (ISO 8601)."""
     tuned_power: float | None = None
-    """What the miner draws when it is tuned and no percent is set (W)."""
+    """The power of the tuned miner without a percent (W)."""
     reported: dict[str, Any] = field(default_factory=dict)
     """The settings that the miner reported last, by key of the entity; see `reported`."""
     percent_restarts: bool = False
@@ -106,20 +106,20 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 """What each part must be; the others are objects. A later version may have left anything."""
 
 
-class Memory:
-    """Remembers the ceiling of the power limit, and settings that the miner does not tell."""
+class MinerStore:
+    """The stored values of one miner, such as settings that it does not report."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Prepare; `async_load` reads what was stored."""
+        """Prepare; `async_load` reads the file."""
         self._store: Store[dict[str, Any]] = Store(
             hass, _VERSION, f"{DOMAIN}.{entry_id}"
         )
-        self._values = Remembered()
+        self._values = StoredValues()
         self._closed = False
         self.dropped: set[str] = set()
         """The parts that were stored and could not be read."""
         self._last: tuple[float, datetime] | None = None
-        """How long btminer ran at the last poll that told, and when that run began."""
+        """How long btminer ran at the last poll that reported it, and when that run began."""
         self._full_since: datetime | None = None
 
     async def async_load(self) -> None:
@@ -152,7 +152,7 @@ class Memory:
         await self._store.async_save(asdict(self._values))
 
     async def async_remove(self) -> None:
-        """Forget all, when the entry goes."""
+        """Delete the file, when the entry is removed."""
         await self._store.async_remove()
 
     @property
@@ -162,12 +162,12 @@ class Memory:
 
     @property
     def info(self) -> MinerInfo | None:
-        """Who the miner was when it answered last."""
+        """The identity of the miner when it answered last."""
         return recall(self._values.info) if self._values.info else None
 
     @property
     def tuned_power(self) -> float | None:
-        """What the miner draws when it is tuned and no percent is set (W)."""
+        """The power of the tuned miner without a percent (W)."""
         return self._values.tuned_power
 
     @property
@@ -181,7 +181,7 @@ class Memory:
         return self._values.power_target
 
     async def async_keep(self, name: str, values: dict[str, Any]) -> None:
-        """Store `curtailment` or `power_target` at once: much hangs on it."""
+        """Store `curtailment` or `power_target` immediately: they must survive a crash."""
         setattr(self._values, name, values)
         await self.async_save()
 
@@ -203,18 +203,18 @@ class Memory:
         return self._values.percent_restarts
 
     @callback
-    def remember_percent_restarts(self) -> None:
+    def note_percent_restarts(self) -> None:
         """Keep that a power percent restarts the miner."""
         self._values.percent_restarts = True
         self._save()
 
     def setting(self, key: str) -> Any:
-        """What was commanded for an entity, or None."""
+        """Return the last command of an entity, or None."""
         return self._values.settings.get(key)
 
     @callback
-    def remember(self, key: str, value: Any, state: MinerState) -> None:
-        """Keep what was commanded for an entity."""
+    def save_setting(self, key: str, value: Any, state: MinerState) -> None:
+        """Keep the last command of an entity."""
         self._values.settings[key] = value
         if key == POWER_PERCENT:
             start = _start(state)
@@ -222,20 +222,20 @@ class Memory:
         self._save()
 
     @callback
-    def forget(self, key: str) -> None:
-        """Forget what was commanded for an entity."""
+    def drop_setting(self, key: str) -> None:
+        """Drop the last command of an entity."""
         if self._values.settings.pop(key, None) is not None:
             self._save()
 
     @callback
-    def forget_settings(self) -> None:
-        """The miner was reset: what was commanded before is no longer so."""
+    def drop_settings(self) -> None:
+        """Drop all commands: the miner was reset."""
         self._values.settings.clear()
         self._save()
 
     @callback
-    def learn(self, state: MinerState) -> None:
-        """Take what a poll tells: a higher limit, or that btminer was restarted or stopped."""
+    def observe(self, state: MinerState) -> None:
+        """Observe a poll: a higher limit, or that btminer was restarted or stopped."""
         info = {name: getattr(state.info, name) for name in _INFO}
         if info != self._values.info:
             self._values.info = info
@@ -247,14 +247,14 @@ class Memory:
             state, _start(state)
         ):
             # A percent does not survive a restart of btminer (D.4).
-            self.forget(POWER_PERCENT)
+            self.drop_setting(POWER_PERCENT)
         if (start := _start(state)) and state.summary and state.summary.elapsed:
             self._last = state.summary.elapsed, start
-        self._learn_tuned_power(state)
+        self._observe_tuned_power(state)
 
     @callback
-    def learn_faults(self, faults: tuple[Fault, ...], now: datetime) -> list[Fault]:
-        """Take the list of faults; gives those that have appeared, each only once."""
+    def observe_faults(self, faults: tuple[Fault, ...], now: datetime) -> list[Fault]:
+        """Observe the list of faults; return those that have appeared, each only once."""
         known = self._values.faults
         new: list[Fault] = []
         listed = {str(fault.code): fault for fault in faults}
@@ -276,12 +276,12 @@ class Memory:
         return new
 
     def fault_since(self, code: int) -> datetime | None:
-        """Since when a fault is listed."""
+        """Return since when a fault is listed."""
         since = self._values.faults.get(str(code), {}).get("since")
         return datetime.fromisoformat(since) if since else None
 
-    def _learn_tuned_power(self, state: MinerState) -> None:
-        """Take what it draws while no percent is set; a percent is a share of that (D.4)."""
+    def _observe_tuned_power(self, state: MinerState) -> None:
+        """Observe the power while no percent is set; a percent is a share of that (D.4)."""
         percent = self.setting(POWER_PERCENT)
         if state.status and state.status.power_percent is not None:
             percent = state.status.power_percent
@@ -297,7 +297,7 @@ class Memory:
                 self._values.tuned_power = state.summary.power
 
     def _restarted(self, state: MinerState, start: datetime | None) -> bool:
-        """Whether btminer is no longer in the run in which the percent was commanded."""
+        """Return whether btminer has restarted since the percent was commanded."""
         if state.activity in (Activity.STOPPED, Activity.RESTARTING, Activity.STARTING):
             return True
         if start is None:
@@ -305,7 +305,7 @@ class Memory:
         if self._last is not None:
             assert state.summary and state.summary.elapsed is not None
             elapsed, begun = self._last
-            # It counts anew, or clearly less than has passed: nobody saw it count anew.
+            # It counts from 0 again, or clearly less than the time that has passed since.
             return state.summary.elapsed < elapsed or start - begun > _SAME_START
         # The first poll after a restart of Home Assistant: the same run began at the same time.
         then = self._values.run
@@ -317,7 +317,7 @@ class Memory:
 
 
 def _start(state: MinerState) -> datetime | None:
-    """When btminer started, by its own count of seconds."""
+    """Return when btminer started, by its own count of seconds."""
     if state.summary is None or state.summary.elapsed is None:
         return None
     return state.read_at - timedelta(seconds=state.summary.elapsed)

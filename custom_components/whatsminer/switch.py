@@ -18,8 +18,8 @@ from .controls import (
     WEB_POOLS,
     Control,
 )
-from .coordinator import WhatsminerConfigEntry
 from .entity import ControlDescription, WhatsminerControl, add_controls
+from .runtime import WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -63,13 +63,14 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the switches this miner can be commanded with."""
-    coordinator = entry.runtime_data
+    commander = entry.runtime_data.commander
+    coordinator = commander.coordinator
     add_controls(
         entry,
         Platform.SWITCH,
         async_add_entities,
         (
-            WhatsminerSwitch(coordinator, description)
+            WhatsminerSwitch(commander, description)
             for description in SWITCHES
             if coordinator.can(description.control.feature)
         ),

@@ -104,14 +104,14 @@ class World:
     @property
     def _commanding(self) -> bool:
         """Whether somebody waits for a miner to do as it was told."""
-        coordinators = [
+        loaded = [
             entry.runtime_data
             for entry in self.entries
             if hasattr(entry, "runtime_data") and entry.runtime_data
         ]
         return any(
-            coordinator._pending or coordinator.curtailment._busy  # noqa: SLF001
-            for coordinator in coordinators
+            data.commander._pending or data.curtailment._busy  # noqa: SLF001
+            for data in loaded
         )
 
     async def settle(self) -> None:

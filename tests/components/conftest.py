@@ -79,7 +79,7 @@ def _integration(
     """Load the integration, allow loopback sockets, and re-read quickly after a command."""
     package = "custom_components.whatsminer"
     with (
-        patch(f"{package}.coordinator.READ_BACK_INTERVAL", 0.02),
+        patch(f"{package}.commander.READ_BACK_INTERVAL", 0.02),
         patch(f"{package}.controls.QUIET_TIME", 0.0),
     ):
         yield
@@ -201,7 +201,8 @@ async def coordinator(
     """The integration, set up with the simulated miner."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
-    return entry.runtime_data
+    found: WhatsminerCoordinator = entry.runtime_data.coordinator
+    return found
 
 
 @pytest.fixture

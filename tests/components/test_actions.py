@@ -426,7 +426,7 @@ async def test_a_power_by_hand_ends_the_target(
     act: Act, call: Call, coordinator: WhatsminerCoordinator
 ) -> None:
     """Two that set the power would pull at the miner for ever; a slip ends nothing."""
-    target = coordinator.power_target
+    target = coordinator.config_entry.runtime_data.power_target
     await call("number", "power_target", "set_value", value=2500)
     assert target.watts == 2500
     await refused(act, "set_power", power=0)
@@ -602,7 +602,7 @@ async def test_a_new_password_holds(
     await act("change_password", new_password="Other_2")
     key = CONF_V3_PASSWORD if setup == "3.x" else CONF_PASSWORD
     assert entry.data[key] == "Other_2"
-    assert entry.runtime_data is coordinator, "reloaded in vain"
+    assert entry.runtime_data.coordinator is coordinator, "reloaded in vain"
     await call("switch", "fast_boot", "turn_on")
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
@@ -647,7 +647,7 @@ async def test_moved_miner_is_followed(
         while state("sensor", "status") != "restarting":
             assert state("sensor", "status") != "unavailable"
             await miner.tick()
-            await entry.runtime_data.async_refresh()
+            await entry.runtime_data.coordinator.async_refresh()
             await asyncio.sleep(0.05)
     await task
     assert entry.data[CONF_HOST] == MOVED

@@ -13,7 +13,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 
-from custom_components.whatsminer.coordinator import Command, WhatsminerCoordinator
+from custom_components.whatsminer.commander import Command
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
@@ -272,7 +273,7 @@ async def test_reboot_that_never_returns(
         """Nothing reaches a miner that is gone."""
 
     with pytest.raises(HomeAssistantError) as error:
-        await coordinator.async_command(
+        await coordinator.config_entry.runtime_data.commander.async_command(
             Command(
                 key="reboot",
                 send=send,
@@ -362,9 +363,7 @@ async def test_closed_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Behind a firewall all looks well, and the owner is told that his miner is off."""
-    monkeypatch.setattr(
-        "custom_components.whatsminer.coordinator.DEADLINE_REACHABLE", 0
-    )
+    monkeypatch.setattr("custom_components.whatsminer.commander.DEADLINE_REACHABLE", 0)
     monkeypatch.setattr("custom_components.whatsminer.api.v3.miner.GONE_AFTER", 0)
     miner.inject("refuse_4433")
     await miner.tick()
@@ -377,7 +376,9 @@ async def test_closed_port(
     assert error.value.translation_key == "port_closed"
     assert error.value.translation_placeholders
     assert error.value.translation_placeholders["port"] == str(miner.v3_port)
-    assert coordinator.config_entry.runtime_data is coordinator  # not reloaded
+    assert (
+        coordinator.config_entry.runtime_data.coordinator is coordinator
+    )  # not reloaded
     miner.clear_faults()
     await miner.tick()
     clock.race()

@@ -740,7 +740,7 @@ async def test_every_option_is_explained(
 
 async def _curtail(hass: HomeAssistant, coordinator: WhatsminerCoordinator) -> None:
     """Curtail the only miner until Resume."""
-    await coordinator.curtailment.async_curtail(Target.STOP)
+    await coordinator.config_entry.runtime_data.curtailment.async_curtail(Target.STOP)
     await hass.async_block_till_done()
 
 

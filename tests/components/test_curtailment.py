@@ -257,7 +257,10 @@ async def test_survives_a_reboot_of_the_miner(
     await miner.tick()
     await poll_later(5)
     assert miner.truth().mining is False
-    assert coordinator.curtailment.attributes["stopped_again"] == 1
+    assert (
+        coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
+        == 1
+    )
     assert issue(hass, "curtailment_stopped_again", coordinator.config_entry)
     assert state("sensor", "curtailment") == "stop"
     await act("resume")
@@ -755,7 +758,10 @@ async def test_old_mean_is_no_reason_to_curtail_again(
     miner.applied.clear()
     await poll_later(2)
     assert not miner.applied
-    assert coordinator.curtailment.attributes["stopped_again"] == 0
+    assert (
+        coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
+        == 0
+    )
 
 
 async def test_old_news_end_no_curtailment(
@@ -943,7 +949,7 @@ async def test_on_by_hand_in_the_middle(
     at_once: bool,
 ) -> None:
     """Who switches the miner on would see it go off, and stay off after the dear hour."""
-    keep = coordinator.memory.async_keep
+    keep = coordinator.store.async_keep
     by_hand: list[asyncio.Task[None]] = []
 
     async def keep_slowly(name: str, values: dict[str, Any]) -> None:
@@ -954,7 +960,7 @@ async def test_on_by_hand_in_the_middle(
             while not (on.done() or (at_once and sent(miner, "power_on"))):
                 await asyncio.sleep(0)
 
-    monkeypatch.setattr(coordinator.memory, "async_keep", keep_slowly)
+    monkeypatch.setattr(coordinator.store, "async_keep", keep_slowly)
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", target="stop")
     assert error.value.translation_key == "curtailment_overtaken"
@@ -1004,7 +1010,9 @@ async def test_unreachable_is_told(
     assert found
     assert found.translation_placeholders
     assert found.translation_placeholders["error"] == str(error.value)
-    assert coordinator.curtailment.attributes["error"] == str(error.value)
+    assert coordinator.config_entry.runtime_data.curtailment.attributes["error"] == str(
+        error.value
+    )
     await act("resume")  # nothing was sent, so there is nothing to restore
     assert issue(hass, "curtailment_failing", entry) is None
     assert issue(hass, "resume_failing", entry) is None
@@ -1024,12 +1032,18 @@ async def test_full_token_table_is_made_up_for(
         with pytest.raises(HomeAssistantError) as error:
             await act("curtail", target="stop", reason="dear")
         assert error.value.translation_key == "token_table_full"
-        assert coordinator.curtailment.attributes["reason"] == "dear"
+        assert (
+            coordinator.config_entry.runtime_data.curtailment.attributes["reason"]
+            == "dear"
+        )
         miner.forget_tokens()
         await poll_later(5)
     assert miner.truth().mining is False
     # It never began by itself, and nobody may be sent to look for who started it.
-    assert coordinator.curtailment.attributes["stopped_again"] == 0
+    assert (
+        coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
+        == 0
+    )
     assert issue(hass, "curtailment_stopped_again", coordinator.config_entry) is None
 
 
@@ -1097,7 +1111,7 @@ async def test_reload_while_it_is_asked(
         async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=61))
         await hass.async_block_till_done(wait_background_tasks=True)
     assert miner.truth().mining is False
-    assert entry.runtime_data.memory.curtailment["active"]["reason"] == newer
+    assert entry.runtime_data.coordinator.store.curtailment["active"]["reason"] == newer
 
 
 async def test_nothing_is_sent_after_an_unload(
@@ -1109,7 +1123,7 @@ async def test_nothing_is_sent_after_an_unload(
     """Who unloads an entry would still see its miner stopped."""
     await hass.config_entries.async_unload(entry.entry_id)
     with pytest.raises(HomeAssistantError) as error:
-        await MINING.async_set(coordinator, False)
+        await MINING.async_set(coordinator.config_entry.runtime_data.commander, False)
     assert error.value.translation_key == "not_sent"
     assert miner.truth().mining is True
 
@@ -1157,17 +1171,20 @@ async def test_what_became_of_it(
     await miner.tick()
     await poll_later(5)
     miner.clear_faults()
-    error = coordinator.curtailment.attributes["error"]
+    error = coordinator.config_entry.runtime_data.curtailment.attributes["error"]
     assert error
-    await coordinator.async_examine_write_access()
+    await coordinator.config_entry.runtime_data.commander.write_access.async_examine()
     await _end(by, miner, act, call, poll_later)
-    last = coordinator.curtailment.attributes["last"]
+    last = coordinator.config_entry.runtime_data.curtailment.attributes["last"]
     assert last["ended_by"] == by
     told = [m for m in caplog.messages if "curtailment ends" in m]
     assert f"ended_by: {by}" in told[-1]
     if by == "refused":
         assert (last["reason"], last["error_kind"]) == ("refused", "write_api_disabled")
-        assert coordinator.curtailment.attributes["reason"] == "dear"
+        assert (
+            coordinator.config_entry.runtime_data.curtailment.attributes["reason"]
+            == "dear"
+        )
     else:
         assert (last["target"], last["reason"]) == ("stop", "dear")
         assert (last["stopped_again"], last["error"]) == (1, error)

@@ -61,7 +61,9 @@ async def test_curtailment(
     """Why did it run? Who helps would see neither what was asked for nor what went wrong."""
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError) as error:
-        await coordinator.curtailment.async_curtail(Target.STOP, reason="dear hour")
+        await coordinator.config_entry.runtime_data.curtailment.async_curtail(
+            Target.STOP, reason="dear hour"
+        )
     assert miner.host in str(error.value)
     await coordinator.hass.async_block_till_done()
     assert await async_setup_component(hass, "diagnostics", {})
@@ -74,7 +76,7 @@ async def test_curtailment(
     assert miner.host not in json.dumps(data)
     miner.clear_faults()
     await miner.tick()
-    await coordinator.curtailment.async_resume()
+    await coordinator.config_entry.runtime_data.curtailment.async_resume()
     data = await get_diagnostics_for_config_entry(
         hass, hass_client, coordinator.config_entry
     )

@@ -63,7 +63,7 @@ async def test_from_2_0_to_3(
         for _ in range(2):
             await poll()
         assert entry.state is ConfigEntryState.LOADED
-        assert entry.runtime_data.miner.info.api_version == "3.0.2"
+        assert entry.runtime_data.coordinator.miner.info.api_version == "3.0.2"
         assert float(state("sensor", "power")) == pytest.approx(
             updated.v3_truth().power_realtime_w, abs=1
         )
@@ -102,12 +102,12 @@ async def test_4433_that_was_closed_at_first(
     await miner.tick()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
-    assert entry.runtime_data.miner.info.api_version == "2.2.2"
+    assert entry.runtime_data.coordinator.miner.info.api_version == "2.2.2"
     miner.clear_faults()
     await miner.tick()
     for _ in range(SLOW_EVERY + 1):
         await poll()
-    assert entry.runtime_data.miner.info.api_version == "3.0.2"
+    assert entry.runtime_data.coordinator.miner.info.api_version == "3.0.2"
 
 
 @pytest.mark.parametrize("profile", ["v3_m64_bad"])
@@ -219,7 +219,7 @@ async def test_from_3_to_2_0(
     ) as older:
         await hass.config_entries.async_reload(entry.entry_id)
         await hass.async_block_till_done()
-        assert entry.runtime_data.miner.info.api_version == "2.0.5"
+        assert entry.runtime_data.coordinator.miner.info.api_version == "2.0.5"
         assert float(state("sensor", "power")) == round(older.truth().power_w)
         [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
         assert flow["step_id"] == "reauth_admin"
@@ -282,8 +282,10 @@ async def test_from_3_to_2_2(
         assert older.truth().firmware != coordinator.data.info.firmware
         await hass.config_entries.async_reload(entry.entry_id)
         await hass.async_block_till_done()
-        assert entry.runtime_data.miner.info.api_version == "2.2.2"
-        assert entry.runtime_data.data.info.firmware == older.truth().firmware
+        assert entry.runtime_data.coordinator.miner.info.api_version == "2.2.2"
+        assert (
+            entry.runtime_data.coordinator.data.info.firmware == older.truth().firmware
+        )
         [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
         assert flow["step_id"] == "reauth_admin"
         await hass.config_entries.flow.async_configure(

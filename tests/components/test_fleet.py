@@ -158,7 +158,7 @@ class Fleet:
         """Send each of them a harmless write."""
         await asyncio.gather(
             *(
-                self.entries[number].runtime_data.async_check_write_access()
+                self.entries[number].runtime_data.commander.write_access.async_check()
                 for number in numbers
             )
         )
@@ -168,7 +168,7 @@ class Fleet:
         await self.rounds(2)
         self.mute.clear()
         for entry in self.entries:
-            entry.runtime_data._polls = 0  # noqa: SLF001 - the next is a slow one
+            entry.runtime_data.coordinator.read_all_next()
         await self.rounds(SLOW_EVERY // 2)
         await self.hass.async_block_till_done(wait_background_tasks=True)
         for _ in range(1000):
@@ -183,7 +183,7 @@ class Fleet:
             miner.commands.clear()
         for entry in self.entries:
             # Home Assistant keeps the last one, with all that hangs on it
-            entry.runtime_data.last_exception = None
+            entry.runtime_data.coordinator.last_exception = None
         gc.collect()
         soon = self.hass.loop.time() + 1  # for the simulated miners, which tick
         kept = sum(miner.open_v3_connections for miner in self.miners)
@@ -327,7 +327,7 @@ async def test_nothing_grows(fleet: Fleet, size: int, rounds: int) -> None:
         # A restart of the miner ends its tokens early
         assert miner.tokens_issued <= 2 + minutes / 25 + fleet.reboots[number]
         # All came back by themselves, and show what is true now
-        assert fleet.entries[number].runtime_data.last_update_success
+        assert fleet.entries[number].runtime_data.coordinator.last_update_success
         truth = miner.v3_truth() if miner.v3_port else miner.truth()
         for key in ("power", "hashrate", "temperature", "efficiency"):
             read, slack = SENSORS[key]
@@ -355,12 +355,12 @@ async def test_nobody_waits_for_another(fleet: Fleet) -> None:
         assert all(fleet.polls[number] == before[number] + 1 for number in others)
         assert max(fleet.took[number] for number in others) < 3 * usual + 0.5
     for number in others:
-        assert fleet.entries[number].runtime_data.last_update_success
+        assert fleet.entries[number].runtime_data.coordinator.last_update_success
     for number in dead:
         await fleet.mend(number)
     await fleet.settle()
     for entry in fleet.entries:
-        assert entry.runtime_data.last_update_success
+        assert entry.runtime_data.coordinator.last_update_success
 
 
 async def test_polls_are_spread_over_the_interval(fleet: Fleet) -> None:

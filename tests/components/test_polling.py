@@ -463,7 +463,7 @@ async def test_bound_is_only_what_the_miner_said(
         for _ in range(10):
             clock.advance(30)
             await poll()
-    assert coordinator.memory.power_ceiling == 3500
+    assert coordinator.store.power_ceiling == 3500
 
 
 @pytest.mark.parametrize("profile", ["v204_m30sp"])
@@ -496,7 +496,7 @@ async def test_one_refused_version_changes_nothing(
     for _ in range(SLOW_EVERY + 1):
         await poll()
     assert coordinator.data.info.api_version == "2.0.5"
-    assert entry.runtime_data is coordinator
+    assert entry.runtime_data.coordinator is coordinator
     assert state("number", "power_limit") == "3500"
 
 

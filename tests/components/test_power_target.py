@@ -181,7 +181,7 @@ async def test_stopped_and_curtailed(
     await call("switch", "mining", "turn_off")
     await poll()
     assert state("sensor", "power_target_way") == "stopped"
-    await coordinator.curtailment.async_curtail(Target.STOP)
+    await coordinator.config_entry.runtime_data.curtailment.async_curtail(Target.STOP)
     await poll()
     assert state("sensor", "power_target_way") == "curtailed"
     assert miner.truth().mining is False

@@ -99,7 +99,7 @@ async def miner(profile: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for a restart to begin."""
-    monkeypatch.setattr("custom_components.whatsminer.coordinator.ABSENT_GRACE", 0.1)
+    monkeypatch.setattr("custom_components.whatsminer.commander.ABSENT_GRACE", 0.1)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_every_control_without_its_field(
     assert {case.key for case in wanted} >= EVERYWHERE
     for case in wanted:
         clock.advance(3600)  # the last command may have restarted it
-        await entry.runtime_data.async_refresh_all()
+        await entry.runtime_data.coordinator.async_refresh_all()
         await call(case.platform, case.key, case.action, **case.data)
         assert state(case.platform, case.key) == case.choice, case.key
         if profile != "v204_m30sp":  # its JSON is broken, so that nothing is hidden
@@ -270,10 +270,10 @@ async def test_percent_as_an_object(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Some firmware of API 3 reports an object; the command took effect all the same."""
-    told = DialectV3.miner_setting
+    as_it_is = DialectV3.miner_setting
 
     def with_object(dialect: DialectV3) -> dict[str, Any]:
-        row = told(dialect)
+        row = as_it_is(dialect)
         return row | {"power-percent": {"percent": row["power-percent"]}}
 
     monkeypatch.setattr(DialectV3, "miner_setting", with_object)

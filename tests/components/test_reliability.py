@@ -74,7 +74,7 @@ class Shown:
 
     async def poll(self) -> dict[str, str]:
         """Read everything, and show it."""
-        self.coordinator._polls = 0  # noqa: SLF001 - the next one reads the slow sections too
+        self.coordinator.read_all_next()
         await self.coordinator.async_refresh()
         await self.hass.async_block_till_done()
         return self.states()
@@ -99,7 +99,10 @@ async def set_up(hass: HomeAssistant, miner: SimulatedMiner, closed_port: int) -
     await hass.async_block_till_done()
     registered = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
     return Shown(
-        hass, miner, entry.runtime_data, [found.entity_id for found in registered]
+        hass,
+        miner,
+        entry.runtime_data.coordinator,
+        [found.entity_id for found in registered],
     )
 
 

@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.whatsminer.const import CONF_V3_PORT, DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.store import Memory
+from custom_components.whatsminer.store import MinerStore
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
@@ -27,7 +27,7 @@ from .conftest import PASSWORD, RaceClock
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 
-KNOWN = {
+KNOWN: dict[str, Any] = {
     "power_ceiling": 3500.0,
     "settings": {"power_percent": 70},
     "tuned_power": 3400.0,
@@ -72,7 +72,7 @@ async def test_unknown_content_costs_its_part_only(
     hass_storage[key_of(entry)] = {"version": 1, "key": key_of(entry), "data": data}
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
-    memory: Memory = entry.runtime_data.memory
+    memory: MinerStore = entry.runtime_data.coordinator.store
     assert memory.dropped == (set(stored) if isinstance(stored, dict) else set())
     assert sum("dropped" in line for line in caplog.messages) == len(memory.dropped)
     if isinstance(stored, dict) and not memory.dropped & {"power_ceiling"}:
@@ -96,14 +96,16 @@ async def test_a_late_answer_overwrites_nothing(
     removed: bool,
 ) -> None:
     """An active curtailment could vanish, or a removed entry leave a file for ever."""
-    late = coordinator.memory
+    late = coordinator.store
     if removed:
         await hass.config_entries.async_remove(entry.entry_id)
     else:
         await hass.config_entries.async_reload(entry.entry_id)
-        await entry.runtime_data.memory.async_keep("curtailment", {"new": True})
+        await entry.runtime_data.coordinator.store.async_keep(
+            "curtailment", {"new": True}
+        )
     await hass.async_block_till_done()
-    late.remember("power_percent", 5, coordinator.data)
+    late.save_setting("power_percent", 5, coordinator.data)
     await late.async_keep("curtailment", {})
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=1))
     await hass.async_block_till_done()
@@ -185,7 +187,7 @@ async def test_slow_miners_do_not_delay_the_start(
         assert all(entry.state is ConfigEntryState.LOADED for entry in entries)
         states = {s.state for s in hass.states.async_all("switch")}
         assert states == {STATE_UNAVAILABLE}
-        await entries[0].runtime_data.async_refresh()
-        assert entries[0].runtime_data.last_update_success
+        await entries[0].runtime_data.coordinator.async_refresh()
+        assert entries[0].runtime_data.coordinator.last_update_success
         for entry in entries:
             await hass.config_entries.async_unload(entry.entry_id)

@@ -46,7 +46,7 @@ async def restart_while_offline(
     miner.inject("refuse")
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
-    assert entry.runtime_data.data.mining is None
+    assert entry.runtime_data.coordinator.data.mining is None
 
 
 async def come_back(
@@ -76,7 +76,7 @@ async def test_off_before_a_restart_of_home_assistant(
     """A miner that its owner switched off would start after a curtailment."""
     await call("switch", "mining", "turn_off")
     if not known:
-        entry.runtime_data.memory._values.reported.clear()  # noqa: SLF001 - older storage
+        entry.runtime_data.coordinator.store._values.reported.clear()  # noqa: SLF001 - older storage
     await restart_while_offline(hass, entry, miner)
     miner.commands.clear()
     with pytest.raises(HomeAssistantError) as error:
@@ -156,7 +156,7 @@ async def test_limit_while_it_restarts(
 ) -> None:
     """A curtailment that begins during a restart would end at the highest limit."""
     await call("number", "power_limit", "set_value", value=2450)
-    coordinator.memory._values.tuned_power = None  # noqa: SLF001 - it restarts
+    coordinator.store._values.tuned_power = None  # noqa: SLF001 - it restarts
     miner.machine.restart()
     await coordinator.async_refresh()
     response = await act("curtail", target="power", power=1750)
@@ -186,11 +186,11 @@ async def test_unknown_is_left_alone(
 ) -> None:
     """A guess would be taken for the owner's setting, and nobody be told."""
     if key == "power_limit":
-        coordinator.memory._values.tuned_power = None  # noqa: SLF001 - it restarts
+        coordinator.store._values.tuned_power = None  # noqa: SLF001 - it restarts
         miner.machine.restart()
         await coordinator.async_refresh()
     await act("curtail", **data)
-    stored = coordinator.memory.curtailment
+    stored = coordinator.store.curtailment
     stored["active"]["before"][key] = None
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
@@ -267,7 +267,10 @@ async def test_clock_that_is_set(
         await coordinator.async_refresh()
         await hass.async_block_till_done(wait_background_tasks=True)
     assert miner.truth().mining is False
-    assert coordinator.curtailment.attributes["stopped_again"] == 1
+    assert (
+        coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,7 +306,7 @@ async def test_summer_time_inside_a_curtailment(
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert state("sensor", "curtailment") == "stop"
     move_to(begun + timedelta(hours=3, seconds=1))
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state("sensor", "curtailment") == "none"
     assert miner.truth().mining is True
@@ -336,7 +339,7 @@ async def test_unknown_content_of_the_storage(
 ) -> None:
     """After a rollback the entry would not load, or a miner stay off and nobody be told."""
     await act("curtail", target="stop", reason="dear")
-    coordinator.memory.curtailment["active"] |= change
+    coordinator.store.curtailment["active"] |= change
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
     assert state("sensor", "curtailment") == ("stop" if survives else "none")
@@ -356,7 +359,7 @@ async def test_field_that_is_missing_in_the_storage(
 ) -> None:
     """After a rollback the entry would not load."""
     await act("curtail", target="stop")
-    del coordinator.memory.curtailment["active"][missing]
+    del coordinator.store.curtailment["active"][missing]
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert issue(hass, "curtailment_lost", entry)
 
@@ -377,7 +380,7 @@ async def test_unknown_content_of_the_target(
     state: Show,
 ) -> None:
     """After a rollback the entry would not load."""
-    await coordinator.memory.async_keep("power_target", stored)
+    await coordinator.store.async_keep("power_target", stored)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
     known = isinstance(stored["watts"], int)

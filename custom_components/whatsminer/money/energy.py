@@ -1,12 +1,17 @@
 """Energy: what the miner says of its power, added up, and kept whatever happens to Home Assistant."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 import math
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from homeassistant.components.recorder import get_instance, history
-from homeassistant.components.sensor import RestoreSensor, SensorExtraStoredData
+from homeassistant.components.sensor import (
+    RestoreSensor,
+    SensorEntityDescription,
+    SensorExtraStoredData,
+)
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, UnitOfEnergy
 from homeassistant.core import State, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -15,10 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..api import Summary
 from ..const import LOGGER, SCAN_INTERVAL
-from ..entity import WhatsminerEntity
-
-if TYPE_CHECKING:
-    from ..sensor import WhatsminerSensorDescription
+from ..entity import ReadingDescription, WhatsminerEntity
 
 LONGEST_STEP = SCAN_INTERVAL * 2.5
 """One missed poll is bridged; what lies between readings farther apart is not known."""
@@ -30,10 +32,15 @@ RECORDER_PATIENCE = 10.0
 _JOULES_PER_KWH = 3.6e6
 
 
+@dataclass(frozen=True, kw_only=True)
+class EnergyDescription(ReadingDescription, SensorEntityDescription):
+    """The meter."""
+
+
 class EnergySensor(WhatsminerEntity, RestoreSensor):
     """A meter that counts from reading to reading, and never backwards."""
 
-    entity_description: WhatsminerSensorDescription
+    entity_description: EnergyDescription
     _energy = 0.0
     """kWh, unrounded."""
     _last: tuple[datetime, Summary] | None = None

@@ -26,6 +26,7 @@ from ..api import (
     UnsupportedCommandError,
     WriteRefusedError,
 )
+from ..commander import DEADLINE_REACHABLE, Commander
 from ..const import DOMAIN, LOGGER
 from ..controls import (
     FULL,
@@ -36,7 +37,6 @@ from ..controls import (
     Control,
     lowest_power,
 )
-from ..coordinator import DEADLINE_REACHABLE, WhatsminerCoordinator
 from ..exceptions import failed
 from .percent import can_percent
 
@@ -257,11 +257,12 @@ def _failed(record: Record, err: HomeAssistantError) -> Record:
 class Curtailment:
     """The curtailment of one miner: at most one, replaced by the next, and restored once."""
 
-    def __init__(self, coordinator: WhatsminerCoordinator) -> None:
+    def __init__(self, commander: Commander) -> None:
         """Take up what was active when Home Assistant stopped; `start` watches over it."""
-        self._coordinator = coordinator
+        self._commander = commander
+        self._coordinator = coordinator = commander.coordinator
         self._hass: HomeAssistant = coordinator.hass
-        stored = coordinator.memory.curtailment
+        stored = coordinator.store.curtailment
         active, ended = stored.get("active"), stored.get("ended")
         name = f"curtailment of {coordinator.name}"
         self.record = restore(name, Record.restored, active or None)
@@ -281,7 +282,7 @@ class Curtailment:
     def start(self) -> None:
         """Watch over the curtailment from now on."""
         entry = self._coordinator.config_entry
-        self._coordinator.on_by_hand(self._by_hand)
+        self._commander.on_user_command(self._on_user_command)
         entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
         entry.async_on_unload(self._cancel_timer)
         self._set_timer()
@@ -571,7 +572,7 @@ class Curtailment:
         self._check(record)
         try:
             return await control.async_set(
-                self._coordinator, value, check=lambda: self._check(record)
+                self._commander, value, check=lambda: self._check(record)
             )
         except HomeAssistantError as err:
             if not await self._has_effect(control, value, err):
@@ -587,7 +588,7 @@ class Curtailment:
             not isinstance(cause, CommandRefusedError)
             or isinstance(cause, UnsupportedCommandError)
             or cause.code not in AMBIGUOUS
-            or control.assumed(coordinator.data)
+            or control.is_assumed(coordinator.data)
         ):
             return False
         for _ in range(AMBIGUOUS_READS):
@@ -610,7 +611,7 @@ class Curtailment:
     def _snapshot(self, earlier: Before) -> Before:
         """Return what is to be restored one day: reported now, else earlier, else last."""
         coordinator = self._coordinator
-        state, stored = coordinator.data, coordinator.memory.reported
+        state, stored = coordinator.data, coordinator.store.reported
 
         def value(key: str, now: Any) -> Any:
             known = (now, getattr(earlier, key), stored(key))
@@ -620,7 +621,7 @@ class Curtailment:
         if (
             percent is None
             and self._is_answered
-            and (state.status is not None or POWER_PERCENT.assumed(state))
+            and (state.status is not None or POWER_PERCENT.is_assumed(state))
         ):
             percent = FULL  # none is set, or none was since the miner started
         return Before(
@@ -661,14 +662,14 @@ class Curtailment:
         if self._is_answered:
             touched = self.record.touched if self.record else ()
             now = asdict(self._snapshot(Before()))
-            self._coordinator.memory.observe_settings(
+            self._coordinator.store.observe_settings(
                 {key: value for key, value in now.items() if key not in touched}
             )
 
     def _full_power(self) -> float | None:
         """What it draws when tuned, without any percent (W)."""
-        memory = self._coordinator.memory
-        return memory.tuned_power or POWER_LIMIT.actual(self._coordinator)
+        store = self._coordinator.store
+        return store.tuned_power or POWER_LIMIT.actual(self._coordinator)
 
     def _watts(self, record: Record) -> float | None:
         """What the miner may draw."""
@@ -751,7 +752,7 @@ class Curtailment:
         self.record = record
         self._set_timer()
         self._coordinator.async_update_listeners()
-        await self._coordinator.memory.async_keep(
+        await self._coordinator.store.async_keep(
             "curtailment",
             {
                 "active": record.stored() if record else None,
@@ -817,7 +818,7 @@ class Curtailment:
         return power > record.watts * TOLERANCE
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._coordinator.begin(self._work(work), "curtailment")
+        self._coordinator.start_task(self._work(work), "curtailment")
 
     async def _work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something nobody waits for; what goes wrong is told as an issue, and tried again."""
@@ -868,7 +869,7 @@ class Curtailment:
             raise failed("curtailment_not_confirmed")
 
     @callback
-    def _by_hand(self, key: str, value: Any) -> None:
+    def _on_user_command(self, key: str, value: Any) -> None:
         """What a person commands counts more than the curtailment, and than what was before it."""
         if key in LEFT_ALONE:
             self._untell(LEFT_ALONE[key])
@@ -891,7 +892,7 @@ class Curtailment:
             self._later(self._keep(change if change.touched else None))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        self._coordinator.begin(work, "curtailment by hand")
+        self._coordinator.start_task(work, "curtailment by hand")
 
     def _untell(self, *kinds: str) -> None:
         for kind in kinds:

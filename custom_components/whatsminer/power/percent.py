@@ -7,6 +7,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
 
 from ..api import MinerState
+from ..commander import Commander
 from ..const import DOMAIN
 from ..controls import FAST_BOOT, POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
@@ -41,19 +42,17 @@ def restart_followed(
 def can_percent(coordinator: WhatsminerCoordinator) -> bool:
     """Return whether a percent changes the power, as far as is known without a restart."""
     return coordinator.can(POWER_PERCENT.feature) and not (
-        coordinator.memory.percent_restarts
-        and FAST_BOOT.actual(coordinator) is not True
+        coordinator.store.percent_restarts and FAST_BOOT.actual(coordinator) is not True
     )
 
 
 class PercentWatch:
     """Follows one miner, and notifies its owner once."""
 
-    def __init__(
-        self, coordinator: WhatsminerCoordinator, on_restart: Callable[[], None]
-    ) -> None:
+    def __init__(self, commander: Commander, on_restart: Callable[[], None]) -> None:
         """Prepare; `on_restart` is called for each restart that follows a percent."""
-        self._coordinator = coordinator
+        self._commander = commander
+        self._coordinator = commander.coordinator
         self._on_restart = on_restart
         self._before: MinerState | None = None
 
@@ -69,16 +68,16 @@ class PercentWatch:
     def _observe(self) -> None:
         coordinator, state = self._coordinator, self._coordinator.data
         time = coordinator.hass.loop.time()
-        if restart_followed(self._before, state, coordinator.last_sent, time):
-            coordinator.last_sent.pop(POWER_PERCENT.key)
-            coordinator.memory.remember_percent_restarts()
+        if restart_followed(self._before, state, self._commander.last_sent, time):
+            self._commander.last_sent.pop(POWER_PERCENT.key)
+            coordinator.store.note_percent_restarts()
             self._on_restart()
         if state.summary and state.summary.elapsed is not None:
             self._before = state
         entry = coordinator.config_entry
         issue_id = f"{ISSUE}_{entry.entry_id}"
         if (
-            not coordinator.memory.percent_restarts
+            not coordinator.store.percent_restarts
             or FAST_BOOT.actual(coordinator) is True
         ):
             ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)

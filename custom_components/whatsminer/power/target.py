@@ -13,6 +13,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from ..api import Activity
+from ..commander import Commander
 from ..const import (
     CONF_DEAD_BAND,
     CONF_RESTART_INTERVAL,
@@ -22,8 +23,7 @@ from ..const import (
     LOGGER,
 )
 from ..controls import FULL, LOWEST_SHARE, POWER_LIMIT, POWER_PERCENT
-from ..coordinator import WhatsminerCoordinator
-from .curtailment import restore, stored_time
+from .curtailment import Curtailment, restore, stored_time
 from .percent import can_percent
 
 RETRY = 120.0
@@ -88,10 +88,12 @@ def _count(stored: Any) -> int:
 class PowerTarget:
     """Holds the power of one miner near a target; looks at it after every poll."""
 
-    def __init__(self, coordinator: WhatsminerCoordinator) -> None:
+    def __init__(self, commander: Commander, curtailment: Curtailment) -> None:
         """Take up the target that was set before Home Assistant stopped."""
-        self._coordinator = coordinator
-        self._held = Held.restored(coordinator.memory.power_target)
+        self._commander = commander
+        self._coordinator = coordinator = commander.coordinator
+        self._curtailment = curtailment
+        self._held = Held.restored(coordinator.store.power_target)
         self._busy = False
         self._not_before = monotonic()
         self._restarted = monotonic() - self._seconds_since_restart()
@@ -100,7 +102,7 @@ class PowerTarget:
     @callback
     def start(self) -> None:
         """Hold the target from now on."""
-        self._coordinator.on_by_hand(self._by_hand)
+        self._commander.on_user_command(self._on_user_command)
         self._coordinator.config_entry.async_on_unload(
             self._coordinator.async_add_listener(self._watch)
         )
@@ -146,7 +148,7 @@ class PowerTarget:
             await self._step()
 
     @callback
-    def _by_hand(self, key: str, value: Any) -> None:
+    def _on_user_command(self, key: str, value: Any) -> None:
         """Who sets a limit or a percent does not want a target that sets another."""
         if key in (POWER_LIMIT.key, POWER_PERCENT.key) and self.watts is not None:
             self._begin(self._keep(replace(self._held, watts=None)))
@@ -163,7 +165,7 @@ class PowerTarget:
             self._begin(self._step_by_itself())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._coordinator.begin(work, "power target")
+        self._coordinator.start_task(work, "power target")
 
     def _choose(self) -> tuple[TargetWay, int | None, int | None]:
         """The way, and the percent or the limit that is to be commanded for it."""
@@ -171,18 +173,18 @@ class PowerTarget:
         state = coordinator.data
         if target is None:
             return TargetWay.OFF, None, None
-        if coordinator.curtailment.record:
+        if self._curtailment.record:
             return TargetWay.CURTAILED, None, None
         if state.mining is not True:
             return TargetWay.STOPPED, None, None
         if state.activity is not Activity.MINING:
             return TargetWay.WAITING_TUNED, None, None  # it would not heed a percent
         set_limit = POWER_LIMIT.actual(coordinator)
-        full = coordinator.memory.tuned_power or set_limit
+        full = coordinator.store.tuned_power or set_limit
         if full is None:
             return TargetWay.WAITING_TUNED, None, None
         percent = POWER_PERCENT.actual(coordinator) or FULL
-        if state.status is None and not POWER_PERCENT.assumed(state):
+        if state.status is None and not POWER_PERCENT.is_assumed(state):
             return self.way, None, None  # unknown in this poll
         if abs(target - full * percent / 100) <= self._dead_band:
             # The last word stands while it is true.
@@ -233,14 +235,13 @@ class PowerTarget:
 
     async def _step(self) -> None:
         """Command what leads to the target, if anything does."""
-        coordinator = self._coordinator
         way, percent, limit = self._choose()
         try:
             if percent is not None:
-                await POWER_PERCENT.async_set(coordinator, percent)
+                await POWER_PERCENT.async_set(self._commander, percent)
             elif limit is not None:
                 await self._count_restart()
-                await POWER_LIMIT.async_set(coordinator, limit)
+                await POWER_LIMIT.async_set(self._commander, limit)
         except HomeAssistantError:
             self.way = TargetWay.FAILED
             self._not_before = monotonic() + RETRY
@@ -265,7 +266,7 @@ class PowerTarget:
     async def _keep(self, held: Held) -> None:
         self._held = held
         self._coordinator.async_update_listeners()
-        await self._coordinator.memory.async_keep("power_target", held.stored())
+        await self._coordinator.store.async_keep("power_target", held.stored())
 
     # Options
 

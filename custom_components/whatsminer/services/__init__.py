@@ -24,9 +24,9 @@ from homeassistant.helpers.service import async_extract_config_entry_ids
 import probatio
 
 from ..const import DOMAIN, LOGGER
-from ..coordinator import WhatsminerConfigEntry
 from ..exceptions import failed, invalid
 from ..power.curtailment import Outcome, Target, Way
+from ..runtime import WhatsminerConfigEntry
 from .device import ACTIONS, Action
 
 ATTR_TARGET: Final = "target"

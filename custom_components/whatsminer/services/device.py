@@ -27,10 +27,12 @@ from ..api import (
     UnknownOutcomeError,
     WhatsminerError,
 )
+from ..commander import DEADLINE_FLAG, DEADLINE_REBOOT, Command, Commander
 from ..const import CONF_V3_PASSWORD, LOGGER
 from ..controls import POWER_LIMIT
-from ..coordinator import DEADLINE_FLAG, DEADLINE_REBOOT, Command, WhatsminerCoordinator
+from ..coordinator import WhatsminerCoordinator
 from ..exceptions import failed, invalid, translated
+from ..runtime import WhatsminerData
 from .follow_up import async_after_network, async_after_reset, async_after_update
 from .transfer import async_download_log, async_send_image
 
@@ -68,7 +70,7 @@ class Action:
     """Whether its network restarts."""
     reboots: bool = False
     """Whether its control board reboots."""
-    by_hand: Callable[[Data], tuple[str, Any]] | None = None
+    user_command: Callable[[Data], tuple[str, Any]] | None = None
     """The control that it comes to, and its value: it counts more than a target or curtailment."""
     after: (
         Callable[[WhatsminerCoordinator, Data, MinerState], Awaitable[Any]] | None
@@ -86,14 +88,13 @@ class Action:
         if self.confirm and not data[ATTR_CONFIRM]:
             raise invalid(f"confirm_{self.name}")
 
-    async def async_run(
-        self, coordinator: WhatsminerCoordinator, data: Data
-    ) -> Response | None:
+    async def async_run(self, runtime: WhatsminerData, data: Data) -> Response | None:
         """Do it for one miner.
 
         Raises a translated HomeAssistantError when the miner cannot do it, refuses it, does not
         show it before the deadline, or when nobody can know.
         """
+        coordinator = runtime.coordinator
         name, info = coordinator.config_entry.title, coordinator.miner.info
         if not self.reads and not coordinator.miner.has_password:
             raise translated(HomeAssistantError, NoPasswordError(), coordinator.host)
@@ -111,15 +112,14 @@ class Action:
             if self.reads:
                 result = await self.send(coordinator, data)
             else:
-                result = await self._async_command(coordinator, data)
+                result = await self._async_command(runtime.commander, data)
             if self.after:
                 result = await self.after(coordinator, data, before)
         return result or {}
 
-    async def _async_command(
-        self, coordinator: WhatsminerCoordinator, data: Data
-    ) -> Any:
+    async def _async_command(self, commander: Commander, data: Data) -> Any:
         """Send it as every command, and give back what came of it."""
+        coordinator = commander.coordinator
         before, shows = coordinator.data, self.shows
         result: Any = None
 
@@ -135,8 +135,8 @@ class Action:
                 )
 
         def sent(_: bool) -> None:
-            if self.by_hand:
-                coordinator.note_by_hand(*self.by_hand(data))
+            if self.user_command:
+                commander.notify_user_command(*self.user_command(data))
 
         done: Callable[[MinerState], bool] | None = None
         if (
@@ -146,7 +146,7 @@ class Action:
             and self.tells(before)
         ):
             done = lambda state: shows(state, data)  # noqa: E731
-        if not await coordinator.async_command(
+        if not await commander.async_command(
             Command(
                 key=self.name,
                 send=send,
@@ -216,9 +216,9 @@ async def _reset(
     try:
         await command()
     except UnknownOutcomeError:
-        coordinator.memory.forget_settings()
+        coordinator.store.drop_settings()
         raise
-    coordinator.memory.forget_settings()
+    coordinator.store.drop_settings()
 
 
 async def _preheat(coordinator: WhatsminerCoordinator, data: Data) -> Response:
@@ -291,7 +291,7 @@ ACTIONS: tuple[Action, ...] = (
         feature=Feature.POWER,
         fields={probatio.Required("power"): _WHOLE},
         send=lambda c, data: c.miner.set_power(data["power"]),
-        by_hand=lambda data: (POWER_LIMIT.key, data["power"]),
+        user_command=lambda data: (POWER_LIMIT.key, data["power"]),
         shows=_shows(power="power"),
     ),
     Action(

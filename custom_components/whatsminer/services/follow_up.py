@@ -9,8 +9,9 @@ from homeassistant.const import CONF_HOST
 from homeassistant.exceptions import HomeAssistantError
 
 from ..api import MinerState, Network, Section, WhatsminerError, WrongMinerError
+from ..commander import DEADLINE_REBOOT
 from ..controls import rebooted
-from ..coordinator import DEADLINE_REBOOT, WhatsminerCoordinator, async_connect
+from ..coordinator import WhatsminerCoordinator, async_connect
 from ..exceptions import failed, translated
 
 INTERVAL = 2.0
@@ -29,7 +30,7 @@ async def async_looks(
     while loop.time() < end:
         await asyncio.sleep(INTERVAL)
         if entry.state is ConfigEntryState.LOADED:
-            now = entry.runtime_data
+            now: WhatsminerCoordinator = entry.runtime_data.coordinator
             await now.async_refresh_all()
             if now.last_update_success:
                 yield now
@@ -42,7 +43,7 @@ async def async_after_reset(
     is_back = rebooted(before)
     async for now in async_looks(coordinator):
         if is_back(now.data):
-            await now.async_check_write_access()
+            await now.config_entry.runtime_data.commander.write_access.async_check()
             now.async_update_listeners()
             return
     raise failed("not_back", name=coordinator.config_entry.title)

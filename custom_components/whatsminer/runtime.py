@@ -1,0 +1,24 @@
+"""What a loaded entry holds."""
+
+from dataclasses import dataclass
+
+from homeassistant.config_entries import ConfigEntry
+
+from .commander import Commander
+from .coordinator import WhatsminerCoordinator
+from .faults import FaultLog
+from .power.curtailment import Curtailment
+from .power.target import PowerTarget
+
+type WhatsminerConfigEntry = ConfigEntry[WhatsminerData]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatsminerData:
+    """One miner: who polls it, who commands it, and who decides about its power."""
+
+    coordinator: WhatsminerCoordinator
+    commander: Commander
+    curtailment: Curtailment
+    power_target: PowerTarget
+    fault_log: FaultLog
