@@ -101,7 +101,7 @@ def test_the_client_reaches_up_to_nothing() -> None:
 
 
 def matches(patterns: list[str]) -> list[str]:
-    """Where one of these stands in the repository."""
+    """Return where one of these is in the repository."""
     wanted = re.compile("|".join(patterns).encode())
     return [
         f"{path.relative_to(ROOT)}: {found.group().decode()}"
@@ -116,7 +116,7 @@ def test_nothing_points_outside_the_repository() -> None:
 
 
 def test_no_package_registry_is_named() -> None:
-    """Whoever installs from another one, or from none, must be able to."""
+    """A user who installs from another one, or from none, must be able to."""
     assert matches(REGISTRIES) == []
 
 

@@ -89,9 +89,9 @@ def _integration(
 def secrets(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> Generator[set[str]]:
-    """Every password, key, sign and token of a test; none may stand in any log, at any level.
+    """Every password, key, sign and token of a test; none may be in any log, at any level.
 
-    What is logged can be read by whoever gets a log file to help.
+    Everybody who gets a log file to help can read it.
     """
     caplog.set_level(logging.DEBUG, "custom_components.whatsminer")
     secrets = {PASSWORD}

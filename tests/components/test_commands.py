@@ -1,4 +1,4 @@
-"""Commands: acknowledged, confirmed by reading back, never repeated, and refused in words."""
+"""Commands: acknowledged, confirmed by reading back, never repeated, and refused with a sentence."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -80,7 +80,7 @@ async def test_acknowledged_and_ignored(
     state: Show,
     impatient: Callable[[str, str], None],
 ) -> None:
-    """A miner that says OK and goes on mining through the dearest hour must not look off."""
+    """A miner that says OK and mines through the most expensive hour must not look off."""
     impatient("switch", "mining")
     miner.inject("answered_not_applied", "power_off")
     with pytest.raises(HomeAssistantError) as error:
@@ -104,7 +104,7 @@ async def test_applied_without_answer(
 async def test_unknown_outcome_that_cannot_be_read_back(
     miner: SimulatedMiner, call: Call, state: Show
 ) -> None:
-    """Where the miner cannot be asked, the user must be told that nobody knows."""
+    """Where the result cannot be read back, an error must say that it is unknown."""
     miner.inject("applied_no_answer", "set_power_pct_v2")
     with pytest.raises(HomeAssistantError) as error:
         await call("number", "power_percent", "set_value", value=60)
@@ -120,7 +120,7 @@ async def test_newer_command_overtakes(
     call: Call,
     state: Show,
 ) -> None:
-    """Who changes their mind must not wait minutes for the first thought to be confirmed."""
+    """A user who changes his mind must not wait minutes for the first thought to be confirmed."""
     first = hass.async_create_task(
         call("number", "power_limit", "set_value", value=3000)
     )
@@ -242,7 +242,7 @@ async def test_reboot_is_no_outage(
     call: Call,
     state: Show,
 ) -> None:
-    """A reboot that was asked for must not set off the alarms of an outage."""
+    """A reboot that was commanded must not set off the alarms of an outage."""
     task = hass.async_create_task(call("button", "reboot", "press"))
     async with asyncio.timeout(5):
         while not sent(miner, "reboot"):
@@ -319,7 +319,7 @@ async def test_setting_that_cannot_be_asked_for(
     call: Call,
     entity_id: Callable[[str, str], str],
 ) -> None:
-    """1.x does not tell fast boot: what was commanded must be kept, and marked as assumed."""
+    """1.x does not report fast boot: the command must be kept, and marked as assumed."""
     await call("switch", "fast_boot", "turn_on")
     await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
     await hass.async_block_till_done()
@@ -362,7 +362,7 @@ async def test_closed_port(
     poll: Poll,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Behind a firewall all looks well, and the owner is told that his miner is off."""
+    """Behind a firewall all looks well, and the error says that the miner is off."""
     monkeypatch.setattr("custom_components.whatsminer.commander.DEADLINE_REACHABLE", 0)
     monkeypatch.setattr("custom_components.whatsminer.api.v3.miner.GONE_AFTER", 0)
     miner.inject("refuse_4433")
@@ -417,7 +417,7 @@ async def test_old_data_confirm_nothing(
     poll: Poll,
     impatient: Callable[[str, str], None],
 ) -> None:
-    """A stop that was lost must not be confirmed by a poll of before somebody started it."""
+    """A stop that was lost must not be confirmed by a poll from before another client started it."""
     impatient("switch", "mining")
     miner.machine.power_off()
     clock.advance(60)
@@ -553,7 +553,7 @@ async def test_identify_twice(
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who presses again to have more time must not be left in the dark by the first press."""
+    """A second press prolongs the blinking; the first one must not end it."""
     monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.6)
     await call("button", "identify", "press")
     await asyncio.sleep(0.4)

@@ -58,11 +58,11 @@ async def test_curtailment(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
 ) -> None:
-    """Why did it run? Who helps would see neither what was asked for nor what went wrong."""
+    """Why did it run? A helper would see neither the request nor the error."""
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError) as error:
         await coordinator.config_entry.runtime_data.curtailment.async_curtail(
-            Target.STOP, reason="dear hour"
+            Target.STOP, reason="expensive hour"
         )
     assert miner.host in str(error.value)
     await coordinator.hass.async_block_till_done()
@@ -71,7 +71,7 @@ async def test_curtailment(
         hass, hass_client, coordinator.config_entry
     )
     active = data["curtailment"]["active"]
-    assert (active["target"], active["reason"]) == ("stop", "dear hour")
+    assert (active["target"], active["reason"]) == ("stop", "expensive hour")
     assert active["error_kind"] == "cannot_connect"
     assert miner.host not in json.dumps(data)
     miner.clear_faults()
@@ -81,6 +81,6 @@ async def test_curtailment(
         hass, hass_client, coordinator.config_entry
     )
     last = data["curtailment"]["last"]
-    assert (last["reason"], last["ended_by"]) == ("dear hour", "resume")
+    assert (last["reason"], last["ended_by"]) == ("expensive hour", "resume")
     assert last["error_kind"] == "cannot_connect"
     assert miner.host not in json.dumps(data)

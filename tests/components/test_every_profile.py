@@ -152,18 +152,18 @@ async def test_every_entity_equals_the_truth(
         assert state
         return state.state
 
-    def told(read: Reading, source: Any) -> Any:
+    def reading_of(read: Reading, source: Any) -> Any:
         """A value, or None where this API has no such field at all."""
         with suppress(AttributeError):
             return read(source)
         return None
 
     numbers = {
-        key: (told(read, truth), slack) for key, (read, slack) in SENSORS.items()
+        key: (reading_of(read, truth), slack) for key, (read, slack) in SENSORS.items()
     }
     for board in truth.boards:
         for key, (read, slack) in BOARDS.items():
-            numbers[f"board_{board.slot}_{key}"] = (told(read, board), slack)
+            numbers[f"board_{board.slot}_{key}"] = (reading_of(read, board), slack)
     if miner.v3_port is not None:
         # What 4433 leaves out is completed from 4028: shares, and on some firmware the PSU.
         for key, (value, slack) in numbers.items():
@@ -185,7 +185,7 @@ async def test_every_entity_equals_the_truth(
         )
     for key, read in BINARY.items():
         assert shown("binary_sensor", key) == ("on" if read(truth) else "off"), key
-    # The switch of 1.x cannot be seen without writing, so it is not claimed.
+    # The API switch of 1.x shows only in a write, which leaves it unknown.
     seen = "on" if truth.led_auto or miner.v3_port else STATE_UNKNOWN
     assert shown("binary_sensor", "write_access") == seen
     assert shown("switch", "mining") == "on"
@@ -194,7 +194,7 @@ async def test_every_entity_equals_the_truth(
     assert shown("select", "power_mode") == truth.power_mode
     if ("number", "power_limit") in keys:
         assert float(shown("number", "power_limit")) == truth.power_limit_w
-    # API 3 tells that there is no override, API 1.x and 2.0.x tell nothing.
+    # API 3 reports that there is no percent, API 1.x and 2.0.x report nothing.
     percent = str(truth.power_percent or (100 if miner.v3_port else STATE_UNKNOWN))
     assert shown("number", "power_percent") == percent
     for key, own in OWN.items():
@@ -211,7 +211,7 @@ async def test_every_entity_equals_the_truth(
 async def test_lists_read_as_text(
     hass: HomeAssistant, keys: dict[tuple[str, str], str]
 ) -> None:
-    """InfluxDB and templates show a list as text: names of the code tell its reader nothing."""
+    """InfluxDB and templates show a list as text: names of the code mean nothing to its reader."""
     lists = 0
     for entity_id in keys.values():
         state = hass.states.get(entity_id)
@@ -241,7 +241,7 @@ async def test_every_control_works(
     keys: dict[tuple[str, str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A command that does nothing, or is not shown, leaves a miner running in a dear hour."""
+    """A command that does nothing, or is not shown, leaves a miner running in an expensive hour."""
     monkeypatch.setattr("custom_components.whatsminer.button.BLINK_SECONDS", 0.1)
     clock.race()
 

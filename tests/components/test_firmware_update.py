@@ -70,7 +70,7 @@ async def test_from_2_0_to_3(
         after = entities()
         assert before.items() <= after.items()
 
-        # The admin's password is not one of API 3: it is asked for, and said why.
+        # The admin's password is not one of API 3: a form requests it, and says why.
         [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
         assert flow["context"]["source"] == SOURCE_REAUTH
         assert flow["step_id"] == "reauth_account"
@@ -119,7 +119,7 @@ async def test_stop_over_api_3_holds(
     state: Show,
     poll: Poll,
 ) -> None:
-    """A miner that starts again by itself mines through the dearest hours of the year."""
+    """A miner that starts on its own mines through the most expensive hours of the year."""
     clock.race()
     await call("switch", "mining", "turn_off")
     clock.stop()
@@ -164,7 +164,7 @@ async def test_api_switch_that_is_turned_off_and_on(
     state: Show,
     poll: Poll,
 ) -> None:
-    """API 3 tells its switch: a factory reset must show before a command is needed."""
+    """API 3 reports its switch: a factory reset must show before a command is needed."""
     assert state("binary_sensor", "write_access") == "on"
     miner.api_switch = False
     await poll()
@@ -182,7 +182,7 @@ async def test_reauth_with_the_admin_password(
     call: Callable[..., Awaitable[None]],
     state: Show,
 ) -> None:
-    """Who changes the password on the miner must be asked for it, and keep the entry."""
+    """After the password was changed on the miner, a form must ask, and the entry must stay."""
     miner.set_password("changed")
     with pytest.raises(HomeAssistantError):
         await call("switch", "fast_boot", "turn_on")
@@ -212,7 +212,7 @@ async def test_from_3_to_2_0(
     state: Show,
     poll: Poll,
 ) -> None:
-    """A downgrade: the account of API 3 is worth nothing now, so the admin's is asked for."""
+    """A downgrade: the account of API 3 is worth nothing now, so a form requests the admin's."""
     await miner.stop()
     async with SimulatedMiner(
         "v205_m50", port=address["port"], mac=miner.mac, password=PASSWORD, clock=clock
@@ -242,7 +242,7 @@ async def test_from_3_to_2_0_and_no_commands_wanted(
     address: dict[str, Any],
     state: Show,
 ) -> None:
-    """Who has no admin password would be asked for it again and again."""
+    """An owner without the admin password would meet the form again and again."""
     await miner.stop()
     async with SimulatedMiner(
         "v205_m50", port=address["port"], mac=miner.mac, password=PASSWORD, clock=clock

@@ -1,4 +1,4 @@
-"""Many miners in one Home Assistant: nothing grows, nobody waits for another, polls are spread."""
+"""Many miners in one Home Assistant: nothing grows, no miner waits for another, polls are spread."""
 
 import asyncio
 from collections import Counter
@@ -64,7 +64,7 @@ class Held:
 
 
 class Fleet:
-    """The miners, their entries, and a clock for all of them: it jumps, and so nobody waits."""
+    """The miners, their entries, and a clock for all of them: it jumps, so that no test waits."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Fleet:
             self.took[number] = time.perf_counter() - begin
 
     async def set_up(self) -> None:
-        """Set up all at once, as a start of Home Assistant does."""
+        """Set up all at the same time, as a start of Home Assistant does."""
         assert await self.hass.config_entries.async_setup(self.entries[0].entry_id)
         await self.hass.async_block_till_done()
 
@@ -133,7 +133,7 @@ class Fleet:
         await self.miners[number].tick()
 
     async def rough_rounds(self, count: int, random: Random) -> None:
-        """Let all be polled while some fail for a while, and write now and then."""
+        """Let all be polled while some fail for a while, and write periodically."""
         ends: dict[int, int] = {}
         for done in range(count):
             for number, end in list(ends.items()):
@@ -237,7 +237,7 @@ async def fleet(
             f"custom_components.whatsminer.api.{module}.time",
             SimpleNamespace(monotonic=now),
         )
-    # Our client never closes one side only; and where time jumps, a deadline comes at once.
+    # Our client never closes one side only; and where time jumps, a deadline passes immediately.
     monkeypatch.setattr("simulator.server.HALF_CLOSE_S", 0)
     hass.loop.set_debug(False)
     logging.disable(logging.CRITICAL)
@@ -326,7 +326,7 @@ async def test_nothing_grows(fleet: Fleet, size: int, rounds: int) -> None:
         assert miner.most_open_v3_connections <= 1
         # A restart of the miner ends its tokens early
         assert miner.tokens_issued <= 2 + minutes / 25 + fleet.reboots[number]
-        # All came back by themselves, and show what is true now
+        # All are available again, and show what is true now
         assert fleet.entries[number].runtime_data.coordinator.last_update_success
         truth = miner.v3_truth() if miner.v3_port else miner.truth()
         for key in ("power", "hashrate", "temperature", "efficiency"):
@@ -364,7 +364,7 @@ async def test_nobody_waits_for_another(fleet: Fleet) -> None:
 
 
 async def test_polls_are_spread_over_the_interval(fleet: Fleet) -> None:
-    """Thirty miners asked at once, every thirty seconds, is a peak that nobody needs."""
+    """Thirty miners polled in the same second, every thirty seconds, are a needless peak."""
     await fleet.set_up()
     fleet.polls.clear()
     begun = []

@@ -59,7 +59,7 @@ def _complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_device(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
 ) -> None:
-    """Two equal miners must be told apart, and firmware and model be seen for support."""
+    """Two equal miners must have different names, and show firmware and model for support."""
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert device.name == "M50 04EB"
     assert device.manufacturer == "MicroBT"
@@ -72,7 +72,7 @@ async def test_device(
 async def test_fast_and_slow(
     coordinator: WhatsminerCoordinator, miner: SimulatedMiner, poll: Poll
 ) -> None:
-    """A control board that is asked for everything all the time has less time to mine."""
+    """A control board that answers everything in every poll has less time to mine."""
     counts = []
     for _ in range(SLOW_EVERY):
         before = len(miner.commands)
@@ -143,7 +143,7 @@ async def test_outage(
     poll: Poll,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Zeros in an outage would tell an automation that the miner has stopped."""
+    """With zeros in an outage an automation would believe that the miner has stopped."""
     before = state("sensor", "power")
     miner.inject("refuse")
     await poll()
@@ -358,7 +358,7 @@ async def test_another_miner_at_the_address(
 async def test_unreachable_at_start(
     hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner
 ) -> None:
-    """A miner that is off when Home Assistant starts is looked for again by itself."""
+    """A miner that is off when Home Assistant starts is found later without a user."""
     miner.inject("refuse")
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
@@ -417,7 +417,7 @@ async def test_removal_forgets(
     coordinator: WhatsminerCoordinator,
     hass_storage: dict[str, object],
 ) -> None:
-    """What was remembered of a miner must not stay behind when it is removed."""
+    """The file of a miner must not stay behind when its entry is removed."""
     entry_id = coordinator.config_entry.entry_id
     await hass.config_entries.async_unload(entry_id)
     assert f"whatsminer.{entry_id}" in hass_storage
@@ -474,7 +474,7 @@ async def test_bounds_of_a_miner_that_never_told_its_limit(
     clock: RaceClock,
     entity_id: Callable[[str, str], str],
 ) -> None:
-    """A stopped miner that tells no limit must not take every value for too high."""
+    """For a stopped miner that reports no limit, not every value may count as too high."""
     miner.machine.power_off()
     clock.advance(60)
     assert await hass.config_entries.async_setup(entry.entry_id)

@@ -33,8 +33,8 @@ from tests.test_docs import fault_rows
 
 from .conftest import PASSWORD, RaceClock
 
-AS_EVER, LESS, ZEROS, GONE = "as ever", "less", "zeros", "gone"
-WORST_LAST = [AS_EVER, LESS, ZEROS, GONE]
+UNAFFECTED, LESS, ZEROS, GONE = "unaffected", "less", "zeros", "gone"
+WORST_LAST = [UNAFFECTED, LESS, ZEROS, GONE]
 
 # Here the client waits in vain.
 WAITING = frozenset(
@@ -49,11 +49,11 @@ WAITING = frozenset(
 )
 
 OURS = ("_curtailment", "_power_target")
-"""What Home Assistant itself is doing; no miner has to be asked for it."""
+"""What Home Assistant itself does; it does not depend on answers of a miner."""
 ZERO = {"0", "0.0", "starting", "low", STATE_OFF}
 """What an entity may show when the miner says 0: also a mode, and a phase without hashrate."""
 SIMILAR = 0.2
-"""Means of the same quantity over other windows differ by less, where the miner only tells those."""
+"""Means of the same quantity over other windows differ by less, where the miner only reports those."""
 RESTARTED_S = 600.0
 """The clock of the miner stands still here, and the one of Home Assistant does not."""
 
@@ -107,7 +107,7 @@ async def set_up(hass: HomeAssistant, miner: SimulatedMiner, closed_port: int) -
 
 
 def is_same(shown: str, true: str, slack: float = 1e-3) -> bool:
-    """Whether two states say the same; energy goes on being counted, and clocks run."""
+    """Return whether two states are the same; energy continues to be counted, and clocks run."""
     if shown == true:
         return True
     try:
@@ -148,7 +148,7 @@ def judge(true: dict[str, str], shown: dict[str, str], *, zeros: bool) -> str:
         if not is_same(*states, slack=SIMILAR)
     }
     assert not wrong, wrong
-    return LESS if lost or others else AS_EVER
+    return LESS if lost or others else UNAFFECTED
 
 
 def is_percent_or_start(entity_id: str) -> bool:
@@ -172,7 +172,7 @@ async def test_what_is_shown(
     """A false number is worse than none, and an owner must know which of them to expect."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.01)
     hass.loop.set_debug(False)
-    worst = dict.fromkeys(FAULTS, AS_EVER)
+    worst = dict.fromkeys(FAULTS, UNAFFECTED)
     for profile in profiles:
         async with SimulatedMiner(
             profile,
@@ -193,7 +193,7 @@ async def test_what_is_shown(
         fault: getattr(row, column) for row in fault_rows() for fault in row.faults
     }
     assert worst == {
-        fault: AS_EVER if word == "-" else word for fault, word in promised.items()
+        fault: UNAFFECTED if word == "-" else word for fault, word in promised.items()
     }
 
 
@@ -211,7 +211,7 @@ async def meet(on_it: Shown, fault: str, monkeypatch: pytest.MonkeyPatch) -> str
     if is_gone:
         forgiven = judge(true, first, zeros=False)
         # Half of an answer on one port is still worth a look at the other.
-        assert forgiven == (LESS if fault == "truncate" else AS_EVER), fault
+        assert forgiven == (LESS if fault == "truncate" else UNAFFECTED), fault
         for entity_id, state in second.items():
             if state != STATE_UNAVAILABLE:
                 assert any(own in entity_id for own in OURS), entity_id
@@ -222,7 +222,7 @@ async def meet(on_it: Shown, fault: str, monkeypatch: pytest.MonkeyPatch) -> str
         ]
     on_it.miner.clear_faults()
     await on_it.miner.tick()
-    assert judge(true, await on_it.poll(), zeros=False) == AS_EVER, fault
+    assert judge(true, await on_it.poll(), zeros=False) == UNAFFECTED, fault
     return GONE if is_gone else max(shown, key=WORST_LAST.index)
 
 
@@ -235,7 +235,7 @@ async def test_off_that_undoes_itself(
     state: Callable[[str, str], str],
     poll: Callable[[], Awaitable[None]],
 ) -> None:
-    """A miner that starts again in the dearest hour must not look off, nor be fought with."""
+    """A miner that starts again in the most expensive hour must not look off, nor be fought with."""
     miner.inject("undone")
     clock.race()
     await call("switch", "mining", "turn_off")

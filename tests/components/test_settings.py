@@ -1,4 +1,4 @@
-"""Settings: every one on every miner that has it, told or assumed, and on no other."""
+"""Settings: every one on every miner that has it, reported or assumed, and on no other."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ SETTINGS = {
 }
 """Which settings a miner has (D.1, E.6); a miner of API 3 is commanded on 4433."""
 
-TOLD = {
+REPORTED = {
     "v1_m20s": set(),
     "v204_m30sp": set(),
     "v205_m50": {"target_frequency"},
@@ -139,7 +139,7 @@ TOLD = {
     f"v2c_m60s{ONLY_4028}": {"target_frequency", "upfreq_speed"},
     f"v3_m7bs{ONLY_4028}": {"target_frequency", "upfreq_speed"},
 }
-"""Which of them the miner itself tells (C, E.5)."""
+"""Which of them the miner itself reports (C, E.5)."""
 
 REFUSED = {"v204_m30sp": SETTINGS["v204_m30sp"] - OLD}
 """What the vendor's document of that API has, and early firmware of it has not (D)."""
@@ -154,7 +154,7 @@ EVERY = [
 
 @pytest.fixture(autouse=True)
 def _all_enabled(entity_registry_enabled_by_default: None) -> None:
-    """Most settings are disabled until somebody wants them."""
+    """Most settings are disabled by default."""
 
 
 @pytest.fixture
@@ -181,9 +181,9 @@ def sent(miner: SimulatedMiner, case: Case) -> int:
     return sum(command.name in case.commands for command in miner.commands)
 
 
-def test_there_is_no_miner_that_nobody_thought_of() -> None:
-    """A new generation would get its settings unseen."""
-    assert set(SETTINGS) == set(TOLD)
+def test_every_profile_is_listed() -> None:
+    """The settings of a new generation would not be tested."""
+    assert set(SETTINGS) == set(REPORTED)
     assert {profile.removesuffix(ONLY_4028) for profile in SETTINGS} == set(PROFILES)
 
 
@@ -209,7 +209,7 @@ async def test_only_what_fits_the_miner_is_there(
         state = hass.states.get(there[key].entity_id)
         assert state
         unknown = state.state == STATE_UNKNOWN
-        if key not in TOLD[profile]:
+        if key not in REPORTED[profile]:
             assert unknown, f"{key}: the miner does not report it"
         assert state.attributes.get(ATTR_ASSUMED_STATE, False) is unknown, key
 
@@ -225,7 +225,7 @@ async def test_every_setting(
     profile: str,
     case: Case,
 ) -> None:
-    """A setting that is shown and not in force, or lost by a restart, misleads its owner."""
+    """A setting that is shown and not active, or lost by a restart, misleads its owner."""
     clock.race()
     for number, (choice, truth) in enumerate(case.truths.items(), 1):
         action, data = case.action(choice)
@@ -352,7 +352,7 @@ async def test_what_others_set_is_seen(
 async def test_not_told_is_unknown(
     miner: SimulatedMiner, state: Show, poll: Poll, coordinator: WhatsminerCoordinator
 ) -> None:
-    """What the miner no longer tells must not be shown as it was before."""
+    """A value that the miner no longer reports must not be shown any longer."""
     miner.inject("no_fields", "get.fan.setting")
     for _ in range(10):
         await poll()
@@ -462,7 +462,7 @@ async def test_by_the_admin_api_3_can_what_4028_can(
 async def test_no_settings_without_a_password(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator
 ) -> None:
-    """A setting that nobody may change is no control."""
+    """A setting that cannot be changed is no control."""
     entry = coordinator.config_entry
     there = {
         entity.unique_id.removeprefix(f"{entry.unique_id}_")
@@ -494,7 +494,7 @@ async def test_a_reset_is_known_to_have_taken_them_back(
     command: str,
     code: int,
 ) -> None:
-    """What was assumed before a reset is certainly wrong after it."""
+    """A value that was assumed before a reset is certainly wrong after it."""
     monkeypatch.setattr(
         "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
     )
@@ -507,7 +507,7 @@ async def test_a_reset_is_known_to_have_taken_them_back(
     miner.refuse[command] = code
     with pytest.raises(HomeAssistantError):
         await hass.services.async_call(DOMAIN, reset, data, blocking=True)
-    assert state("switch", "start_at_boot") == "off", "refused, so it is as before"
+    assert state("switch", "start_at_boot") == "off", "refused, so nothing has changed"
     miner.refuse.clear()
     await hass.services.async_call(DOMAIN, reset, data, blocking=True)
     assert miner.truth().settings.start_at_boot
@@ -536,5 +536,5 @@ async def test_full_power_is_given_back(
     await call("number", "power_percent", "set_value", value=100)
     assert miner.machine.power_percent in (None, 100)
     assert state("number", "power_percent") == "100"
-    told = {"set_power_pct_v2", "restore_power_pct", "set.miner.power_percent"}
-    assert [sent.name for sent in miner.commands if sent.name in told] == [command]
+    percents = {"set_power_pct_v2", "restore_power_pct", "set.miner.power_percent"}
+    assert [sent.name for sent in miner.commands if sent.name in percents] == [command]
