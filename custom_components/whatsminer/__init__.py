@@ -59,9 +59,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
     except ConfigEntryNotReady:
         if not coordinator.start_without_miner():
             raise
-    write_access = WriteAccess(coordinator)
-    await write_access.async_start(budget=coordinator.end_setup())
-    commander = Commander(coordinator, write_access)
+    commander = Commander(coordinator, WriteAccess(coordinator))
     entry.async_on_unload(commander.close)
     curtailment = Curtailment(commander)
     entry.runtime_data = data = WhatsminerData(
@@ -71,6 +69,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
         power_target=PowerTarget(commander, curtailment),
         fault_log=FaultLog(coordinator),
     )
+    # After the runtime data is there: the reauth flow that this may start looks at it.
+    await commander.write_access.async_start(budget=coordinator.end_setup())
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     data.curtailment.start()
     data.fault_log.start()

@@ -90,6 +90,7 @@ class WriteAccess:
             LOGGER.debug("%s: no free token, access unknown", self._coordinator.name)
         except WhatsminerError as err:
             self.note_refusal(err)
+            self._coordinator.async_update_listeners()
 
     async def async_examine(self) -> None:
         """Send the harmless commands; raises the reason why the miner refuses them."""
