@@ -1,5 +1,6 @@
 """Reading back: the fields of the answers decide what can be read, not the version of the API."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -322,3 +323,30 @@ async def test_a_value_outside_the_range_is_not_shown(
     miner.machine.change(target_freq=720)
     await coordinator.async_refresh_all()
     assert state("number", "target_frequency") == STATE_UNKNOWN
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+@pytest.mark.parametrize(
+    ("action", "data", "field"),
+    [
+        ("set_coin_type", {"coin": "BCH"}, "cointype"),
+        ("set_power", {"power": 3000}, "power"),
+        ("set_random_delay", {"start": 5, "stop": 6}, "time-randomized"),
+    ],
+)
+async def test_an_action_without_its_field(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    entity_id: Find,
+    action: str,
+    data: dict[str, Any],
+    field: str,
+) -> None:
+    """An action would fail after a minute although the miner has obeyed."""
+    miner.inject(f"hide={field}")
+    device = er.async_get(hass).entities[entity_id("switch", "mining")].device_id
+    async with asyncio.timeout(20):
+        await hass.services.async_call(
+            DOMAIN, action, {"device_id": device, **data}, blocking=True
+        )

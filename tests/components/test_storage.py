@@ -132,16 +132,38 @@ async def test_an_observer_that_raises(
 
     caplog.set_level(logging.ERROR)
     coordinator.add_observer(fail)
-    coordinator.async_add_listener(fail)
     seen: list[bool] = []
-    coordinator.async_add_listener(lambda: seen.append(True))
+    listeners = [
+        coordinator.async_add_listener(fail),
+        coordinator.async_add_listener(lambda: seen.append(True)),
+    ]
     for _ in range(3):
         await poll()
     assert coordinator.last_update_success
     assert len(seen) == 3
     assert state("sensor", "status") == "mining"
     assert caplog.text.count("RuntimeError: broken") == 1
-    coordinator._listeners.clear()  # noqa: SLF001 - what is left would keep the clean-up waiting
+    for remove in listeners:
+        remove()
+
+
+async def test_a_poll_has_a_budget(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A miner that sends byte by byte would never let a poll end, nor show as unavailable."""
+    miner._listener.board._answer_s = 0.2  # noqa: SLF001
+    begin = hass.loop.time()
+    with monkeypatch.context() as patch:
+        patch.setattr("custom_components.whatsminer.coordinator.POLL_BUDGET", 0.3)
+        for _ in range(2):  # one missed poll is forgiven
+            await coordinator.async_refresh()
+    assert hass.loop.time() - begin < 3
+    assert not coordinator.last_update_success
+    await coordinator.async_refresh()
+    assert coordinator.last_update_success
 
 
 async def test_slow_miners_do_not_delay_the_start(

@@ -61,8 +61,8 @@ class Action:
     """Whether it makes sense for one miner at a time only."""
     blocked: Callable[[MinerState], str | None] = lambda _: None
     """The key of the sentence why the miner would refuse it now."""
-    shows: Callable[[MinerState, Data], bool] | None = None
-    """Whether the miner shows the effect, in `section`."""
+    shows: Callable[[MinerState, Data], bool | None] | None = None
+    """Return whether the miner shows the effect, in `section`; None where its answers lack it."""
     section: Section = Section.SETTINGS
     tells: Callable[[MinerState], bool] = lambda _: True
     """Whether this miner shows it now, beside what `unreadable` says."""
@@ -138,7 +138,7 @@ class Action:
             if self.user_command:
                 commander.notify_user_command(*self.user_command(data))
 
-        done: Callable[[MinerState], bool] | None = None
+        done: Callable[[MinerState], bool | None] | None = None
         if (
             shows
             and self.feature not in before.info.unreadable
@@ -186,13 +186,19 @@ def _shows_pools(state: MinerState, data: Data) -> bool:
     return told == [(pool.url, pool.user) for pool in _pools(data)]
 
 
-def _shows(**wanted: str) -> Callable[[MinerState, Data], bool]:
-    """Whether fields of the settings are what the fields of that name ask for."""
+def _shows(**wanted: str) -> Callable[[MinerState, Data], bool | None]:
+    """Return what compares fields of the settings with the fields of an action.
 
-    def shows(state: MinerState, data: Data) -> bool:
-        return state.settings is not None and all(
-            getattr(state.settings, name) == data[key] for name, key in wanted.items()
-        )
+    It returns None where the answers of the miner lack all of them.
+    """
+
+    def shows(state: MinerState, data: Data) -> bool | None:
+        if state.settings is None:
+            return False
+        reported = {key: getattr(state.settings, name) for name, key in wanted.items()}
+        if set(reported.values()) == {None}:
+            return None
+        return all(value == data[key] for key, value in reported.items())
 
     return shows
 
