@@ -135,8 +135,11 @@ class Home:
         """Fill in the options for cost and revenue, where none are set."""
         flows = "/api/config/config_entries/options/flow"
         entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
-        for entry in entries:
-            flow = await self.post(flows, {"handler": entry["entry_id"]})
+        # Open all forms first: once one miner has prices, the form of the next one suggests them.
+        forms = [
+            await self.post(flows, {"handler": entry["entry_id"]}) for entry in entries
+        ]
+        for flow in forms:
             step = f"{flows}/{flow['flow_id']}"
             if not is_filled(flow["data_schema"], "economics"):
                 form = {"economics": prices, "power_target": {"restarts_allowed": True}}

@@ -9,7 +9,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "demo"
-VIEWS = ROOT / "dashboards"
 
 HOST = "127.0.0.1"
 DASHBOARD = "mining-room"
@@ -38,6 +37,11 @@ class SimulatedMiner:
         """How the ids of its entities begin."""
         return self.name.lower().replace(" ", "_")
 
+    @property
+    def view(self) -> str:
+        """Return the path of its view on the dashboard."""
+        return self.name.lower().replace(" ", "-")
+
 
 MINERS = (
     SimulatedMiner(
@@ -60,39 +64,22 @@ def write_config(config: Path, port: int, *, hours: float = 1) -> None:
     for name, source in (
         ("custom_components", ROOT / "custom_components"),
         ("configuration.yaml", SOURCE / "configuration.yaml"),
-        ("dashboard.yaml", SOURCE / "dashboard.yaml"),
     ):
         (config / name).unlink(missing_ok=True)
         (config / name).symlink_to(source)
     for name in ("automations.yaml", "scenes.yaml", "scripts.yaml"):
         (config / name).touch()
     shutil.copytree(ROOT / "blueprints", config / "blueprints", dirs_exist_ok=True)
-    write_views(config / "dashboards", hours)
+    (config / "dashboard.yaml").unlink(missing_ok=True)  # a link in older demos
+    (config / "dashboard.yaml").write_text(
+        f"strategy:\n  type: custom:whatsminer\n  hours: {hours:g}\n"
+    )
 
     # Home Assistant needs these two before it accepts a request.
     store(config, "http", 1, {"server_host": [HOST], "server_port": port})
     if not (config / ".storage" / "onboarding").exists():
         done = ["core_config", "analytics", "integration"]
         store(config, "onboarding", 4, {"done": done})
-
-
-def write_views(folder: Path, hours: float) -> None:
-    """Do what a person does with dashboards/: put the own miner's name in.
-
-    A miner that has just begun has no day behind it, so graphs show less of the past.
-    """
-    folder.mkdir(exist_ok=True)
-    pattern = MINERS[0]
-    for source, target, miner in (
-        ("fleet", "fleet", pattern),
-        *(("miner", miner.slug, miner) for miner in MINERS),
-    ):
-        text = (VIEWS / f"{source}.yaml").read_text()
-        text = text.replace("hours_to_show: 24", f"hours_to_show: {hours:g}")
-        if miner is not pattern:
-            text = text.replace(pattern.slug, miner.slug)
-            text = text.replace(pattern.name, miner.name)
-        (folder / f"{target}.yaml").write_text(text)
 
 
 def store(config: Path, key: str, version: int, data: Mapping[str, Any]) -> None:

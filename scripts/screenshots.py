@@ -56,12 +56,12 @@ async def device(house: House, person: Person) -> None:
 
 async def dashboard(house: House, person: Person) -> None:
     """Look at the fleet."""
-    await person.open_dashboard("fleet")
+    await person.open_dashboard("overview")
 
 
 async def miner(house: House, person: Person) -> None:
     """Look at the miner that was curtailed and now holds a power target."""
-    await person.open_dashboard(SLUG)
+    await person.open_dashboard(MINERS[0].view)
 
 
 def filled_in(blueprint: str) -> Taker:

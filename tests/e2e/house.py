@@ -138,7 +138,9 @@ class House:
                 return str(entry["entry_id"])
         raise AssertionError(f"There is no entry {title}")
 
-    async def page(self, size: dict[str, int] = DESKTOP, **options: Any) -> Page:
+    async def page(
+        self, size: dict[str, int] = DESKTOP, language: str = "en", **options: Any
+    ) -> Page:
         """Open a browser's window that is logged in."""
         assert self.browser
         context = await self.browser.new_context(
@@ -158,7 +160,10 @@ class House:
             "expires": 4102444800000,
         }
         login = json.dumps(json.dumps(tokens))
-        await context.add_init_script(f"localStorage.hassTokens = {login}")
+        chosen = json.dumps(json.dumps(language))
+        await context.add_init_script(
+            f"localStorage.hassTokens = {login}; localStorage.selectedLanguage = {chosen}"
+        )
         self.contexts.append(context)
         return await context.new_page()
 

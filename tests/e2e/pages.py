@@ -7,6 +7,11 @@ from playwright.async_api import Locator, Page, expect
 
 from .house import DEADLINE_S, House, until
 
+MARK_TILES = """tiles => tiles.map(tile => {
+  tile.dataset.entity = tile._config.entity;
+  return [tile._config.entity, tile.offsetParent ? tile.shadowRoot.querySelector("ha-tile-info").innerText : null];
+}).filter(([, text]) => text !== null)"""
+
 # How the frontend calls the rows of these; the others are called as they are.
 ROWS = {"switch": "toggle"}
 
@@ -220,13 +225,31 @@ class Person:
         """Look at a view of the dashboard, once its cards are there."""
         await self.page.goto(f"/{DASHBOARD}/{view}")
         await expect(self.page.locator("hui-sections-view")).to_be_visible()
-        await expect(self.page.locator("hui-card").first).to_be_visible()
+        await expect(self.page.locator("hui-heading-card").first).to_be_visible()
+
+    def tile(self, entity_id: str) -> Locator:
+        """Return the tile of an entity."""
+        return self.page.locator(f'hui-tile-card[data-entity="{entity_id}"]')
+
+    async def mark_tiles(self) -> dict[str, str]:
+        """Note on each tile whose it is, and return the texts of those that are visible."""
+        shown = await self.page.locator("hui-tile-card").evaluate_all(MARK_TILES)
+        return dict(shown)
+
+    async def confirm(self, button: str) -> None:
+        """Answer the question that a control asks first."""
+        dialog = self.page.locator("dialog-box")
+        await dialog.get_by_role("button", name=button, exact=True).click()
+        await expect(dialog.get_by_role("button")).to_have_count(0)
 
     async def sees_no_errors(self, patience: float = DEADLINE_S) -> None:
         """Look for the cards that say that they cannot show what they should."""
-        error = self.page.locator("hui-error-card, hui-warning")
+        error = self.page.locator(
+            "hui-error-card, hui-warning, ha-heading-badge.error, hui-error-badge"
+        )
         for text in ("Configuration error", "Entity not found", "Unknown card type"):
             error = error.or_(self.page.get_by_text(text))
+        error = error.or_(self.page.get_by_text("Timeout waiting for strategy"))
         await expect(error).to_have_count(0, timeout=patience * 1000)
 
     async def sees_it_fits(self) -> None:

@@ -498,7 +498,7 @@ function controlSection(hass, miner, options, t) {
   const soft = [
     ...controlCards(hass, miner, options),
     tile("number.power_percent", "amber", slider),
-    tile("sensor.power_target_way", "grey"),
+    tile("sensor.power_target_way", "grey") ?? tile("sensor.power_target_status", "grey"),
     tile("sensor.power_decided_by", "amber"),
     tile("button.identify", "blue", { hide_state: true, features: [{ type: "button" }], ...inline }),
   ];
