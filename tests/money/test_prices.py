@@ -319,7 +319,7 @@ def generic(items: list[dict[str, Any]]) -> list[Slot]:
 
 
 def test_a_hole_stays_unknown() -> None:
-    """A price that nobody published would be planned with."""
+    """The plan would use a price that was never published."""
     items = [{"start": local(hour), "price": 0.1} for hour in (0, 1, 2, 5, 6)]
     found = generic(items)
     assert [x.end - x.start for x in found] == [HOUR] * 5

@@ -222,14 +222,17 @@ def optimize(basis: Steps, setup: Setup, present: Present) -> Plan:
     problem = _Problem(basis, setup, present)
     path = problem.solve(wished=problem.has_wish)
     free = problem.solve(wished=False) if problem.has_wish else path
-    planned, starts = [], 0
+    planned, starts, justified = [], 0, True
     previous = present.percent if present.on else None
     before, length = present.on, int(present.age / basis.step + ROUNDING)
     for i, on in enumerate(path):
-        held = length < (problem.min_run if before else problem.min_stop)
-        length = length if on is before else 0
+        if on is not before:
+            length, justified = 0, False
+        held = justified and length < (problem.min_run if on else problem.min_stop)
         level = problem.level(i, previous) if on else None
-        reason = problem.reason(i, on=on, held=held and on is before, free=free[i])
+        reason = problem.reason(i, on=on, held=held, free=free[i])
+        # Before the price of a step agrees, it is not the shortest time that keeps it so.
+        justified = justified or reason is Reason.PRICE
         planned.append(problem.step(i, level, length, reason))
         starts += on and not before
         previous = level.percent if level else None

@@ -1,0 +1,213 @@
+"""One power for several miners: the most hashes, never above it."""
+
+from itertools import product
+import random
+import time
+
+import pytest
+
+from custom_components.whatsminer.group.allocation import (
+    Allocation,
+    Member,
+    Move,
+    Role,
+    allocate,
+    is_due,
+    moves,
+    start_loss,
+)
+from custom_components.whatsminer.money.curve import Level, Start
+
+
+def member(
+    name: str, watts: float = 3500.0, ths: float = 189.0, k: float = 0.8, **other
+):
+    """Return a running miner with a power law."""
+    levels = tuple(
+        Level(p, watts * p / 100, ths * (p / 100) ** k) for p in range(40, 101, 10)
+    )
+    given = {"levels": levels, "idle": 15.0, "on": True, "loss": 25.0}
+    return Member(name, **(given | other))
+
+
+def fleet(dice: random.Random, count: int) -> list[Member]:
+    """Return miners of all kinds and states."""
+    found = []
+    for i in range(count):
+        watts = dice.uniform(2500, 6000)
+        found.append(
+            member(
+                str(i),
+                watts,
+                watts / dice.uniform(15, 35),
+                dice.uniform(0.65, 1.05),
+                on=dice.random() < 0.6,
+                loss=dice.uniform(0, 60),
+                idle=dice.uniform(5, 30),
+                role=dice.choice([Role.FREE] * 4 + [Role.MUST_RUN, Role.FIXED]),
+                fixed_watts=dice.uniform(0, 4000),
+            )
+        )
+    return found
+
+
+def of_all_ways(target: float, members: list[Member], hold: float) -> float | None:
+    """Return the value of the best of all combinations; None if none fits."""
+    best, choices = None, []
+    for one in members:
+        if one.role is Role.FIXED:
+            target -= one.fixed_watts
+            continue
+        cost = one.loss / hold
+        own = [(x.watts, x.ths - (0 if one.on else cost)) for x in one.levels]
+        if one.role is not Role.MUST_RUN:
+            own.append((one.idle, -cost if one.on else 0.0))
+        choices.append(own)
+    for way in product(*choices):
+        if sum(watts for watts, _ in way) <= target:
+            value = sum(value for _, value in way)
+            best = value if best is None else max(best, value)
+    return best
+
+
+def test_random_fleets_get_the_best_of_all_ways() -> None:
+    """The owner would give away hashes at each target."""
+    dice = random.Random(22)
+    solved = 0
+    while solved < 100:
+        members, hold = fleet(dice, dice.randint(1, 5)), dice.choice([0.5, 1.0, 2.0])
+        target = sum(x.levels[-1].watts for x in members) * dice.uniform(0.1, 1.1)
+        best = of_all_ways(target, members, hold)
+        found = allocate(target, members, hold)
+        if best is None:
+            continue
+        solved += 1
+        assert found.value == pytest.approx(best, rel=1e-9)
+        assert found.watts <= target + 1e-6
+
+
+@pytest.mark.parametrize("count", [12, 20, 100, 500])
+def test_large_fleets(count: int) -> None:
+    """A farm would stop the event loop, or draw more than it may."""
+    dice = random.Random(count)
+    members = [x._replace(role=Role.FREE) for x in fleet(dice, count)]
+    full = sum(x.levels[-1].watts for x in members)
+    spent = []
+    for share in (0.2, 0.5, 0.8):
+        begin = time.process_time()
+        found = allocate(full * share, members)
+        spent.append(time.process_time() - begin)
+        assert found.watts <= full * share
+        assert found.watts >= full * share - 3500
+    assert min(spent) < (0.1 if count <= 20 else 0.5)
+
+
+def test_close_to_the_upper_bound() -> None:
+    """Twenty miners must not lose more than a third of a percent."""
+    dice = random.Random(1)
+    for _ in range(20):
+        members = [
+            member(str(i), dice.uniform(2500, 6000), dice.uniform(100, 300), loss=0.0)
+            for i in range(20)
+        ]
+        target = sum(x.levels[-1].watts for x in members) * dice.uniform(0.3, 0.9)
+        # Fewer miners are solved exactly: what they get in two halves is not more.
+        value = allocate(target, members).value
+        halves = [members[:10], members[10:]]
+        parts = max(
+            sum(
+                allocate(target * share, half).value
+                for half, share in zip(halves, (part, 1 - part), strict=True)
+            )
+            for part in (0.4, 0.45, 0.5, 0.55, 0.6)
+        )
+        assert value >= parts * (1 - 0.003)
+
+
+@pytest.mark.parametrize("target", [0.0, -500.0, 29.0])
+def test_a_target_that_cannot_be_kept(target: float) -> None:
+    """The least power is what is left; a miner in its shortest run is lowered, not stopped."""
+    both = [member("a"), member("b", role=Role.MUST_RUN)]
+    found = allocate(target, both)
+    assert found.percents == {"a": 0, "b": 40}
+
+
+def test_nothing_to_decide() -> None:
+    """A group whose miners are all fixed, or that is empty, draws what it draws."""
+    fixed = [member("a", role=Role.FIXED, fixed_watts=3000.0)]
+    assert allocate(5000, fixed) == Allocation({}, 3000.0, 0, 0)
+    assert allocate(5000, []) == Allocation({}, 0, 0, 0)
+
+
+def test_a_miner_that_is_gone_leaves_its_power_to_the_other() -> None:
+    """With one of two miners offline the target would be missed, or exceeded."""
+    gone = member("b", role=Role.FIXED, fixed_watts=3500.0)
+    found = allocate(6000, [member("a"), gone])
+    assert found.percents == {"a": 70}
+    assert found.watts == 2450 + 3500
+
+
+def test_a_miner_without_levels() -> None:
+    """A miner whose curve is unknown must not break the others."""
+    found = allocate(5000, [member("a"), member("b", levels=(), on=False)])
+    assert found.percents == {"a": 100, "b": 0}
+
+
+def test_a_start_must_pay() -> None:
+    """A cloud would start and stop miners all day."""
+    both = [member("a"), member("b", on=False, loss=126.0)]
+    assert allocate(4400, both).percents["b"] == 0
+    assert allocate(4400, both, hold=24.0).percents["b"] > 0
+
+
+def test_the_worth_of_a_hash_counts() -> None:
+    """Of two pools the one that pays more gets the power."""
+    both = [member("a", loss=0.0), member("b", loss=0.0, worth=2.0)]
+    assert allocate(3530, both).percents == {"a": 0, "b": 100}
+
+
+def test_the_order_of_doing_it() -> None:
+    """The target would be exceeded while the first miners start."""
+    members = [
+        member("up"),
+        member("down"),
+        member("stop"),
+        member("good", on=False, ths=230.0),
+        member("bad", on=False),
+        member("same"),
+        member("fixed", role=Role.FIXED),
+    ]
+    now = {"up": 40.0, "down": 100.0, "stop": 60.0, "same": 50.0, "fixed": 70.0}
+    wanted = {"up": 70, "down": 50, "stop": 0, "bad": 100, "good": 100, "same": 50}
+    found = moves(members, now, Allocation(wanted, 0, 0, 0))
+    assert found.down == [Move("down", 50), Move("stop", 0)]
+    assert found.up == [Move("up", 70)]
+    assert found.start == [Move("good", 100), Move("bad", 100)]
+
+
+@pytest.mark.parametrize(
+    ("target", "watts", "changed", "since", "due"),
+    [
+        pytest.param(9900, 9900, False, 9999, False, id="hardly moved"),
+        pytest.param(11000, 9900, False, 299, False, id="up, too soon"),
+        pytest.param(11000, 9900, False, 300, True, id="up"),
+        pytest.param(9000, 9900, False, 0, True, id="down, immediately"),
+        pytest.param(10000, 12000, True, 0, True, id="another one draws more"),
+        pytest.param(10000, 6000, True, 10, False, id="one is gone, too soon"),
+        pytest.param(10000, 6000, True, 300, True, id="one is gone"),
+        pytest.param(0, 30, False, 0, True, id="to nothing"),
+    ],
+)
+def test_when_to_allocate(
+    target: float, watts: float, changed: bool, since: float, due: bool
+) -> None:
+    """Too often it swings, too seldom it exceeds the target."""
+    assert is_due(10000, target, watts, changed=changed, since=since) is due
+
+
+def test_the_loss_of_a_start() -> None:
+    """What a start costs is what it would have hashed at full power."""
+    assert start_loss(Start(1 / 3, 2100, 56.7), Level(100, 3500, 189)) == pytest.approx(
+        44.1
+    )
+    assert start_loss(Start(1 / 3, 2100, 200), Level(100, 3500, 189)) == 0
