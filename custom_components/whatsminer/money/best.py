@@ -171,18 +171,19 @@ def follow(
     """
     if not levels:
         return now.percent
-    best = max(levels, key=lambda level: (rates.gain(level), -level.percent))
-    most = rates.gain(best)
+    gains = [rates.gain(level) for level in levels]
+    most = max(gains)
+    best = levels[gains.index(most)]
     band = start_band(levels[-1], start, rates.hashprice)
     if not now.percent:
         ready = now.age >= timing.min_off - 1e-9 and most > max(band, EPSILON)
         return best.percent if ready else 0.0
     if most < -band - EPSILON and now.age >= timing.min_on - 1e-9:
         return 0.0
-    here = next((x for x in levels if x.percent == now.percent), None)
+    here = next((i for i, x in enumerate(levels) if x.percent == now.percent), None)
     if here is None:
         return best.percent
-    more = most - rates.gain(here)
+    more = most - gains[here]
     full = rates.revenue(levels[-1])
     if more <= DEAD_BAND * full + EPSILON or now.steady < MIN_STEADY - 1e-9:
         return now.percent

@@ -340,12 +340,12 @@ class BaseProfile:
 
     def _deviation(self, key: int, window: Window) -> bool | None:
         """Return whether an outlier hashes less than it should; None if it is not an outlier."""
-        known, curve = self.bins.get(key), self.curve
-        if curve is None:
-            return None
+        known = self.bins.get(key)
         if known and known.n >= SURE:
             off = math.log(window.ths / known.ths)
             return off < 0 if abs(off) > OUTLIER else None
+        if (curve := self.curve) is None:
+            return None
         off = window.ths / curve.ths(window.percent) - 1
         return off < 0 if abs(off) > OUTLIER_NEW else None
 
