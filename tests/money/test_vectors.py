@@ -132,18 +132,23 @@ def _plan(given: Input) -> Output:
 
 
 def _allocate(given: Input) -> Output:
-    members = [
-        Member(
-            name=miner["name"],
-            levels=_levels(miner.get("levels") or []),
-            idle=miner.get("idle") or 0.0,
-            on=bool(miner.get("on")),
-            loss=miner.get("loss") or 0.0,
-            role=Role(miner.get("state") or "free"),
-            fixed_watts=miner.get("fixed_w") or 0.0,
+    members = []
+    for miner in given["miners"]:
+        levels, idle = _levels(miner.get("levels") or []), miner.get("idle") or 0.0
+        fixed = miner.get("fixed_w")
+        if fixed is None:
+            fixed = levels[-1].watts if levels and miner.get("on") else idle
+        members.append(
+            Member(
+                name=miner["name"],
+                levels=levels,
+                idle=idle,
+                on=bool(miner.get("on")),
+                loss=miner.get("loss") or 0.0,
+                role=Role(miner.get("state") or Role.FREE),
+                fixed_watts=fixed,
+            )
         )
-        for miner in given["miners"]
-    ]
     return allocate(given["target"], members, given.get("hold") or 1.0)._asdict()
 
 
@@ -275,6 +280,9 @@ def _check(found: Any, expect: Any, where: str) -> None:
         return
     if isinstance(expect, (int, float)):
         assert found == pytest.approx(expect, rel=TOLERANCE, abs=1e-5), where
+        return
+    if expect is None and isinstance(found, Mapping):
+        assert not any(found.values()), where
         return
     assert found == expect, where
 
