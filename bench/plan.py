@@ -207,15 +207,14 @@ class Knowledge:
         season = -9 * math.cos(2 * math.pi * i / 35040)
         outside = 12 + season - 4 * math.cos(2 * math.pi * i / 96) + dice.gauss(0, 1)
         weather = 1 - TEMPERATURE_EFFECT * (outside - 12)
-        for window in range(3 if now.steady > STEP else 1):
-            ths = level.ths * weather * math.exp(dice.gauss(0, WINDOW_NOISE))
-            if dice.random() < SPOILED:
-                ths *= dice.uniform(0.3, 0.95)
-            begin = at + 300 * window
-            self._profile.learn(
-                Window(begin, level.percent, level.watts, ths, "normal", outside)
-            )
-        if i % QUARTERS == 0 or not self.levels:
+        ths = level.ths * weather * math.exp(dice.gauss(0, WINDOW_NOISE))
+        if dice.random() < SPOILED:
+            ths *= dice.uniform(0.3, 0.95)
+        # A third of the windows that there are: they are most of the time of this bench.
+        self._profile.learn(
+            Window(at, level.percent, level.watts, ths, "normal", outside)
+        )
+        if i % (4 * QUARTERS) == 0 or not self.levels:
             self.levels = self._profile.levels
             self.start = self._profile.start or START
 
