@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.whatsminer.api import Dialect, MinerInfo, MinerState, Summary
+from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.power.percent import (
     WINDOW,
@@ -123,6 +125,38 @@ async def test_power_target_counts_it_and_takes_the_limit(
     await poll()
     assert state("sensor", "power_target_way") == "waiting_interval"
     assert [name for name in miner.applied if "pct" in name] == ["set_power_pct_v2"]
+
+
+async def test_curtail_takes_the_limit(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    poll: Poll,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """After a percent the miner restarts at full power, and the grid gets nothing."""
+    miner.machine.percent_restarts = True
+    miner.machine.fast_boot = False
+    await call("number", "power_percent", "set_value", value=90)
+    clock.advance(120)
+    await poll()
+    clock.advance(7200)
+    await poll()
+    miner.applied.clear()
+    clock.race()
+    device = er.async_get(hass).entities[entity_id("switch", "mining")].device_id
+    response = await hass.services.async_call(
+        DOMAIN,
+        "curtail",
+        {"device_id": device, "target": "percent", "percent": 60},
+        blocking=True,
+        return_response=True,
+    )
+    assert response
+    assert response["confirmed"] is True
+    assert miner.applied == ["adjust_power_limit"]
 
 
 async def test_a_percent_without_a_restart_is_nothing(
