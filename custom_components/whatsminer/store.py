@@ -128,6 +128,7 @@ class MinerStore:
             stored: Any = await self._store.async_load()
         except UnsupportedStorageVersionError as err:
             LOGGER.warning("%s cannot be read: %s", self._store.key, err)
+            self.dropped.add("curtailment")  # perhaps one was active
             return
         if not isinstance(stored, dict):
             stored = {}
