@@ -7,7 +7,7 @@ import re
 import pytest
 
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
-from custom_components.whatsminer.button import BUTTONS
+from custom_components.whatsminer.button import BUTTONS, RESUME
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
@@ -23,7 +23,7 @@ ACTIONS = (ROOT / "docs" / "actions.md").read_text()
 PUBLIC = "ha-whatsminer/ha-whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
-    "button": BUTTONS,
+    "button": (*BUTTONS, RESUME),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
     "select": SELECTS,

@@ -39,7 +39,15 @@ def _stable(data: WhatsminerData) -> bool | None:
     return summary.stable if summary else None
 
 
+CONNECTIVITY = "connectivity"
+
 BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
+    WhatsminerBinarySensorDescription(
+        key=CONNECTIVITY,
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda data: data.coordinator.last_update_success,
+    ),
     WhatsminerBinarySensorDescription(
         key="problem",
         translation_key="problem",
@@ -86,6 +94,12 @@ class WhatsminerBinarySensor(WhatsminerEntity, BinarySensorEntity):
         """Show what the parts of a loaded entry know."""
         super().__init__(data.coordinator, description)
         self._data = data
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Whether the value is known; *Connectivity* is, above all while the miner is offline."""
+        return self.entity_description.key == CONNECTIVITY or super().available
 
     @property
     @override

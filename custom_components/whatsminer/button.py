@@ -20,7 +20,7 @@ from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command, Commander
 from .const import LOGGER
 from .controls import rebooted, restarted
 from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
-from .runtime import WhatsminerConfigEntry
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 # The client has one lock per miner; blinking must not keep a restart waiting.
 PARALLEL_UPDATES = 0
@@ -38,7 +38,13 @@ class WhatsminerButtonDescription(WhatsminerDescription, ButtonEntityDescription
     command_fn: Callable[[MinerState], Command]
 
 
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerResumeDescription(WhatsminerDescription, ButtonEntityDescription):
+    """The button that ends a curtailment."""
+
+
 IDENTIFY = "identify"
+RESUME = WhatsminerResumeDescription(key="resume", translation_key="resume")
 
 BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     WhatsminerButtonDescription(
@@ -86,19 +92,19 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the buttons this miner can be commanded with."""
-    commander = entry.runtime_data.commander
-    add_controls(
-        entry,
-        Platform.BUTTON,
-        async_add_entities,
-        (
-            (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
-                commander, description
-            )
-            for description in BUTTONS
-            if commander.coordinator.can(description.feature)
-        ),
-    )
+    data = entry.runtime_data
+    can = data.coordinator.can
+    buttons: list[WhatsminerEntity] = [
+        (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
+            data.commander, description
+        )
+        for description in BUTTONS
+        if can(description.feature)
+    ]
+    # A curtailment that is active can be seen and ended without a password, too.
+    if can(Feature.MINING) or data.curtailment.state != "none":
+        buttons.append(ResumeButton(data))
+    add_controls(entry, Platform.BUTTON, async_add_entities, buttons)
 
 
 class WhatsminerButton(WhatsminerEntity, ButtonEntity):
@@ -118,6 +124,19 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
         await self._commander.async_command(
             self.entity_description.command_fn(self.coordinator.data)
         )
+
+
+class ResumeButton(WhatsminerEntity, ButtonEntity):
+    """Ends the curtailment, and restores the previous settings."""
+
+    def __init__(self, data: WhatsminerData) -> None:
+        """Command through the curtailment of the miner."""
+        super().__init__(data.coordinator, RESUME)
+        self._curtailment = data.curtailment
+
+    @override
+    async def async_press(self) -> None:
+        await self._curtailment.async_resume()
 
 
 class IdentifyButton(WhatsminerButton):

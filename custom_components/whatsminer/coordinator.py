@@ -42,7 +42,7 @@ from .const import (
     SCAN_INTERVAL,
     SLOW_EVERY,
 )
-from .exceptions import placeholders, translated
+from .exceptions import markdown_placeholders, translated
 from .store import MinerStore
 
 WRONG_MINER = "wrong_miner"
@@ -236,6 +236,8 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         cause = self.last_exception and self.last_exception.__cause__
         if info is None or not isinstance(cause, (CannotConnectError, NoAnswerError)):
             return False
+        # The first refresh logs nothing, so this is the one line of this outage.
+        LOGGER.error("%s is offline: %s", self.name, self.last_exception)
         self.data = MinerState(info=info, read_at=datetime.now(UTC))
         return True
 
@@ -324,6 +326,6 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             translation_key=WRONG_MINER,
             translation_placeholders={
                 "name": self.config_entry.title,
-                **placeholders(error, self.host),
+                **markdown_placeholders(error, self.host),
             },
         )

@@ -20,6 +20,7 @@ from .const import DOMAIN
 from .controls import Control
 from .coordinator import WhatsminerCoordinator
 
+_UNSAFE = re.compile(r"[^\w +-]")
 _CHIP_GENERATION = re.compile(r"_?V[A-Z]?\d\w*$")
 
 
@@ -30,7 +31,8 @@ def series(model: str | None) -> str:
 
 def device_name(info: MinerInfo, mac: str) -> str:
     """Return a name that differs for two equal miners: `M50 00A4`."""
-    return f"{series(info.model)} {mac.replace(':', '')[-4:].upper()}"
+    # The name is shown in Markdown, too.
+    return f"{_UNSAFE.sub('', series(info.model))} {mac.replace(':', '')[-4:].upper()}"
 
 
 @dataclass(frozen=True, kw_only=True)

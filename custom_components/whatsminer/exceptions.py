@@ -4,6 +4,8 @@ Each error class has one translation key; the same keys stand under `exceptions`
 `config.error` in the translations.
 """
 
+import re
+
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .api import (
@@ -73,6 +75,16 @@ def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
     elif isinstance(error, WrongMinerError):
         values |= {"expected": error.expected.upper(), "found": error.found.upper()}
     return values
+
+
+def markdown(text: str) -> str:
+    """Return text of the miner as it is shown in Markdown: no link, picture or list."""
+    return re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
+
+
+def markdown_placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
+    """Return the placeholders of a sentence that is shown in Markdown."""
+    return {key: markdown(text) for key, text in placeholders(error, host).items()}
 
 
 def translated[E: HomeAssistantError](

@@ -17,6 +17,7 @@ from .api import Fault, MinerState
 from .api.fault_codes import decode, fault_text
 from .const import DOMAIN
 from .coordinator import WhatsminerCoordinator
+from .exceptions import markdown
 
 STAYS = timedelta(minutes=10)
 """Pools and weak mains come and go by themselves (F.2); what is there for so long does not."""
@@ -145,7 +146,7 @@ class FaultLog:
         entry = coordinator.config_entry
         issue_id = f"{kind}_{entry.entry_id}"
         stay = [
-            f"{fault.code}: {fault_words(fault)}"
+            f"{fault.code}: {markdown(fault_words(fault))}"
             for fault in faults
             if fault.code in REMEDIES[kind]
             and (since := coordinator.store.fault_since(fault.code))

@@ -12,7 +12,7 @@ from .api import DEFAULT_ACCOUNT, WhatsminerError
 from .config_flow import ACCOUNT, PASSWORD
 from .const import CONF_ACCOUNT, CONF_V3_PASSWORD
 from .coordinator import async_connect
-from .exceptions import placeholders, translation_key
+from .exceptions import markdown_placeholders, translation_key
 from .runtime import WhatsminerConfigEntry
 
 # Where no step has the name of the error: what the cause is then.
@@ -86,7 +86,7 @@ class WriteAccessFlow(RepairsFlow):
     def _ask(self, error: WhatsminerError, host: str) -> RepairsFlowResult:
         """Go on with the step that fits the cause."""
         step = _STEPS.get(translation_key(error), "unreachable")
-        return self._form(step, placeholders(error, host))
+        return self._form(step, markdown_placeholders(error, host))
 
     def _form(self, step_id: str, named: dict[str, str]) -> RepairsFlowResult:
         """Say what the cause is and what to do, and when it is the same as the last time."""

@@ -620,6 +620,11 @@ async def async_setup_entry(
         WhatsminerOwnSensor(entry.runtime_data, description)
         for description in OWN_SENSORS
         if coordinator.can(description.feature)
+        or (
+            # A curtailment that is active can be seen without a password, too.
+            description.feature is Feature.MINING
+            and entry.runtime_data.curtailment.state != "none"
+        )
     )
     async_add_entities(economics_sensors(hass, coordinator))
 

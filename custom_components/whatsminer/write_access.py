@@ -20,7 +20,7 @@ from .api import (
 )
 from .const import CONF_ACCOUNT, CONF_V3_PASSWORD, DOMAIN, LOGGER, SLOW_EVERY
 from .coordinator import WhatsminerCoordinator
-from .exceptions import placeholders
+from .exceptions import markdown_placeholders
 
 ISSUE = "write_access"
 
@@ -130,7 +130,7 @@ class WriteAccess:
                 translation_key=ISSUE,
                 translation_placeholders={
                     "name": self._entry.title,
-                    **placeholders(error, self._coordinator.host),
+                    **markdown_placeholders(error, self._coordinator.host),
                 },
             )
 

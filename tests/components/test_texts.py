@@ -9,7 +9,7 @@ import pytest
 
 from custom_components.whatsminer.api import WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
-from custom_components.whatsminer.button import BUTTONS
+from custom_components.whatsminer.button import BUTTONS, RESUME
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.exceptions import _KEYS, translation_key
 from custom_components.whatsminer.money.economics import ECONOMICS
@@ -22,7 +22,7 @@ from custom_components.whatsminer.switch import SWITCHES
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
-    "button": BUTTONS,
+    "button": (*BUTTONS, RESUME),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
     "select": SELECTS,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 import math
 import re
 from typing import Any, NamedTuple, override
 
 from homeassistant.components.sensor import (
+    SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
     SensorStateClass,
@@ -33,6 +35,7 @@ from ..const import (
 )
 from ..coordinator import WhatsminerCoordinator
 from ..entity import WhatsminerDescription, WhatsminerEntity
+from .energy import LONGEST_STEP
 
 _MINOR = {
     *("c", "ct", "cts", "cent", "cents", "¢", "p", "pence"),
@@ -104,6 +107,11 @@ class Market:
         """Keep where to look."""
         self._hass = hass
         self._options = options
+
+    @property
+    def home(self) -> str:
+        """Return the currency of this home."""
+        return self._hass.config.currency
 
     @property
     def sensors(self) -> list[str]:
@@ -232,7 +240,28 @@ class EconomicsDescription(WhatsminerDescription, SensorEntityDescription):
     value_fn: Callable[[Summary, Market], float | None]
 
 
+_SIGNS = {
+    "€": "EUR",
+    "£": "GBP",
+    "₹": "INR",
+    "₿": "BTC",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+}
+"""Signs that only one currency has; `$`, `¥` and `kr` are those of the home."""
+
+
+def _code(money: str, home: str) -> str:
+    """Return the code of a currency, which the device class for money wants."""
+    code = _SIGNS.get(money, money).upper()
+    return code if re.fullmatch(r"[A-Z]{3}", code) else home
+
+
 BREAK_EVEN = "break_even_price"
+
+COST_TOTAL = "cost_total"
+REVENUE_TOTAL = "revenue_total"
 
 # There is no device class for money per something in core.
 ECONOMICS: tuple[EconomicsDescription, ...] = (
@@ -276,6 +305,26 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
         unit_fn=lambda market: market.price_unit[0],
         value_fn=_break_even,
     ),
+    EconomicsDescription(
+        key=COST_TOTAL,
+        translation_key=COST_TOTAL,
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        suggested_display_precision=2,
+        exists_fn=lambda market: market.has_price,
+        unit_fn=lambda market: _code(market.price.currency, market.home),
+        value_fn=_cost,
+    ),
+    EconomicsDescription(
+        key=REVENUE_TOTAL,
+        translation_key=REVENUE_TOTAL,
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        suggested_display_precision=2,
+        exists_fn=lambda market: market.has_hashprice,
+        unit_fn=lambda market: _code(market.hashprice.currency, market.home),
+        value_fn=_revenue,
+    ),
 )
 
 
@@ -289,7 +338,7 @@ def economics_sensors(
     registry = er.async_get(hass)
     for description in ECONOMICS:
         if description.exists_fn(market):
-            what = BreakEvenSensor if description.key == BREAK_EVEN else EconomicsSensor
+            what = _CLASSES.get(description.key, EconomicsSensor)
             yield what(coordinator, description, market)
         elif entity_id := registry.async_get_entity_id(
             Platform.SENSOR, DOMAIN, f"{entry.unique_id}_{description.key}"
@@ -334,7 +383,7 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
 
     @property
     @override
-    def native_unit_of_measurement(self) -> str:
+    def native_unit_of_measurement(self) -> str | None:
         return self.entity_description.unit_fn(self._market)
 
     @property
@@ -397,3 +446,98 @@ class BreakEvenSensor(EconomicsSensor, RestoreEntity):
     @override
     def _summary(self) -> Summary:
         return Summary(efficiency=self._efficiency)
+
+
+class TotalSensor(EconomicsSensor, RestoreEntity):
+    """Money added up from reading to reading, like *Energy*.
+
+    Where the previous total is lost or the currency changes, it starts again at 0 with a new
+    `last_reset`: the statistics then book no loss.
+    """
+
+    _total = 0.0
+    _last: tuple[datetime, float | None] | None = None
+    """When the last reading was, and money per hour then."""
+    _attr_last_reset: datetime | None = None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Continue from the previous total."""
+        if restored := await self.async_get_last_extra_data():
+            self._restore(restored.as_dict())
+        self._count()
+        await super().async_added_to_hass()
+
+    def _restore(self, stored: Mapping[str, Any]) -> None:
+        """Take what is stored, or nothing of it."""
+        try:
+            total, currency = float(stored["total"]), str(stored["currency"])
+            start = datetime.fromisoformat(stored["last_reset"])
+        except KeyError, TypeError, ValueError:
+            return
+        if math.isfinite(total) and start.tzinfo:
+            self._total, self._attr_last_reset = total, start
+            self._attr_native_unit_of_measurement = currency
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> RestoredExtraData:
+        start = self._attr_last_reset
+        return RestoredExtraData(
+            {
+                "total": self._total,
+                "currency": self._attr_native_unit_of_measurement,
+                "last_reset": start.isoformat() if start else None,
+            }
+        )
+
+    @property
+    @override
+    def native_unit_of_measurement(self) -> str | None:
+        return self._attr_native_unit_of_measurement
+
+    @property
+    @override
+    def native_value(self) -> float | None:
+        """Two decimals: a stopped miner need not write a state every half minute."""
+        if self._attr_last_reset is None:
+            return None  # the currency is not known yet
+        is_bitcoin = self._attr_native_unit_of_measurement == "BTC"
+        return round(self._total, 8 if is_bitcoin else 2)
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._count()
+        super()._handle_coordinator_update()
+
+    @callback
+    def _count(self) -> None:
+        """Add the area under the line from the last reading to this one."""
+        state, last = self.coordinator.data, self._last
+        if not self._market.knows_money or (last and last[0] == state.read_at):
+            return
+        unit = self.entity_description.unit_fn(self._market)
+        if unit != self._attr_native_unit_of_measurement:
+            self._total, self._attr_last_reset = 0.0, state.read_at
+            self._attr_native_unit_of_measurement = unit
+            last = None
+        per_hour = (
+            self.entity_description.value_fn(state.summary, self._market)
+            if state.summary
+            else None
+        )
+        self._last = (state.read_at, per_hour)
+        if last is None or last[1] is None or per_hour is None:
+            return
+        step = state.read_at - last[0]
+        # The clock may have been set back, or the machine been asleep.
+        if timedelta() < step <= LONGEST_STEP:
+            self._total += (last[1] + per_hour) / 2 * (step / timedelta(hours=1))
+
+
+_CLASSES: dict[str, type[EconomicsSensor]] = {
+    BREAK_EVEN: BreakEvenSensor,
+    COST_TOTAL: TotalSensor,
+    REVENUE_TOTAL: TotalSensor,
+}
