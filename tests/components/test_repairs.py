@@ -215,7 +215,7 @@ async def test_firmware_refuses(
     miner.refuse["set_led"] = 132
     result = await doctor(None)
     assert result["step_id"] == "firmware_refuses"
-    assert result["description_placeholders"]["command"] == "set_led"
+    assert result["description_placeholders"]["command"] == r"set\_led"
     miner.refuse.clear()
     result = await doctor({})
     assert result["type"] == "create_entry"

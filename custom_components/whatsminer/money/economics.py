@@ -458,7 +458,8 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
     _total = 0.0
     _last: tuple[datetime, float | None] | None = None
     """When the last reading was, and money per hour then."""
-    _attr_last_reset: datetime | None = None
+    _currency: str | None = None
+    _start: datetime | None = None
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -476,17 +477,17 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
         except KeyError, TypeError, ValueError:
             return
         if math.isfinite(total) and start.tzinfo:
-            self._total, self._attr_last_reset = total, start
-            self._attr_native_unit_of_measurement = currency
+            self._total, self._start = total, start
+            self._currency = currency
 
     @property
     @override
     def extra_restore_state_data(self) -> RestoredExtraData:
-        start = self._attr_last_reset
+        start = self._start
         return RestoredExtraData(
             {
                 "total": self._total,
-                "currency": self._attr_native_unit_of_measurement,
+                "currency": self._currency,
                 "last_reset": start.isoformat() if start else None,
             }
         )
@@ -494,15 +495,20 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
     @property
     @override
     def native_unit_of_measurement(self) -> str | None:
-        return self._attr_native_unit_of_measurement
+        return self._currency
+
+    @property
+    @override
+    def last_reset(self) -> datetime | None:
+        return self._start
 
     @property
     @override
     def native_value(self) -> float | None:
         """Two decimals: a stopped miner need not write a state every half minute."""
-        if self._attr_last_reset is None:
+        if self._start is None:
             return None  # the currency is not known yet
-        is_bitcoin = self._attr_native_unit_of_measurement == "BTC"
+        is_bitcoin = self._currency == "BTC"
         return round(self._total, 8 if is_bitcoin else 2)
 
     @callback
@@ -518,9 +524,9 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
         if not self._market.knows_money or (last and last[0] == state.read_at):
             return
         unit = self.entity_description.unit_fn(self._market)
-        if unit != self._attr_native_unit_of_measurement:
-            self._total, self._attr_last_reset = 0.0, state.read_at
-            self._attr_native_unit_of_measurement = unit
+        if unit != self._currency:
+            self._total, self._start = 0.0, state.read_at
+            self._currency = unit
             last = None
         per_hour = (
             self.entity_description.value_fn(state.summary, self._market)
