@@ -350,6 +350,8 @@ def test_reasons_to_plan_again() -> None:
     assert trigger() is None
     assert trigger(hours(*[0.05, 0.2] * 24)) is Trigger.PRICES
     assert trigger(hours(0.06, *[0.2, 0.05] * 12)) is Trigger.PRICES
+    passing = given._replace(prices=(0.1, *given.prices[1:]))
+    assert trigger(passing) is None
     assert trigger(setup=SETUP._replace(hashprice=0.051)) is None
     assert trigger(setup=SETUP._replace(hashprice=0.052)) is Trigger.RATES
     assert trigger(setup=SETUP._replace(hashprice=None)) is Trigger.RATES

@@ -498,13 +498,16 @@ def _moved(old: float | None, new: float | None, limit: float) -> bool:
 
 
 def _prices_moved(plan: Plan, basis: Steps) -> bool:
-    """Return whether a price that is still to come is another one."""
+    """Return whether a price that is still to come is another one.
+
+    The present step does not count: as it passes, its price is that of what is left of it.
+    """
     passed = round((basis.first - plan.basis.first) / STEP)
-    old = plan.basis.prices[max(passed, 0) :]
+    old = plan.basis.prices[max(passed, 0) + 1 :]
     if not old:
         return False
     limit = RATE_MOVED * sum(map(abs, old)) / len(old)
-    pairs = zip(old, basis.prices, strict=False)
+    pairs = zip(old, basis.prices[1:], strict=False)
     return any(abs(new - one) > limit for one, new in pairs)
 
 

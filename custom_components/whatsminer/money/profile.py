@@ -104,7 +104,8 @@ def poll_of(
         reported = status.power_percent
         percent = (commanded if reported is None else reported) or FULL
         limit, offset = status.power_limit_set, status.target_frequency
-        base = (state.power_mode, limit, offset or None)
+        mode = state.power_mode
+        base = (mode and mode.value, limit, offset or None)
     return Poll(
         state.read_at.timestamp(),
         state.activity,
