@@ -22,6 +22,9 @@ from .exceptions import markdown
 STAYS = timedelta(minutes=10)
 """Pools and weak mains come and go by themselves (F.2); what is there for so long does not."""
 
+MAX_ANNOUNCED = 20
+"""New faults of one poll that become events; a miner with more of them has one problem, not many."""
+
 MAX_NAMED = 5
 """Faults that an issue names; a sick board can have one for each of its chips."""
 
@@ -134,7 +137,7 @@ class FaultLog:
         if state.faults is None:
             return  # a list that was not told is no end of a fault
         new = self._coordinator.store.observe_faults(state.faults, state.read_at)
-        for fault in new:
+        for fault in new[:MAX_ANNOUNCED]:
             for listener in self._listeners:
                 listener(fault)
         for kind in REMEDIES:

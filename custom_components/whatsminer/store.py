@@ -30,6 +30,8 @@ _SAVE_DELAY = 5
 _SAME_START = timedelta(minutes=2)
 _MAX_FAULTS = 100
 """Faults that are gone and still stored, so that none is announced twice."""
+_HIGHEST_SOLD = 15_000
+"""W; no WhatsMiner on the market has a higher limit."""
 _RAMP = timedelta(minutes=6)
 """The power takes some minutes to follow a percent, and some firmware reports a mean of five (D.4)."""
 
@@ -121,6 +123,8 @@ class MinerStore:
         self._last: tuple[float, datetime] | None = None
         """How long btminer ran at the last poll that reported it, and when that run began."""
         self._full_since: datetime | None = None
+        self._limit: float | None = None
+        """The power limit of the last poll."""
 
     async def async_load(self) -> None:
         """Read what an earlier run of Home Assistant has stored, each part for itself."""
@@ -241,9 +245,7 @@ class MinerStore:
         if info != self._values.info:
             self._values.info = info
             self._save()
-        if (limit := state.power_limit) and limit > (self.power_ceiling or 0):
-            self._values.power_ceiling = limit
-            self._save()
+        self._learn_power_ceiling(state.power_limit)
         if POWER_PERCENT in self._values.settings and self._restarted(
             state, _start(state)
         ):
@@ -252,6 +254,18 @@ class MinerStore:
         if (start := _start(state)) and state.summary and state.summary.elapsed:
             self._last = state.summary.elapsed, start
         self._observe_tuned_power(state)
+
+    def _learn_power_ceiling(self, limit: float | None) -> None:
+        """Take the highest limit that two polls in a row report; one poll alone may be an error.
+
+        The very first one is needed before there are two; it counts if any miner can have it.
+        """
+        before, self._limit = self._limit, limit
+        ceiling = self._values.power_ceiling
+        confirmed = limit == before or (not ceiling and (limit or 0) <= _HIGHEST_SOLD)
+        if limit and confirmed and limit > (ceiling or 0):
+            self._values.power_ceiling = limit
+            self._save()
 
     @callback
     def observe_faults(self, faults: tuple[Fault, ...], now: datetime) -> list[Fault]:

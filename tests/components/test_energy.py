@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -34,6 +34,7 @@ from sqlalchemy.exc import OperationalError
 from custom_components.whatsminer.api import MinerState, Section
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.money.energy import Meter, Reading
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock
@@ -97,6 +98,64 @@ def old_states(hass: HomeAssistant) -> Callable[[float], None]:
         )
 
     return store
+
+
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("powers", "expected"),
+    [
+        pytest.param([3400] * 5, [3400] * 4, id="steady"),
+        pytest.param([3400, 3400, 50000, 3400, 3400], [3400] * 4, id="a spike"),
+        pytest.param([3400, 3400, 0, 3400, 3400], [3400] * 4, id="a hole"),
+        pytest.param([3400, 3400, 15, 15, 15], [3400, 1707.5, 15, 15], id="a stop"),
+        pytest.param(
+            [15, 15, 500, 1500, 3400, 3400], [15, 257.5, 1000, 2450, 3400], id="a start"
+        ),
+        pytest.param(
+            [3400, 3400, 1500, 500, 15, 15], [3400, 2450, 1000, 257.5, 15], id="a fall"
+        ),
+        pytest.param([50000, 3400, 3400, 3400], [0, 3400, 3400], id="a spike first"),
+        pytest.param([3400, 3400, 50000, 60000, 3400, 3400], None, id="two spikes"),
+    ],
+)
+def test_a_reading_without_a_witness(
+    powers: list[float], expected: list[float] | None
+) -> None:
+    """One wrong answer would add hundreds of kWh to the meter for ever."""
+    meter = Meter()
+    readings = [
+        Reading(START + timedelta(seconds=30 * number), watts)
+        for number, watts in enumerate(powers)
+    ]
+    energy = sum(meter.add(reading) for reading in readings)
+    if expected is None:  # what two polls say is believed, within the range of a power
+        assert 0.5 < energy < 2
+    else:
+        assert energy == pytest.approx(sum(expected) * 30 / 3.6e6)
+
+
+async def test_a_spike_in_one_poll(
+    coordinator: WhatsminerCoordinator,
+    energy: Callable[[], float],
+    freezer: FrozenDateTimeFactory,
+    pass_time: Pass,
+) -> None:
+    """The same through all of Home Assistant: the Energy dashboard would never recover."""
+    used = await pass_time(120)
+    state = coordinator.data
+    assert state.summary
+    for watts in (50_000.0, state.summary.power):
+        freezer.tick(30)
+        state = replace(
+            state,
+            read_at=state.read_at + timedelta(seconds=30),
+            summary=replace(state.summary, power=watts),
+        )
+        coordinator.async_set_updated_data(state)
+    used += 60 * (state.summary.power or 0) / 3.6e6
+    assert energy() == pytest.approx(used, abs=0.015)
 
 
 @pytest.mark.parametrize(

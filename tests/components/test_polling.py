@@ -1,6 +1,7 @@
 """Polling: what each failure costs, and that no number is ever invented."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 import logging
 from typing import Any
 
@@ -451,6 +452,22 @@ async def test_lowered_limit_does_not_lower_the_bound(
     assert bounds() == (1440, 3600)
 
 
+async def test_one_odd_limit_moves_no_bound(
+    coordinator: WhatsminerCoordinator, poll: Poll
+) -> None:
+    """One poll with a limit of 65 kW would forbid every limit that the miner takes, for ever."""
+    await poll()
+    state = coordinator.data
+    assert state.summary
+    odd = replace(state, summary=replace(state.summary, power_limit=65535))
+    for each in (odd, state, odd, state):
+        coordinator.store.observe(each)
+    assert coordinator.store.power_ceiling == 3500
+    coordinator.store.observe(odd)
+    coordinator.store.observe(odd)
+    assert coordinator.store.power_ceiling == 65535
+
+
 async def test_bound_is_only_what_the_miner_said(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
@@ -524,7 +541,18 @@ async def test_enabled_by_default(
         for found in entries
         if not found.disabled_by
     }
-    assert len(enabled) < 40
+    assert len(enabled) < 45
+    # What the first owners asked for
+    assert enabled >= {
+        "power",
+        "hashrate",
+        "environment_temperature",
+        "chip_temperature_avg",
+        "chip_temperature_max",
+        "fan_speed_in",
+        "fan_speed_out",
+        "mining",
+    }
     assert enabled >= {
         "power",
         "hashrate",

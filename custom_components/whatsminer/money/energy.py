@@ -20,10 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..api import Summary
 from ..const import LOGGER, SCAN_INTERVAL
+from ..coordinator import WhatsminerCoordinator
 from ..entity import ReadingDescription, WhatsminerEntity
 
 LONGEST_STEP = SCAN_INTERVAL * 2.5
 """One missed poll is bridged; what lies between readings farther apart is not known."""
+
+JUMP_FACTOR, JUMP_WATTS = 2, 100
+"""A power that is more than twice the one before, and 100 W, or less than half, must be confirmed."""
 
 LAST_STATES = 10
 """Of the recorder: the miner may have been unavailable in some of them."""
@@ -37,14 +41,80 @@ class EnergyDescription(ReadingDescription, SensorEntityDescription):
     """The meter."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A power at a time."""
+
+    at: datetime
+    watts: float
+
+
+def energy_between(first: Reading, second: Reading) -> float:
+    """The kWh under the line between two readings; 0 where they are too far apart."""
+    step = second.at - first.at
+    # The clock may have been set back, or the machine been asleep.
+    if not timedelta() < step <= LONGEST_STEP:
+        return 0.0
+    return (first.watts + second.watts) / 2 * step.total_seconds() / _JOULES_PER_KWH
+
+
+def is_jump(first: Reading, second: Reading) -> bool:
+    """Whether a power is so far from the one before that the next one has to confirm it."""
+    low, high = sorted((first.watts, second.watts))
+    return high > JUMP_FACTOR * low + JUMP_WATTS
+
+
+class Meter:
+    """Adds up readings, without one that neither of its neighbours confirms.
+
+    A reading that jumps counts from the next one on, and only if the power stays there or moves
+    on; where the power is back at the value before, it was an error of the miner.
+    """
+
+    def __init__(self) -> None:
+        """Start without any reading."""
+        self._last: Reading | None = None
+        self._unconfirmed: Reading | None = None
+
+    def add(self, reading: Reading) -> float:
+        """Return the kWh that a reading adds."""
+        last, jumped = self._last, self._unconfirmed
+        self._unconfirmed = None
+        energy = 0.0
+        if (
+            jumped
+            and last
+            and abs(reading.watts - jumped.watts) <= abs(reading.watts - last.watts)
+        ):
+            energy = energy_between(last, jumped)
+            last = jumped
+        elif jumped and last is None:
+            last = None if is_jump(jumped, reading) else jumped
+        self._last = last
+        if last is None or is_jump(last, reading):
+            self._unconfirmed = reading
+            return energy
+        self._last = reading
+        return energy + energy_between(last, reading)
+
+
 class EnergySensor(WhatsminerEntity, RestoreSensor):
     """A meter that counts from reading to reading, and never backwards."""
 
     entity_description: EnergyDescription
     _energy = 0.0
     """kWh, unrounded."""
-    _last: tuple[datetime, Summary] | None = None
-    """The last reading that told a power."""
+    _counted: Summary | None = None
+    """The summary that was counted last."""
+
+    def __init__(
+        self,
+        coordinator: WhatsminerCoordinator,
+        description: EnergyDescription,
+    ) -> None:
+        """Start with a meter that has no reading."""
+        super().__init__(coordinator, description)
+        self._meter = Meter()
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -106,19 +176,13 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
     @callback
     def _count(self) -> None:
         """Add the area under the line from the last reading to this one."""
-        state, last = self.coordinator.data, self._last
+        state = self.coordinator.data
         if state.summary is None or state.summary.power is None:
             return
-        if last and last[1] is state.summary:
+        if state.summary is self._counted:
             return  # the poll was missed and forgiven: nothing was read
-        self._last = (state.read_at, state.summary)
-        if last is None or last[1].power is None:
-            return
-        step = state.read_at - last[0]
-        # The clock may have been set back, or the machine been asleep.
-        if timedelta() < step <= LONGEST_STEP:
-            watts = (last[1].power + state.summary.power) / 2
-            self._energy += watts * step.total_seconds() / _JOULES_PER_KWH
+        self._counted = state.summary
+        self._energy += self._meter.add(Reading(state.read_at, state.summary.power))
 
 
 def _kwh(state: State) -> float | None:

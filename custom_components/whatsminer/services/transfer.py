@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 import os
 from pathlib import Path
+import re
 from typing import Any, BinaryIO
 
 from homeassistant.components import persistent_notification
@@ -23,7 +24,8 @@ STEP = 10
 async def async_download_log(coordinator: WhatsminerCoordinator) -> dict[str, Any]:
     """Keep the miner's log in our folder of the configuration, in place of the one before."""
     hass, name = coordinator.hass, coordinator.config_entry.title
-    mac = (coordinator.config_entry.unique_id or "").replace(":", "")
+    # Only hexadecimal digits: what a miner reports must never become a path.
+    mac = re.sub(r"[^0-9a-f]", "", coordinator.config_entry.unique_id or "")
     path = Path(hass.config.path(DOMAIN, f"{mac or 'miner'}.tgz"))
     try:
         async with coordinator.one_file, _whole_file(hass, path) as file:
