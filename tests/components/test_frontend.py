@@ -21,7 +21,7 @@ ADDED = "custom_components.whatsminer.frontend.add_extra_js_url"
 
 @pytest.mark.skipif(not NODE, reason="node is not installed, so its tests cannot run")
 def test_module() -> None:
-    """Wrong views would be shown to everybody; node tells what is wrong with which."""
+    """Every user would see a wrong view; node's report names it."""
     assert NODE
     tests = sorted((Path(__file__).parents[1] / "frontend").glob("*.test.mjs"))
     assert tests
@@ -41,7 +41,7 @@ def test_stands_alone() -> None:
 async def test_is_served(
     hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
 ) -> None:
-    """After an update a browser must not go on with the dashboard that it has in its cache."""
+    """After an update a browser must not keep using the dashboard from its cache."""
     assert await async_setup_component(hass, "http", {})
     hass.config.components.add("frontend")
     with patch(ADDED) as added:

@@ -185,7 +185,9 @@ async def test_values(house: House, person: Person, profile: str) -> None:
                 numbers += 1
     assert numbers > 4
     power = next(words for key, words in shown.items() if key.endswith("_power"))
-    watts = float(re.search(r"[\d,.]+(?= W)", power)[0].replace(",", ""))
+    found = re.search(r"[\d,.]+(?= W)", power)
+    assert found
+    watts = float(found[0].replace(",", ""))
     assert watts == pytest.approx(miner.truth().power_w, rel=0.1)
 
 
@@ -196,8 +198,8 @@ async def test_boards(house: House, person: Person) -> None:
     cells = person.page.locator("whatsminer-boards button")
     truth = house.miner.truth().boards
     await expect(cells).to_have_count(len(truth))
-    for slot, words in enumerate(await cells.all_inner_texts()):
-        name, temperature, hashrate = [line for line in words.split("\n") if line]
+    for slot, shown in enumerate(await cells.all_inner_texts()):
+        name, temperature, hashrate = [line for line in shown.split("\n") if line]
         assert name == f"Board {slot}"
         board = truth[slot]
         assert float(temperature.split()[0]) == pytest.approx(
@@ -433,7 +435,8 @@ async def test_many_miners(
 ) -> None:
     """From eight miners on the worst must be on top, and the page appear without a wait."""
     session = await person.page.context.new_cdp_session(person.page)
-    await session.send("Performance.enable")
+    # Time of the processor, so that other work of this machine does not count.
+    await session.send("Performance.enable", {"timeDomain": "threadTicks"})
     miner = fleet.miner
     miner.set_errors([540])
     await fleet.reload(NAME)
@@ -454,6 +457,7 @@ async def test_many_miners(
     )
     record_property("scripting_s", round(scripting["ScriptDuration"], 2))
     record_property("built_ms", round(generated))
+    assert scripting["ScriptDuration"] < 1
     assert generated < 200
     await expect(rows.first).to_contain_text(NAME)
     await expect(rows.first).to_contain_text("540")

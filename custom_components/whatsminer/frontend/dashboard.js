@@ -297,6 +297,12 @@ function faultCard(fault, t) {
   return { type: "markdown", text_only: true, content, grid_options: { columns: "full" } };
 }
 
+/** Return the heat map of the boards, if the miner has reported any. */
+function boardsCard(hass, miner) {
+  const card = { type: `custom:${DOMAIN}-boards`, miner: miner.id, grid_options: { columns: "full" } };
+  return boardCells(hass, miner).length > 0 && card;
+}
+
 /** Return the controls that do not interrupt mining. */
 export function controlCards(hass, miner, options) {
   const { tile } = maker(hass, miner, options);
@@ -376,6 +382,7 @@ export function minerSection(hass, miner, options, t) {
     tile("sensor.chip_temperature_max", "deep-orange", { name: t("hottest_chip") }),
     tile("sensor.margin_per_hour", "green"),
     tile("sensor.energy", "amber"),
+    boardsCard(hass, miner),
   ]);
 }
 
@@ -511,12 +518,11 @@ function controlSection(hass, miner, options, t) {
 function healthSection(hass, miner, options, t) {
   const { id, tile, trend, when } = maker(hass, miner, options);
   const stop = id("sensor.stop_reason");
-  const boards = boardCells(hass, miner).length > 0;
   return sectionOf(
     group(title(t("health"), "mdi:heart-pulse"), [
       trend("sensor.power", "amber"),
       trend("sensor.hashrate", "deep-purple"),
-      boards && { type: `custom:${DOMAIN}-boards`, miner: miner.id, grid_options: { columns: "full" } },
+      boardsCard(hass, miner),
       tile("sensor.chip_temperature_max", "deep-orange", { name: t("hottest_chip"), features: [gauge(120)] }),
       tile("sensor.efficiency", "teal", { features: [gauge(60)] }),
       stop && when(tile("sensor.stop_reason", "orange", wide), isNot(stop, NO_STATE)),
