@@ -196,7 +196,7 @@ async def _answer(
         case "inject":
             miner.inject(fault)
         case "clear":
-            miner.clear_faults()
+            miner.clear_failures()
             await miner.tick()
         case "restart":
             miner.machine.reboot()

@@ -2,7 +2,7 @@
 
 from .binary import make_image
 from .catalogue import names
-from .faults import FAULTS
+from .failures import FAILURES
 from .miner import Received, SimulatedMiner
 from .profiles import PROFILES, Profile
 from .settings import LogServer, Network, Settings
@@ -11,7 +11,7 @@ from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
 from .truth_v3 import V3BoardTruth, V3PoolTruth, V3PsuTruth, V3Truth
 
 __all__ = [
-    "FAULTS",
+    "FAILURES",
     "PROFILES",
     "BoardTruth",
     "LogServer",

@@ -9,8 +9,8 @@ from pathlib import Path
 import signal
 import sys
 
-from . import FAULTS, PROFILES, Phase, SimulatedMiner, make_image
-from .faults import HIDE, is_known
+from . import FAILURES, PROFILES, Phase, SimulatedMiner, make_image
+from .failures import HIDE, is_known
 
 # Large enough for a progress to be seen
 IMAGE_SIZE = 20_000_000
@@ -39,20 +39,20 @@ examples:
 profiles:
 {profiles}
 
-faults (--fault NAME for every command, --fault NAME:COMMAND for one):
-{faults}
+failures (--fault NAME for every command, --fault NAME:COMMAND for one):
+{failures}
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     profiles = "\n".join(f"  {_describe(name)}" for name in PROFILES)
-    known = FAULTS | {f"{HIDE}FIELD": "leaves this field out of every answer"}
-    faults = "\n".join(f"  {name:21} {what}" for name, what in known.items())
+    known = FAILURES | {f"{HIDE}FIELD": "leaves this field out of every answer"}
+    failures = "\n".join(f"  {name:21} {what}" for name, what in known.items())
     result = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Simulate MicroBT WhatsMiners that answer on TCP 4028 and 4433 like real ones. Ctrl-C ends them.",
-        epilog=EXAMPLES.format(profiles=profiles, faults=faults),
+        epilog=EXAMPLES.format(profiles=profiles, failures=failures),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
@@ -140,9 +140,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--fault",
+        dest="failures",
         action="append",
         default=[],
-        type=_fault,
+        type=_failure,
         metavar="NAME[:COMMAND]",
         help="may be repeated",
     )
@@ -176,11 +177,11 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _fault(text: str) -> tuple[str, str | None]:
+def _failure(text: str) -> tuple[str, str | None]:
     name, _, command = text.partition(":")
     if not is_known(name):
         raise argparse.ArgumentTypeError(
-            f"unknown fault {name}; see the list in --help"
+            f"unknown failure {name}; see the list in --help"
         )
     return name, command or None
 
@@ -213,8 +214,8 @@ def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
             v3_password=arguments.v3_password,
         )
         miner.machine.percent_restarts |= arguments.percent_restarts
-        for fault, command in arguments.fault:
-            miner.inject(fault, command)
+        for failure, command in arguments.failures:
+            miner.inject(failure, command)
         miners.append(miner)
     return miners
 

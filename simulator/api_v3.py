@@ -9,7 +9,7 @@ from .auth_v3 import Accounts, token
 from .binary import sent_log, told_length
 from .commands_v3 import WRITES, Request, Session, Write
 from .dialect_v3 import DialectV3, Failed, missing, not_permitted
-from .faults import Faults, error_of, spoil
+from .failures import Failures, error_of, spoil
 from .server import GARBAGE, Reply, huge_answer
 from .server_v3 import HEARTBEAT, frame
 from .wire import encode
@@ -31,7 +31,7 @@ class Host(Protocol):
 
     api_switch: bool
     refuse: dict[str, int]
-    faults: Faults
+    failures: Failures
     ts_tolerance_s: float | None
     applied: list[str]
 
@@ -39,7 +39,7 @@ class Host(Protocol):
         """Keep a command that came in."""
         ...
 
-    def install(self, name: str, data: bytes, faults: frozenset[str]) -> bool:
+    def install(self, name: str, data: bytes, failures: frozenset[str]) -> bool:
         """Take an image, or not."""
         ...
 
@@ -56,7 +56,7 @@ class ApiV3:
     def answer(self, body: bytes, session: Session) -> Reply:
         """Answer one request; an empty one is a heartbeat."""
         if not body:
-            echoes = self._host.faults.has("heartbeat_answered")
+            echoes = self._host.failures.has("heartbeat_answered")
             return Reply(HEARTBEAT if echoes else b"")
         try:
             request = json.loads(body.decode("ascii"))
@@ -112,71 +112,71 @@ class ApiV3:
 
     def _write(self, cmd: str, write: Write, request: Request) -> Reply:
         """Let a command take effect, and acknowledge it."""
-        faults = self._host.faults.take(cmd)
-        if faults & {"silent", "close", "reset"}:
-            return Reply(b"", faults)
-        if error_of(faults, v3=True) is not None:
-            return self._finish(cmd, 0, OK, faults)
+        failures = self._host.failures.take(cmd)
+        if failures & {"silent", "close", "reset"}:
+            return Reply(b"", failures)
+        if error_of(failures, v3=True) is not None:
+            return self._finish(cmd, 0, OK, failures)
         try:
             if write.uploads:
-                return self._upload(cmd, faults)
-            if "answered_not_applied" not in faults:
+                return self._upload(cmd, failures)
+            if "answered_not_applied" not in failures:
                 write.apply(request)
                 self._host.applied.append(cmd)
-                if "undone" in faults and request.param == "stop":
+                if "undone" in failures and request.param == "stop":
                     request.machine.undo_power_off(held=True)
         except Failed as err:
-            return self._finish(cmd, err.code, err.msg, faults)
-        if "applied_no_answer" in faults:
-            return Reply(b"", faults)
-        return self._finish(cmd, 0, OK, faults)
+            return self._finish(cmd, err.code, err.msg, failures)
+        if "applied_no_answer" in failures:
+            return Reply(b"", failures)
+        return self._finish(cmd, 0, OK, failures)
 
     def _download(self) -> Reply:
         """Tell the length of the log, and let it follow."""
-        faults = self._host.faults.take(LOG)
+        failures = self._host.failures.take(LOG)
         log = self.dialect.v2c.log()
-        reply = self._finish(LOG, 0, {"logsize": told_length(log, faults)}, faults)
-        if not reply.data or error_of(faults, v3=True) is not None:
+        reply = self._finish(LOG, 0, {"logsize": told_length(log, failures)}, failures)
+        if not reply.data or error_of(failures, v3=True) is not None:
             return reply
-        return replace(reply, after=sent_log(log, faults))
+        return replace(reply, after=sent_log(log, failures))
 
-    def _upload(self, cmd: str, faults: frozenset[str]) -> Reply:
+    def _upload(self, cmd: str, failures: frozenset[str]) -> Reply:
         """Ask for an image, and answer again when it has come."""
 
         def final(image: bytes) -> Reply:
-            taken = self._host.install(cmd, image, faults)
-            if faults & {"no_final_answer", "applied_no_answer"}:
+            taken = self._host.install(cmd, image, failures)
+            if failures & {"no_final_answer", "applied_no_answer"}:
                 return Reply(b"")
             code, msg = (0, OK) if taken else (-1, REFUSALS[-1])
             return Reply(frame(self._text(cmd, code, msg)))
 
-        return replace(self._finish(cmd, 0, "ready", faults), upload=final)
+        return replace(self._finish(cmd, 0, "ready", failures), upload=final)
 
     def _reply(self, cmd: str, code: int, msg: object) -> Reply:
-        return self._finish(cmd, code, msg, self._host.faults.take(cmd))
+        return self._finish(cmd, code, msg, self._host.failures.take(cmd))
 
     def _finish(
-        self, cmd: str, code: int, msg: object, faults: frozenset[str]
+        self, cmd: str, code: int, msg: object, failures: frozenset[str]
     ) -> Reply:
         """Make a frame of an answer, with the defects that were asked for."""
-        if faults & {"silent", "close", "reset"}:
-            return Reply(b"", faults)
-        if (error := error_of(faults, v3=True)) is not None:
+        if failures & {"silent", "close", "reset"}:
+            return Reply(b"", failures)
+        if (error := error_of(failures, v3=True)) is not None:
             code, msg = error, REFUSALS.get(error, REFUSALS[-1])
-        named = "get.miner.history" if "other_answer" in faults else cmd
-        text = spoil(self._text(named, code, msg), faults)
-        text += "\0" * ("nul" in faults) + "\n" * ("newline" in faults)
+        named = "get.miner.history" if "other_answer" in failures else cmd
+        text = spoil(self._text(named, code, msg), failures)
+        text += "\0" * ("nul" in failures) + "\n" * ("newline" in failures)
         data = frame(text)
-        if "garbage" in faults:
+        if "garbage" in failures:
             data = frame(GARBAGE)
-        if "huge_answer" in faults:
+        if "huge_answer" in failures:
             data = frame(huge_answer())
-        if "no_answer_frame" in faults:
+        if "no_answer_frame" in failures:
             data = HEARTBEAT
-        before = frame(self.report()) if "report_between" in faults else b""
-        if "heartbeat_between" in faults:
+        before = frame(self.report()) if "report_between" in failures else b""
+        if "heartbeat_between" in failures:
             before += HEARTBEAT
-        return Reply(data, faults, before)
+        return Reply(data, failures, before)
 
     def _text(self, cmd: str, code: int, msg: object) -> str:
         return encode(

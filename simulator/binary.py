@@ -66,24 +66,24 @@ def make_log(title: str, seed: int) -> bytes:
     return archive.getvalue()
 
 
-def told_length(log: bytes, faults: frozenset[str]) -> str:
+def told_length(log: bytes, failures: frozenset[str]) -> str:
     """Say how long a log is, or lie about it."""
-    if "wordy_log" in faults:
+    if "wordy_log" in failures:
         return "unknown"
-    if "empty_log" in faults:
+    if "empty_log" in failures:
         return "0"
     length = len(log)
-    if "long_log" in faults:
+    if "long_log" in failures:
         length += LIE
-    if "short_log" in faults:
+    if "short_log" in failures:
         length -= LIE
-    if "huge_log" in faults:
+    if "huge_log" in failures:
         length = HUGE_LOG
     return str(length)
 
 
-def sent_log(log: bytes, faults: frozenset[str]) -> bytes:
+def sent_log(log: bytes, failures: frozenset[str]) -> bytes:
     """Return what comes of a log."""
-    if "empty_log" in faults:
+    if "empty_log" in failures:
         return b""
-    return log[: len(log) // 2] if faults & {"cut_log", "stalled_log"} else log
+    return log[: len(log) // 2] if failures & {"cut_log", "stalled_log"} else log

@@ -21,7 +21,7 @@ from .commands_v3 import Session
 from .dialect import BTMINER_REFUSES, TEXTS
 from .dialect_v2c import DialectV2c
 from .dialect_v3 import DialectV3
-from .faults import Faults, error_of, spoil
+from .failures import Failures, error_of, spoil
 from .machine import Machine
 from .profiles import PROFILES, Profile
 from .server import GARBAGE, Listener, OneShotListener, Reply, huge_answer
@@ -105,7 +105,7 @@ class SimulatedMiner:
         self.commands: deque[Received] = deque(maxlen=COMMANDS_KEPT)
         self.applied: list[str] = []
         self.last_upload: bytes | None = None
-        self.faults = Faults()
+        self.failures = Failures()
         self.ts_tolerance_s = ts_tolerance_s
         self.time = SimTime(
             clock, speed, clocks.time() if epoch is None else epoch, clock_offset_s
@@ -207,12 +207,12 @@ class SimulatedMiner:
         if not self._machine.online:
             return False
         if listener is self._listener:
-            return not self.faults.refusing(4028)
+            return not self.failures.refusing(4028)
         v3 = self.profile.v3
         down = self._machine.phase is Phase.BTMINER_DOWN
         if v3 and v3.refuses_while_down and down:
             return False
-        return not self.faults.refusing(4433)
+        return not self.failures.refusing(4433)
 
     def _advance(self) -> None:
         machine = self._machine
@@ -385,15 +385,15 @@ class SimulatedMiner:
         self.machine.set_board_count(count)
 
     def inject(
-        self, fault: str, command: str | None = None, times: int | None = None
+        self, failure: str, command: str | None = None, times: int | None = None
     ) -> None:
         """Do something wrong from now on: for one command or all, for ever or some times."""
-        self.faults.inject(fault, command, times)
+        self.failures.inject(failure, command, times)
         self._advance()
 
-    def clear_faults(self) -> None:
+    def clear_failures(self) -> None:
         """Be well again; a port that was refused opens with the next tick."""
-        self.faults.clear()
+        self.failures.clear()
 
     # Requests
 
@@ -474,52 +474,52 @@ class SimulatedMiner:
 
     def _write(self, name: str, write: Write, params: dict[str, object]) -> Reply:
         """Let a command take effect, and acknowledge it, unless the firmware never does."""
-        faults = self.faults.take(name)
-        if faults & {"silent", "close", "reset"}:
-            return Reply(b"", faults)
-        if error_of(faults, v3=False) is not None:
-            return self._finish("", faults, sealed=True)
+        failures = self.failures.take(name)
+        if failures & {"silent", "close", "reset"}:
+            return Reply(b"", failures)
+        if error_of(failures, v3=False) is not None:
+            return self._finish("", failures, sealed=True)
         if write.binary:
             upload = write.binary == "upload"
-            return self._upload(name, faults) if upload else self._download(faults)
+            return self._upload(name, failures) if upload else self._download(failures)
         try:
-            if "answered_not_applied" not in faults:
+            if "answered_not_applied" not in failures:
                 write.apply(self._machine, params)
                 self.applied.append(name)
-                if name == "power_off" and "undone" in faults:
+                if name == "power_off" and "undone" in failures:
                     self._machine.undo_power_off()
                 elif name == "power_off" and not self.profile.power_off_holds:
                     self._machine.undo_power_off(restarts=True)
         except Refused:
-            return self._finish(encode(self._dialect.error(132)), faults, sealed=True)
+            return self._finish(encode(self._dialect.error(132)), failures, sealed=True)
         except Ignored:
             pass
         else:
             too_late = name == "power_off" and params.get("respbefore") == "false"
             if (
-                "applied_no_answer" in faults
+                "applied_no_answer" in failures
                 or name in self.profile.unanswered
                 or too_late
             ):
-                return Reply(b"", faults)
+                return Reply(b"", failures)
         told = write.answer(self._machine) if write.answer else TEXTS[131]
-        return self._finish(encode(self._dialect.btminer(told)), faults, sealed=True)
+        return self._finish(encode(self._dialect.btminer(told)), failures, sealed=True)
 
-    def _download(self, faults: frozenset[str]) -> Reply:
+    def _download(self, failures: frozenset[str]) -> Reply:
         """Tell the length of the log, and let it follow (section D.7)."""
         log = self._dialect.log()
-        row = self._dialect.btminer({"logfilelen": told_length(log, faults)})
-        sealed = "plain_ready" not in faults
-        reply = self._finish(encode(row), faults, sealed=sealed, ends=False)
-        return replace(reply, after=sent_log(log, faults))
+        row = self._dialect.btminer({"logfilelen": told_length(log, failures)})
+        sealed = "plain_ready" not in failures
+        reply = self._finish(encode(row), failures, sealed=sealed, ends=False)
+        return replace(reply, after=sent_log(log, failures))
 
-    def _upload(self, name: str, faults: frozenset[str]) -> Reply:
+    def _upload(self, name: str, failures: frozenset[str]) -> Reply:
         """Ask for an image, and answer again when it has come (section D.6)."""
         envelope = self._envelope
 
         def final(image: bytes) -> Reply:
-            taken = self.install(name, image, faults)
-            if faults & {"no_final_answer", "applied_no_answer"}:
+            taken = self.install(name, image, failures)
+            if failures & {"no_final_answer", "applied_no_answer"}:
                 return Reply(b"")
             row = (
                 self._dialect.btminer("Updated") if taken else self._dialect.error(132)
@@ -528,20 +528,20 @@ class SimulatedMiner:
             return Reply(encode({"enc": sealed}).encode() + self.profile.terminator)
 
         row = self._dialect.btminer("ready")
-        sealed = "plain_ready" not in faults
-        reply = self._finish(encode(row), faults, sealed=sealed)
+        sealed = "plain_ready" not in failures
+        reply = self._finish(encode(row), failures, sealed=sealed)
         return replace(reply, upload=final)
 
-    def install(self, name: str, data: bytes, faults: frozenset[str]) -> bool:
+    def install(self, name: str, data: bytes, failures: frozenset[str]) -> bool:
         """Take an image, or not; `binary` says what comes of it."""
         self._advance()
         self.last_upload = data
         image = read_image(data)
-        if image is None or "image_refused" in faults:
+        if image is None or "image_refused" in failures:
             return False
-        if "answered_not_applied" not in faults:
+        if "answered_not_applied" not in failures:
             fits = image.platform == self.profile.platform
-            new = fits and "old_version" not in faults
+            new = fits and "old_version" not in failures
             self._machine.update_firmware(image.version if new else None)
             if new:
                 self.applied.append(name)
@@ -559,43 +559,43 @@ class SimulatedMiner:
         return self._text(name, encode(row))
 
     def _text(self, name: str, text: str) -> Reply:
-        return self._finish(text, self.faults.take(name), sealed=False)
+        return self._finish(text, self.failures.take(name), sealed=False)
 
     def _seal(self, name: str, text: str) -> Reply:
-        return self._finish(text, self.faults.take(name), sealed=True)
+        return self._finish(text, self.failures.take(name), sealed=True)
 
     def _finish(
-        self, text: str, faults: frozenset[str], *, sealed: bool, ends: bool = True
+        self, text: str, failures: frozenset[str], *, sealed: bool, ends: bool = True
     ) -> Reply:
         """Make bytes of an answer, with the defects that were asked for."""
-        if faults & {"silent", "close", "reset"}:
-            return Reply(b"", faults)
-        if (code := error_of(faults, v3=False)) is not None:
+        if failures & {"silent", "close", "reset"}:
+            return Reply(b"", failures)
+        if (code := error_of(failures, v3=False)) is not None:
             text = encode(self._dialect.error(code))
             sealed &= code not in PLAIN_ERRORS
-        text = spoil(text, faults)
+        text = spoil(text, failures)
         if sealed:
-            text = self._seal_text(text, faults)
-        if "btminer_down" in faults:
+            text = self._seal_text(text, failures)
+        if "btminer_down" in failures:
             text = BTMINER_REFUSES
         # A terminator would be the first byte of a log
         end = b"" if text.endswith("\n") or not ends else self.profile.terminator
-        if "nul" in faults:
+        if "nul" in failures:
             end = b"\0"
-        if "newline" in faults:
+        if "newline" in failures:
             end = b"\n"
-        if "garbage" in faults:
-            return Reply(GARBAGE, faults)
-        if "huge_answer" in faults:
-            return Reply(huge_answer(), faults)
-        return Reply(text.encode() + end, faults)
+        if "garbage" in failures:
+            return Reply(GARBAGE, failures)
+        if "huge_answer" in failures:
+            return Reply(huge_answer(), failures)
+        return Reply(text.encode() + end, failures)
 
-    def _seal_text(self, text: str, faults: frozenset[str]) -> str:
+    def _seal_text(self, text: str, failures: frozenset[str]) -> str:
         envelope = self._envelope
-        if "wrong_key" in faults:
+        if "wrong_key" in failures:
             envelope = Envelope(f"not {envelope.password}", envelope.salt)
         sealed = envelope.encrypt(text)
-        if "broken_seal" in faults:
+        if "broken_seal" in failures:
             sealed = f"*{sealed[1:]}"
         return encode({"enc": sealed})
 

@@ -34,7 +34,7 @@ class Reply:
     """
 
     data: bytes
-    faults: frozenset[str] = frozenset()
+    failures: frozenset[str] = frozenset()
     before: bytes = b""
     after: bytes = b""
     upload: Callable[[bytes], Reply] | None = None
@@ -176,13 +176,13 @@ class Listener(ABC):
         """Serve one connection until it is to be closed."""
 
     async def _write(
-        self, data: bytes, faults: frozenset[str], writer: asyncio.StreamWriter
+        self, data: bytes, failures: frozenset[str], writer: asyncio.StreamWriter
     ) -> None:
         """Send an answer in one piece, in single bytes, or half of it."""
-        if faults & {"truncate", "stall_midway", "reset_midway"}:
+        if failures & {"truncate", "stall_midway", "reset_midway"}:
             data = data[: len(data) // 2]
-        if faults & {"bytewise", "byte_a_second"}:
-            gap = self._timing.byte_gap_s if "byte_a_second" in faults else 0
+        if failures & {"bytewise", "byte_a_second"}:
+            gap = self._timing.byte_gap_s if "byte_a_second" in failures else 0
             for letter in data:
                 writer.write(bytes((letter,)))
                 await writer.drain()
@@ -192,17 +192,17 @@ class Listener(ABC):
             await writer.drain()
 
     async def _send_log(
-        self, log: bytes, faults: frozenset[str], writer: asyncio.StreamWriter
+        self, log: bytes, failures: frozenset[str], writer: asyncio.StreamWriter
     ) -> None:
         """Send bytes without a frame around them."""
-        if log and "one_segment" not in faults:
+        if log and "one_segment" not in failures:
             await asyncio.sleep(self._timing.log_gap_s)
         for start in range(0, len(log), BLOCK):
             writer.write(log[start : start + BLOCK])
             await writer.drain()
 
     async def _receive(
-        self, reader: asyncio.StreamReader, faults: frozenset[str]
+        self, reader: asyncio.StreamReader, failures: frozenset[str]
     ) -> bytes:
         """Read the length of an image, and the image; a client that sends less is left."""
         # Meanwhile a reboot cuts the connection
@@ -213,9 +213,9 @@ class Listener(ABC):
         image = bytearray()
         while len(image) < size:
             if len(image) >= size // 2:
-                if "cut_upload" in faults:
+                if "cut_upload" in failures:
                     raise EOFError
-                if "stalled_upload" in faults:
+                if "stalled_upload" in failures:
                     await asyncio.sleep(FOR_EVER_S)
             image += await self._exactly(reader, min(BLOCK, size - len(image)))
         self._begin_answer()
@@ -279,29 +279,29 @@ class OneShotListener(Listener):
     async def _send(
         self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        faults = reply.faults
-        if "reset" in faults:
+        failures = reply.failures
+        if "reset" in failures:
             reset_on_close(writer)
             return
-        if "silent" in faults:
+        if "silent" in failures:
             await self._hold(reader)
             return
         data, log = reply.data, reply.after
-        if "one_segment" in faults:
+        if "one_segment" in failures:
             data, log = data + log[:BLOCK], log[BLOCK:]
-        await self._write(data, faults, writer)
-        if "reset_midway" in faults:
+        await self._write(data, failures, writer)
+        if "reset_midway" in failures:
             reset_on_close(writer)
             return
-        if not faults & BROKEN:
-            await self._send_log(log, faults, writer)
+        if not failures & BROKEN:
+            await self._send_log(log, failures, writer)
             if reply.upload:
-                final = reply.upload(await self._receive(reader, faults))
-                await self._write(final.data, final.faults, writer)
-        stalled = reply.after and "stalled_log" in faults
-        if stalled or faults & {"stall_midway", "never_close"}:
+                final = reply.upload(await self._receive(reader, failures))
+                await self._write(final.data, final.failures, writer)
+        stalled = reply.after and "stalled_log" in failures
+        if stalled or failures & {"stall_midway", "never_close"}:
             await self._hold(reader)
-        elif "stall_after_answer" in faults:
+        elif "stall_after_answer" in failures:
             await asyncio.sleep(self._timing.stall_s)
         await self._close(reader, writer)
 

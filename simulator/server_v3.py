@@ -20,14 +20,14 @@ def frame(text: str | bytes) -> bytes:
     return len(data).to_bytes(HEADER, "little") + data
 
 
-def spoil_header(data: bytes, faults: frozenset[str]) -> bytes:
+def spoil_header(data: bytes, failures: frozenset[str]) -> bytes:
     """Lie about the length of a frame."""
     length = int.from_bytes(data[:HEADER], "little")
-    if "long_length" in faults:
+    if "long_length" in failures:
         length += LIE
-    if "short_length" in faults:
+    if "short_length" in failures:
         length = max(length - LIE, 1)
-    if "huge_length" in faults:
+    if "huge_length" in failures:
         length = 0xFFFFFFFF
     return length.to_bytes(HEADER, "little") + data[HEADER:]
 
@@ -104,43 +104,43 @@ class FrameListener(Listener):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
-        faults = reply.faults
-        if "reset" in faults:
+        failures = reply.failures
+        if "reset" in failures:
             reset_on_close(writer)
             return False
-        if "close" in faults:
+        if "close" in failures:
             return False
         if not reply.data:
             return True
         writer.write(reply.before)
-        data = spoil_header(reply.data, faults)
-        if "no_length" in faults:
+        data = spoil_header(reply.data, failures)
+        if "no_length" in failures:
             data = data[HEADER:]
-        if "split_header" in faults:
+        if "split_header" in failures:
             for letter in data[:HEADER]:
                 writer.write(bytes((letter,)))
                 await asyncio.sleep(SPLIT_S)
             data = data[HEADER:]
         log = reply.after
-        if "one_segment" in faults:
+        if "one_segment" in failures:
             data, log = data + log[:BLOCK], log[BLOCK:]
-        await self._write(data, faults, writer)
-        if "reset_midway" in faults:
+        await self._write(data, failures, writer)
+        if "reset_midway" in failures:
             reset_on_close(writer)
             return False
-        if "truncate" in faults:
+        if "truncate" in failures:
             await self._close(reader, writer)
             return False
-        if faults & BROKEN:
+        if failures & BROKEN:
             return True
-        await self._send_log(log, faults, writer)
+        await self._send_log(log, failures, writer)
         if reply.upload:
-            image = await self._receive(reader, faults)
+            image = await self._receive(reader, failures)
             final = reply.upload(image)
-            await self._write(final.data, final.faults, writer)
+            await self._write(final.data, final.failures, writer)
             stays = bool(image and final.data)
         else:
-            stays = not (reply.after and "cut_log" in faults)
+            stays = not (reply.after and "cut_log" in failures)
         if not stays:
             await self._close(reader, writer)
         return stays

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from simulator import FAULTS, PROFILES
-from simulator.faults import ERRORS
+from simulator import FAILURES, PROFILES
+from simulator.failures import ERRORS
 
 ROOT = Path(__file__).parents[1]
 PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -61,53 +61,53 @@ def test_there_is_a_table() -> None:
 
 
 @dataclass(frozen=True)
-class FaultRow:
-    """A row of the table of faults."""
+class FailureRow:
+    """A row of the table of failures."""
 
-    faults: tuple[str, ...]
+    failures: tuple[str, ...]
     over_4028: str
     over_4433: str
     command: str
 
 
-def fault_rows() -> list[FaultRow]:
-    """The table of faults."""
+def failure_rows() -> list[FailureRow]:
+    """Return the table of failures."""
     rows = re.findall(
         r"^\| ((?:`\w+` ?)+)\| ([^|]+) \| ([^|]+) \| ([^|]+) \| `tests/\S+` \|$",
         read("reliability.md"),
         re.MULTILINE,
     )
     return [
-        FaultRow(tuple(re.findall(r"\w+", names)), *words) for names, *words in rows
+        FailureRow(tuple(re.findall(r"\w+", names)), *words) for names, *words in rows
     ]
 
 
-def test_every_fault_has_its_row() -> None:
-    """A fault that is missing is one that nobody has thought through to its end."""
-    named = [fault for row in fault_rows() for fault in row.faults]
-    assert sorted(named) == sorted(FAULTS)
+def test_every_failure_has_its_row() -> None:
+    """If it failed: a user could not look up the effect of some failure."""
+    named = [failure for row in failure_rows() for failure in row.failures]
+    assert sorted(named) == sorted(FAILURES)
 
 
 def test_what_becomes_of_commands() -> None:
-    """The column of the commands says what the matrix of all faults and commands asserts."""
+    """The column of the commands says what the matrix of all failures and commands asserts."""
     from .api.test_fault_matrix import UNREADABLE_4028, UNREADABLE_4433  # noqa: PLC0415
 
-    def becomes(fault: str) -> str:
-        if fault.startswith("refuse"):
+    def becomes(failure: str) -> str:
+        if failure.startswith("refuse"):
             return "not sent"
-        if fault in ERRORS:
+        if failure in ERRORS:
             return "refused"
-        return "read back" if fault in UNREADABLE_4028 | UNREADABLE_4433 else "done"
+        return "read back" if failure in UNREADABLE_4028 | UNREADABLE_4433 else "done"
 
-    assert {fault: row.command for row in fault_rows() for fault in row.faults} == {
-        fault: becomes(fault) for fault in FAULTS
-    }
+    assert {
+        failure: row.command for row in failure_rows() for failure in row.failures
+    } == {failure: becomes(failure) for failure in FAILURES}
 
 
 def test_every_row_names_a_test() -> None:
     """A promise without a test is a hope."""
     page = read("reliability.md")
-    page = page[page.index("## Faults") : page.index("## Measured")]
+    page = page[page.index("## Failures") : page.index("## Measured")]
     rows = re.findall(r"^\|.*\|$", page, re.MULTILINE)
     promises = [row for row in rows if not re.match(r"\|---|\|.*\| Test \|$", row)]
     assert len(promises) > 50

@@ -963,7 +963,7 @@ async def test_what_became_of_a_password_is_found_out(
             await miner.change_password(NEW)
         assert NEW not in repr(caught.value)
     assert (secret_of(sim, setup) == NEW) is holds
-    sim.clear_faults()
+    sim.clear_failures()
     await miner.set_led_auto()
     asked = [name for name in sent(sim) if "pwd" in name or "passwd" in name]
     assert len(asked) == 1
@@ -980,7 +980,7 @@ async def test_an_acknowledged_password_is_kept_when_it_cannot_be_tried(
     sim.inject("error_136", "get_token")
     await miner.change_password(NEW)
     assert secret_of(sim, setup) == NEW
-    sim.clear_faults()
+    sim.clear_failures()
     fresh = await connect(sim.host, sim.port, password=NEW, v3_port=None)
     await fresh.check_password()
 
@@ -1092,7 +1092,7 @@ async def test_half_a_log_is_no_log(
     assert len(file.data) < len(sim.log) or fault == "long_log"
     if error is InvalidAnswerError:
         assert file.data == b""
-    sim.clear_faults()
+    sim.clear_failures()
     assert (await miner.read()).failed == {}
     assert await miner.download_logs(File().write) == len(sim.log)
 
@@ -1110,7 +1110,7 @@ async def test_an_odd_log_is_what_the_miner_says(
         sim.inject(fault, command)
         assert await miner.download_logs(file.write) == len(file.data) < len(sim.log)
         assert sim.log.startswith(file.data)
-        sim.clear_faults()
+        sim.clear_failures()
         assert (await miner.read()).failed == {}
 
 

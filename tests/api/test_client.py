@@ -380,7 +380,7 @@ async def test_joined_reads_are_given_up(
         sim.inject(fault, together)
     state = await miner.read()
     assert_matches(state, sim.truth())
-    sim.clear_faults()
+    sim.clear_failures()
     sim.commands.clear()
     for slow in (True, False, False):
         state = await miner.read(state, slow=slow)
@@ -484,7 +484,7 @@ async def test_a_failing_read_costs_only_its_section(
         assert state.info == whole.info
     else:
         assert getattr(state, section) is None
-    sim.clear_faults()
+    sim.clear_failures()
     assert (await miner.read(state)).failed == {}
 
 
@@ -494,7 +494,7 @@ async def test_a_failure_is_remembered_until_it_is_read_again(start: Start) -> N
     miner = await client(sim)
     sim.inject("truncate", "pools")
     state = await miner.read()
-    sim.clear_faults()
+    sim.clear_failures()
     state = await miner.read(state, slow=False)
     assert set(state.failed) == {Section.POOLS}
     assert (await miner.read(state)).failed == {}
@@ -624,7 +624,7 @@ async def test_a_status_without_a_flag_or_an_envelope(
     assert state.status is not None
     assert state.status.off is None
     assert state.activity is Activity.MINING
-    sim.clear_faults()
+    sim.clear_failures()
     sim.inject("no_envelope", "status")
     state = await miner.read()
     assert state.status is not None
@@ -1371,7 +1371,7 @@ async def test_a_miner_that_never_reported_a_mac(start: Start, profile: str) -> 
     assert miner.info.mac is None
     with pytest.raises(NoMacError):
         miner.require_mac()
-    sim.clear_faults()
+    sim.clear_failures()
     await miner.read()
     miner.require_mac()
     assert miner.info.mac == sim.mac
@@ -1450,7 +1450,7 @@ async def test_a_suspicion_is_settled_before_anything_is_shown(
     for _ in range(2):
         with pytest.raises(NoMacError if answered else NoAnswerError):
             await miner.read(state, slow=False)
-    second.clear_faults()
+    second.clear_failures()
     with pytest.raises(WrongMinerError):
         await miner.read(state, slow=False)
 

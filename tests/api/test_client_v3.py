@@ -701,7 +701,7 @@ async def test_a_failing_read_costs_only_its_sections(
     for section in set(Section) - {Section.INFO}:
         assert (getattr(state, section) is None) is (section in SECTIONS[command])
     assert state.info == whole.info
-    sim.clear_faults()
+    sim.clear_failures()
     assert (await miner.read(state)).failed == {}
     assert not miner.outdated
 
@@ -937,7 +937,7 @@ async def test_4433_that_stays_closed(
         assert state.activity is Activity.MINING
         assert not miner.outdated
     # A poll that is answered begins the waiting anew
-    sim.clear_faults()
+    sim.clear_failures()
     await sim.tick()
     assert (await miner.read()).failed == {}
     sim.inject("refuse_4433")
@@ -971,7 +971,7 @@ async def test_4433_behind_a_firewall(
     with pytest.raises(PortClosedError) as caught:
         await miner.set_led_auto()
     assert caught.value.port == sim.v3_port
-    sim.clear_faults()
+    sim.clear_failures()
     await sim.tick()
     assert (await miner.read(state)).failed == {}
     sim.commands.clear()
@@ -1001,7 +1001,7 @@ async def test_4433_that_falls_silent(
     assert state.reject_rate == pytest.approx(
         truth.pools[0].reject_rate_percent, abs=1e-3
     )
-    sim.clear_faults()
+    sim.clear_failures()
     assert (await miner.read()).failed == {}
 
 
@@ -1067,7 +1067,7 @@ async def test_4433_that_opens_later(
     assert isinstance(miner, V2Miner)
     await miner.read()
     assert not miner.outdated
-    sim.clear_faults()
+    sim.clear_failures()
     await sim.tick()
     await miner.read(slow=False)
     assert not miner.outdated
@@ -1633,7 +1633,7 @@ async def test_an_unanswered_write_is_never_repeated(
     assert written(sim) == ["set.miner.service"]
     clock.advance(3)
     assert sim.v3_truth().mining is (fault in {"silent", "close", "reset"})
-    sim.clear_faults()
+    sim.clear_failures()
     assert (await miner.read()).failed == {}
 
 
@@ -1647,7 +1647,7 @@ async def test_a_write_that_never_left_had_no_effect(
     sim.inject("silent", "get.device.info")
     with pytest.raises(NoAnswerError):
         await miner.stop_mining()
-    sim.clear_faults()
+    sim.clear_failures()
     sim.inject("refuse_4433")
     with pytest.raises(CannotConnectError):
         await miner.stop_mining()
@@ -1757,7 +1757,7 @@ async def test_no_write_reaches_a_miner_that_reports_no_mac(
         with pytest.raises(NoMacError):
             await miner.download_logs(lambda _: asyncio.sleep(0))
     assert written(other) == []
-    other.clear_faults()
+    other.clear_failures()
     with pytest.raises(WrongMinerError):
         await miner.stop_mining()
 
@@ -1773,7 +1773,7 @@ async def test_a_miner_that_never_reported_a_mac(
     assert miner.info.mac is None
     with pytest.raises(NoMacError):
         miner.require_mac()
-    sim.clear_faults()
+    sim.clear_failures()
     await miner.read()
     miner.require_mac()
     assert miner.info.mac == sim.mac

@@ -41,7 +41,7 @@ from custom_components.whatsminer.api.v2 import crypto as client_auth
 from custom_components.whatsminer.api.v2.miner import V2Miner
 from custom_components.whatsminer.api.v3.miner import V3Miner
 from simulator import (
-    FAULTS,
+    FAILURES,
     ManualClock,
     Received,
     SimulatedMiner,
@@ -49,7 +49,7 @@ from simulator import (
     miner as simulator_miner,
     server as simulator_server,
 )
-from simulator.faults import ERRORS, FRAMES, PAYLOAD
+from simulator.failures import ERRORS, FRAMES, PAYLOAD
 from simulator.profiles import PROFILES
 
 PASSWORD, V3_PASSWORD = "Secret_1", "Super_1"
@@ -152,7 +152,7 @@ HARMLESS = frozenset({"status", "set.miner.report"})
 CELLS = [
     (setup, fault)
     for setup in SETUPS
-    for fault in FAULTS
+    for fault in FAILURES
     if SETUPS[setup].v3 or not (fault in FRAMES or fault.startswith("error_minus"))
 ]
 every_cell = pytest.mark.parametrize(("name", "fault"), CELLS)
@@ -426,7 +426,7 @@ async def attempt(action: Awaitable[Any], where: str) -> Any:
 async def recovers(table: Bench, where: str, *, is_unchanged: bool = True) -> list[str]:
     """After a fault the next poll is clean, and complete."""
     sim, miner, clean = table.sim, table.miner, table.clean
-    sim.clear_faults()
+    sim.clear_failures()
     await sim.tick()
     state = await attempt(miner.read(), f"{where}, next poll")
     if isinstance(state, Exception):
@@ -504,7 +504,7 @@ async def read_cases(
             is_crucial = command in (None, *table.clean.identifies)
             if is_crucial:
                 wrong += await newcomer(table, fault, command, f"{here}, new client")
-            table.sim.clear_faults()
+            table.sim.clear_failures()
             if is_crucial or command is commands[-1]:
                 wrong += await recovers(table, here)
             if command is None and is_clean(table, found):
@@ -642,7 +642,7 @@ async def write_cases(
             result = await attempt(WRITES[write](miner), where)
             received = sent(sim)
             wrong += judge_write(table, fault, clean, result, received, where)
-            sim.clear_faults()
+            sim.clear_failures()
             await sim.tick()
         wrong += await recovers(table, where, is_unchanged=False)
         wrong += await leaves_nothing(table, where)

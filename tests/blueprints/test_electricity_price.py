@@ -204,7 +204,7 @@ async def test_one_of_two_is_away(world: World, told: list[dict[str, Any]]) -> N
     await world.let_pass(minutes=3)
     assert world.running == [True, False]
     assert told == [{"message": "M50 04EB"}]
-    world.miners[0].clear_faults()
+    world.miners[0].clear_failures()
     await world.let_pass(minutes=6)
     assert world.running == [False, False]
 

@@ -95,7 +95,7 @@ async def test_power_does_not_fall(world: World, told: list[dict[str, Any]]) -> 
     assert sum(c.name == "power_off" for c in world.miners[1].commands) >= 2
     # The others were left alone meanwhile.
     assert world.done("power_off") == 1
-    world.miners[1].clear_faults()
+    world.miners[1].clear_failures()
     await world.let_pass(minutes=7)
     assert not any(world.running)
     assert len(told) <= 2
@@ -110,7 +110,7 @@ async def test_unreachable_miner(world: World, told: list[dict[str, Any]]) -> No
     assert world.running == [True, False, False]
     await world.let_pass(minutes=3)
     assert [call["message"] for call in told] == ["M50 04EB"]
-    world.miners[0].clear_faults()
+    world.miners[0].clear_failures()
     await world.let_pass(minutes=8)
     assert not any(world.running)
 
@@ -251,7 +251,7 @@ async def test_lowered_and_away(world: World, told: list[dict[str, Any]]) -> Non
     await world.let_pass(minutes=10)
     assert world.running == [True, False, False]
     assert told[0] == {"message": "M50 04EB"}
-    world.miner.clear_faults()
+    world.miner.clear_failures()
     await world.let_pass(minutes=6)
     assert not any(world.running)
 

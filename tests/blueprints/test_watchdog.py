@@ -173,7 +173,7 @@ async def test_unavailable_miner(
     world.miner.inject("refuse")
     await world.let_pass(minutes=60)
     assert not told
-    world.miner.clear_faults()
+    world.miner.clear_failures()
     await world.let_pass(minutes=12)
     assert not told
     await world.let_pass(minutes=10)

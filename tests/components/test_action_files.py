@@ -112,7 +112,7 @@ async def test_half_a_log_is_none(
     sentence = await refused(act, "download_logs")
     assert sentence.split(":")[0] in ("log_incomplete", "invalid_answer")
     assert kept(tmp_path) == []
-    miner.clear_faults()
+    miner.clear_failures()
     await act("download_logs")
     [name] = kept(tmp_path)
     miner.inject(fault)
@@ -214,7 +214,7 @@ async def test_an_image_that_is_not_taken(install: Act, miner: SimulatedMiner) -
     """The owner would believe in a version that does not run."""
     miner.inject("image_refused")
     assert (await fails(install)).startswith("firmware_refused")
-    miner.clear_faults()
+    miner.clear_failures()
     whole = make_image(miner.profile.platform, VERSION)
     assert (await fails(install, whole[:-1])).startswith("firmware_refused")
     miner.inject("old_version")

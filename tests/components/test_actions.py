@@ -398,7 +398,7 @@ async def test_what_can_be_read_back_is(
     pools = CASES["set_pools"].data
     miner.inject("answered_not_applied", "update_pools")
     assert (await refused(act, "set_pools", **pools)).startswith("not_confirmed")
-    miner.clear_faults()
+    miner.clear_failures()
     miner.inject("applied_no_answer", "update_pools")
     await act("set_pools", **pools)  # the miner shows them
     assert CASES["set_pools"].effect(miner)
@@ -415,7 +415,7 @@ async def test_custom_data_is_read_back(
     data = CASES["set_custom_data"].data
     miner.inject("answered_not_applied", command)
     assert (await refused(act, "set_custom_data", **data)).startswith("custom_data")
-    miner.clear_faults()
+    miner.clear_failures()
     miner.inject("applied_no_answer", command)
     await act("set_custom_data", **data)
     assert CASES["set_custom_data"].effect(miner)
@@ -489,7 +489,7 @@ async def test_the_newest_call_counts(
     await asyncio.sleep(0.2)
     late = hass.async_create_task(act("set_time_zone", **CASES["set_time_zone"].data))
     assert (await early).startswith("overtaken")
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await late
     assert CASES["set_time_zone"].effect(miner)
@@ -520,7 +520,7 @@ async def test_pools_and_passwords_are_shown_nowhere(
         await refused(act, "set_pools", pools=[hush]),
         await refused(act, "change_password", new_password="Hush_new"),
     ]
-    miner.clear_faults()
+    miner.clear_failures()
     miner.refuse = {"update_pools": 132, "update_pwd": 132}
     told += [
         await refused(act, "set_pools", pools=[hush]),

@@ -342,7 +342,7 @@ async def test_overtaken_command_is_never_sent(
     await asyncio.sleep(0.2)
     stop = hass.async_create_task(call("switch", "mining", "turn_off"))
     await asyncio.sleep(0.2)
-    miner.clear_faults()
+    miner.clear_failures()
     async with asyncio.timeout(10):
         await start
         await stop
@@ -379,7 +379,7 @@ async def test_closed_port(
     assert (
         coordinator.config_entry.runtime_data.coordinator is coordinator
     )  # not reloaded
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     clock.race()
     await call("switch", "mining", "turn_off")
@@ -402,7 +402,7 @@ async def test_nothing_is_sent_after_unloading(
     with pytest.raises(HomeAssistantError) as error:
         await task
     assert error.value.translation_key == "not_sent"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await asyncio.sleep(0.2)
     assert not sent(miner, "set.miner.service")
@@ -447,7 +447,7 @@ async def test_controls_stay_when_4433_is_closed_at_start(
     await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
     await hass.async_block_till_done()
     assert state("switch", "mining") == STATE_ON
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await call("switch", "fast_boot", "turn_on")
     assert miner.machine.fast_boot is True
@@ -540,7 +540,7 @@ async def test_identify_lights_once(
         await miner.tick()
         await asyncio.sleep(0.4)
         assert not miner.truth().led_auto
-        miner.clear_faults()
+        miner.clear_failures()
         await miner.tick()
         await hass.async_block_till_done(wait_background_tasks=True)
     assert miner.truth().led_auto

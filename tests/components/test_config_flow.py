@@ -319,7 +319,7 @@ async def test_no_answer(
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, form)
     assert result["errors"] == {"base": "no_answer"}
-    miner.clear_faults()
+    miner.clear_failures()
     await _recover(hass, flow_id, form)
 
 
@@ -347,7 +347,7 @@ async def test_miner_without_mac(
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, form)
     assert result["errors"] == {"base": "no_mac"}
-    miner.clear_faults()
+    miner.clear_failures()
     await _recover(hass, flow_id, form)
 
 

@@ -354,7 +354,7 @@ async def test_unreachable_is_said_and_made_up_for(
         await act("curtail", target="stop")
     assert error.value.translation_key == "cannot_connect"
     assert state("sensor", "curtailment") == "stop"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll_later(5)
     assert miner.truth().mining is False
@@ -401,14 +401,14 @@ async def test_restoring_is_tried_again(
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError):
         await act("resume")
-    miner.clear_faults()
+    miner.clear_failures()
     miner.inject("error_23", "power_on")
     await miner.tick()
     await poll_later(5)
     found = issue(hass, "resume_failing", coordinator.config_entry)
     assert found
     assert found.translation_key == "resume_failing"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll_later(20)
     assert miner.truth().mining is True
@@ -436,7 +436,7 @@ async def test_only_what_is_still_wrong_is_told(
     with pytest.raises(HomeAssistantError):
         await act("curtail", target="stop")
     assert told() == {"curtailment_failing"}
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll_later(5)
     assert miner.truth().mining is False
@@ -473,7 +473,7 @@ async def test_two_ends_of_a_miner_that_does_not_start(
     assert state("sensor", "curtailment") == "stop"
     found = issue(hass, "resume_failing", coordinator.config_entry)
     assert found
-    miner.clear_faults()
+    miner.clear_failures()
     await poll_later(5)
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
@@ -497,7 +497,7 @@ async def test_by_hand_while_it_should_resume(
     async with asyncio.timeout(5):
         while not sent(miner, "power_on"):
             await asyncio.sleep(0)
-    miner.clear_faults()
+    miner.clear_failures()
     await call("switch", "mining", "turn_on" if on else "turn_off")
     with pytest.raises(HomeAssistantError) as error:
         await first
@@ -670,7 +670,7 @@ async def test_stop_that_cannot_be_held(
     assert found
     assert found.translation_placeholders
     assert found.translation_placeholders["error"]
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll_later(10)
     assert miner.truth().mining is False
@@ -783,7 +783,7 @@ async def test_old_news_end_no_curtailment(
         await act("resume")
     assert error.value.translation_key == "cannot_connect"
     assert state("sensor", "curtailment") == "stop"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll_later(5)
     assert miner.truth().mining is True
@@ -801,7 +801,7 @@ async def test_percent_is_put_back_once_the_miner_tells(
     assert error.value.translation_key == "activity_unknown"
     assert state("sensor", "curtailment") == "percent"
     assert miner.machine.power_percent == 60
-    miner.clear_faults()
+    miner.clear_failures()
     await poll_later(5)
     assert miner.machine.power_percent == 100
     assert state("sensor", "curtailment") == "none"
@@ -816,7 +816,7 @@ async def test_percent_whose_answer_was_lost_is_put_back(
         await act("curtail", target="percent", percent=60)
     assert error.value.translation_key == "unknown_outcome"
     assert miner.machine.power_percent == 60
-    miner.clear_faults()
+    miner.clear_failures()
     assert (await act("resume"))["confirmed"] is True
     assert miner.machine.power_percent == 100
 
@@ -836,7 +836,7 @@ async def test_percent_before_a_stop_that_had_no_effect_is_put_back(
     ):
         await act("curtail", target="stop")
     assert error.value.translation_key == "not_confirmed"
-    miner.clear_faults()
+    miner.clear_failures()
     response = await act("resume")
     assert response["confirmed"] is True
     assert state("sensor", "curtailment") == "none"
@@ -1170,7 +1170,7 @@ async def test_what_became_of_it(
     miner.inject("error_23", "power_off")
     await miner.tick()
     await poll_later(5)
-    miner.clear_faults()
+    miner.clear_failures()
     error = coordinator.config_entry.runtime_data.curtailment.attributes["error"]
     assert error
     await coordinator.config_entry.runtime_data.commander.write_access.async_examine()

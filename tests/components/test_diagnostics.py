@@ -74,7 +74,7 @@ async def test_curtailment(
     assert (active["target"], active["reason"]) == ("stop", "expensive hour")
     assert active["error_kind"] == "cannot_connect"
     assert miner.host not in json.dumps(data)
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await coordinator.config_entry.runtime_data.curtailment.async_resume()
     data = await get_diagnostics_for_config_entry(

@@ -206,7 +206,7 @@ async def test_one_missed_poll(
     miner.inject("refuse")
     used += await pass_time(30)
     assert energy() == before
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     used += await pass_time(120)
     assert energy() == pytest.approx(used, abs=0.015)
@@ -224,7 +224,7 @@ async def test_one_poll_without_a_power(
     miner.inject("truncate", "summary")
     used += await pass_time(30)
     assert state("sensor", "energy") == STATE_UNAVAILABLE
-    miner.clear_faults()
+    miner.clear_failures()
     used += await pass_time(120)
     assert energy() == pytest.approx(used, abs=0.015)
 
@@ -257,7 +257,7 @@ async def test_gap_is_not_invented(
     miner.inject("refuse")
     await pass_time(600)
     assert state("sensor", "energy") == STATE_UNAVAILABLE
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await pass_time(30)
     assert energy() == pytest.approx(used, abs=0.015)
@@ -469,6 +469,6 @@ async def test_exists_once_a_power_is_told(
     unique_id = f"{entry.unique_id}_energy"
     registry = er.async_get(hass)
     assert registry.async_get_entity_id("sensor", DOMAIN, unique_id) is None
-    miner.clear_faults()
+    miner.clear_failures()
     await poll()
     assert energy() == 0

@@ -190,7 +190,7 @@ async def test_a_list_that_fails_is_no_end_of_a_fault(
     miner.inject("close", "get_error_code")
     await after(SLOW)
     assert state("sensor", "fault") == "unavailable"
-    miner.clear_faults()
+    miner.clear_failures()
     await after(SLOW)
     assert state("sensor", "fault").startswith("541")
     assert codes() == []

@@ -103,7 +103,7 @@ async def test_4433_that_was_closed_at_first(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert entry.runtime_data.coordinator.miner.info.api_version == "2.2.2"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     for _ in range(SLOW_EVERY + 1):
         await poll()

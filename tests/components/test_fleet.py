@@ -129,7 +129,7 @@ class Fleet:
 
     async def mend(self, number: int) -> None:
         """Let a miner be well again."""
-        self.miners[number].clear_faults()
+        self.miners[number].clear_failures()
         await self.miners[number].tick()
 
     async def rough_rounds(self, count: int, random: Random) -> None:

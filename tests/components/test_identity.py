@@ -96,7 +96,7 @@ async def test_known_miner_is_followed(
     )
     miner.inject("refuse")
     assert not await hass.config_entries.async_setup(entry.entry_id)
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     result = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_DHCP}, data=discovered
@@ -117,7 +117,7 @@ async def test_other_things_called_whatsminer(
         DOMAIN, context={"source": SOURCE_DHCP}, data=discovered
     )
     assert result["reason"] == "cannot_connect"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     result = await hass.config_entries.flow.async_init(
         DOMAIN,

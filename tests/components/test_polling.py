@@ -131,7 +131,7 @@ async def test_a_failing_read_costs_its_own_entities(
         await poll()
     assert [state("sensor", key) for key in lost] == [STATE_UNAVAILABLE] * len(lost)
     assert STATE_UNAVAILABLE not in [state("sensor", key) for key in kept]
-    miner.clear_faults()
+    miner.clear_failures()
     for _ in range(SLOW_EVERY):
         await poll()
     assert STATE_UNAVAILABLE not in [state("sensor", key) for key in lost]
@@ -154,7 +154,7 @@ async def test_outage(
     assert state("sensor", "power") == STATE_UNAVAILABLE
     assert state("switch", "mining") == STATE_UNAVAILABLE
     assert len(_complaints(caplog)) == 1
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll()
     assert float(state("sensor", "power")) > 3000
@@ -395,7 +395,7 @@ async def test_miner_that_is_off_at_start(
     assert {hass.states.get(found).state for found in miners} == {STATE_UNAVAILABLE}  # type: ignore[union-attr]
     for _ in range(2):
         await poll()
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await poll()
     assert float(state("sensor", "power")) > 3000

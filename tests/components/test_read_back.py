@@ -218,7 +218,7 @@ async def test_a_field_that_appears_is_read(
         "70",
         True,
     )
-    miner.clear_faults()
+    miner.clear_failures()
     miner.machine.set_percent(80, gentle=False)
     await coordinator.async_refresh_all()
     assert (state("number", "power_percent"), assumed("number", "power_percent")) == (

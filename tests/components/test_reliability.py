@@ -1,4 +1,4 @@
-"""docs/reliability.md: what a user sees of every fault, in a real Home Assistant."""
+"""docs/reliability.md: what a user sees of every failure, in a real Home Assistant."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ from custom_components.whatsminer.const import (
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from simulator import FAULTS, SimulatedMiner
-from tests.test_docs import fault_rows
+from simulator import FAILURES, SimulatedMiner
+from tests.test_docs import failure_rows
 
 from .conftest import PASSWORD, RaceClock
 
@@ -172,7 +172,7 @@ async def test_what_is_shown(
     """A false number is worse than none, and an owner must know which of them to expect."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.01)
     hass.loop.set_debug(False)
-    worst = dict.fromkeys(FAULTS, UNAFFECTED)
+    worst = dict.fromkeys(FAILURES, UNAFFECTED)
     for profile in profiles:
         async with SimulatedMiner(
             profile,
@@ -182,47 +182,51 @@ async def test_what_is_shown(
             clock=RaceClock(),
         ) as miner:
             on_it = await set_up(hass, miner, unused_tcp_port)
-            for fault in FAULTS:
-                found = await meet(on_it, fault, monkeypatch)
-                worst[fault] = max(worst[fault], found, key=WORST_LAST.index)
+            for failure in FAILURES:
+                found = await meet(on_it, failure, monkeypatch)
+                worst[failure] = max(worst[failure], found, key=WORST_LAST.index)
             await hass.config_entries.async_remove(
                 on_it.coordinator.config_entry.entry_id
             )
     column = "over_4028" if port == 4028 else "over_4433"
     promised = {
-        fault: getattr(row, column) for row in fault_rows() for fault in row.faults
+        failure: getattr(row, column)
+        for row in failure_rows()
+        for failure in row.failures
     }
     assert worst == {
-        fault: UNAFFECTED if word == "-" else word for fault, word in promised.items()
+        failure: UNAFFECTED if word == "-" else word
+        for failure, word in promised.items()
     }
 
 
-async def meet(on_it: Shown, fault: str, monkeypatch: pytest.MonkeyPatch) -> str:
+async def meet(on_it: Shown, failure: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Poll a miner whose answers are all broken, twice, and again when it is well."""
     true = await on_it.poll()
-    assert STATE_UNAVAILABLE not in true.values(), fault
+    assert STATE_UNAVAILABLE not in true.values(), failure
     with monkeypatch.context() as impatient:
-        if fault in WAITING:
+        if failure in WAITING:
             impatient.setattr(transport, "ANSWER_TIMEOUT", 0.1)
-        on_it.miner.inject(fault)
+        on_it.miner.inject(failure)
         first = await on_it.poll()
         second = await on_it.poll()
     is_gone = not on_it.coordinator.last_update_success
     if is_gone:
         forgiven = judge(true, first, zeros=False)
         # Half of an answer on one port is still worth a look at the other.
-        assert forgiven == (LESS if fault == "truncate" else UNAFFECTED), fault
+        assert forgiven == (LESS if failure == "truncate" else UNAFFECTED), failure
         for entity_id, state in second.items():
             if state != STATE_UNAVAILABLE:
                 assert any(own in entity_id for own in OURS), entity_id
                 assert state == true[entity_id], entity_id
     else:
         shown = [
-            judge(true, states, zeros=fault == "all_zero") for states in (first, second)
+            judge(true, states, zeros=failure == "all_zero")
+            for states in (first, second)
         ]
-    on_it.miner.clear_faults()
+    on_it.miner.clear_failures()
     await on_it.miner.tick()
-    assert judge(true, await on_it.poll(), zeros=False) == UNAFFECTED, fault
+    assert judge(true, await on_it.poll(), zeros=False) == UNAFFECTED, failure
     return GONE if is_gone else max(shown, key=WORST_LAST.index)
 
 

@@ -239,7 +239,7 @@ async def test_miner_that_cannot_be_asked(
     await hass.config_entries.async_unload(entry.entry_id)
     result = await doctor({})
     assert result["step_id"] == "unreachable"
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     await hass.config_entries.async_setup(entry.entry_id)
     result = await doctor({})

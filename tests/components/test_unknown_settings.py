@@ -53,7 +53,7 @@ async def come_back(
     hass: HomeAssistant, miner: SimulatedMiner, poll: Poll, minutes: float
 ) -> None:
     """Let the miner answer again, and what is due be done."""
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     for _ in range(2):
         with later(minutes):
@@ -109,7 +109,7 @@ async def test_off_before_a_reboot(
     async with asyncio.timeout(5):
         while state("sensor", "status") != "restarting":
             await asyncio.sleep(0.01)
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     response = await curtail
     assert (response["confirmed"], response["way"]) == (True, "none")

@@ -335,7 +335,7 @@ async def test_every_state(house: House, way: str) -> None:
     await house.until_state(f"sensor.{SLUG}_status", "unavailable")
     await sees_all_is_well(person)
     await sees("Unavailable")
-    miner.clear_faults()
+    miner.clear_failures()
     await house.reload(NAME)
     await settled(house)
     await house.close_pages()

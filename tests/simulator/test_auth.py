@@ -212,7 +212,7 @@ async def test_reboot_forgets_tokens(
 
 @pytest.mark.parametrize(("data", "code"), [("%%%", 137), ("YWJj", 23), (None, 23)])
 async def test_broken_envelopes(make: Make, data: object, code: int) -> None:
-    """If it failed: a client with a fault in its envelope would not be told."""
+    """If it failed: a client with a failure in its envelope would not be told."""
     raw = await send(await make(), json.dumps({"enc": 1, "data": data}).encode())
     assert json.loads(raw)["Code"] == code
 

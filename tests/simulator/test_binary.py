@@ -13,7 +13,7 @@ import pytest
 
 from simulator import PROFILES, ManualClock, Phase, SimulatedMiner, Timing, make_image
 from simulator.binary import LARGEST_IMAGE, read_image
-from simulator.faults import BINARY
+from simulator.failures import BINARY
 
 from .conftest import V3, Connect, Make, Writer, ask
 
@@ -377,11 +377,11 @@ async def test_log(make: Make, line: Open, profile: str, port: str) -> None:
 
 
 @pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize("fault", BINARY)
-async def test_other_commands_are_spared(make: Make, port: str, fault: str) -> None:
-    """If it failed: a fault of images and logs would spoil answers without any."""
+@pytest.mark.parametrize("failure", BINARY)
+async def test_other_commands_are_spared(make: Make, port: str, failure: str) -> None:
+    """If it failed: a failure of images and logs would spoil answers without any."""
     miner = await make("v2c_m60s")
-    miner.inject(fault)
+    miner.inject(failure)
     if port == "4028":
         assert (await Writer(miner)("set_led", param="auto"))["Code"] == 131
         assert (await ask(miner, "status"))["Code"] == 131
@@ -411,7 +411,7 @@ async def test_first_bytes_with_the_answer(make: Make, line: Open, port: str) ->
     assert await found.exactly(int(found.length)) == miner.log
 
 
-# Faults
+# Failures
 
 
 @pytest.mark.parametrize("command", ["update_firmware", "download_logs"])
@@ -432,7 +432,7 @@ async def test_plain_answers_before_the_bytes(
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(
-    ("fault", "told", "sent", "ends"),
+    ("failure", "told", "sent", "ends"),
     [
         ("cut_log", 1, 0.5, True),
         ("stalled_log", 1, 0.5, False),
@@ -447,7 +447,7 @@ async def test_logs_that_are_not_what_they_say(
     make: Make,
     line: Open,
     port: str,
-    fault: str,
+    failure: str,
     told: float | None,
     sent: float,
     ends: bool | None,
@@ -455,7 +455,7 @@ async def test_logs_that_are_not_what_they_say(
     """If it failed: a client that believes every length would pass."""
     miner = await make("v2c_m60s")
     size = len(miner.log)
-    miner.inject(fault)
+    miner.inject(failure)
     download = await line(miner, port, log_of(port))
     assert miner.log.startswith(await download.exactly(int(size * sent)))
     rest = await download.remaining()
@@ -464,9 +464,9 @@ async def test_logs_that_are_not_what_they_say(
     if told is None:
         assert download.length == "unknown"
         return
-    lie = {"long_log": 16, "short_log": -16}.get(fault, 0)
+    lie = {"long_log": 16, "short_log": -16}.get(failure, 0)
     length = int(download.length)
-    assert length == (0xFFFFFFFF if fault == "huge_log" else int(size * told) + lie)
+    assert length == (0xFFFFFFFF if failure == "huge_log" else int(size * told) + lie)
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -502,13 +502,13 @@ async def test_upload_that_the_miner_does_not_read(
 
 
 @pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize("fault", ["no_final_answer", "applied_no_answer"])
+@pytest.mark.parametrize("failure", ["no_final_answer", "applied_no_answer"])
 async def test_update_without_a_final_answer(
-    make: Make, line: Open, clock: ManualClock, port: str, fault: str
+    make: Make, line: Open, clock: ManualClock, port: str, failure: str
 ) -> None:
     """If it failed: a client would call an update failed that has worked."""
     miner = await make("v2c_m60s")
-    miner.inject(fault)
+    miner.inject(failure)
     upload = await line(miner, port, update_of(port))
     upload.put(make_image("H616", NEW))
     assert await upload.remaining() in (b"", b"\n")
@@ -518,7 +518,7 @@ async def test_update_without_a_final_answer(
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(
-    ("fault", "taken", "reboots"),
+    ("failure", "taken", "reboots"),
     [
         ("image_refused", False, 0),
         ("old_version", True, 1),
@@ -530,14 +530,14 @@ async def test_update_that_changes_nothing(
     line: Open,
     clock: ManualClock,
     port: str,
-    fault: str,
+    failure: str,
     taken: bool,
     reboots: int,
 ) -> None:
     """If it failed: a client that believes the final answer would pass."""
     miner = await make("v2c_m60s")
     before = await version(miner)
-    miner.inject(fault)
+    miner.inject(failure)
     upload = await line(miner, port, update_of(port))
     upload.put(make_image("H616", NEW))
     assert ((await upload.answer())[0] in (0, 131)) is taken
@@ -548,15 +548,15 @@ async def test_update_that_changes_nothing(
 
 
 @pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize("fault", ["close", "reset", "truncate", "garbage"])
-async def test_faults_of_every_answer_are_met_here_too(
-    make: Make, line: Open, port: str, fault: str
+@pytest.mark.parametrize("failure", ["close", "reset", "truncate", "garbage"])
+async def test_failures_of_every_answer_are_met_here_too(
+    make: Make, line: Open, port: str, failure: str
 ) -> None:
     """If it failed: bytes would follow an answer that was none."""
     miner = await make("v2c_m60s")
     for command in (update_of(port), log_of(port)):
-        miner.clear_faults()
-        miner.inject(fault, command)
+        miner.clear_failures()
+        miner.inject(failure, command)
         found = Line(miner, port)
         with pytest.raises((EOFError, OSError, ValueError)):
             await found.ask(command)
@@ -579,8 +579,8 @@ async def test_refused_downloads_and_updates(make: Make, port: str) -> None:
         await found.close()
 
 
-def test_every_binary_fault_has_a_test() -> None:
-    """If it failed: a fault could be added that does nothing."""
+def test_every_binary_failure_has_a_test() -> None:
+    """If it failed: a failure could be added that does nothing."""
     text = Path(__file__).read_text()
-    for fault in BINARY:
-        assert f'"{fault}"' in text
+    for failure in BINARY:
+        assert f'"{failure}"' in text

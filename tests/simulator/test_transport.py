@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from simulator import FAULTS, ManualClock, SimulatedMiner, Timing
+from simulator import FAILURES, ManualClock, SimulatedMiner, Timing
 from simulator.auth import BadBase64, BadKey
-from simulator.faults import PAYLOAD, Faults, spoil
+from simulator.failures import PAYLOAD, Failures, spoil
 from simulator.server import is_complete
 
 from .conftest import Connect, Make, Writer, ask, ask_text, send
@@ -130,7 +130,7 @@ async def test_client_that_goes_away(make: Make) -> None:
         await writer.drain()
         writer.transport.abort()
     await settle(miner)
-    miner.clear_faults()
+    miner.clear_failures()
     assert (await ask(miner, "status"))["STATUS"] == "S"
 
 
@@ -178,7 +178,7 @@ async def test_port_that_somebody_took_meanwhile(make: Make) -> None:
     thief = await asyncio.start_server(
         lambda reader, writer: writer.close(), miner.host, miner.port
     )
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     thief.close()
     await thief.wait_closed()
@@ -200,7 +200,7 @@ async def test_reboot_cuts_other_connections(
     other.close()
 
 
-# Faults
+# Failures
 
 
 async def test_refuse(make: Make) -> None:
@@ -209,17 +209,17 @@ async def test_refuse(make: Make) -> None:
     miner.inject("refuse")
     with pytest.raises(ConnectionRefusedError):
         await send(miner, STATUS)
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     assert await send(miner, STATUS)
 
 
 @pytest.mark.parametrize("half_close", [False, True])
-@pytest.mark.parametrize("fault", ["silent", "stall_midway", "never_close"])
-async def test_miner_that_stays(make: Make, fault: str, half_close: bool) -> None:
+@pytest.mark.parametrize("failure", ["silent", "stall_midway", "never_close"])
+async def test_miner_that_stays(make: Make, failure: str, half_close: bool) -> None:
     """If it failed: a client without a deadline would pass."""
     miner = await make()
-    miner.inject(fault)
+    miner.inject(failure)
     reader, writer = await asyncio.open_connection(miner.host, miner.port)
     writer.write(STATUS)
     if half_close:
@@ -227,8 +227,8 @@ async def test_miner_that_stays(make: Make, fault: str, half_close: bool) -> Non
     got, ended = await read_for(reader, 0.3)
     assert not ended
     whole = len(got) and got.endswith(b"}")
-    assert bool(whole) == (fault == "never_close")
-    assert bool(got) == (fault != "silent")
+    assert bool(whole) == (failure == "never_close")
+    assert bool(got) == (failure != "silent")
     writer.close()
     if not half_close:
         await settle(miner)
@@ -335,7 +335,7 @@ async def test_errors(make: Make, writer: type[Writer], code: int) -> None:
     assert (answer["Code"], sealed) == (code, code in (14, 132, 135))
     assert miner.applied == []
     assert miner.truth().led_auto
-    miner.clear_faults()
+    miner.clear_failures()
     assert (await owner("set_led", param="auto"))["Code"] == 131
     assert miner.applied == ["set_led"]
 
@@ -392,7 +392,7 @@ async def test_power_off_that_undoes_itself(
 async def test_closed_write_has_no_effect(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: two different faults would be the same."""
+    """If it failed: two different failures would be the same."""
     miner = await make()
     miner.inject("close", "power_off")
     assert await writer(miner)("power_off") is None
@@ -438,14 +438,14 @@ DEFECTS = {
 }
 
 
-@pytest.mark.parametrize("fault", PAYLOAD)
-async def test_defects_of_the_text(make: Make, fault: str) -> None:
+@pytest.mark.parametrize("failure", PAYLOAD)
+async def test_defects_of_the_text(make: Make, failure: str) -> None:
     """If it failed: a repair in a client would be tested with text that is not broken."""
-    command, pattern = DEFECTS[fault]
+    command, pattern = DEFECTS[failure]
     miner = await make()
     miner.set_errors([110, 2010])
     assert not re.search(pattern, await ask_text(miner, command))
-    miner.inject(fault)
+    miner.inject(failure)
     assert re.search(pattern, await ask_text(miner, command))
 
 
@@ -456,19 +456,19 @@ async def test_defects_inside_of_the_envelope(make: Make, writer: type[Writer]) 
     assert (await writer(miner)("set_led", param="auto"))["When"] == 0
 
 
-def test_faults_are_for_a_command_and_for_some_times() -> None:
+def test_failures_are_for_a_command_and_for_some_times() -> None:
     """If it failed: a test could not break one answer of many."""
-    faults = Faults()
-    faults.inject("nul", "summary", times=1)
-    faults.inject("close")
-    assert faults.take("pools") == {"close"}
-    assert faults.take("summary") == {"close", "nul"}
-    assert faults.take("summary") == {"close"}
-    faults.clear()
-    assert faults.take("summary") == frozenset()
+    failures = Failures()
+    failures.inject("nul", "summary", times=1)
+    failures.inject("close")
+    assert failures.take("pools") == {"close"}
+    assert failures.take("summary") == {"close", "nul"}
+    assert failures.take("summary") == {"close"}
+    failures.clear()
+    assert failures.take("summary") == frozenset()
     with pytest.raises(ValueError, match="truncate"):
-        faults.inject("flood")
-    assert spoil("text", frozenset(FAULTS)) == ",ext"
+        failures.inject("flood")
+    assert spoil("text", frozenset(FAILURES)) == ",ext"
 
 
 async def test_a_field_is_hidden(make: Make, v3: Connect) -> None:
@@ -486,5 +486,5 @@ async def test_a_field_is_hidden(make: Make, v3: Connect) -> None:
     assert "Power Limit" in rest["Msg"]
     with pytest.raises(ValueError, match="hide=FIELD"):
         miner.inject("hide=")
-    miner.clear_faults()
+    miner.clear_failures()
     assert (await ask(miner, "status"))["Msg"]["power_pct"] == 120

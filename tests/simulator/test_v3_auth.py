@@ -108,7 +108,7 @@ def test_salt_and_accounts() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_who_may_write(make: Make, v3: Connect, profile: str) -> None:
-    """If it failed: a wrong password would look like another fault, or work."""
+    """If it failed: a wrong password would look like another failure, or work."""
     miner = await make(profile, v3_password="Secret_1")
     client = await v3(miner, password="Secret_1")
     assert await client.write("set.system.led", "auto") == OK

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from simulator import ManualClock, SimulatedMiner, Timing
-from simulator.faults import FRAMES
+from simulator.failures import FRAMES
 
 from .conftest import EPOCH, V3, Connect, Make, ask
 
@@ -176,7 +176,7 @@ async def test_client_that_goes_away(make: Make, v3: Connect) -> None:
         await client.writer.drain()
         client.writer.transport.abort()
     await settle(miner)
-    miner.clear_faults()
+    miner.clear_failures()
     assert await (await v3(miner)).read("get.fan.setting")
 
 
@@ -268,7 +268,7 @@ async def test_reports_break_the_silence(
     assert await client.ended()
 
 
-# Faults
+# Failures
 
 
 async def test_refused_ports(make: Make, v3: Connect) -> None:
@@ -280,7 +280,7 @@ async def test_refused_ports(make: Make, v3: Connect) -> None:
     with pytest.raises(ConnectionRefusedError):
         await v3(miner)
     assert (await ask(miner, "status"))["STATUS"] == "S"
-    miner.clear_faults()
+    miner.clear_failures()
     miner.inject("refuse_4028")
     await miner.tick()
     assert await (await v3(miner)).read("get.fan.setting")
@@ -289,7 +289,7 @@ async def test_refused_ports(make: Make, v3: Connect) -> None:
     miner.inject("refuse")
     with pytest.raises(ConnectionRefusedError):
         await v3(miner)
-    miner.clear_faults()
+    miner.clear_failures()
     await miner.tick()
     assert (await ask(miner, "status"))["STATUS"] == "S"
     assert await (await v3(miner)).read("get.fan.setting")
@@ -336,8 +336,8 @@ async def test_whole_answers(make: Make, v3: Connect) -> None:
     miner = await make(MINER)
     client = await v3(miner)
     whole = await client.ask("get.fan.setting")
-    for fault in ("bytewise", "split_header", "never_close", "stall_after_answer"):
-        miner.inject(fault, times=1)
+    for failure in ("bytewise", "split_header", "never_close", "stall_after_answer"):
+        miner.inject(failure, times=1)
         assert await client.ask("get.fan.setting") == whole
     miner.inject("nul", times=1)
     client.send(SETTING)
@@ -348,18 +348,18 @@ async def test_whole_answers(make: Make, v3: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "lie"),
+    ("failure", "lie"),
     [("long_length", 16), ("short_length", -16), ("huge_length", None)],
 )
 async def test_lies_about_the_length(
-    make: Make, v3: Connect, fault: str, lie: int | None
+    make: Make, v3: Connect, failure: str, lie: int | None
 ) -> None:
     """If it failed: a client that believes every length would pass."""
     miner = await make(MINER)
     client = await v3(miner)
     client.send(SETTING)
     length = len(await client.frame())
-    miner.inject(fault, "get.fan.setting")
+    miner.inject(failure, "get.fan.setting")
     client.send(SETTING)
     told = int.from_bytes(await client.reader.readexactly(4), "little")
     assert told == (0xFFFFFFFF if lie is None else length + lie)
@@ -416,18 +416,18 @@ async def test_errors(make: Make, v3: Connect, code: int) -> None:
     """If it failed: a refusal would need its cause to be built, or would take effect."""
     miner = await make(MINER)
     client = await v3(miner)
-    fault = f"error_minus_{-code}"
-    miner.inject(fault, "get.fan.setting")
+    failure = f"error_minus_{-code}"
+    miner.inject(failure, "get.fan.setting")
     assert (await client.ask("get.fan.setting"))["code"] == code
-    miner.inject(fault, "set.miner.service")
+    miner.inject(failure, "set.miner.service")
     assert (await client.write("set.miner.service", "stop"))[0] == code
     assert miner.applied == []
-    miner.clear_faults()
+    miner.clear_failures()
     assert (await client.write("set.miner.service", "stop"))[0] == 0
     assert miner.applied == ["set.miner.service"]
 
 
-async def test_faults_of_writes(make: Make, v3: Connect, clock: ManualClock) -> None:
+async def test_failures_of_writes(make: Make, v3: Connect, clock: ManualClock) -> None:
     """If it failed: a client that believes an acknowledgement, or repeats a write, would pass."""
     miner = await make(MINER)
     client = await v3(miner)
@@ -457,11 +457,11 @@ async def test_clock_that_was_never_set(make: Make, v3: Connect) -> None:
     """If it failed: a client that takes over the miner's clock would never meet a wrong one."""
     miner = await make(MINER)
     client = await v3(miner)
-    for fault, when in (("clock_zero", 0), ("clock_negative", -28800)):
-        miner.inject(fault, times=1)
+    for failure, when in (("clock_zero", 0), ("clock_negative", -28800)):
+        miner.inject(failure, times=1)
         assert (await client.ask("get.fan.setting"))["when"] == when
 
 
-def test_faults_of_frames_say_where() -> None:
+def test_failures_of_frames_say_where() -> None:
     """If it failed: somebody would look for their effect on 4028."""
     assert all(re.search(r"\(4433\)$", what) for what in FRAMES.values())

@@ -300,7 +300,7 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     ),
 }
 
-FAULTS: dict[str, str] = (
+FAILURES: dict[str, str] = (
     TRANSPORT
     | FRAMES
     | WRITES
@@ -312,27 +312,27 @@ FAULTS: dict[str, str] = (
 
 @dataclass(slots=True)
 class _Active:
-    fault: str
+    failure: str
     command: str | None
     times: int | None
 
 
-class Faults:
-    """The faults in force, each for one command or for all, for ever or for some times."""
+class Failures:
+    """The failures in force, each for one command or for all, for ever or for some times."""
 
     def __init__(self) -> None:
         """Start healthy."""
         self._active: list[_Active] = []
 
     def inject(
-        self, fault: str, command: str | None = None, times: int | None = None
+        self, failure: str, command: str | None = None, times: int | None = None
     ) -> None:
         """Add one."""
-        if not is_known(fault):
+        if not is_known(failure):
             raise ValueError(
-                f"Unknown fault {fault!r}; known are {', '.join(FAULTS)}, {HIDE}FIELD"
+                f"Unknown failure {failure!r}; known are {', '.join(FAILURES)}, {HIDE}FIELD"
             )
-        self._active.append(_Active(fault, command, times))
+        self._active.append(_Active(failure, command, times))
 
     def clear(self) -> None:
         """Remove all."""
@@ -341,15 +341,15 @@ class Faults:
     def refusing(self, port: int) -> bool:
         """Whether this port is closed; 4028 and 4433 stand for those that take their place."""
         return any(
-            active.fault in ("refuse", f"refuse_{port}") for active in self._active
+            active.failure in ("refuse", f"refuse_{port}") for active in self._active
         )
 
-    def has(self, fault: str) -> bool:
-        """Whether a fault is in force that belongs to no request."""
-        return any(active.fault == fault for active in self._active)
+    def has(self, failure: str) -> bool:
+        """Whether a failure is in force that belongs to no request."""
+        return any(active.failure == failure for active in self._active)
 
     def take(self, command: str) -> frozenset[str]:
-        """Return the faults of one request, and count it; a joined one has those of its parts."""
+        """Return the failures of one request, and count it; a joined one has those of its parts."""
         names = {None, command, *command.split("+")}
         taken = [active for active in self._active if active.command in names]
         for active in taken:
@@ -360,26 +360,26 @@ class Faults:
             for active in self._active
             if active.times is None or active.times > 0
         ]
-        return frozenset(active.fault for active in taken)
+        return frozenset(active.failure for active in taken)
 
 
-def is_known(fault: str) -> bool:
-    """Whether there is a fault of this name."""
-    return fault in FAULTS or (fault.startswith(HIDE) and fault != HIDE)
+def is_known(failure: str) -> bool:
+    """Whether there is a failure of this name."""
+    return failure in FAILURES or (failure.startswith(HIDE) and failure != HIDE)
 
 
-def error_of(faults: frozenset[str], *, v3: bool) -> int | None:
+def error_of(failures: frozenset[str], *, v3: bool) -> int | None:
     """Return the code that a request is refused with, if it is; each port has its own."""
-    codes = (code for name, (_, code) in ERRORS.items() if name in faults)
+    codes = (code for name, (_, code) in ERRORS.items() if name in failures)
     return next((code for code in codes if (code < 0) is v3), None)
 
 
-def spoil(text: str, faults: frozenset[str]) -> str:
+def spoil(text: str, failures: frozenset[str]) -> str:
     """Apply the defects of the text."""
     for name, (_, defect) in PAYLOAD.items():
-        if name in faults:
+        if name in failures:
             text = defect(text)
-    for fault in faults:
-        if fault.startswith(HIDE):
-            text = _hide(fault.removeprefix(HIDE))(text)
+    for failure in failures:
+        if failure.startswith(HIDE):
+            text = _hide(failure.removeprefix(HIDE))(text)
     return text
