@@ -94,7 +94,7 @@ async def test_an_outage_is_not_counted(
     before = float(shown(hass, entity_id, "cost_total").state)
     miner.inject("close")
     await pass_time(20)
-    miner.clear_faults()
+    miner.clear_failures()
     await pass_time(1)
     assert float(shown(hass, entity_id, "cost_total").state) == before
     await pass_time(2)
