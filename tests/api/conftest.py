@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 import contextlib
+import os
 import socket
 
 from hypothesis import HealthCheck, settings
@@ -11,7 +12,11 @@ from custom_components.whatsminer.api import transport
 
 # A fresh clone, or a busy machine, would fail a test: its first examples take some seconds.
 settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # Twenty times the default where FUZZ is set: scripts/test --fuzz
+    max_examples=2000 if os.environ.get("FUZZ") else 100,
 )
 settings.load_profile("unhurried")
 
