@@ -57,6 +57,15 @@ test("uses entities that come later", () => {
   for (const id of ids) assert.ok(found.has(id), hass.entities[id].translation_key);
 });
 
+test("finds an entity without a key by its device class", () => {
+  const hass = home(1);
+  const id = addEntity(hass, "device0", "binary_sensor.connectivity", "off", { device_class: "connectivity" });
+  delete hass.entities[id].translation_key;
+  const [miner] = dashboard.findMiners(hass);
+  assert.equal(dashboard.levelOf(hass, miner), "offline");
+  assert.ok([...named(build(hass))].includes(id));
+});
+
 test("makes no card that calls a number without a value an error", () => {
   const hass = home(2);
   for (const state of Object.values(hass.states)) state.state = "unavailable";

@@ -21,7 +21,9 @@ export function findMiners(hass, chosen) {
     if (chosen?.length && !chosen.includes(device.id)) continue;
     if (!miners.has(device.id)) miners.set(device.id, describe(hass, device));
     const { ids, hidden } = miners.get(device.id);
-    const key = `${entity.entity_id.split(".")[0]}.${entity.translation_key}`;
+    // Connectivity has the name of its device class, and no key of its own.
+    const name = entity.translation_key ?? hass.states[entity.entity_id]?.attributes.device_class;
+    const key = `${entity.entity_id.split(".")[0]}.${name}`;
     (ids[key] ??= []).push(entity.entity_id);
     if (entity.hidden) hidden.add(entity.entity_id);
   }
