@@ -203,8 +203,9 @@ async def test_every_entity_equals_the_truth(
     assert shown("number", "power_target") == STATE_UNKNOWN
     assert shown("sensor", "energy") == "0.0"  # nothing was measured yet
     assert shown("event", "fault") == STATE_UNKNOWN
+    assert shown("binary_sensor", "connectivity") == "on"
     # test_settings.py has what these show
-    left = {"reboot", "restart_btminer", "identify"} | SETTINGS[profile]
+    left = {"reboot", "restart_btminer", "identify", "resume"} | SETTINGS[profile]
     assert {key for _, key in keys} == left
 
 

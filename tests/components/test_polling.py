@@ -368,6 +368,7 @@ async def test_unreachable_at_start(
 
 # What the integration itself does; it is known without the miner.
 OWN = (
+    "_connectivity",
     "_curtailment",
     "_curtailment_until",
     "_power_target_status",
@@ -383,6 +384,7 @@ async def test_miner_that_is_off_at_start(
     miner: SimulatedMiner,
     state: Show,
     poll: Poll,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """After a power cut both start together; the entities must be there, and wake up alone."""
     before = set(hass.states.async_entity_ids())
@@ -393,11 +395,19 @@ async def test_miner_that_is_off_at_start(
     assert set(hass.states.async_entity_ids()) == before
     miners = {found for found in before if not found.endswith(OWN)}
     assert {hass.states.get(found).state for found in miners} == {STATE_UNAVAILABLE}  # type: ignore[union-attr]
+    assert state("binary_sensor", "connectivity") == "off"
     for _ in range(2):
         await poll()
+    outage = [line.message for line in caplog.records if line.levelname == "ERROR"]
+    assert len(outage) == 1
+    assert "is offline: Nothing answers at" in outage[0]
+    caplog.clear()
     miner.clear_failures()
     await miner.tick()
     await poll()
+    assert state("binary_sensor", "connectivity") == "on"
+    back = [line for line in caplog.records if "recovered" in line.message]
+    assert len(back) == 1
     assert float(state("sensor", "power")) > 3000
     assert state("binary_sensor", "write_access") == "on"
 

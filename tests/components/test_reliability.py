@@ -216,7 +216,9 @@ async def meet(on_it: Shown, failure: str, monkeypatch: pytest.MonkeyPatch) -> s
         # Half of an answer on one port is still worth a look at the other.
         assert forgiven == (LESS if failure == "truncate" else UNAFFECTED), failure
         for entity_id, state in second.items():
-            if state != STATE_UNAVAILABLE:
+            if entity_id.endswith("_connectivity"):
+                assert state == "off"
+            elif state != STATE_UNAVAILABLE:
                 assert any(own in entity_id for own in OURS), entity_id
                 assert state == true[entity_id], entity_id
     else:
