@@ -1,0 +1,72 @@
+"""Triggers of the integration, which the automation editor offers by name."""
+
+from typing import override
+
+from homeassistant.const import STATE_OFF
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.automation import DomainSpec
+from homeassistant.helpers.trigger import (
+    ENTITY_STATE_TRIGGER_SCHEMA,
+    StatelessEntityTriggerBase,
+    Trigger,
+    make_entity_target_state_trigger,
+)
+
+from .const import DOMAIN
+
+
+def filter_by_key(hass: HomeAssistant, entities: set[str], key: str) -> set[str]:
+    """Return the entities of miners that have a key; a device as target has many others."""
+    registry = er.async_get(hass)
+    return {
+        entity_id
+        for entity_id in entities
+        if (entry := registry.async_get(entity_id))
+        and entry.platform == DOMAIN
+        and entry.unique_id.endswith(f"_{key}")
+    }
+
+
+def _to_state(domain: str, key: str, *states: str) -> type[Trigger]:
+    """Return a trigger for an entity of a miner that gets one of some states."""
+
+    class ToState(
+        make_entity_target_state_trigger({domain: DomainSpec()}, set(states))  # type: ignore[misc]
+    ):
+        _primary_entities_only = False
+
+        @override
+        def entity_filter(self, entities: set[str]) -> set[str]:
+            return filter_by_key(self._hass, super().entity_filter(entities), key)
+
+    return ToState
+
+
+class FaultAppeared(StatelessEntityTriggerBase):
+    """A trigger for each fault that appears."""
+
+    _domain_specs = {"event": DomainSpec()}
+    _schema = ENTITY_STATE_TRIGGER_SCHEMA
+    _primary_entities_only = False
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        return filter_by_key(self._hass, super().entity_filter(entities), "fault")
+
+
+TRIGGERS: dict[str, type[Trigger]] = {
+    "curtailment_started": _to_state(
+        "sensor", "curtailment", "stop", "percent", "power"
+    ),
+    "curtailment_ended": _to_state("sensor", "curtailment", "none"),
+    "started": _to_state("sensor", "status", "mining"),
+    "stopped": _to_state("sensor", "status", "stopped"),
+    "went_offline": _to_state("binary_sensor", "connectivity", STATE_OFF),
+    "fault_appeared": FaultAppeared,
+}
+
+
+async def async_get_triggers(hass: HomeAssistant) -> dict[str, type[Trigger]]:
+    """Return the triggers."""
+    return TRIGGERS

@@ -1,0 +1,130 @@
+"""Triggers and conditions: they act on the miner that was chosen, and on nothing else of it."""
+
+from collections.abc import Awaitable, Callable
+import json
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_mock_service,
+)
+import yaml
+
+from custom_components.whatsminer.condition import CONDITIONS
+from custom_components.whatsminer.trigger import TRIGGERS
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
+type Poll = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def automate(
+    hass: HomeAssistant, coordinator: Any, entry: MockConfigEntry
+) -> Callable[..., Awaitable[list[ServiceCall]]]:
+    """Make an automation for the device of the miner; returns what it calls."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    calls = async_mock_service(hass, "test", "called")
+
+    async def run(name: str, **more: Any) -> list[ServiceCall]:
+        trigger: dict[str, Any] = {
+            "trigger": f"whatsminer.{name}",
+            "target": {"device_id": device.id},
+        }
+        if name != "fault_appeared":
+            trigger["options"] = {"behavior": "each", "for": "00:00:00"}
+        config = {
+            "alias": "test",
+            "triggers": trigger,
+            "actions": {"action": "test.called"},
+            **{
+                key: {**value, "target": trigger["target"]}
+                for key, value in more.items()
+            },
+        }
+        assert await async_setup_component(hass, "automation", {"automation": config})
+        await hass.async_block_till_done()
+        return calls
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "happen"),
+    [
+        ("stopped", lambda miner: miner.machine.power_off()),
+        ("fault_appeared", lambda miner: miner.machine.errors.update({110: 0.0})),
+    ],
+)
+async def test_what_the_miner_does(
+    automate: Callable[..., Awaitable[list[ServiceCall]]],
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    poll: Poll,
+    name: str,
+    happen: Callable[[SimulatedMiner], None],
+) -> None:
+    """An automation that does not run is found when it was needed."""
+    calls = await automate(name)
+    await poll()
+    assert not calls
+    happen(miner)
+    clock.advance(120)
+    for _ in range(11):
+        await poll()
+    assert len(calls) == 1
+
+
+async def test_went_offline(
+    automate: Callable[..., Awaitable[list[ServiceCall]]],
+    miner: SimulatedMiner,
+    poll: Poll,
+) -> None:
+    """Nobody would learn that the miner does not respond."""
+    calls = await automate("went_offline")
+    miner.inject("close")
+    for _ in range(4):
+        await poll()
+    assert len(calls) == 1
+
+
+async def test_curtailments(
+    hass: HomeAssistant,
+    automate: Callable[..., Awaitable[list[ServiceCall]]],
+    clock: RaceClock,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """A condition must not let the automation run for a miner that is not curtailed."""
+    condition = {
+        "condition": "whatsminer.is_curtailed",
+        "options": {"behavior": "any"},
+    }
+    calls = await automate("curtailment_started", conditions=condition)
+    clock.race()
+    target = {"entity_id": entity_id("sensor", "power")}
+    await hass.services.async_call(
+        "whatsminer", "curtail", {"target": "stop", **target}, blocking=True
+    )
+    await hass.async_block_till_done()
+    clock.stop()
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"), [("triggers", TRIGGERS), ("conditions", CONDITIONS)]
+)
+def test_each_is_described(kind: str, table: dict[str, Any]) -> None:
+    """The editor shows only what has a description, a name and an icon."""
+    for found in (
+        yaml.safe_load((HOUSE / f"{kind}.yaml").read_text()),
+        json.loads((HOUSE / "icons.json").read_text())[kind],
+        json.loads((HOUSE / "translations" / "en.json").read_text())[kind],
+    ):
+        assert set(found) == set(table)
