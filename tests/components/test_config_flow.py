@@ -132,7 +132,7 @@ async def test_creates_entry(
 
     Who copies the address of the miner's web page would read that nothing answers there.
     """
-    typed = {CONF_HOST: entered.format(miner.host, port=miner.port)}
+    typed: dict[str, Any] = {CONF_HOST: entered.format(miner.host, port=miner.port)}
     if "{port}" in entered:
         typed[CONF_PORT] = 4028
     result = await _submit(hass, await _start(hass), {**form, **typed})

@@ -154,6 +154,7 @@ async def test_a_spike_in_one_poll(
             summary=replace(state.summary, power=watts),
         )
         coordinator.async_set_updated_data(state)
+    assert state.summary
     used += 60 * (state.summary.power or 0) / 3.6e6
     assert energy() == pytest.approx(used, abs=0.015)
 
