@@ -41,6 +41,7 @@ FRAMES = {
     "report_between": "a report that nobody asked for comes before the answer (4433)",
     "heartbeat_between": "a heartbeat comes before the answer (4433)",
     "heartbeat_answered": "a heartbeat is answered with one (4433)",
+    "close_after_answer": "closes the connection after each answer (4433)",
 }
 
 WRITES = {

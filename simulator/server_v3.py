@@ -141,6 +141,7 @@ class FrameListener(Listener):
             stays = bool(image and final.data)
         else:
             stays = not (reply.after and "cut_log" in failures)
+        stays = stays and "close_after_answer" not in failures
         if not stays:
             await self._close(reader, writer)
         return stays

@@ -35,11 +35,12 @@ from custom_components.whatsminer.api import (
     WrongMinerError,
     WrongPasswordError,
     connect,
+    miner as base_miner,
     transport,
 )
 from custom_components.whatsminer.api.v2 import miner as v2_miner
 from custom_components.whatsminer.api.v2.miner import V2Miner
-from simulator import ManualClock, Phase, SimulatedMiner, Truth
+from simulator import ManualClock, Phase, SimulatedMiner, Timing, Truth
 
 PASSWORD = "Secret_1"
 V1, V204, M50, M56S, V2C = PROFILES = (
@@ -513,6 +514,33 @@ async def test_a_silent_miner_is_given_up_early(start: Start) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+@every_profile
+async def test_a_poll_of_a_slow_miner_ends(
+    start: Start, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """A miner whose every answer is late would hold up the start of Home Assistant for minutes."""
+    monkeypatch.setattr(base_miner, "POLL_TIMEOUT", 1.0)
+    sim = await start(profile, timing=Timing(answer_s=0.22))
+    miner = await client(sim)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    state = await miner.read()
+    assert loop.time() - begun < 2
+    assert state.summary
+    assert state.boards
+    late = set(state.failed)
+    assert late
+    assert all(isinstance(state.failed[each], NoAnswerError) for each in late)
+    # What was late is read by the next poll that has the time
+    sim.commands.clear()
+    state = await miner.read(state, sections=list(late)[:1])
+    assert set(state.failed) == late - set(list(late)[:1])
+    assert "get_version" not in names(sim) or Section.INFO in late
+    monkeypatch.setattr(base_miner, "POLL_TIMEOUT", 0.1)
+    with pytest.raises(NoAnswerError):
+        await miner.read(state)
+
+
 async def test_a_section_read_alone_and_not_answered(start: Start) -> None:
     """The confirmation of a command would take silence for a state."""
     sim = await start()

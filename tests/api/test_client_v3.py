@@ -23,6 +23,7 @@ from custom_components.whatsminer.api import (
     NoAnswerError,
     NoMacError,
     NoPasswordError,
+    PoolLogin,
     PortClosedError,
     PowerMode,
     Section,
@@ -39,7 +40,7 @@ from custom_components.whatsminer.api.v2 import miner as v2_miner
 from custom_components.whatsminer.api.v2.miner import V2Miner
 from custom_components.whatsminer.api.v3 import miner as v3_miner
 from custom_components.whatsminer.api.v3.miner import GONE_AFTER, V3Miner
-from simulator import ManualClock, Phase, SimulatedMiner, Truth, V3Truth
+from simulator import ManualClock, Phase, SimulatedMiner, Truth, V3Truth, make_image
 
 PASSWORD = "Super_1"
 ADMIN = "Secret_1"
@@ -1777,3 +1778,125 @@ async def test_a_miner_that_never_reported_a_mac(
     await miner.read()
     miner.require_mac()
     assert miner.info.mac == sim.mac
+
+
+# A miner that closes 4433 after each answer
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: m.stop_mining(),
+        lambda m: m.set_pools(
+            PoolLogin(url="stratum+tcp://p1.example:3333", user="acc.w1")
+        ),
+    ],
+)
+async def test_a_miner_that_closes_after_each_answer(
+    start: Start, client: Client, call: Call
+) -> None:
+    """Such a miner could be read, and never be commanded."""
+    sim = await start()
+    sim.inject("close_after_answer")
+    miner = await client(sim)
+    for _ in range(2):
+        assert (await miner.read()).failed == {}
+        await miner.check_password()
+        await call(miner)
+    assert sim.most_open_v3_connections == 1
+    writes = [name for name in written(sim) if name != "set.miner.report"]
+    assert len(writes) == 2
+    assert sim.applied[1::2] == writes
+
+
+async def test_files_of_a_miner_that_closes_after_each_answer(
+    start: Start, client: Client
+) -> None:
+    """Its log and its firmware would be cut off after the first answer."""
+    sim = await start()
+    sim.inject("close_after_answer")
+    miner = await client(sim)
+    received = bytearray()
+
+    async def write(chunk: bytes) -> None:
+        received.extend(chunk)
+
+    await miner.download_logs(write)
+    assert bytes(received) == sim.log
+    image = make_image(sim.profile.platform, "20260401.12.REL", 100_000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield image
+
+    await miner.update_firmware(pieces(), len(image))
+    assert sim.last_upload == image
+
+
+async def test_no_write_reaches_another_miner_that_closes_after_each_answer(
+    start: Start, client: Client
+) -> None:
+    """Each request opens a connection, and each of them could lead to another miner."""
+    sim = await start()
+    sim.inject("close_after_answer")
+    miner = await client(sim)
+    await miner.set_fast_boot(True)
+    await sim.stop()
+    other = await start(port=sim.port, v3_port=sim.v3_port, seed=2)
+    other.inject("close_after_answer")
+    with pytest.raises(WrongMinerError):
+        await miner.stop_mining()
+    assert written(other) == []
+
+
+# An account that no harmless command proves
+
+
+@pytest.mark.parametrize(
+    ("unknown", "proven"),
+    [
+        pytest.param(("set.miner.report",), True, id="report unknown"),
+        pytest.param(
+            ("set.miner.report", "set.system.led", "set.system.webpools"),
+            False,
+            id="all unknown",
+        ),
+    ],
+)
+async def test_an_unknown_command_proves_nothing(
+    start: Start, client: Client, unknown: tuple[str, ...], proven: bool
+) -> None:
+    """The right password would be refused by firmware that lacks an optional command."""
+    sim = await start(refuse=dict.fromkeys(unknown, -2))
+    miner = await client(sim)
+    before = sim.v3_truth()
+    assert await miner.check_password() is proven
+    assert await miner.check_write_access() is proven
+    assert sim.v3_truth() == before
+    await miner.stop_mining()
+    assert sim.applied[-1] == "set.miner.service"
+
+
+@every_profile
+async def test_a_wrong_password_without_the_optional_command(
+    start: Start, client: Client, profile: str
+) -> None:
+    """A wrong password would be taken for an old firmware."""
+    sim = await start(profile, v3_password="another", refuse={"set.miner.report": -2})
+    miner = await client(sim)
+    for call in (miner.check_password, miner.stop_mining):
+        with pytest.raises(AccountRefusedError):
+            await call()
+    assert sim.applied == []
+
+
+async def test_a_new_password_that_nothing_proves(start: Start, client: Client) -> None:
+    """Home Assistant would go on with a password that the miner may not have taken."""
+    unknown = ("set.miner.report", "set.system.led", "set.system.webpools")
+    sim = await start(refuse=dict.fromkeys(unknown, -2))
+    miner = await client(sim)
+    await miner.change_password("New_1")
+    await miner.stop_mining()
+    sim.inject("close", "set.user.change_passwd")
+    with pytest.raises(UnknownOutcomeError):
+        await miner.change_password("New_2")
+    await miner.start_mining()

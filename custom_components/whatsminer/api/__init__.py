@@ -24,7 +24,7 @@ from .errors import (
     WrongMinerError,
     WrongPasswordError,
 )
-from .miner import Miner
+from .miner import POLL_TIMEOUT, Miner
 from .models import (
     COIN_TYPES,
     Activity,
@@ -65,6 +65,7 @@ __all__ = [
     "DEFAULT_V3_PORT",
     "MAX_FIRMWARE",
     "MAX_LOG",
+    "POLL_TIMEOUT",
     "USERS",
     "AccountRefusedError",
     "Activity",

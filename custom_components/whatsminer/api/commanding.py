@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import (
     AccountRefusedError,
+    NoAnswerError,
     UnknownOutcomeError,
     WhatsminerError,
     WrongPasswordError,
@@ -101,8 +102,11 @@ class Commands(ABC):
         """The heat modes that can be set."""
 
     @abstractmethod
-    async def check_password(self) -> None:
-        """Find out whether the password is right without changing anything (B.6)."""
+    async def check_password(self) -> bool:
+        """Return True if the password is right, False if nothing can be found out (B.6, E.2).
+
+        Changes nothing on the miner. Raises the reason when the miner refuses the password.
+        """
 
     @abstractmethod
     async def check_write_access(self) -> bool:
@@ -353,7 +357,8 @@ class Commands(ABC):
             acknowledged = False
         self._use_password(new)
         try:
-            await self.check_password()
+            if not await self.check_password() and not acknowledged:
+                raise NoAnswerError("nothing shows whether the password was changed")
         except WhatsminerError as err:
             # Of other accounts than these it is not known whether they may do the check.
             refused = isinstance(err, WrongPasswordError) or (

@@ -42,6 +42,24 @@ SECTION_ERRORS = (
 )
 
 
+POLL_TIMEOUT = 40.0
+"""Seconds for a whole poll, also of a miner whose every answer comes late but in time."""
+
+
+class PollTimeoutError(NoAnswerError):
+    """A poll took too long; what was read until then counts."""
+
+
+class Budget:
+    """The time that a poll may take; both ports of a miner share it."""
+
+    ends_at = 0.0
+
+    def start(self) -> None:
+        """Allow a poll its time from now on."""
+        self.ends_at = asyncio.get_running_loop().time() + POLL_TIMEOUT
+
+
 @dataclass
 class PollContext:
     """What a poll has found out when its next section is read."""
@@ -82,6 +100,8 @@ class Miner(Commands):
         self._mac_compared = False
         """Whether the poll in progress has compared the MAC."""
         self._lock = asyncio.Lock()
+        self._poll_lock = asyncio.Lock()
+        self._budget = Budget()
 
     @property
     def has_password(self) -> bool:
@@ -149,16 +169,26 @@ class Miner(Commands):
         """Read the fast sections, and the slow ones where asked, into a new state.
 
         Sections that are not read are carried over from `previous`; one that fails is None and
-        named in `failed`. Raises when the miner did not answer at all, CannotConnectError or
+        named in `failed`. Ends within POLL_TIMEOUT. Raises when the miner did not answer at all, CannotConnectError or
         NoAnswerError, and WrongMinerError when it is another one.
         """
+        async with self._poll_lock:
+            async with self._lock:
+                pass  # the transfer of a file may take minutes, and is no delay of the poll
+            self._budget.start()
+            return await self.poll(previous, slow=slow, sections=sections)
+
+    async def poll(
+        self,
+        previous: MinerState | None,
+        *,
+        slow: bool,
+        sections: Iterable[Section] | None,
+    ) -> MinerState:
+        """Do the work of `read`, within the budget that it has started."""
         if sections is None:
             sections = self.fast + (self.slow if slow else ())
         due = tuple(sections)
-        self._mac_compared = False
-        if not self._identified:
-            await self.identify()
-        read_at = datetime.now(UTC)
         values: dict[str, Any] = {}
         failed: dict[Section, WhatsminerError] = {}
         if previous:
@@ -171,23 +201,41 @@ class Miner(Commands):
                 key: err for key, err in previous.failed.items() if key not in due
             }
         context = PollContext(slow, values.get(Section.SUMMARY.value), failed)
-        answered = unanswered = 0
+        self._mac_compared = False
+        if not self._identified:
+            await self._in_time(self.identify())
+        read_at = datetime.now(UTC)
+        await self._in_time(self._prepare(due))
+        await self._read_sections(due, context, values)
+        values[Section.INFO.value] = self.info
+        state = MinerState(
+            read_at=read_at,
+            failed=MappingProxyType(failed),
+            activity=self._activity_of(values.get(Section.STATUS.value), context),
+            **values,
+        )
+        await self._in_time(self._recognize(state, due))
+        return state
+
+    async def _read_sections(
+        self, due: tuple[Section, ...], context: PollContext, values: dict[str, Any]
+    ) -> None:
+        """Read sections into `values`, or name them in `context.failed`."""
         readers = self._readers
-        await self._prepare(due)
+        answered = unanswered = 0
         for section in due:
             try:
-                value = await readers[section](context)
-            except CannotConnectError as err:
-                self._identified = False
+                value = await self._in_time(readers[section](context))
+            except (CannotConnectError, PollTimeoutError) as err:
+                self._identified &= isinstance(err, PollTimeoutError)
                 if not answered:
                     raise
-                # It went away in the middle of the poll: asking on would only take time.
-                failed |= dict.fromkeys(
-                    due[due.index(section) :], without_traceback(err)
-                )
+                # To try the rest would only take time.
+                rest = due[due.index(section) :]
+                context.failed |= dict.fromkeys(rest, without_traceback(err))
                 break
             except SECTION_ERRORS as err:
-                failed[section] = without_traceback(err)
+                context.failed[section] = without_traceback(err)
                 if not isinstance(err, NoAnswerError):
                     answered += 1
                     continue
@@ -203,16 +251,14 @@ class Miner(Commands):
         if not answered:
             self._identified = False
             raise NoAnswerError("no section was answered")
-        values[Section.INFO.value] = self.info
-        activity = self._activity_of(values.get(Section.STATUS.value), context)
-        state = MinerState(
-            read_at=read_at,
-            failed=MappingProxyType(failed),
-            activity=activity,
-            **values,
-        )
-        await self._recognize(state, due)
-        return state
+
+    async def _in_time[T](self, work: Awaitable[T]) -> T:
+        """Await a part of a poll. Raises PollTimeoutError when the budget is spent."""
+        try:
+            async with asyncio.timeout_at(self._budget.ends_at):
+                return await work
+        except TimeoutError as err:
+            raise PollTimeoutError(f"no whole poll within {POLL_TIMEOUT:g} s") from err
 
     @property
     @abstractmethod

@@ -29,6 +29,8 @@ _CHUNK = 1 << 16
 _LENGTH = 4
 _GZIP = b"\x1f\x8b"
 _TERMINATORS = b"\0\r\n"
+_CLOSES_WITHIN = 1.0
+"""Seconds; a connection that ends later after an answer was closed for another reason."""
 _MANY = 16
 """So many terminators end no answer: they are what follows it."""
 
@@ -111,6 +113,16 @@ class Line:
     def is_open(self) -> bool:
         """Whether nobody has hung up at this end."""
         return self._sock.fileno() != -1
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the miner has closed the connection; bytes that wait to be read stay there."""
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Hang up, without waiting for the miner."""
@@ -415,35 +427,68 @@ class Link:
         self.port = port
         self._line: Line | None = None
         self._ended = False
+        self._answers = 0
+        self._answered_at = 0.0
+        self._is_kept = True
+        """False once the miner has closed a connection right after its first answer."""
         self.opened = 0
         """How many connections there have been; who is at the other end may differ."""
 
     @property
     def is_open(self) -> bool:
-        """Whether an earlier request has left a connection."""
+        """Whether an earlier request has left a connection that the miner has not closed."""
+        if self._line and self._line.has_ended:
+            self._note_end()
+            self.close()
         return self._line is not None
 
-    async def request(self, request: JsonObject) -> JsonObject:
+    @property
+    def is_kept(self) -> bool:
+        """Whether the connection serves more than one request."""
+        return self._is_kept
+
+    def _note_end(self) -> None:
+        """Note whether the miner closes a connection after each answer, as some do."""
+        if self._line is None or not self._line.has_ended:
+            return
+        passed = asyncio.get_running_loop().time() - self._answered_at
+        if self._answers == 1 and passed < _CLOSES_WITHIN:
+            self._is_kept = False
+
+    async def request(self, request: JsonObject, *, keep: bool = False) -> JsonObject:
         """Send one request and read its answer; whatever else comes in between is skipped.
+
+        `keep` leaves the connection open for what follows this answer.
 
         Raises CannotConnectError before anything was sent, NoAnswerError and InvalidAnswerError
         after it. After an error the connection is closed, since it would be out of step.
         """
         if self._ended:
             raise CannotConnectError("this link was ended")
-        if self._line is None:
+        # A connection that the miner has closed takes no request: nothing was sent yet.
+        if not self.is_open:
             self._line = await dial(self.host, self.port)
+            self._answers = 0
             self.opened += 1
+        assert self._line
         body = _encode(request)
         try:
             await self._line.send(len(body).to_bytes(_LENGTH, "little") + body)
-            return await _receive_frame(self._line, request["cmd"], ANSWER_TIMEOUT)
+            answer = await _receive_frame(self._line, request["cmd"], ANSWER_TIMEOUT)
         except OSError as err:
+            self._note_end()
             self.close()
             raise NoAnswerError("connection lost") from err
-        except BaseException:
+        except BaseException as err:
+            if isinstance(err, NoAnswerError):
+                self._note_end()
             self.close()
             raise
+        self._answers += 1
+        self._answered_at = asyncio.get_running_loop().time()
+        if not self._is_kept and not keep:
+            self.close()
+        return answer
 
     def transfer(self) -> Transfer:
         """Go on with raw bytes after the answer to a request; close the link when they end."""

@@ -132,7 +132,6 @@ class V2Miner(Miner):
         self._token: Token | None = None
         self._token_ends = 0.0
         self._no_token_before = 0.0
-        self._poll = asyncio.Lock()
         self._answers: dict[str, JsonObject | WhatsminerError] = {}
         """What the poll under way was told already."""
         self._joins: dict[str, Shape] | None = None
@@ -459,23 +458,23 @@ class V2Miner(Miner):
         }
 
     @override
-    async def read(
+    async def poll(
         self,
-        previous: MinerState | None = None,
+        previous: MinerState | None,
         *,
-        slow: bool = True,
-        sections: Iterable[Section] | None = None,
+        slow: bool,
+        sections: Iterable[Section] | None,
     ) -> MinerState:
-        async with self._poll:
-            if not self._identified:
-                self._joins = None
-            try:
-                state = await super().read(previous, slow=slow, sections=sections)
-                if self._joins is None:
-                    await self._try_to_join()
-            finally:
-                self._answers.clear()
-            return state
+        if not self._identified:
+            self._joins = None
+        try:
+            state = await super().poll(previous, slow=slow, sections=sections)
+            if self._joins is None:
+                with contextlib.suppress(NoAnswerError):
+                    await self._in_time(self._try_to_join())
+        finally:
+            self._answers.clear()
+        return state
 
     @override
     async def _recognize(self, state: MinerState, fresh: tuple[Section, ...]) -> None:
@@ -629,13 +628,16 @@ class V2Miner(Miner):
     # Commanding
 
     @override
-    async def check_password(self) -> None:
-        try:
-            await self.command("status")
-        except CommandRefusedError, TokenRejectedError, WriteApiDisabledError:
-            return  # it was decrypted, so the password is right (B.6)
-        except UnknownOutcomeError as err:
-            raise NoAnswerError("the password check was not answered") from err
+    async def check_password(self) -> bool:
+        # Where it is refused it was decrypted, so the password is right (B.6).
+        with contextlib.suppress(
+            CommandRefusedError, TokenRejectedError, WriteApiDisabledError
+        ):
+            try:
+                await self.command("status")
+            except UnknownOutcomeError as err:
+                raise NoAnswerError("the password check was not answered") from err
+        return True
 
     @override
     async def check_write_access(self) -> bool:

@@ -25,7 +25,15 @@ from ..errors import (
     WhatsminerError,
     WriteApiDisabledError,
 )
-from ..miner import SECTION_ERRORS, SLOW, Miner, PollContext, Reader, without_traceback
+from ..miner import (
+    SECTION_ERRORS,
+    SLOW,
+    Budget,
+    Miner,
+    PollContext,
+    Reader,
+    without_traceback,
+)
 from ..models import (
     Activity,
     Board,
@@ -60,6 +68,8 @@ from .protocol import (
     WORDINGS,
     activity_of,
     features_by,
+    harmless_commands,
+    is_inconclusive,
     make_digest,
     make_token,
     message_of,
@@ -87,8 +97,6 @@ _SYSTEM = "get.system.setting"
 _FAN = "get.fan.setting"
 _LOG = "get.log.download"
 _FIRMWARE = "set.system.update_firmware"
-# It sets nothing on the miner: reports on this link are off already.
-_HARMLESS = ("set.miner.report", {"gap": 0})
 
 
 def _who(device: JsonObject) -> tuple[Any, ...]:
@@ -109,6 +117,7 @@ class _Companion(V2Miner):
         self,
         link: Link,
         lock: asyncio.Lock,
+        budget: Budget,
         port: int,
         password: str | None,
         mac: str | None,
@@ -116,6 +125,7 @@ class _Companion(V2Miner):
         """Take over lock and link of the miner on 4433."""
         super().__init__(link.host, port, password=password, mac=mac)
         self._lock = lock
+        self._budget = budget
         self._link = link
         self.info = MinerInfo(dialect=Dialect.V2C, features=features_of(Dialect.V2C))
         self._board_commands = BOARD_COMMANDS[Dialect.V2C]
@@ -173,8 +183,9 @@ class V3Miner(Miner):
         self._account = account
         self._v3_password = v3_password
         self._link = Link(host, v3_port)
-        self._companion = _Companion(self._link, self._lock, port, password, mac)
-        self._poll = asyncio.Lock()
+        self._companion = _Companion(
+            self._link, self._lock, self._budget, port, password, mac
+        )
         self._answers: dict[tuple[str, str | None], JsonObject | WhatsminerError] = {}
         self._status_param = ""
         self._kept_setting: JsonObject | None = None
@@ -286,32 +297,31 @@ class V3Miner(Miner):
         return self.info
 
     @override
-    async def read(
+    async def poll(
         self,
-        previous: MinerState | None = None,
+        previous: MinerState | None,
         *,
-        slow: bool = True,
-        sections: Iterable[Section] | None = None,
+        slow: bool,
+        sections: Iterable[Section] | None,
     ) -> MinerState:
-        async with self._poll:
-            if self._closed and not slow:
-                # That may last, and a firewall lets each knock wait.
-                error = self._closed
+        if self._closed and not slow:
+            # That may last, and a firewall lets each attempt wait.
+            error = self._closed
+        else:
+            try:
+                state = await self._poll_4433(previous, slow, sections)
+            except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
+                error = without_traceback(err)
             else:
-                try:
-                    state = await self._read(previous, slow, sections)
-                except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
-                    error = without_traceback(err)
-                else:
-                    self._refused_since = self._closed = None
-                    return state
-            # While btminer restarts 4433 may be closed, and 4028 tells as much (E.7).
-            state = await self._companion.read(previous, slow=slow, sections=sections)
-            self._follow_refusals(error)
-            failed = {**state.failed, Section.INFO: error}
-            return replace(state, info=self.info, failed=failed)
+                self._refused_since = self._closed = None
+                return state
+        # While btminer restarts 4433 may be closed, and 4028 reports as much (E.7).
+        state = await self._companion.poll(previous, slow=slow, sections=sections)
+        self._follow_refusals(error)
+        failed = {**state.failed, Section.INFO: error}
+        return replace(state, info=self.info, failed=failed)
 
-    async def _read(
+    async def _poll_4433(
         self,
         previous: MinerState | None,
         slow: bool,
@@ -325,7 +335,7 @@ class V3Miner(Miner):
             # What was commanded is asked for every second time, as long as the miner mines.
             self._answers[_SETTING, None] = kept
         try:
-            state = await super().read(previous, slow=slow, sections=sections)
+            state = await super().poll(previous, slow=slow, sections=sections)
             told = self._answers.get((_SETTING, None))
             if isinstance(told, dict) and told is not kept:
                 self._kept_setting = told
@@ -447,11 +457,11 @@ class V3Miner(Miner):
             # Firmware differs in what is a number and what is a string; this one was refused.
             if (other := other_spelling(param)) is not None:
                 answer = await self._send(command, other)
-        await self._judge(command, answer)
+        await self._raise_refusal(command, answer)
         return answer
 
-    async def _judge(self, command: str, answer: JsonObject) -> None:
-        """Raise what an answer stands for that is no success."""
+    async def _raise_refusal(self, command: str, answer: JsonObject) -> None:
+        """Raise the error of an answer that is no success, with its reason if there is one."""
         try:
             raise_for_code(command, answer)
         except CommandRefusedError as err:
@@ -459,12 +469,13 @@ class V3Miner(Miner):
             with contextlib.suppress(
                 CannotConnectError, UnknownOutcomeError, *SECTION_ERRORS
             ):
-                await self._explain(command)
+                await self._check_account()
             raise err from None
 
     async def _verify_identity(self) -> None:
         """At the end of a new connection there may be another miner. The lock is held."""
-        if self._verified_on != self._link.opened or self._mac_error:
+        is_verified = self._link.is_kept and self._verified_on == self._link.opened
+        if not is_verified or self._mac_error:
             await self._ask(_DEVICE, "network")
             self._refuse_without_mac()
 
@@ -512,18 +523,22 @@ class V3Miner(Miner):
             raise UnknownOutcomeError(f"{command} was answered without a code")
         return answer
 
-    async def _explain(self, command: str) -> None:
-        """Raise why nothing is let in, where that is the reason of a refusal."""
-        system = as_object((await self.ask(_DEVICE, "system")).get("system"))
-        if as_bool(system.get("apiswitch")) is False:
+    async def _check_account(self) -> bool:
+        """Return whether the account was accepted; False where that cannot be found out.
+
+        Raises WriteApiDisabledError or AccountRefusedError. It is not known how a wrong password
+        is answered (E.2), so commands are sent that change nothing.
+        """
+        device = await self.ask(_DEVICE)
+        if as_bool(as_object(device.get("system")).get("apiswitch")) is False:
             raise WriteApiDisabledError("the API switch of the miner is off")
-        # What a wrong password is answered with is not known; so ask for nothing with it (E.2).
-        harmless, param = _HARMLESS
-        if command == harmless:
-            raise AccountRefusedError(self._account)
-        answer = await self._send(harmless, param)
-        if as_int(answer.get("code")) != 0:
-            raise AccountRefusedError(self._account)
+        for command, param in harmless_commands(device):
+            answer = await self._send(command, param)
+            if as_int(answer.get("code")) == 0:
+                return True
+            if not is_inconclusive(answer):
+                raise AccountRefusedError(self._account)
+        return False
 
     @property
     @override
@@ -570,12 +585,11 @@ class V3Miner(Miner):
         return answer
 
     @override
-    async def check_password(self) -> None:
+    async def check_password(self) -> bool:
         if not self._v3_password:
-            await self._companion.check_password()
-            return
+            return await self._companion.check_password()
         try:
-            await self.command(*_HARMLESS)
+            return await self._check_account()
         except UnknownOutcomeError as err:
             raise NoAnswerError("the password check was not answered") from err
 
@@ -583,8 +597,7 @@ class V3Miner(Miner):
     async def check_write_access(self) -> bool:
         if not self._v3_password:
             return await self._companion.check_write_access()
-        await self.check_password()
-        return True
+        return await self.check_password()
 
     # Files
 
@@ -595,7 +608,8 @@ class V3Miner(Miner):
                 # Even a log must not be that of another miner.
                 await self._ask(_DEVICE, "network")
                 self._refuse_without_mac()
-                answer = message_of(_LOG, await self._link.request({"cmd": _LOG}))
+                sent = await self._link.request({"cmd": _LOG}, keep=True)
+                answer = message_of(_LOG, sent)
                 size = size_of_log(answer, "logsize", limit)
                 await self._link.transfer().receive(size, write)
             finally:
@@ -610,7 +624,7 @@ class V3Miner(Miner):
         if not self._v3_password:
             await self._companion._update(image, size, progress)  # noqa: SLF001
             return
-        await self._judge(_FIRMWARE, await self._install(image, size, progress))
+        await self._raise_refusal(_FIRMWARE, await self._install(image, size, progress))
 
     async def _install(
         self, image: AsyncIterable[bytes], size: int, progress: Progress | None
@@ -619,7 +633,7 @@ class V3Miner(Miner):
         async with self._lock:
             request = await self._sign(_FIRMWARE, None)
             try:
-                answer = await self._link.request(request)
+                answer = await self._link.request(request, keep=True)
                 if as_int(answer.get("code")) != 0:
                     return answer
                 if as_text(answer.get("msg")) != "ready":

@@ -250,6 +250,26 @@ WORDINGS: dict[Feature, Callable[..., Wording]] = {
 """How each feature is commanded on 4433 (E.6)."""
 
 
+def harmless_commands(device: JsonObject) -> list[tuple[str, Any]]:
+    """Return commands that change nothing, to find out whether an account is accepted (E.2).
+
+    Not every firmware knows the first one. The others set what `get.device.info` reports.
+    """
+    commands: list[tuple[str, Any]] = [("set.miner.report", {"gap": 0})]
+    if as_object(device.get("system")).get("ledstatus") == "auto":
+        commands.append(("set.system.led", "auto"))
+    web_pools = as_bool(as_object(device.get("miner")).get("web-pool"))
+    if web_pools is not None:
+        commands.append(("set.system.webpools", _verb(web_pools)))
+    return commands
+
+
+def is_inconclusive(answer: JsonObject) -> bool:
+    """Return whether an answer shows nothing about the account: the command is unknown (E.2)."""
+    text = (as_text(answer.get("msg")) or "").lower()
+    return as_int(answer.get("code")) == INVALID_COMMAND and "token" not in text
+
+
 def raise_for_code(command: str, answer: JsonObject) -> None:
     """Raise for an answer that is no success (E.2)."""
     code = as_int(answer.get("code"))
