@@ -703,6 +703,56 @@ def spares_writes(fault: str) -> bool:
     return all(spoil(answer) == answer for answer in ACKNOWLEDGEMENTS)
 
 
+# An answer to a write that is cut
+
+
+@pytest.mark.parametrize("ending", ["truncate", "reset_midway"], ids=["FIN", "RST"])
+@pytest.mark.parametrize("write", ["set_fast_boot", "set_pools"])
+@pytest.mark.parametrize("name", SETUPS)
+async def test_an_answer_cut_at_every_byte(
+    name: str, write: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that the miner carried out would be reported as refused, or the other way round."""
+    clean = await clean_write(name, write)
+    assert clean
+    (command, _), *_ = clean.sent
+    whole, cut = 0, 0
+    send = simulator_server.Listener._write  # noqa: SLF001 - where answers are sent
+
+    async def send_a_part(
+        self: Any, data: bytes, faults: frozenset[str], writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal whole
+        if ending in faults:
+            whole, data = len(data), data[:cut]
+        await send(self, data, faults - {ending}, writer)
+
+    monkeypatch.setattr(simulator_server.Listener, "_write", send_a_part)
+    wrong: list[str] = []
+    async with bench(name) as table:
+        sim, miner = table.sim, table.miner
+        await miner.check_password()
+        while cut == 0 or cut < whole:
+            sim.commands.clear()
+            sim.applied.clear()
+            sim.inject(ending, command)
+            where = f"{name}, {write}, {ending} after {cut} of {whole} bytes"
+            result = await attempt(WRITES[write](miner), where)
+            sim.clear_faults()
+            applied = [each for each in sim.applied if each not in HARMLESS]
+            received = [each for each in sent(sim) if each[0] not in HARMLESS]
+            if received != list(clean.sent):
+                wrong.append(f"{where}: received {received}")
+            if result is not None and not isinstance(result, UnknownOutcomeError):
+                wrong.append(f"{where}: {result!r}, but {applied} took effect")
+            if result is None and not applied:
+                wrong.append(f"{where}: success, but nothing took effect")
+            cut += 1
+        wrong += await recovers(table, f"{name}, {write}", is_unchanged=False)
+    assert whole > 20
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
 # These are set as web pools and pools are; they differ from them in words alone.
 LIKE_WEB_POOLS = {
     "factory_reset",
