@@ -15,7 +15,6 @@ from unittest.mock import patch
 from bench.miners import PASSWORD, Miners, Place, Plan, shared_number, simulated
 from bench.table import arguments, finish, say
 from custom_components.whatsminer.api import connect, transport
-from custom_components.whatsminer.api.v2 import miner as v2_miner
 from custom_components.whatsminer.const import SLOW_EVERY
 from tests.simulator.interop import environment
 
@@ -52,12 +51,12 @@ async def requests_of(place: Place) -> list[list[tuple[int, Any]]]:
         polls[-1].append((4028, sent))
         return await exchange(host, port, sent)
 
-    async def seen_request(link: transport.Link, sent: Any) -> Any:
+    async def seen_request(link: transport.Link, sent: Any, **_: Any) -> Any:
         polls[-1].append((4433, sent))
         return await request(link, sent)
 
     with (
-        patch.object(v2_miner, "exchange", seen_exchange),
+        patch.object(transport, "exchange", seen_exchange),
         patch.object(transport.Link, "request", seen_request),
     ):
         polls.append([])

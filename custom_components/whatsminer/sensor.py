@@ -29,16 +29,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import (
-    Activity,
-    Board,
-    Cooling,
-    Dialect,
-    Feature,
-    MinerState,
-    Section,
-    Summary,
-)
+from .api import Activity, Board, Cooling, Feature, MinerState, Section, Summary
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
@@ -420,7 +411,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         translation_key="stop_reason",
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.STATUS,),
-        exists_fn=lambda state: state.info.dialect in (Dialect.V2, Dialect.V2C),
+        exists_fn=lambda state: state.info.reports_stop_reason,
         value_fn=lambda state: state.status and state.status.stop_reason,
     ),
     WhatsminerSensorDescription(

@@ -22,8 +22,9 @@ from custom_components.whatsminer.api.errors import (
     UnknownOutcomeError,
     WhatsminerError,
 )
+from custom_components.whatsminer.api.parse import JsonObject
 from custom_components.whatsminer.api.transport import Link, exchange
-from custom_components.whatsminer.api.v3.miner import V3Miner
+from custom_components.whatsminer.api.v3.miner import V3Miner, Writer4433
 
 from . import capture, parsed
 
@@ -534,6 +535,12 @@ async def miner(host: Host) -> AsyncIterator[V3Miner]:
     await miner.close()
 
 
+async def stop(miner: V3Miner) -> JsonObject:
+    """Stop mining by the command itself, without a look at what the miner can do."""
+    assert isinstance(miner.writer, Writer4433)
+    return await miner.writer.command("set.miner.service", "stop")
+
+
 async def test_a_read_is_repeated_once_when_the_miner_has_hung_up(
     host: Host, miner: V3Miner
 ) -> None:
@@ -575,10 +582,10 @@ async def test_a_read_that_makes_no_sense_is_not_repeated(
 async def test_a_write_after_the_miner_has_hung_up(host: Host, miner: V3Miner) -> None:
     """The question for the salt finds that out, so that the write need not be repeated."""
     host.behave = writable(says(OK))
-    await miner.command("set.miner.service", "stop")
+    await stop(miner)
     host.hang_up()
     await asyncio.sleep(0.02)
-    await miner.command("set.miner.service", "stop")
+    await stop(miner)
     assert host.commands.count("set.miner.service") == 2
     assert host.connections == 2
 
@@ -586,7 +593,7 @@ async def test_a_write_after_the_miner_has_hung_up(host: Host, miner: V3Miner) -
 async def test_a_write_on_the_wire(host: Host, miner: V3Miner) -> None:
     """The request of the page, to the byte: the miner's own clock is in it (E.3)."""
     host.behave = writable(says(OK))
-    await miner.command("set.miner.service", "stop")
+    await stop(miner)
     assert host.requests[-1][4:] == capture("v3_request_service_stop_doc.json")
     assert host.commands == ["get.device.info"] * 2 + ["set.miner.service"]
 
@@ -613,7 +620,7 @@ async def test_an_unclear_answer_to_a_write(
     """It may have happened, so it is neither reported as done nor sent again."""
     host.behave = writable(answer)
     with pytest.raises(UnknownOutcomeError):
-        await miner.command("set.miner.service", "stop")
+        await stop(miner)
     assert host.commands.count("set.miner.service") == 1
     with pytest.raises(NoAnswerError):
         await miner.check_password()
@@ -650,7 +657,7 @@ async def test_no_salt_no_write(
     """Nothing is sent with a token made of nonsense, and that is known to be no write."""
     host.behave = behave
     with pytest.raises(kind) as caught:
-        await miner.command("set.miner.service", "stop")
+        await stop(miner)
     assert type(caught.value) is kind
     assert set(host.commands) == {"get.device.info"}
 
@@ -668,18 +675,18 @@ async def test_a_refusal_stays_one_when_its_reason_cannot_be_found(
 
     host.behave = writable(refuses_and_dies)
     with pytest.raises(CommandRefusedError) as caught:
-        await miner.command("set.miner.service", "stop")
+        await stop(miner)
     assert caught.value.command == "set.miner.service"
 
 
 async def test_a_cancelled_write_frees_the_miner(host: Host, miner: V3Miner) -> None:
     """The lock would be held, or the next answer be that to this write."""
     host.behave = writable(says())
-    task = asyncio.create_task(miner.command("set.miner.service", "stop"))
+    task = asyncio.create_task(stop(miner))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     host.behave = writable(says(OK))
     assert await miner.ask("get.miner.status", "summary") == MODEL["msg"]
-    await miner.command("set.miner.service", "stop")
+    await stop(miner)

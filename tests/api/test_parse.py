@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import example, given, strategies as st
 import pytest
 
+from custom_components.whatsminer.api.capabilities import version_tuple
 from custom_components.whatsminer.api.errors import (
     BtminerDownError,
     InvalidAnswerError,
@@ -84,7 +85,6 @@ from custom_components.whatsminer.api.v2.protocol import (
     parse_summary,
     parse_version,
     refusal,
-    version_tuple,
 )
 
 from . import CAPTURES, capture

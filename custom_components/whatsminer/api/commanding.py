@@ -1,7 +1,7 @@
-"""What an owner can tell a miner: every command with its bounds, in no dialect.
+"""Every command of a miner with its bounds, in no dialect.
 
-Each checks what it is given and says it through `_tell`; how it is worded stands in the tables
-of v2.py and v3.py. Letters in brackets are sections of docs/protocol.md.
+Each checks its parameters and sends them through a `Writer`; `v2/protocol.py` and
+`v3/protocol.py` encode them. Letters in brackets are sections of docs/protocol.md.
 """
 
 from abc import ABC, abstractmethod
@@ -60,46 +60,33 @@ type Progress = Callable[[int], object]
 """Is told how many bytes of an image are sent."""
 
 
-class Commands(ABC):
-    """All that a miner can be told.
+class Writer(ABC):
+    """How commands reach a miner: on 4028 with the admin's password, on 4433 with an account."""
 
-    Commands return when the miner has acknowledged. They raise ValueError, before anything is
-    sent, for a parameter out of bounds and for what this miner cannot do; CannotConnectError or
-    a refusal when they certainly had no effect; and UnknownOutcomeError when that cannot be
-    known. None is repeated after that.
-    """
-
-    info: MinerInfo
-
-    # What the dialects differ in
-
-    @abstractmethod
-    async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
-        """Say it in the words of the dialect; give back the last answer."""
+    account: str
+    """`admin`, or an account of API 3.x."""
+    password: str | None
+    highest_upfreq_speed: int
+    heat_modes: tuple[HeatMode, ...]
+    """The heat modes that can be set."""
 
     @property
     @abstractmethod
-    def account(self) -> str:
-        """The account that commands are given with: `admin`, or one of API 3.x."""
+    def dialect(self) -> Dialect:
+        """Return the dialect that commands are encoded in."""
 
     @property
-    @abstractmethod
-    def _secret(self) -> str | None:
-        """The password of that account."""
+    def lowest_frequency(self) -> int:
+        """Return how far the frequency can be lowered, in percent."""
+        return -10 if self.dialect is Dialect.V1 else -100
 
-    @abstractmethod
-    def _use_password(self, password: str | None) -> None:
+    def use_password(self, password: str | None) -> None:
         """Write with this password from now on."""
+        self.password = password
 
-    @property
     @abstractmethod
-    def _highest_upfreq_speed(self) -> int:
-        """9 or 10, by the port that is written on (I)."""
-
-    @property
-    @abstractmethod
-    def heat_modes(self) -> tuple[HeatMode, ...]:
-        """The heat modes that can be set."""
+    async def send_feature(self, feature: Feature, *values: Any) -> JsonObject:
+        """Encode a feature for the dialect, send it, and return the last answer."""
 
     @abstractmethod
     async def check_password(self) -> bool:
@@ -110,11 +97,58 @@ class Commands(ABC):
 
     @abstractmethod
     async def check_write_access(self) -> bool:
-        """Find out whether writes are let in, without changing anything.
+        """Return True when a write was accepted, False when only the password is proven.
 
-        True when a write was let in; False when the password is right and no more can be known.
-        Raises the reason when the miner refuses.
+        Changes nothing on the miner. Raises the reason when the miner refuses.
         """
+
+    @abstractmethod
+    async def install(
+        self, image: AsyncIterable[bytes], size: int, progress: Progress | None
+    ) -> None:
+        """Announce a firmware image and send it."""
+
+
+class Commands(ABC):
+    """All commands of a miner.
+
+    Commands return when the miner has acknowledged. They raise ValueError, before anything is
+    sent, for a parameter out of bounds and for what this miner cannot do; CannotConnectError or
+    a refusal when they certainly had no effect; and UnknownOutcomeError when that cannot be
+    known. None is repeated after that.
+    """
+
+    info: MinerInfo
+    writer: Writer
+
+    @property
+    def has_password(self) -> bool:
+        """Return whether anything can be written at all."""
+        return bool(self.writer.password)
+
+    @property
+    def account(self) -> str:
+        """Return the account that commands are sent with."""
+        return self.writer.account
+
+    @property
+    def heat_modes(self) -> tuple[HeatMode, ...]:
+        """Return the heat modes that can be set."""
+        return self.writer.heat_modes
+
+    async def check_password(self) -> bool:
+        """Return True if the password is right, False if nothing can be found out (B.6, E.2).
+
+        Changes nothing on the miner. Raises the reason when the miner refuses the password.
+        """
+        return await self.writer.check_password()
+
+    async def check_write_access(self) -> bool:
+        """Return True when a write was accepted, False when only the password is proven.
+
+        Changes nothing on the miner. Raises the reason when the miner refuses.
+        """
+        return await self.writer.check_write_access()
 
     def require(self, feature: Feature) -> None:
         """Raise ValueError for what this miner cannot do."""
@@ -131,12 +165,11 @@ class Commands(ABC):
             case Feature.POWER_PERCENT:
                 return range(201 if liquid else 101)
             case Feature.TARGET_FREQUENCY:  # percent
-                lowest = -10 if self.info.dialect is Dialect.V1 else -100
-                return range(lowest, 101 if liquid else 1)
+                return range(self.writer.lowest_frequency, 101 if liquid else 1)
             case Feature.TEMPERATURE_OFFSET:
                 return range(-30, 1)
             case Feature.UPFREQ_SPEED:
-                return range(self._highest_upfreq_speed + 1)
+                return range(self.writer.highest_upfreq_speed + 1)
             case Feature.RANDOM_DELAY:
                 return range(121)
             case _:
@@ -145,12 +178,12 @@ class Commands(ABC):
     async def _set(self, feature: Feature, *values: Any) -> JsonObject:
         """What every command does when its parameters are right."""
         self.require(feature)
-        return await self._tell(feature, *values)
+        return await self.writer.send_feature(feature, *values)
 
     async def _set_number(self, feature: Feature, value: int, *more: Any) -> None:
         self.require(feature)
         check_range(feature.value.replace("_", " "), value, self.range_of(feature))
-        await self._tell(feature, value, *more)
+        await self.writer.send_feature(feature, value, *more)
 
     # Mining
 
@@ -235,7 +268,7 @@ class Commands(ABC):
         """Set what a liquid cooled miner does with its heat, one of `heat_modes` (D.1, E.6)."""
         self.require(Feature.HEAT_MODE)
         check_choice("heat mode", mode, self.heat_modes)
-        await self._tell(Feature.HEAT_MODE, mode)
+        await self.writer.send_feature(Feature.HEAT_MODE, mode)
 
     async def set_power_off_cool(self, enabled: bool) -> None:
         """Let the fans run on after mining was stopped, or not; at once, air only (D.1)."""
@@ -309,7 +342,7 @@ class Commands(ABC):
         allowed = self.range_of(Feature.RANDOM_DELAY)
         check_range("delay of the start", start, allowed)
         check_range("delay of the stop", stop, allowed)
-        await self._tell(Feature.RANDOM_DELAY, start, stop)
+        await self.writer.send_feature(Feature.RANDOM_DELAY, start, stop)
 
     async def set_log_server(self, server: LogServer) -> None:
         """Send the miner's log to a server, from now on (D.1)."""
@@ -349,13 +382,13 @@ class Commands(ABC):
         means that the new one does not; the old one is kept in use then.
         """
         check_new_password(new)
-        old = self._secret
+        old = self.writer.password
         acknowledged = True
         try:
             await self._set(Feature.PASSWORD, old, new)
         except UnknownOutcomeError:
             acknowledged = False
-        self._use_password(new)
+        self.writer.use_password(new)
         try:
             if not await self.check_password() and not acknowledged:
                 raise NoAnswerError("nothing shows whether the password was changed")
@@ -366,7 +399,7 @@ class Commands(ABC):
             )
             if acknowledged and not refused:
                 return  # the miner said so, and nothing speaks against it
-            self._use_password(old)
+            self.writer.use_password(old)
             raise UnknownOutcomeError("the new password does not hold") from err
 
     async def restore_settings(self) -> None:
@@ -406,14 +439,8 @@ class Commands(ABC):
         """
         self.require(Feature.UPDATE_FIRMWARE)
         check_range("size of the image", size, range(1, MAX_FIRMWARE + 1))
-        await self._update(image, size, progress)
+        await self.writer.install(image, size, progress)
 
     @abstractmethod
     async def _download(self, write: Write, limit: int) -> int:
         """Ask for the log and receive it."""
-
-    @abstractmethod
-    async def _update(
-        self, image: AsyncIterable[bytes], size: int, progress: Progress | None
-    ) -> None:
-        """Announce the image and send it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from .catalog import features_of
+from .capabilities import capabilities
 from .errors import (
     CannotConnectError,
     InvalidAnswerError,
@@ -15,9 +15,8 @@ from .miner import Miner
 from .models import Dialect, MinerInfo
 from .parse import cooling_of
 from .v2.miner import V2Miner
-from .v2.protocol import unreadable_of
 from .v3.miner import V3Miner
-from .v3.protocol import DEFAULT_ACCOUNT, features_by, unreadable_by
+from .v3.protocol import DEFAULT_ACCOUNT
 
 DEFAULT_PORT = 4028
 DEFAULT_V3_PORT = 4433
@@ -108,16 +107,10 @@ def recall(told: Mapping[str, Any]) -> MinerInfo:
     """Who a miner was, from those fields of its `MinerInfo` that are text."""
     generation, model = Dialect(told["dialect"]), told["model"]
     cooling, version = cooling_of(model), told.get("api_version")
-    v3 = generation is Dialect.V3
     return MinerInfo(
         dialect=generation,
         model=model,
-        features=(
-            features_by(version, cooling) if v3 else features_of(generation, cooling)
-        ),
-        unreadable=(
-            unreadable_by(version) if v3 else unreadable_of(generation, version)
-        ),
+        **capabilities(generation, version, cooling)._asdict(),
         cooling=cooling,
         api_version=version,
         firmware=told.get("firmware"),

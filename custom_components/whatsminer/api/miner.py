@@ -21,7 +21,7 @@ from .errors import (
 )
 from .identity import same_mac
 from .models import Activity, MinerInfo, MinerState, Section, Status, Summary
-from .parse import JsonObject
+from .parse import JsonObject, as_object, pick
 
 # These are read in every poll, and those now and then.
 FAST = (Section.SUMMARY, Section.BOARDS, Section.STATUS)
@@ -60,6 +60,10 @@ class Budget:
         self.ends_at = asyncio.get_running_loop().time() + POLL_TIMEOUT
 
 
+# API 3 comes first: beside it 4028 answers only with the admin's password.
+_CUSTOM_DATA = ("get.device.custom_data", "get_customer_msg")
+
+
 @dataclass
 class PollContext:
     """What a poll has found out when its next section is read."""
@@ -90,23 +94,17 @@ class Miner(Commands):
     outdated = False
     """The miner no longer speaks as it did: connect anew."""
 
-    def __init__(self, host: str, password: str | None, mac: str | None) -> None:
-        """Remember the address, the password of the write API, and who is expected there."""
+    def __init__(self, host: str, mac: str | None) -> None:
+        """Store the address, and the MAC of the miner that is expected there."""
         self.host = host
-        self._password = password
         self._expected_mac = mac
         self._identified = False
         self._mac_error: WhatsminerError | None = None
         self._mac_compared = False
         """Whether the poll in progress has compared the MAC."""
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self._poll_lock = asyncio.Lock()
         self._budget = Budget()
-
-    @property
-    def has_password(self) -> bool:
-        """Whether anything can be written at all."""
-        return bool(self._password)
 
     # Identity
 
@@ -138,9 +136,9 @@ class Miner(Commands):
     # Reading
 
     @property
-    @abstractmethod
     def _readers(self) -> dict[Section, Reader]:
-        """How each section is read; what is known so far is handed in."""
+        """Return how each section is read: by the method of its name."""
+        return {section: getattr(self, f"_read_{section.value}") for section in Section}
 
     @abstractmethod
     async def identify(self) -> MinerInfo:
@@ -173,7 +171,7 @@ class Miner(Commands):
         NoAnswerError, and WrongMinerError when it is another one.
         """
         async with self._poll_lock:
-            async with self._lock:
+            async with self.lock:
                 pass  # the transfer of a file may take minutes, and is no delay of the poll
             self._budget.start()
             return await self.poll(previous, slow=slow, sections=sections)
@@ -275,6 +273,15 @@ class Miner(Commands):
         `get_miner_info`, the parts of `get.device.info` and `get.miner.status`, or begin and end
         of `get.miner.history`. Raises ValueError for what is no read command of this miner.
         """
+
+    async def get_custom_data(self) -> dict[str, str]:
+        """Return the texts that `set_custom_data` has stored on the miner (C.10, E.5)."""
+        known = [name for name in self.data_commands if name in _CUSTOM_DATA]
+        if not known:
+            raise ValueError(f"API {self.info.api_version} stores no custom data")
+        answer = await self.get_data(known[0])
+        texts = as_object(pick(answer, "Msg", "msg"))
+        return {key: text for key, text in texts.items() if isinstance(text, str)}
 
     @abstractmethod
     async def close(self) -> None:

@@ -217,6 +217,26 @@ class MinerInfo:
     """Features that can be set, while the miner cannot be asked for them (D.4)."""
     cooling: Cooling | None = None
 
+    @property
+    def power_is_mean(self) -> bool:
+        """Return whether the reported power is a mean of some minutes (C.1.4)."""
+        return self.dialect is Dialect.V2C
+
+    @property
+    def has_accounts(self) -> bool:
+        """Return whether commands need an account, not the admin's password (E.3)."""
+        return self.dialect is Dialect.V3
+
+    @property
+    def reports_stop_reason(self) -> bool:
+        """Return whether the miner reports why it is stopped (C.7)."""
+        return self.dialect in (Dialect.V2, Dialect.V2C)
+
+    @property
+    def renames_after_reboot(self) -> bool:
+        """Return whether a new hostname is active, and reported, only after a reboot (E.6)."""
+        return self.dialect is Dialect.V3
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +416,19 @@ class MinerState:
         default_factory=lambda: MappingProxyType({})
     )
     activity: Activity | None = None
+
+    @property
+    def power_now(self) -> float | None:
+        """Return the current power (W): of the power supply where the miner reports a mean."""
+        if self.info.power_is_mean and self.psu and self.psu.input_power is not None:
+            return self.psu.input_power
+        return self.summary.power if self.summary else None
+
+    @property
+    def power_is_mean(self) -> bool:
+        """Return whether `power_now` is a mean, which follows a command minutes later."""
+        reported = self.psu and self.psu.input_power is not None
+        return self.info.power_is_mean and not reported
 
     @property
     def mining(self) -> bool | None:

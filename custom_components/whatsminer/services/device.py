@@ -12,7 +12,6 @@ from homeassistant.helpers import config_validation as cv
 import probatio
 
 from ..api import (
-    Dialect,
     Feature,
     LedColor,
     LedPattern,
@@ -245,20 +244,13 @@ async def _change_password(coordinator: WhatsminerCoordinator, data: Data) -> No
     )
 
 
-_CUSTOM_DATA = {
-    Dialect.V2C: "get_customer_msg",
-    Dialect.V3: "get.device.custom_data",
-}
-
-
 async def _prove_custom_data(
     coordinator: WhatsminerCoordinator, data: Data, before: MinerState
 ) -> None:
     """No poll reads it, so it is asked for once."""
     miner = coordinator.miner
-    answer = await miner.get_data(_CUSTOM_DATA[miner.info.dialect])
-    told = answer.get("Msg", answer.get("msg"))
-    if not isinstance(told, dict) or told.get(data["key"]) != data["value"]:
+    texts = await miner.get_custom_data()
+    if texts.get(data["key"]) != data["value"]:
         raise failed("custom_data_lost", name=coordinator.config_entry.title)
 
 
@@ -342,7 +334,7 @@ ACTIONS: tuple[Action, ...] = (
         send=lambda c, data: c.miner.set_hostname(data["hostname"]),
         shows=lambda state, data: state.info.hostname == data["hostname"],
         section=Section.INFO,
-        tells=lambda state: state.info.dialect is not Dialect.V3,  # only after a boot
+        tells=lambda state: not state.info.renames_after_reboot,
         interrupts=True,
     ),
     Action(

@@ -8,8 +8,9 @@ import time
 from typing import Any, override
 
 from .. import transport
+from ..capabilities import capabilities
 from ..catalog import data_commands, features_of
-from ..commanding import Progress, Write
+from ..commanding import Progress, Write, Writer
 from ..errors import (
     BtminerDownError,
     CannotConnectError,
@@ -29,14 +30,13 @@ from ..errors import (
     WrongPasswordError,
 )
 from ..identity import Traits, is_same_miner, traits_of
-from ..miner import Miner, PollContext, Reader, without_traceback
+from ..miner import Miner, PollContext, without_traceback
 from ..models import (
     Activity,
     Board,
     Dialect,
     Fault,
     Feature,
-    HeatMode,
     MinerInfo,
     MinerState,
     Pool,
@@ -56,7 +56,7 @@ from ..parse import (
     parse_answer,
 )
 from ..redact import check_data, redacted, size_of_log
-from ..transport import Link, Transfer, begin_transfer, exchange
+from ..transport import Link, Transfer, begin_transfer
 from ..v3.protocol import message_of, parse_device
 from ..validation import check_range
 from .crypto import Token, decrypt, derive_token, encrypt
@@ -82,7 +82,6 @@ from .protocol import (
     refusal,
     shape_of,
     status_of,
-    unreadable_of,
     wording,
 )
 
@@ -98,7 +97,7 @@ _MINER_INFO = "ip,proto,netmask,gateway,dns,hostname,mac,ledstat,minersn,powersn
 _FASTEST_PERCENT = range(101)
 
 # These end the board's session, or its password, and with it every token (B.5).
-_FORGETS = frozenset(
+_INVALIDATES_TOKEN = frozenset(
     {Feature.REBOOT, Feature.FACTORY_RESET, Feature.NETWORK, Feature.PASSWORD}
 )
 
@@ -108,6 +107,8 @@ type Open = Callable[[JsonObject], JsonObject]
 
 class V2Miner(Miner):
     """The 4028 dialects 1.x, 2.0.x and 2.2.x."""
+
+    writer: Writer4028
 
     def __init__(
         self,
@@ -122,16 +123,13 @@ class V2Miner(Miner):
 
         `v3_port` is where API 3.x is looked for now and then, in case the firmware has it.
         """
-        super().__init__(host, password, mac)
+        super().__init__(host, mac)
+        self.writer = Writer4028(self, password)
         self.port = port
         self._v3_port = v3_port
         self.info = MinerInfo(dialect=Dialect.V2, features=features_of(Dialect.V2))
         self._request_key = "cmd"
         self._board_commands = BOARD_COMMANDS[Dialect.V2]
-        self._gentle_percent = False
-        self._token: Token | None = None
-        self._token_ends = 0.0
-        self._no_token_before = 0.0
         self._answers: dict[str, JsonObject | WhatsminerError] = {}
         """What the poll under way was told already."""
         self._joins: dict[str, Shape] | None = None
@@ -151,29 +149,34 @@ class V2Miner(Miner):
             or info.api_version != self.info.api_version
         ):
             self._board_commands = BOARD_COMMANDS[info.dialect]
-            self._gentle_percent = has_gentle_percent(info.dialect, info.api_version)
+            gentle = has_gentle_percent(info.dialect, info.api_version)
+            self.writer.has_gentle_percent = gentle
         self.info = info
 
     @override
     async def close(self) -> None:
-        """Nothing is open between two exchanges."""
+        """Do nothing: no connection is open between two exchanges."""
+
+    def forget_status(self) -> None:
+        """Read the status again in the next poll."""
+        self._kept_status = None
 
     # Exchanges
 
-    async def _exchange(self, request: JsonObject) -> JsonObject:
+    async def exchange(self, request: JsonObject) -> JsonObject:
         """One request and its parsed answer; the lock is held by the caller."""
         await self._hang_up_others()
-        return parse_answer(await exchange(self.host, self.port, request))
+        return parse_answer(await transport.exchange(self.host, self.port, request))
 
     @contextlib.asynccontextmanager
-    async def _transfer(
-        self, request: JsonObject, unseal: Open
+    async def transfer(
+        self, request: JsonObject, decrypt_answer: Open
     ) -> AsyncIterator[tuple[Transfer, JsonObject]]:
         """One request, its answer, and the connection, which stays open; the lock is held."""
         await self._hang_up_others()
         async with begin_transfer(self.host, self.port, request) as transfer:
             answer = await transfer.answer(transport.ANSWER_TIMEOUT)
-            yield transfer, unseal(answer)
+            yield transfer, decrypt_answer(answer)
 
     async def _hang_up_others(self) -> None:
         """Close what else is open to this miner: never two sockets at once."""
@@ -183,14 +186,14 @@ class V2Miner(Miner):
 
         Raises BtminerDownError, CommandRefusedError and the errors of `exchange`.
         """
-        async with self._lock:
-            answer = await self._exchange({self._request_key: command, **params})
+        async with self.lock:
+            answer = await self.exchange({self._request_key: command, **params})
             if (
                 self._request_key == "cmd"
                 and status_of(answer).get("Msg") == _MISSING_COMMAND
             ):
                 self._request_key = "command"  # the oldest firmware (A.2)
-                answer = await self._exchange({self._request_key: command, **params})
+                answer = await self.exchange({self._request_key: command, **params})
         if error := refusal(command, answer):
             if isinstance(error, WriteRefusedError):  # a read needs no right
                 status = status_of(answer)
@@ -202,9 +205,9 @@ class V2Miner(Miner):
     async def _ask_joined(self, commands: tuple[str, ...]) -> dict[str, JsonObject]:
         """Several reads that the control board forwards to btminer, in one exchange (A.5)."""
         joined = "+".join(commands)
-        async with self._lock:
+        async with self.lock:
             # The oldest firmware joins nothing under `cmd` (A.2).
-            answer = await self._exchange({"command": joined})
+            answer = await self.exchange({"command": joined})
         if error := refusal(joined, answer):
             raise error
         parts = {command: as_objects(answer.get(command)) for command in commands}
@@ -231,46 +234,14 @@ class V2Miner(Miner):
                 raise BtminerDownError("btminer does not answer") from err
             raise
 
-    async def command(self, command: str, **params: Any) -> JsonObject:
-        """Send one encrypted command and give back its answer (section B).
+    async def verify_identity(self, *, again: bool) -> None:
+        """Compare the MAC before a write: two miners often share a password.
 
-        The one way for every write. Raises UnknownOutcomeError when the command was sent but
-        not answered; every other error means that it had no effect.
+        One that was compared before is compared `again` for a new token.
         """
-
-        async def talk(request: JsonObject, unseal: Open) -> JsonObject:
-            try:
-                return unseal(await self._exchange(request))
-            except (BtminerDownError, NoAnswerError, InvalidAnswerError) as err:
-                raise UnknownOutcomeError(
-                    f"{command} was sent and not answered"
-                ) from err
-
-        return await self._write(command, params, talk)
-
-    async def _write[T](
-        self,
-        command: str,
-        params: dict[str, Any],
-        talk: Callable[[JsonObject, Open], Awaitable[T]],
-    ) -> T:
-        """Let somebody say a command who knows how to go on, with the right token."""
-        if not self._password:
-            raise NoPasswordError("no admin password is known")
-        await self._verify_identity()
-        try:
-            return await self._write_once(command, params, talk)
-        except TokenRejectedError:
-            # A certain refusal: the token is worth nothing by now, or another miner has got the
-            # address. Once it is known who answers, one retry is safe (B.5).
-            await self._verify_identity()
-        return await self._write_once(command, params, talk)
-
-    async def _verify_identity(self) -> None:
-        """Compare the MAC before every new token: two miners often share a password."""
         if not self._identified:
             await self.identify()
-        elif not self._has_token or self._mac_error:
+        elif again or self._mac_error:
             await self._complete(self.info)
         self._refuse_without_mac()
         if self._mac_error and self._psu_serial:
@@ -279,71 +250,6 @@ class V2Miner(Miner):
             if psu.serial != self._psu_serial:
                 self._identified = False
                 raise NoMacError("another power supply, and no MAC to compare")
-
-    async def _write_once[T](
-        self,
-        command: str,
-        params: dict[str, Any],
-        talk: Callable[[JsonObject, Open], Awaitable[T]],
-    ) -> T:
-        """Encrypt, and let it be said and judged once."""
-        had_token = self._has_token
-        async with self._lock:
-            reused = self._has_token
-            if had_token and not reused:
-                # A new one is due after all, and the miner was not compared for it.
-                raise TokenRejectedError("the token has ended meanwhile")
-            token = await self._get_token()
-            request = encrypt(
-                {"cmd": command, "token": token.sign, **params}, token.aes_key
-            )
-
-            def unseal(raw: JsonObject) -> JsonObject:
-                answer = decrypt(raw, token.aes_key)
-                if error := refusal(command, answer):
-                    raise error
-                # What could be decrypted comes from the miner, even without an envelope (C.7).
-                if answer is raw and "STATUS" not in answer:
-                    raise InvalidAnswerError(f"{command}: this is no answer")
-                return answer
-
-            try:
-                return await talk(request, unseal)
-            except TokenRejectedError, WrongPasswordError:
-                self._token = None
-                if not reused:
-                    raise
-            finally:
-                self._kept_status = None
-        # The key, too, may be that of before (B.6).
-        raise TokenRejectedError("the token of before is rejected")
-
-    @property
-    def _has_token(self) -> bool:
-        """Whether the token is there and still good."""
-        return self._token is not None and time.monotonic() < self._token_ends
-
-    async def _get_token(self) -> Token:
-        """The token in use, or a new one; never one that the miner would have to wait for."""
-        if self._token and self._has_token:
-            return self._token
-        now = time.monotonic()
-        if now < self._no_token_before:
-            raise TokenTableFullError(self._no_token_before - now)
-        self._token = None
-        answer = await self._exchange({"cmd": "get_token"})
-        if is_challenge(answer):
-            assert self._password
-            # Some ms of pure Python, tens of them on a small board: not on the event loop.
-            self._token = await asyncio.to_thread(
-                derive_token, self._password, answer["Msg"]
-            )
-            self._token_ends = now + TOKEN_LIFE
-            return self._token
-        error = refusal("get_token", answer)
-        if isinstance(error, TokenTableFullError):
-            self._no_token_before = time.monotonic() + BACK_OFF
-        raise error or InvalidAnswerError("get_token without a challenge")
 
     # Reading
 
@@ -377,9 +283,7 @@ class V2Miner(Miner):
             if refused and not isinstance(refused, UnsupportedCommandError):
                 # It knows the command, so it is not the firmware that has none.
                 raise NoAnswerError("get_version is refused") from refused
-            return MinerInfo(
-                dialect=Dialect.V1, unreadable=unreadable_of(Dialect.V1, None)
-            )
+            return MinerInfo(dialect=Dialect.V1, **capabilities(Dialect.V1)._asdict())
 
     async def _complete(
         self, info: MinerInfo, answer: JsonObject | None = None
@@ -408,7 +312,7 @@ class V2Miner(Miner):
             info,
             model=model,
             firmware=info.firmware or self.info.firmware,
-            features=features_of(info.dialect, cooling),
+            features=capabilities(info.dialect, info.api_version, cooling).features,
             cooling=cooling,
             mac=info.mac or self._expected_mac,
         )
@@ -442,20 +346,6 @@ class V2Miner(Miner):
             return parse_model(await self._ask_btminer("devdetails"))
         except BtminerDownError, CommandRefusedError, InvalidAnswerError, NoAnswerError:
             return None
-
-    @property
-    @override
-    def _readers(self) -> dict[Section, Reader]:
-        return {
-            Section.SUMMARY: self._read_summary,
-            Section.BOARDS: self._read_boards,
-            Section.STATUS: self._read_status,
-            Section.POOLS: self._read_pools,
-            Section.PSU: self._read_psu,
-            Section.FAULTS: self._read_faults,
-            Section.INFO: self._read_info,
-            Section.SETTINGS: self._read_settings,
-        }
 
     @override
     async def poll(
@@ -608,7 +498,7 @@ class V2Miner(Miner):
             return False
         link = Link(self.host, self._v3_port)
         command = "get.device.info"
-        async with self._lock:
+        async with self.lock:
             try:
                 answer = await link.request({"cmd": command})
                 parse_device(message_of(command, answer))
@@ -625,7 +515,159 @@ class V2Miner(Miner):
         failed = context.failed.get(Section.SUMMARY)
         return activity_of(self.info.dialect, status, context.summary, failed)
 
-    # Commanding
+    # Files
+
+    @override
+    async def _download(self, write: Write, limit: int) -> int:
+        async def send(request: JsonObject, decrypt_answer: Open) -> int:
+            async with self.transfer(request, decrypt_answer) as (transfer, answer):
+                size = size_of_log(answer.get("Msg"), "logfilelen", limit)
+                await transfer.receive(size, write)
+                return size
+
+        return await self.writer.write("download_logs", {}, send)
+
+    # Raw answers
+
+    @property
+    @override
+    def data_commands(self) -> tuple[str, ...]:
+        return data_commands(self.info.dialect)
+
+    @override
+    async def get_data(
+        self, command: str, param: str | dict[str, str] | None = None
+    ) -> JsonObject:
+        check_data(self.data_commands, command, param)
+        if command == "get_customer_msg":
+            answer = await self.writer.command(command)  # it needs a token (C.10)
+        elif param is None:
+            answer = await self.ask(command)
+        else:
+            answer = await self.ask(command, info=param)
+        return as_object(redacted(answer))
+
+
+class Writer4028(Writer):
+    """Encrypted commands on 4028, with the admin's password and one token."""
+
+    account = "admin"
+    highest_upfreq_speed = 9
+    heat_modes = tuple(HEAT_MODES)
+
+    def __init__(self, reader: V2Miner, password: str | None) -> None:
+        """Write to the miner that `reader` reads."""
+        self._reader = reader
+        self.password = password
+        self.has_gentle_percent = False
+        self._token: Token | None = None
+        self._token_ends = 0.0
+        self._no_token_before = 0.0
+
+    @property
+    @override
+    def dialect(self) -> Dialect:
+        return self._reader.info.dialect
+
+    async def command(self, command: str, **params: Any) -> JsonObject:
+        """Send one encrypted command and give back its answer (section B).
+
+        The one way for every write. Raises UnknownOutcomeError when the command was sent but
+        not answered; every other error means that it had no effect.
+        """
+
+        async def send(request: JsonObject, decrypt_answer: Open) -> JsonObject:
+            try:
+                return decrypt_answer(await self._reader.exchange(request))
+            except (BtminerDownError, NoAnswerError, InvalidAnswerError) as err:
+                raise UnknownOutcomeError(
+                    f"{command} was sent and not answered"
+                ) from err
+
+        return await self.write(command, params, send)
+
+    async def write[T](
+        self,
+        command: str,
+        params: dict[str, Any],
+        send: Callable[[JsonObject, Open], Awaitable[T]],
+    ) -> T:
+        """Send a command with a valid token; `send` continues on its connection."""
+        if not self.password:
+            raise NoPasswordError("no admin password is known")
+        await self._reader.verify_identity(again=not self._has_token)
+        try:
+            return await self._write_once(command, params, send)
+        except TokenRejectedError:
+            # A certain refusal: the token is worth nothing by now, or another miner has got the
+            # address. Once it is known who answers, one retry is safe (B.5).
+            await self._reader.verify_identity(again=not self._has_token)
+        return await self._write_once(command, params, send)
+
+    async def _write_once[T](
+        self,
+        command: str,
+        params: dict[str, Any],
+        send: Callable[[JsonObject, Open], Awaitable[T]],
+    ) -> T:
+        """Encrypt a command and send it once. Raises TokenRejectedError for an old token."""
+        had_token = self._has_token
+        async with self._reader.lock:
+            reused = self._has_token
+            if had_token and not reused:
+                # A new one is due after all, and the miner was not compared for it.
+                raise TokenRejectedError("the token has ended meanwhile")
+            token = await self._get_token()
+            request = encrypt(
+                {"cmd": command, "token": token.sign, **params}, token.aes_key
+            )
+
+            def decrypt_answer(raw: JsonObject) -> JsonObject:
+                answer = decrypt(raw, token.aes_key)
+                if error := refusal(command, answer):
+                    raise error
+                # What could be decrypted comes from the miner, even without an envelope (C.7).
+                if answer is raw and "STATUS" not in answer:
+                    raise InvalidAnswerError(f"{command}: this is no answer")
+                return answer
+
+            try:
+                return await send(request, decrypt_answer)
+            except TokenRejectedError, WrongPasswordError:
+                self._token = None
+                if not reused:
+                    raise
+            finally:
+                self._reader.forget_status()
+        # The key, too, may be that of before (B.6).
+        raise TokenRejectedError("the token of before is rejected")
+
+    @property
+    def _has_token(self) -> bool:
+        """Whether the token is there and still good."""
+        return self._token is not None and time.monotonic() < self._token_ends
+
+    async def _get_token(self) -> Token:
+        """The token in use, or a new one; never one that the miner would have to wait for."""
+        if self._token and self._has_token:
+            return self._token
+        now = time.monotonic()
+        if now < self._no_token_before:
+            raise TokenTableFullError(self._no_token_before - now)
+        self._token = None
+        answer = await self._reader.exchange({"cmd": "get_token"})
+        if is_challenge(answer):
+            assert self.password
+            # Some ms of pure Python, tens of them on a small board: not on the event loop.
+            self._token = await asyncio.to_thread(
+                derive_token, self.password, answer["Msg"]
+            )
+            self._token_ends = now + TOKEN_LIFE
+            return self._token
+        error = refusal("get_token", answer)
+        if isinstance(error, TokenTableFullError):
+            self._no_token_before = time.monotonic() + BACK_OFF
+        raise error or InvalidAnswerError("get_token without a challenge")
 
     @override
     async def check_password(self) -> bool:
@@ -643,38 +685,18 @@ class V2Miner(Miner):
     async def check_write_access(self) -> bool:
         await self.check_password()
         # No harmless write shows the API switch, except the one that changes nothing (B.6).
-        if not self.info.led_auto:
+        if not self._reader.info.led_auto:
             return False
-        await self.set_led_auto()
+        await self.send_feature(Feature.LED)
         return True
 
-    @property
     @override
-    def account(self) -> str:
-        return "admin"
-
-    @property
-    @override
-    def _secret(self) -> str | None:
-        return self._password
-
-    @override
-    def _use_password(self, password: str | None) -> None:
-        self._password = password
+    def use_password(self, password: str | None) -> None:
+        super().use_password(password)
         self._token = None
 
-    @property
     @override
-    def _highest_upfreq_speed(self) -> int:
-        return 9
-
-    @property
-    @override
-    def heat_modes(self) -> tuple[HeatMode, ...]:
-        return tuple(HEAT_MODES)
-
-    @override
-    async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
+    async def send_feature(self, feature: Feature, *values: Any) -> JsonObject:
         match (feature, *values):
             case (Feature.MINING, False):
                 return await self._stop_mining()
@@ -684,56 +706,45 @@ class V2Miner(Miner):
                 pass
         answer: JsonObject = {}
         try:
-            for command, params in wording(self.info.dialect, feature, *values):
+            for command, params in wording(self._reader.info.dialect, feature, *values):
                 answer = await self.command(command, **params)
         finally:
-            if feature in _FORGETS:
+            if feature in _INVALIDATES_TOKEN:
                 self._token = None
         return answer
 
     async def _stop_mining(self) -> JsonObject:
         # respbefore is documented until 2.0.5; 2.2 firmware was seen to dislike it (D.3).
-        ways: list[dict[str, str]] = [{"respbefore": "true"}, {}]
-        if self.info.dialect is Dialect.V2C:
-            ways.reverse()
+        forms: list[dict[str, str]] = [{"respbefore": "true"}, {}]
+        if self._reader.info.dialect is Dialect.V2C:
+            forms.reverse()
         try:
-            return await self.command("power_off", **ways[0])
+            return await self.command("power_off", **forms[0])
         except CommandRefusedError, WrongPasswordError:
-            return await self.command("power_off", **ways[1])
+            return await self.command("power_off", **forms[1])
 
     async def _set_power_percent(self, percent: int, *, fast: bool) -> JsonObject:
-        if self._gentle_percent and not fast:
+        if self.has_gentle_percent and not fast:
             try:
                 return await self.command("set_power_pct_v2", percent=str(percent))
             except UnsupportedCommandError:
                 # Early 2.0.5 knows only the fast one (D.1).
-                self._gentle_percent = False
+                self.has_gentle_percent = False
         check_range("power percent", percent, _FASTEST_PERCENT)
         return await self.command("set_power_pct", percent=str(percent))
 
-    # Files
-
     @override
-    async def _download(self, write: Write, limit: int) -> int:
-        async def talk(request: JsonObject, unseal: Open) -> int:
-            async with self._transfer(request, unseal) as (transfer, answer):
-                size = size_of_log(answer.get("Msg"), "logfilelen", limit)
-                await transfer.receive(size, write)
-                return size
-
-        return await self._write("download_logs", {}, talk)
-
-    @override
-    async def _update(
+    async def install(
         self, image: AsyncIterable[bytes], size: int, progress: Progress | None
     ) -> None:
-        async def talk(request: JsonObject, unseal: Open) -> None:
-            async with self._transfer(request, unseal) as (transfer, answer):
+        async def send(request: JsonObject, decrypt_answer: Open) -> None:
+            async with self._reader.transfer(request, decrypt_answer) as opened:
+                transfer, answer = opened
                 if as_text(answer.get("Msg")) != "ready":
                     raise InvalidAnswerError("the miner does not ask for the image")
                 try:
                     await transfer.send(image, size, progress)
-                    unseal(await transfer.answer(transport.INSTALL_TIMEOUT))
+                    decrypt_answer(await transfer.answer(transport.INSTALL_TIMEOUT))
                 except CommandRefusedError:
                     raise
                 except WhatsminerError as err:
@@ -741,24 +752,4 @@ class V2Miner(Miner):
                 finally:
                     self._token = None  # the board reboots
 
-        await self._write("update_firmware", {}, talk)
-
-    # Raw answers
-
-    @property
-    @override
-    def data_commands(self) -> tuple[str, ...]:
-        return data_commands(self.info.dialect)
-
-    @override
-    async def get_data(
-        self, command: str, param: str | dict[str, str] | None = None
-    ) -> JsonObject:
-        check_data(self.data_commands, command, param)
-        if command == "get_customer_msg":
-            answer = await self.command(command)  # it needs a token (C.10)
-        elif param is None:
-            answer = await self.ask(command)
-        else:
-            answer = await self.ask(command, info=param)
-        return as_object(redacted(answer))
+        await self.write("update_firmware", {}, send)

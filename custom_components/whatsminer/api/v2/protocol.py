@@ -5,10 +5,9 @@ docs/protocol.md.
 """
 
 from collections.abc import Callable
-import re
 from typing import Any
 
-from ..catalog import features_of
+from ..capabilities import capabilities, version_tuple
 from ..errors import (
     BtminerDownError,
     CommandRefusedError,
@@ -96,39 +95,6 @@ _REFUSALS = frozenset({14, 23, 24, 45, 132, 135, 136, 137})
 BACK_OFF = 185.0
 """Seconds without a further get_token after code 136 (B.5)."""
 
-_UNTOLD = {
-    Feature.FAN_ZERO_SPEED,
-    Feature.HEAT_MODE,
-    Feature.LOG_SERVER,
-    Feature.POWER_OFF_COOL,
-    Feature.START_AT_BOOT,
-    Feature.TEMPERATURE_OFFSET,
-    Feature.TIME_ZONE,
-    Feature.WEB_POOLS,
-}
-_UNREADABLE = {
-    Dialect.V1: _UNTOLD
-    | {
-        Feature.FAST_BOOT,
-        Feature.HOSTNAME,
-        Feature.NETWORK,
-        Feature.POWER_PERCENT,
-        Feature.SSH,
-        Feature.TARGET_FREQUENCY,
-    },
-    Dialect.V2: _UNTOLD | {Feature.POWER_PERCENT, Feature.UPFREQ_SPEED},
-    Dialect.V2C: _UNTOLD | {Feature.POWER},
-}
-
-
-def unreadable_of(dialect: Dialect, api_version: str | None) -> frozenset[Feature]:
-    """What a dialect can be told and not be asked for (C, D.1, D.4)."""
-    untold = _UNREADABLE[dialect]
-    if dialect is Dialect.V2 and version_tuple(api_version) < _LONG_STATUS_SINCE:
-        untold = untold | {Feature.TARGET_FREQUENCY}
-    return features_of(dialect) & untold
-
-
 BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
     Dialect.V1: ("devs", "edevs"),
     Dialect.V2: ("devs", "edevs"),
@@ -137,8 +103,6 @@ BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
 """`devs` has also the boards that do not work, but 2.2.x may refuse either (A.4)."""
 
 _GENTLE_PERCENT_SINCE = (2, 0, 5)
-_LONG_STATUS_SINCE = (2, 0, 5)
-"""Of older ones it is not known that `status` has more than the flag (C.7)."""
 
 
 # What the miner is told
@@ -348,11 +312,6 @@ def has_shape(answer: JsonObject, shape: Shape) -> bool:
 # Who the miner is
 
 
-def version_tuple(api_version: str | None) -> tuple[int, ...]:
-    """`2.0.5` as numbers; empty when there are none."""
-    return tuple(int(number) for number in re.findall(r"\d{1,9}", api_version or ""))
-
-
 def has_gentle_percent(dialect: Dialect, api_version: str | None) -> bool:
     """Whether `set_power_pct_v2` may be known (D.1)."""
     return (
@@ -389,8 +348,7 @@ def parse_version(answer: JsonObject) -> MinerInfo:
         firmware=as_text(detail.get("fw_ver")),
         platform=as_text(detail.get("platform")),
         model=model,
-        features=features_of(dialect, cooling_of(model)),
-        unreadable=unreadable_of(dialect, api),
+        **capabilities(dialect, api, cooling_of(model))._asdict(),
         cooling=cooling_of(model),
     )
 

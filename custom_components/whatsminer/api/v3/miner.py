@@ -8,8 +8,9 @@ import time
 from typing import Any, override
 
 from .. import transport
+from ..capabilities import capabilities
 from ..catalog import data_commands, features_of
-from ..commanding import Progress, Write
+from ..commanding import Progress, Write, Writer
 from ..errors import (
     AccountRefusedError,
     BtminerDownError,
@@ -25,22 +26,13 @@ from ..errors import (
     WhatsminerError,
     WriteApiDisabledError,
 )
-from ..miner import (
-    SECTION_ERRORS,
-    SLOW,
-    Budget,
-    Miner,
-    PollContext,
-    Reader,
-    without_traceback,
-)
+from ..miner import SECTION_ERRORS, SLOW, Budget, Miner, PollContext, without_traceback
 from ..models import (
     Activity,
     Board,
     Dialect,
     Fault,
     Feature,
-    HeatMode,
     MinerInfo,
     MinerState,
     Pool,
@@ -67,7 +59,6 @@ from .protocol import (
     SEALED,
     WORDINGS,
     activity_of,
-    features_by,
     harmless_commands,
     is_inconclusive,
     make_digest,
@@ -84,7 +75,6 @@ from .protocol import (
     parse_summary,
     raise_for_code,
     seal,
-    unreadable_by,
 )
 
 GONE_AFTER = 600.0
@@ -99,7 +89,7 @@ _LOG = "get.log.download"
 _FIRMWARE = "set.system.update_firmware"
 
 
-def _who(device: JsonObject) -> tuple[Any, ...]:
+def _identity_of(device: JsonObject) -> tuple[Any, ...]:
     """The parts of `get.device.info` that tell who the miner is."""
     return tuple(device.get(part) for part in ("miner", "system", "network"))
 
@@ -124,12 +114,12 @@ class _Companion(V2Miner):
     ) -> None:
         """Take over lock and link of the miner on 4433."""
         super().__init__(link.host, port, password=password, mac=mac)
-        self._lock = lock
+        self.lock = lock
         self._budget = budget
         self._link = link
         self.info = MinerInfo(dialect=Dialect.V2C, features=features_of(Dialect.V2C))
         self._board_commands = BOARD_COMMANDS[Dialect.V2C]
-        self._gentle_percent = True
+        self.writer.has_gentle_percent = True
 
     def take_over(self, info: MinerInfo) -> None:
         """Learn what 4433 has told: who is expected, and what his limits are."""
@@ -151,7 +141,7 @@ class _Companion(V2Miner):
 
 
 class V3Miner(Miner):
-    """The 4433 dialect, API 3.x."""
+    """A reader of API 3.x on 4433; a writer on 4433 or 4028."""
 
     fast: tuple[Section, ...] = (
         Section.SUMMARY,
@@ -178,13 +168,16 @@ class V3Miner(Miner):
 
         Without `v3_password` commands go to `port` with `password`, the admin's.
         """
-        super().__init__(host, password, mac)
+        super().__init__(host, mac)
         self.info = MinerInfo(dialect=Dialect.V3, features=features_of(Dialect.V3))
-        self._account = account
-        self._v3_password = v3_password
         self._link = Link(host, v3_port)
         self._companion = _Companion(
-            self._link, self._lock, self._budget, port, password, mac
+            self._link, self.lock, self._budget, port, password, mac
+        )
+        self.writer: Writer = (
+            Writer4433(self, self._link, account, v3_password)
+            if v3_password or not password
+            else self._companion.writer
         )
         self._answers: dict[tuple[str, str | None], JsonObject | WhatsminerError] = {}
         self._status_param = ""
@@ -193,33 +186,25 @@ class V3Miner(Miner):
         self._closed: WhatsminerError | None = None
         """What 4433 refuses with, once it has done so for long."""
         self._verified_on = 0
-        self._who: tuple[Any, ...] | None = None
+        self._identity: tuple[Any, ...] | None = None
         """What `info` was last read from; in most polls nothing of it has changed."""
-
-    @property
-    @override
-    def has_password(self) -> bool:
-        return bool(self._v3_password) or super().has_password
 
     @override
     async def close(self) -> None:
-        async with self._lock:
+        async with self.lock:
             self._link.end()
 
     async def hang_up(self) -> None:
         """Close the link; the next request opens it again."""
-        async with self._lock:
+        async with self.lock:
             self._link.close()
 
     @override
     def adopt(self, info: MinerInfo) -> None:
-        self._who = None
-        if self.has_password and not self._v3_password:
-            # It is told everything on 4028; only its log is to be had without a password.
-            told = features_of(Dialect.V2C, info.cooling)
-            info = replace(info, features=told & info.features)
-        self.info = info
-        self._companion.take_over(info)
+        self._identity = None
+        writable = features_of(self.writer.dialect, info.cooling)
+        self.info = replace(info, features=info.features & writable)
+        self._companion.take_over(self.info)
 
     # Reading
 
@@ -228,7 +213,7 @@ class V3Miner(Miner):
 
         Raises CommandRefusedError, WrongMinerError and the errors of `Link.request`.
         """
-        async with self._lock:
+        async with self.lock:
             return await self._ask(command, param)
 
     async def _ask(self, command: str, param: str | None = None) -> JsonObject:
@@ -236,14 +221,14 @@ class V3Miner(Miner):
         request = (
             {"cmd": command} if param is None else {"cmd": command, "param": param}
         )
-        message = message_of(command, await self._request_read(request))
+        message = message_of(command, await self.request_read(request))
         if command == _DEVICE and param in (None, "network"):
             self._mac_error = NoMacError("the miner does not report its MAC address")
             self._check_mac(as_mac(as_object(message.get("network")).get("mac")))
             self._verified_on = self._link.opened
         return message
 
-    async def _request_read(self, request: JsonObject) -> JsonObject:
+    async def request_read(self, request: JsonObject) -> JsonObject:
         """A request that may be repeated: once, when the kept link turns out to be dead."""
         was_open = self._link.is_open
         try:
@@ -284,8 +269,7 @@ class V3Miner(Miner):
             api_version=version,
             model=model,
             firmware=info.firmware or self.info.firmware,
-            features=features_by(version, cooling),
-            unreadable=unreadable_by(version),
+            **capabilities(Dialect.V3, version, cooling)._asdict(),
             cooling=cooling,
             mac=info.mac or self._expected_mac,
         )
@@ -293,7 +277,7 @@ class V3Miner(Miner):
             self.outdated = True
         self.adopt(info)
         self._identified = True
-        self._who = _who(device)
+        self._identity = _identity_of(device)
         return self.info
 
     @override
@@ -313,7 +297,7 @@ class V3Miner(Miner):
             except (CannotConnectError, NoAnswerError, NotWhatsminerError) as err:
                 error = without_traceback(err)
             else:
-                self._refused_since = self._closed = None
+                self.note_answer()
                 return state
         # While btminer restarts 4433 may be closed, and 4028 reports as much (E.7).
         state = await self._companion.poll(previous, slow=slow, sections=sections)
@@ -343,6 +327,19 @@ class V3Miner(Miner):
             self._answers.clear()
         return state
 
+    @property
+    def is_refused(self) -> bool:
+        """Return whether 4433 has refused the last poll, while 4028 answered."""
+        return self._refused_since is not None
+
+    def note_answer(self) -> None:
+        """Note that 4433 answers."""
+        self._refused_since = self._closed = None
+
+    def forget_settings(self) -> None:
+        """Read the settings again in the next poll."""
+        self._kept_setting = None
+
     def _follow_refusals(self, error: WhatsminerError) -> None:
         """Note since when 4433 refuses; with the firmware of before a firewall may do it."""
         if isinstance(error, NoAnswerError):
@@ -353,20 +350,6 @@ class V3Miner(Miner):
             self._closed = error
             if self._companion.info.firmware != self.info.firmware:
                 self.outdated = True
-
-    @property
-    @override
-    def _readers(self) -> dict[Section, Reader]:
-        return {
-            Section.SUMMARY: self._read_summary,
-            Section.BOARDS: self._read_boards,
-            Section.STATUS: self._read_status,
-            Section.POOLS: self._read_pools,
-            Section.PSU: self._read_psu,
-            Section.FAULTS: self._read_faults,
-            Section.INFO: self._read_info,
-            Section.SETTINGS: self._read_settings,
-        }
 
     async def _status(self) -> JsonObject:
         """`get.miner.status`; an idle miner may refuse all but its summary (E.5)."""
@@ -417,7 +400,7 @@ class V3Miner(Miner):
 
     async def _read_info(self, context: PollContext) -> MinerInfo:
         device = await self._once(_DEVICE)
-        if self._who == _who(device):
+        if self._identity == _identity_of(device):
             return self.info
         try:
             return self._identify_by(device)
@@ -444,7 +427,75 @@ class V3Miner(Miner):
         failed = context.failed.get(Section.SUMMARY)
         return activity_of(status, context.summary, failed)
 
-    # Commanding
+    async def verify_identity(self) -> None:
+        """At the end of a new connection there may be another miner. The lock is held."""
+        is_verified = self._link.is_kept and self._verified_on == self._link.opened
+        if not is_verified or self._mac_error:
+            await self._ask(_DEVICE, "network")
+            self._refuse_without_mac()
+
+    # Files
+
+    @override
+    async def _download(self, write: Write, limit: int) -> int:
+        async with self.lock:
+            try:
+                # Even a log must not be that of another miner.
+                await self._ask(_DEVICE, "network")
+                self._refuse_without_mac()
+                sent = await self._link.request({"cmd": _LOG}, keep=True)
+                answer = message_of(_LOG, sent)
+                size = size_of_log(answer, "logsize", limit)
+                await self._link.transfer().receive(size, write)
+            finally:
+                # What is left on it is no frame.
+                self._link.close()
+        return size
+
+    # Raw answers
+
+    @property
+    @override
+    def data_commands(self) -> tuple[str, ...]:
+        return data_commands(Dialect.V3) + self._companion.data_commands
+
+    @override
+    async def get_data(
+        self, command: str, param: str | dict[str, str] | None = None
+    ) -> JsonObject:
+        if "." not in command:
+            return await self._companion.get_data(command, param)
+        check_data(self.data_commands, command, param)
+        if command == _STATUS and param is None:
+            param = "summary+edevs+pools"  # it must be asked for something (E.5)
+        request: JsonObject = {"cmd": command}
+        if param is not None:
+            request["param"] = param
+        async with self.lock:
+            answer = await self.request_read(request)
+        raise_for_code(command, answer)
+        return as_object(redacted(answer))
+
+
+class Writer4433(Writer):
+    """Commands on 4433, with an account of API 3.x and a token for each."""
+
+    highest_upfreq_speed = 10
+    heat_modes = tuple(HEAT_MODES)
+
+    def __init__(
+        self, reader: V3Miner, link: Link, account: str, password: str | None
+    ) -> None:
+        """Write to the miner that `reader` reads, on the same connection."""
+        self._reader = reader
+        self._link = link
+        self.account = account
+        self.password = password
+
+    @property
+    @override
+    def dialect(self) -> Dialect:
+        return Dialect.V3
 
     async def command(self, command: str, param: Any = None) -> JsonObject:
         """Send one write command and give back its answer (E.3, E.6).
@@ -472,36 +523,31 @@ class V3Miner(Miner):
                 await self._check_account()
             raise err from None
 
-    async def _verify_identity(self) -> None:
-        """At the end of a new connection there may be another miner. The lock is held."""
-        is_verified = self._link.is_kept and self._verified_on == self._link.opened
-        if not is_verified or self._mac_error:
-            await self._ask(_DEVICE, "network")
-            self._refuse_without_mac()
-
     async def _sign(self, command: str, param: Any) -> JsonObject:
         """Make the request for a write, while the lock is held."""
-        if not self._v3_password:
+        if not self.password:
             raise NoPasswordError("no password of an account is known")
         # Asking first proves that the link lives, and tells salt and clock of the miner.
         try:
-            challenge = await self._request_read({"cmd": _DEVICE, "param": "salt"})
+            challenge = await self._reader.request_read(
+                {"cmd": _DEVICE, "param": "salt"}
+            )
         except CannotConnectError as err:
-            if self._refused_since is None:
+            if not self._reader.is_refused:
                 raise
             raise PortClosedError(self._link.port) from err
-        self._refused_since = self._closed = None
+        self._reader.note_answer()
         salt = as_text(message_of(_DEVICE, challenge).get("salt"))
         when = as_int(challenge.get("when"))
         if salt is None or when is None:
             raise InvalidAnswerError(f"{_DEVICE} without salt and when")
-        await self._verify_identity()
-        secret = command, self._v3_password, salt, when
+        await self._reader.verify_identity()
+        secret = command, self.password, salt, when
         request: JsonObject = {
             "cmd": command,
             "ts": when,
             "token": make_token(*secret),
-            "account": self._account,
+            "account": self.account,
         }
         if command in SEALED:
             request["param"] = seal(param, make_digest(*secret))
@@ -511,7 +557,7 @@ class V3Miner(Miner):
 
     async def _send(self, command: str, param: Any) -> JsonObject:
         """Make a token and send once."""
-        async with self._lock:
+        async with self._reader.lock:
             request = await self._sign(command, param)
             try:
                 answer = await self._link.request(request)
@@ -529,7 +575,7 @@ class V3Miner(Miner):
         Raises WriteApiDisabledError or AccountRefusedError. It is not known how a wrong password
         is answered (E.2), so commands are sent that change nothing.
         """
-        device = await self.ask(_DEVICE)
+        device = await self._reader.ask(_DEVICE)
         if as_bool(as_object(device.get("system")).get("apiswitch")) is False:
             raise WriteApiDisabledError("the API switch of the miner is off")
         for command, param in harmless_commands(device):
@@ -537,57 +583,23 @@ class V3Miner(Miner):
             if as_int(answer.get("code")) == 0:
                 return True
             if not is_inconclusive(answer):
-                raise AccountRefusedError(self._account)
+                raise AccountRefusedError(self.account)
         return False
 
-    @property
     @override
-    def account(self) -> str:
-        return self._account if self._v3_password else self._companion.account
-
-    @property
-    @override
-    def _secret(self) -> str | None:
-        return self._v3_password or self._password
-
-    @override
-    def _use_password(self, password: str | None) -> None:
-        self._who = None  # what it can be told may depend on it
-        if self._v3_password:
-            self._v3_password = password
-        else:
-            self._password = password
-            self._companion._use_password(password)  # noqa: SLF001 - one miner, two ports
-
-    @property
-    @override
-    def _highest_upfreq_speed(self) -> int:
-        return 10 if self._v3_password else 9
-
-    @property
-    @override
-    def heat_modes(self) -> tuple[HeatMode, ...]:
-        return tuple(HEAT_MODES) if self._v3_password else self._companion.heat_modes
-
-    @override
-    async def _tell(self, feature: Feature, *values: Any) -> JsonObject:
-        """Say it here, or on 4028 when only the admin's password is known."""
-        self._kept_setting = None
-        if not self._v3_password:
-            return await self._companion._tell(feature, *values)  # noqa: SLF001
-        answer: JsonObject = {}
+    async def send_feature(self, feature: Feature, *values: Any) -> JsonObject:
+        self._reader.forget_settings()
         if feature is Feature.PASSWORD:
             old, new = values
-            param = {"account": self._account, "new": new, "old": old}
+            param = {"account": self.account, "new": new, "old": old}
             return await self.command("set.user.change_passwd", param)
+        answer: JsonObject = {}
         for command, param in WORDINGS[feature](*values):
             answer = await self.command(command, param)
         return answer
 
     @override
     async def check_password(self) -> bool:
-        if not self._v3_password:
-            return await self._companion.check_password()
         try:
             return await self._check_account()
         except UnknownOutcomeError as err:
@@ -595,42 +607,21 @@ class V3Miner(Miner):
 
     @override
     async def check_write_access(self) -> bool:
-        if not self._v3_password:
-            return await self._companion.check_write_access()
         return await self.check_password()
 
-    # Files
-
     @override
-    async def _download(self, write: Write, limit: int) -> int:
-        async with self._lock:
-            try:
-                # Even a log must not be that of another miner.
-                await self._ask(_DEVICE, "network")
-                self._refuse_without_mac()
-                sent = await self._link.request({"cmd": _LOG}, keep=True)
-                answer = message_of(_LOG, sent)
-                size = size_of_log(answer, "logsize", limit)
-                await self._link.transfer().receive(size, write)
-            finally:
-                # What is left on it is no frame.
-                self._link.close()
-        return size
-
-    @override
-    async def _update(
+    async def install(
         self, image: AsyncIterable[bytes], size: int, progress: Progress | None
     ) -> None:
-        if not self._v3_password:
-            await self._companion._update(image, size, progress)  # noqa: SLF001
-            return
-        await self._raise_refusal(_FIRMWARE, await self._install(image, size, progress))
+        await self._raise_refusal(
+            _FIRMWARE, await self._send_image(image, size, progress)
+        )
 
-    async def _install(
+    async def _send_image(
         self, image: AsyncIterable[bytes], size: int, progress: Progress | None
     ) -> JsonObject:
         """Announce the image, and send it if the miner asks for it; gives the last answer."""
-        async with self._lock:
+        async with self._reader.lock:
             request = await self._sign(_FIRMWARE, None)
             try:
                 answer = await self._link.request(request, keep=True)
@@ -646,27 +637,3 @@ class V3Miner(Miner):
                     raise UnknownOutcomeError(f"{_FIRMWARE}: {err}") from err
             finally:
                 self._link.close()
-
-    # Raw answers
-
-    @property
-    @override
-    def data_commands(self) -> tuple[str, ...]:
-        return data_commands(Dialect.V3) + self._companion.data_commands
-
-    @override
-    async def get_data(
-        self, command: str, param: str | dict[str, str] | None = None
-    ) -> JsonObject:
-        if "." not in command:
-            return await self._companion.get_data(command, param)
-        check_data(self.data_commands, command, param)
-        if command == _STATUS and param is None:
-            param = "summary+edevs+pools"  # it must be asked for something (E.5)
-        request: JsonObject = {"cmd": command}
-        if param is not None:
-            request["param"] = param
-        async with self._lock:
-            answer = await self._request_read(request)
-        raise_for_code(command, answer)
-        return as_object(redacted(answer))

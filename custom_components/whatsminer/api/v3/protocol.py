@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from ..catalog import features_of
+from ..capabilities import capabilities
 from ..errors import (
     CommandRefusedError,
     InvalidAnswerError,
@@ -21,7 +21,6 @@ from ..errors import (
 from ..models import (
     Activity,
     Board,
-    Cooling,
     Dialect,
     Fault,
     Feature,
@@ -82,19 +81,13 @@ from ..parse import (
     ratio,
 )
 from ..v2.crypto import BLOCK, aes_ecb
-from ..v2.protocol import parse_network, version_tuple
+from ..v2.protocol import parse_network
 
 DEFAULT_ACCOUNT = "super"
 ACCOUNTS = (DEFAULT_ACCOUNT, "user1", "user2", "user3")
 
 FAILED, INVALID_COMMAND, INVALID_ITEM, NO_PERMISSION = -1, -2, -3, -4
 """Codes of an answer that is no success (E.2)."""
-
-UNREADABLE = frozenset({Feature.START_AT_BOOT})
-"""What can be told and not be asked for (E.5)."""
-
-_FAST_HASH_SINCE = (3, 0, 2)
-_POWER_SINCE = (3, 0, 3)
 
 _NO_OVERRIDE = 0
 
@@ -317,27 +310,9 @@ def parse_device(device: JsonObject) -> MinerInfo:
         hostname=as_text(network.get("hostname")),
         led_auto=None if led is None else led == "auto",
         api_switch=as_bool(system.get("apiswitch")),
-        features=features_by(api, cooling_of(model)),
-        unreadable=unreadable_by(api),
+        **capabilities(Dialect.V3, api, cooling_of(model))._asdict(),
         cooling=cooling_of(model),
     )
-
-
-def features_by(api_version: str | None, cooling: Cooling | None) -> frozenset[Feature]:
-    """What a version of API 3.x can be told; one that is not known, all (E.6)."""
-    features = features_of(Dialect.V3, cooling)
-    version = version_tuple(api_version)
-    if version and version < _FAST_HASH_SINCE:
-        features -= {Feature.FAST_HASH}
-    return features
-
-
-def unreadable_by(api_version: str | None) -> frozenset[Feature]:
-    """What it can be told and not be asked for (E.5)."""
-    version = version_tuple(api_version)
-    if version and version < _POWER_SINCE:
-        return UNREADABLE | {Feature.POWER}
-    return UNREADABLE
 
 
 def parse_settings(
