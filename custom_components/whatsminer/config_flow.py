@@ -46,7 +46,6 @@ from .api import (
     DEFAULT_ACCOUNT,
     DEFAULT_PORT,
     DEFAULT_V3_PORT,
-    Dialect,
     MinerInfo,
     WhatsminerError,
     WriteRefusedError,
@@ -223,7 +222,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_step_password(self) -> ConfigFlowResult:
         """Go on with the step that fits what the miner speaks."""
         assert self._info
-        if self._info.dialect is not Dialect.V3:
+        if not self._info.has_accounts:
             return await self.async_step_admin()
         if self._info.api_switch is False:
             return await self.async_step_account_switch_off()
@@ -295,7 +294,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         }
         runtime: WhatsminerData | None = getattr(entry, "runtime_data", None)
         if (
-            runtime.coordinator.miner.info.dialect is Dialect.V3
+            runtime.coordinator.miner.info.has_accounts
             if runtime
             else CONF_ACCOUNT in entry_data
         ):

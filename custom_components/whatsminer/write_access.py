@@ -9,7 +9,6 @@ from homeassistant.helpers import issue_registry as ir
 from .api import (
     DEFAULT_ACCOUNT,
     AccountRefusedError,
-    Dialect,
     MinerState,
     NoPasswordError,
     TokenTableFullError,
@@ -71,7 +70,7 @@ class WriteAccess:
         self._since_check = 0
         data, miner = self._entry.data, self._coordinator.miner
         if (
-            miner.info.dialect is Dialect.V3
+            miner.info.has_accounts
             and CONF_PASSWORD in data
             and CONF_ACCOUNT not in data
         ):

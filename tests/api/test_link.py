@@ -521,8 +521,8 @@ def writable(answer: Behaviour) -> Behaviour:
         elif asked["cmd"] == "get.miner.status":
             await says(WHOLE)(request, writer)
         else:
-            frames = {"salt": CHALLENGE, "network": WHO}
-            await says(frames[asked["param"]])(request, writer)
+            salt = asked.get("param") == "salt"
+            await says(CHALLENGE if salt else WHO)(request, writer)
 
     return behave
 
