@@ -575,7 +575,7 @@ async def test_a_miner_that_goes_in_the_middle_of_a_poll(
             raise CannotConnectError("gone")
         return await exchange(host, port, request)
 
-    monkeypatch.setattr(v2_miner, "exchange", dying)
+    monkeypatch.setattr(transport, "exchange", dying)
     state = await miner.read()
     assert asked == ["summary", "devs", "status"]
     assert state.summary is not None

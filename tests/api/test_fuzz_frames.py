@@ -118,7 +118,7 @@ async def feed[T](
 async def to_the_end(line: Line) -> bytes:
     """Read as an answer of 4028 is read."""
     await line.receive(is_complete, silence=SILENCE_AFTER_ANSWER)
-    return line.come
+    return line.buffer
 
 
 async def all_frames(line: Line) -> list[Any]:
@@ -127,10 +127,10 @@ async def all_frames(line: Line) -> list[Any]:
     while not found or not isinstance(found[-1], str):
         try:
             await line.receive(_has_frame)
-            if (frame := _cut_frame(line.come)) is None:
+            if (frame := _cut_frame(line.buffer)) is None:
                 found.append("end")
             else:
-                body, line.come = frame
+                body, line.buffer = frame
                 found.append(parse_answer(body) if body else None)
         except WhatsminerError as err:
             found.append(type(err).__name__)

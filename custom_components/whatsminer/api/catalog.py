@@ -1,7 +1,6 @@
-"""Every command of the vendor's API: which dialects know it, and what sends it here.
+"""Every command of the vendor's API: which dialects know it, and which method sends it.
 
-What a miner can be told (`MinerInfo.features`) and asked (`Miner.get_data`) is drawn from this
-table, and so is docs/commands.md.
+`MinerInfo.features`, `Miner.get_data` and docs/commands.md are made from this table.
 """
 
 from dataclasses import dataclass
@@ -20,17 +19,17 @@ class Command:
     """The vendor's own name."""
     dialects: frozenset[Dialect]
     section: str
-    """Where docs/protocol.md speaks of it."""
+    """Section of docs/protocol.md."""
     methods: str
-    """What of `Miner` sends it; several with blanks between them."""
+    """Methods of `Miner` that send it, separated by blanks."""
     features: tuple[F, ...] = ()
-    """What it does for an owner; empty where it only asks."""
+    """What it does for an owner; empty for a read."""
     cooling: Cooling | None = None
     """The only cooling it is meant for."""
 
     @property
     def is_data(self) -> bool:
-        """Whether `Miner.get_data` gives its answer."""
+        """Return whether `Miner.get_data` returns its answer."""
         return self.methods in ("read", "get_data")
 
 
@@ -39,7 +38,7 @@ V2_UP, ALL_4028 = V2 | V2C, V1 | V2 | V2C
 AIR, LIQUID = Cooling.AIR, Cooling.LIQUID
 
 COMMANDS = (
-    # What 4028 is asked
+    # Reads on 4028
     Command("summary", ALL_4028, "C.1", "read"),
     Command("pools", ALL_4028, "C.2", "read"),
     Command("devs", ALL_4028, "C.3", "read"),
@@ -52,7 +51,7 @@ COMMANDS = (
     Command("get_error_code", V2_UP, "C.9", "read"),
     Command("get_customer_msg", V2C, "C.10", "get_data"),
     Command("get_token", ALL_4028, "B.1", "check_password"),
-    # What 4433 is asked
+    # Reads on 4433
     Command("get.device.info", V3, "E.5", "read"),
     Command("get.miner.status", V3, "E.5", "read"),
     Command("get.miner.setting", V3, "E.5", "read"),
@@ -61,7 +60,7 @@ COMMANDS = (
     Command("get.device.custom_data", V3, "E.5", "get_data"),
     Command("get.miner.history", V3, "E.5", "get_data"),
     Command("get.log.download", V3, "E.5", "download_logs", (F.DOWNLOAD_LOGS,)),
-    # What 4028 is told
+    # Writes on 4028
     Command("power_on", ALL_4028, "D.3", "start_mining", (F.MINING,)),
     Command("power_off", ALL_4028, "D.3", "stop_mining", (F.MINING,)),
     Command("restart_btminer", ALL_4028, "D.1", "restart_btminer", (F.RESTART,)),
@@ -141,7 +140,7 @@ COMMANDS = (
         "update_firmware", ALL_4028, "D.6", "update_firmware", (F.UPDATE_FIRMWARE,)
     ),
     Command("factory_reset", ALL_4028, "D.1", "factory_reset", (F.FACTORY_RESET,)),
-    # What 4433 is told
+    # Writes on 4433
     Command(
         "set.miner.service",
         V3,
@@ -224,12 +223,12 @@ COMMANDS = (
 )
 
 JOINABLE = frozenset({"summary", "pools", "devs", "edevs", "devdetails"})
-"""What 4028 may be asked for at once, with a `+` between the names (A.5)."""
+"""What can be read on 4028 in one request, with a `+` between the names (A.5)."""
 
 
 @cache
 def features_of(dialect: Dialect, cooling: Cooling | None = None) -> frozenset[F]:
-    """What a dialect can be told, by an owner whose miner is cooled so or nobody knows how.
+    """Return what a dialect can be commanded; with `None` for any cooling.
 
     A firmware may still refuse one with code 14.
     """
@@ -244,5 +243,5 @@ def features_of(dialect: Dialect, cooling: Cooling | None = None) -> frozenset[F
 
 @cache
 def data_commands(dialect: Dialect) -> tuple[str, ...]:
-    """What a dialect can be asked by `get_data`, joins apart."""
+    """Return what a dialect answers to `get_data`, without joins."""
     return tuple(c.name for c in COMMANDS if c.is_data and dialect in c.dialects)

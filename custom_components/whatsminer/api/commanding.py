@@ -57,7 +57,7 @@ DEFAULT_HOSTNAME = "WhatsMiner"
 type Write = Callable[[bytes], Awaitable[object]]
 """Takes the next bytes of a log; it may take its time."""
 type Progress = Callable[[int], object]
-"""Is told how many bytes of an image are sent."""
+"""Receives the number of bytes of an image that are sent."""
 
 
 class Writer(ABC):
@@ -160,7 +160,7 @@ class Commands(ABC):
         liquid = self.info.cooling is Cooling.LIQUID
         match feature:
             case Feature.POWER_LIMIT | Feature.POWER:
-                # W; 0 does not stop the miner but lifts the limit, so it is never sent (D.3)
+                # W; 0 does not stop the miner but lifts the limit: it is never sent (D.3)
                 return range(1, 100_000)
             case Feature.POWER_PERCENT:
                 return range(201 if liquid else 101)
@@ -176,7 +176,7 @@ class Commands(ABC):
                 raise ValueError(f"{feature.value} is no number")
 
     async def _set(self, feature: Feature, *values: Any) -> JsonObject:
-        """What every command does when its parameters are right."""
+        """Send a feature with valid parameters."""
         self.require(feature)
         return await self.writer.send_feature(feature, *values)
 
@@ -196,21 +196,21 @@ class Commands(ABC):
         await self._set(Feature.MINING, False)
 
     async def restart_btminer(self) -> None:
-        """Restart the mining process: hashing stops and tuning begins anew (D.1)."""
+        """Restart the mining process: hashing stops and tuning begins again (D.1)."""
         await self._set(Feature.RESTART)
 
     async def reboot(self) -> None:
-        """Restart the control board: the miner is away for some minutes (D.1)."""
+        """Restart the control board: the miner is offline for some minutes (D.1)."""
         await self._set(Feature.REBOOT)
 
     async def set_start_at_boot(self, enabled: bool) -> None:
-        """Let the miner mine from its next boot on by itself, or not (D.1). It does not tell."""
+        """Set whether the miner mines after its next boot (D.1). It does not report it."""
         await self._set(Feature.START_AT_BOOT, enabled)
 
     async def pre_power_on(self) -> Preheat:
-        """Warm up a stopped, liquid cooled miner, so that it then starts quickly (D.5, to 2.0.x).
+        """Warm up a stopped, liquid cooled miner so that it starts quickly (D.5, to 2.0.x).
 
-        Says how far it is; ask again until it is complete.
+        Returns the progress; repeat until it is complete.
         """
         return parse_preheat(await self._set(Feature.PREHEAT))
 
@@ -233,11 +233,11 @@ class Commands(ABC):
         await self._set_number(Feature.POWER_PERCENT, percent, fast)
 
     async def restore_power_percent(self) -> None:
-        """Take back any power percent (D.1)."""
+        """Remove any power percent (D.1)."""
         await self._set(Feature.RESTORE_POWER_PERCENT)
 
     async def set_power(self, watts: int) -> None:
-        """Aim at a power in W: at once if tuning is finished, else from the next start on (D.4)."""
+        """Set a target power in W: immediately if tuning is finished, else at the next start (D.4)."""
         await self._set_number(Feature.POWER, watts)
 
     async def set_target_frequency(self, percent: int) -> None:
@@ -271,11 +271,11 @@ class Commands(ABC):
         await self.writer.send_feature(Feature.HEAT_MODE, mode)
 
     async def set_power_off_cool(self, enabled: bool) -> None:
-        """Let the fans run on after mining was stopped, or not; at once, air only (D.1)."""
+        """Set whether fans continue after mining stops; immediately, air only (D.1)."""
         await self._set(Feature.POWER_OFF_COOL, enabled)
 
     async def set_fan_zero_speed(self, enabled: bool) -> None:
-        """Let the fans stand still when there is no need for them; at once, air only (D.1)."""
+        """Set whether fans may stop when they are not needed; immediately, air only (D.1)."""
         await self._set(Feature.FAN_ZERO_SPEED, enabled)
 
     async def set_temperature_offset(self, degrees: int) -> None:
@@ -285,12 +285,12 @@ class Commands(ABC):
     # Pools
 
     async def set_pools(self, *pools: PoolLogin) -> None:
-        """Mine for these pools, one to three, the first that answers; at once (D.1, E.4)."""
+        """Mine for these pools, one to three, the first that answers; immediately (D.1, E.4)."""
         check_pools(pools)
         await self._set(Feature.POOLS, *pools)
 
     async def set_web_pools(self, enabled: bool) -> None:
-        """Let pools be changed on the miner's web page, or not; at once (D.1)."""
+        """Set whether pools can be changed on the miner's web page; immediately (D.1)."""
         await self._set(Feature.WEB_POOLS, enabled)
 
     async def set_coin_type(self, coin: str) -> None:
@@ -301,7 +301,7 @@ class Commands(ABC):
     # LEDs
 
     async def set_led_auto(self) -> None:
-        """Let the miner itself drive its LEDs (D.1)."""
+        """Let the miner control its LEDs (D.1)."""
         await self._set(Feature.LED)
 
     async def set_leds(self, *patterns: LedPattern) -> None:
@@ -378,8 +378,8 @@ class Commands(ABC):
     async def change_password(self, new: str) -> None:
         """Give `account` a new password, and use it from then on (D.1, E.4).
 
-        Whether it holds is tried at once, without changing anything more. UnknownOutcomeError
-        means that the new one does not; the old one is kept in use then.
+        Whether it is accepted is checked immediately, without another change. UnknownOutcomeError
+        means that it is not; the old one stays in use then.
         """
         check_new_password(new)
         old = self.writer.password
@@ -398,7 +398,7 @@ class Commands(ABC):
                 isinstance(err, AccountRefusedError) and err.account == DEFAULT_ACCOUNT
             )
             if acknowledged and not refused:
-                return  # the miner said so, and nothing speaks against it
+                return  # the miner acknowledged it
             self.writer.use_password(old)
             raise UnknownOutcomeError("the new password does not hold") from err
 
@@ -416,7 +416,7 @@ class Commands(ABC):
     # Files
 
     async def download_logs(self, write: Write, *, limit: int = MAX_LOG) -> int:
-        """Hand the miner's log, a tgz file, to `write` piece by piece; gives its size (D.7).
+        """Hand the miner's log, a tgz file, to `write` piece by piece; return its size (D.7).
 
         Changes nothing on the miner. Raises NoAnswerError when it breaks off and
         InvalidAnswerError when it would be longer than `limit`.
@@ -434,8 +434,8 @@ class Commands(ABC):
 
         The image must be made for `info.platform`; the miner is not known to check that.
         Raises a refusal or NoAnswerError when the miner did not ask for the image, ValueError
-        when the image has not that size, and UnknownOutcomeError when it is not known what
-        became of it: look at the version then.
+        when the image has not that size, and UnknownOutcomeError when the outcome is
+        unknown: read the version then.
         """
         self.require(Feature.UPDATE_FIRMWARE)
         check_range("size of the image", size, range(1, MAX_FIRMWARE + 1))

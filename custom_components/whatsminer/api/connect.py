@@ -1,4 +1,4 @@
-"""The way in: find out what speaks at an address and give back a Miner."""
+"""Identify the API at an address, and return a Miner."""
 
 import asyncio
 from collections.abc import Mapping
@@ -34,12 +34,11 @@ async def connect(
     known: MinerInfo | None = None,
     budget: float | None = None,
 ) -> Miner:
-    """Identify the miner at an address (E.7): API 3.x if it speaks that, else what 4028 speaks.
+    """Return the miner at an address: on API 3.x if it has that, else on 4028 (E.7).
 
     `password` is that of the account `admin` on 4028, `v3_password` that of `account` on
-    4433; without any the miner can only be read. `mac` is the miner that is expected there.
-    Where nothing answers and `known` says who the miner was, it is given back all the same, and
-    found out anew at the first read.
+    4433; without any the miner can only be read. `mac` is that of the expected miner.
+    Where nothing answers, the `known` miner is returned and identified at the first read.
 
     `budget` is the time in seconds after which the miner counts as one that does not answer.
 
@@ -90,7 +89,7 @@ async def connect(
         # The same firmware, whose 4433 is closed for a restart: its accounts still count.
         newer.adopt(known)
         return newer
-    older.outdated = False  # what differs from what was known is known now
+    older.outdated = False  # the change is known now
     return older
 
 
@@ -103,19 +102,19 @@ async def _identify(miner: Miner, end: float | None) -> None:
         raise NoAnswerError("the miner answers too slowly") from err
 
 
-def recall(told: Mapping[str, Any]) -> MinerInfo:
-    """Who a miner was, from those fields of its `MinerInfo` that are text."""
-    generation, model = Dialect(told["dialect"]), told["model"]
-    cooling, version = cooling_of(model), told.get("api_version")
+def recall(stored: Mapping[str, Any]) -> MinerInfo:
+    """Return the identity of a miner from the stored text fields of its `MinerInfo`."""
+    generation, model = Dialect(stored["dialect"]), stored["model"]
+    cooling, version = cooling_of(model), stored.get("api_version")
     return MinerInfo(
         dialect=generation,
         model=model,
         **capabilities(generation, version, cooling)._asdict(),
         cooling=cooling,
         api_version=version,
-        firmware=told.get("firmware"),
-        platform=told.get("platform"),
-        mac=told.get("mac"),
-        serial=told.get("serial"),
-        hostname=told.get("hostname"),
+        firmware=stored.get("firmware"),
+        platform=stored.get("platform"),
+        mac=stored.get("mac"),
+        serial=stored.get("serial"),
+        hostname=stored.get("hostname"),
     )

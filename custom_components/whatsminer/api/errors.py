@@ -27,7 +27,7 @@ class PortClosedError(CannotConnectError):
 
 
 class NoAnswerError(WhatsminerError):
-    """Connected and asked, but no complete answer came before the deadline."""
+    """Connected and requested, but no complete answer came before the deadline."""
 
 
 class InvalidAnswerError(WhatsminerError):
@@ -70,7 +70,7 @@ class CommandRefusedError(WhatsminerError):
     """
 
     def __init__(self, command: str, code: int | None, message: str) -> None:
-        """Keep what the miner said."""
+        """Store the answer of the miner."""
         super().__init__(command, code, message)
         self.command = command
         self.code = code
@@ -86,7 +86,7 @@ class UnsupportedCommandError(CommandRefusedError):
 
 
 class WriteRefusedError(WhatsminerError):
-    """Base of the reasons for which a miner lets nobody, or not us, write."""
+    """Base of the reasons for which a miner accepts no command."""
 
 
 class NoPasswordError(WriteRefusedError):
@@ -94,7 +94,7 @@ class NoPasswordError(WriteRefusedError):
 
 
 class WrongPasswordError(WriteRefusedError):
-    """The miner cannot read what was encrypted with this password (code 23, B.6)."""
+    """The miner cannot decrypt a command with this password (code 23, B.6)."""
 
 
 class AccountRefusedError(WriteRefusedError):
@@ -113,7 +113,7 @@ class WriteApiDisabledError(WriteRefusedError):
 class TokenTableFullError(WriteRefusedError):
     """The miner has given out all its tokens (code 136, B.5).
 
-    `retry_after` is the number of seconds before which no further token is asked for.
+    `retry_after` is the number of seconds until a token is requested again.
     """
 
     def __init__(self, retry_after: float) -> None:

@@ -1,4 +1,4 @@
-"""A miner as the rest of the house sees it: how it is read and commanded, in no dialect."""
+"""A miner as the integration sees it: how it is read and commanded, in no dialect."""
 
 from abc import abstractmethod
 import asyncio
@@ -23,7 +23,7 @@ from .identity import same_mac
 from .models import Activity, MinerInfo, MinerState, Section, Status, Summary
 from .parse import JsonObject, as_object, pick
 
-# These are read in every poll, and those now and then.
+# FAST is read in every poll, SLOW periodically.
 FAST = (Section.SUMMARY, Section.BOARDS, Section.STATUS)
 SLOW = (
     Section.POOLS,
@@ -47,7 +47,7 @@ POLL_TIMEOUT = 40.0
 
 
 class PollTimeoutError(NoAnswerError):
-    """A poll took too long; what was read until then counts."""
+    """A poll took too long; the readings until then count."""
 
 
 class Budget:
@@ -66,7 +66,7 @@ _CUSTOM_DATA = ("get.device.custom_data", "get_customer_msg")
 
 @dataclass
 class PollContext:
-    """What a poll has found out when its next section is read."""
+    """What a poll has read before its next section."""
 
     slow: bool
     summary: Summary | None
@@ -77,22 +77,22 @@ type Reader = Callable[[PollContext], Awaitable[Any]]
 
 
 def without_traceback[E: WhatsminerError](error: E) -> E:
-    """An error that may be kept: its traceback would keep every state before alive."""
+    """Return an error that may be stored: its traceback would keep older states alive."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 
 
 class Miner(Commands):
-    """One miner at one address: what it says, and with Commands what it is told.
+    """One miner at one address: its readings, and with Commands what it can be commanded.
 
-    All exchanges go one after another through one lock: never two sockets, never two tokens at
-    once (A.1, B.5).
+    All exchanges go one after another through one lock: never two sockets or two tokens at
+    the same time (A.1, B.5).
     """
 
     fast: tuple[Section, ...] = FAST
     slow: tuple[Section, ...] = SLOW
     outdated = False
-    """The miner no longer speaks as it did: connect anew."""
+    """The firmware has changed: connect again."""
 
     def __init__(self, host: str, mac: str | None) -> None:
         """Store the address, and the MAC of the miner that is expected there."""
@@ -142,20 +142,20 @@ class Miner(Commands):
 
     @abstractmethod
     async def identify(self) -> MinerInfo:
-        """Ask who the miner is, compare its MAC with the expected one, and remember it."""
+        """Read who the miner is, compare its MAC with the expected one, and return it."""
 
     @abstractmethod
     def adopt(self, info: MinerInfo) -> None:
-        """Take over who the miner is, as it says now or as is known from before."""
+        """Set who the miner is, as it reports now or as was stored."""
 
     @abstractmethod
     def _activity_of(
         self, status: Status | None, context: PollContext
     ) -> Activity | None:
-        """What the miner is doing."""
+        """Return what the miner is doing."""
 
     async def _prepare(self, due: tuple[Section, ...]) -> None:
-        """Before these sections are read, what may be asked for in one go is."""
+        """Read in one request what these sections have in common."""
 
     async def read(
         self,
@@ -164,7 +164,7 @@ class Miner(Commands):
         slow: bool = True,
         sections: Iterable[Section] | None = None,
     ) -> MinerState:
-        """Read the fast sections, and the slow ones where asked, into a new state.
+        """Read the fast sections, and with `slow` also the slow ones, into a new state.
 
         Sections that are not read are carried over from `previous`; one that fails is None and
         named in `failed`. Ends within POLL_TIMEOUT. Raises when the miner did not answer at all, CannotConnectError or
@@ -261,15 +261,15 @@ class Miner(Commands):
     @property
     @abstractmethod
     def data_commands(self) -> tuple[str, ...]:
-        """What `get_data` may be asked for; on 4028 also some of them joined by `+` (A.5)."""
+        """Return the commands of `get_data`; on 4028 some can be joined by `+` (A.5)."""
 
     @abstractmethod
     async def get_data(
         self, command: str, param: str | dict[str, str] | None = None
     ) -> JsonObject:
-        """Ask for the whole answer to a read command, without what is private (C, E.5).
+        """Return the whole answer to a read command, without private data (C, E.5).
 
-        `param` is what the command may be asked for in particular: the fields of
+        `param` selects a part of the answer: the fields of
         `get_miner_info`, the parts of `get.device.info` and `get.miner.status`, or begin and end
         of `get.miner.history`. Raises ValueError for what is no read command of this miner.
         """
@@ -285,4 +285,4 @@ class Miner(Commands):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close what is open, for good."""
+        """Close all connections for good."""

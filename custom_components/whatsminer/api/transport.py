@@ -1,4 +1,4 @@
-"""Sockets, within deadlines: one exchange on TCP 4028 (A.1), and a kept link on TCP 4433 (E.1)."""
+"""Sockets with deadlines: one exchange on TCP 4028 (A.1), a kept link on TCP 4433 (E.1)."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -32,7 +32,7 @@ _TERMINATORS = b"\0\r\n"
 _CLOSES_WITHIN = 1.0
 """Seconds; a connection that ends later after an answer was closed for another reason."""
 _MANY = 16
-"""So many terminators end no answer: they are what follows it."""
+"""So many terminators are not the end of an answer but what follows it."""
 
 
 def _encode(request: JsonObject) -> bytes:
@@ -44,10 +44,10 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class Line:
-    """A connection to the miner: bytes are sent, and what comes is taken until it is enough.
+    """A connection to the miner: sends bytes, and receives until there are enough.
 
-    This is what a poll consists of, and streams would take twice the CPU: callbacks of the event
-    loop do it, and the task is woken once. Not to be used by two at once.
+    Callbacks of the event loop collect the bytes and wake the task once: `asyncio.Protocol` took
+    1.5 to 2.3 times the CPU (docs/performance.md). Not to be used by two tasks at the same time.
     """
 
     _timer: asyncio.TimerHandle
@@ -62,8 +62,8 @@ class Line:
         self._is_enough: Callable[[bytes], bool] = bool
         self._silence = 0.0
         self._end = 0.0
-        self.come = b""
-        """What has come; whoever uses it takes it away."""
+        self.buffer = b""
+        """Received bytes; the caller removes what it has used."""
 
     async def connect(self, address: tuple[Any, ...]) -> None:
         """Connect in time. Raises OSError."""
@@ -79,7 +79,7 @@ class Line:
                 raise OSError(code, os.strerror(code)) from None
 
     async def send(self, data: bytes) -> None:
-        """Send bytes; the kernel nearly always takes them all at once. Raises OSError."""
+        """Send bytes; the kernel nearly always takes all of them. Raises OSError."""
         try:
             sent = self._sock.send(data)
         except BlockingIOError:
@@ -95,28 +95,28 @@ class Line:
         seconds: float | None = None,
         silence: float = 0.0,
     ) -> None:
-        """Wait until enough has come, followed by that much silence, or the miner has closed.
+        """Wait until enough was received, followed by that much silence, or for the end.
 
         Raises OSError, TimeoutError among them, and InvalidAnswerError when it is too much; what
-        has come until then is kept.
+        was received until then is kept.
         """
-        if is_enough(self.come):
+        if is_enough(self.buffer):
             return
         self._is_enough = is_enough
         self._silence = silence
         if not self._listens:
-            self._loop.add_reader(self._sock, self._take)
+            self._loop.add_reader(self._sock, self._on_readable)
             self._listens = True
         await self._wait(ANSWER_TIMEOUT if seconds is None else seconds)
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has hung up at this end."""
+        """Return whether this end has not closed the connection."""
         return self._sock.fileno() != -1
 
     @property
     def has_ended(self) -> bool:
-        """Whether the miner has closed the connection; bytes that wait to be read stay there."""
+        """Return whether the miner has closed the connection; unread bytes stay there."""
         try:
             return not self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -125,11 +125,11 @@ class Line:
             return True
 
     def close(self) -> None:
-        """Hang up, without waiting for the miner."""
-        self._rest()
+        """Close the connection without waiting for the miner."""
+        self._stop_reading()
         self._sock.close()
 
-    def _rest(self) -> None:
+    def _stop_reading(self) -> None:
         if self._listens:
             self._loop.remove_reader(self._sock)
             self._listens = False
@@ -138,7 +138,7 @@ class Line:
         """Wait for a callback to finish."""
         self._end = self._loop.time() + seconds
         self._waiting = self._loop.create_future()
-        self._timer = self._loop.call_at(self._end, self._judge)
+        self._timer = self._loop.call_at(self._end, self._on_timeout)
         try:
             await self._waiting
         finally:
@@ -152,38 +152,38 @@ class Line:
             else:
                 self._waiting.set_result(None)
 
-    def _take(self) -> None:
-        """Something has come."""
+    def _on_readable(self) -> None:
+        """Collect received bytes."""
         if self._waiting is None or self._waiting.done():
-            self._rest()  # the kernel keeps it, and bounds it, until somebody wants it
+            self._stop_reading()  # the kernel keeps it, and bounds it, until the next receive
             return
         try:
             while chunk := self._sock.recv(_CHUNK):
-                self.come += chunk
-                if not self._silence and self._is_enough(self.come):
+                self.buffer += chunk
+                if not self._silence and self._is_enough(self.buffer):
                     break
-                if len(self.come) > _LENGTH + MAX_ANSWER:
+                if len(self.buffer) > _LENGTH + MAX_ANSWER:
                     self._finish(InvalidAnswerError(f"more than {MAX_ANSWER} bytes"))
                     return
         except BlockingIOError:
             if self._silence:
                 self._timer.cancel()
                 until = min(self._end, self._loop.time() + self._silence)
-                self._timer = self._loop.call_at(until, self._judge)
+                self._timer = self._loop.call_at(until, self._on_timeout)
         except ConnectionResetError as err:
-            # It ends a whole answer, and nothing but that.
-            self._finish(None if self._is_enough(self.come) else err)
+            # A reset may follow a whole answer.
+            self._finish(None if self._is_enough(self.buffer) else err)
         except (OSError, InvalidAnswerError) as err:
             self._finish(err)
         else:
             self._finish()
 
-    def _judge(self) -> None:
-        """Nothing has come for a while."""
-        if self._is_enough(self.come):
+    def _on_timeout(self) -> None:
+        """End the wait, or continue it to the deadline."""
+        if self._is_enough(self.buffer):
             self._finish()
         elif self._loop.time() < self._end:
-            self._timer = self._loop.call_at(self._end, self._judge)
+            self._timer = self._loop.call_at(self._end, self._on_timeout)
         else:
             self._finish(TimeoutError())
 
@@ -246,17 +246,17 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
         raise NoAnswerError("connection lost or no answer in time") from err
     finally:
         line.close()
-    if not line.come.strip(PADDING):
+    if not line.buffer.strip(PADDING):
         raise NoAnswerError("connection closed without an answer")
-    _LOGGER.debug("%s bytes from port %s", len(line.come), port)
-    return line.come
+    _LOGGER.debug("%s bytes from port %s", len(line.buffer), port)
+    return line.buffer
 
 
 class Transfer:
     """The raw bytes that follow an answer on the same connection: a log, or an image (D.6, D.7)."""
 
     def __init__(self, line: Line) -> None:
-        """Go on with a connection; whoever opened it closes it."""
+        """Continue on a connection; the caller closes it."""
         self._line = line
 
     async def answer(self, seconds: float) -> JsonObject:
@@ -267,10 +267,10 @@ class Transfer:
             )
         except OSError as err:
             raise NoAnswerError("connection lost or no answer in time") from err
-        come = self._line.come
+        come = self._line.buffer
         if not come.strip(_TERMINATORS):
             raise NoAnswerError("connection closed without an answer")
-        raw, self._line.come = split_answer(come) or (come, b"")
+        raw, self._line.buffer = split_answer(come) or (come, b"")
         return parse_answer(raw)
 
     async def frame(self, command: str, seconds: float) -> JsonObject:
@@ -305,7 +305,7 @@ class Transfer:
             await self._line.receive(bool)
         except OSError as err:
             raise NoAnswerError("connection lost or no bytes in time") from err
-        chunk, self._line.come = self._line.come, b""
+        chunk, self._line.buffer = self._line.buffer, b""
         return chunk
 
     async def _read_first(self) -> bytes:
@@ -362,7 +362,7 @@ class Transfer:
 async def begin_transfer(
     host: str, port: int, request: JsonObject
 ) -> AsyncIterator[Transfer]:
-    """Send one request to 4028 and go on with the connection; close it in the end."""
+    """Send one request to 4028 and continue on the connection; close it in the end."""
     line = await dial(host, port)
     try:
         try:
@@ -395,11 +395,11 @@ async def _receive_frame(line: Line, command: str, seconds: float) -> JsonObject
     end = loop.time() + seconds
     try:
         # An answer that is there counts, even when the event loop was held up past the end.
-        while (left := end - loop.time()) > 0 or _has_frame(line.come):
+        while (left := end - loop.time()) > 0 or _has_frame(line.buffer):
             await line.receive(_has_frame, seconds=left)
-            if (frame := _cut_frame(line.come)) is None:
+            if (frame := _cut_frame(line.buffer)) is None:
                 raise NoAnswerError("connection closed without an answer")
-            body, line.come = frame
+            body, line.buffer = frame
             answer = parse_answer(body) if body else {}
             # An answer names its command; what names none can be nothing else.
             if answer and answer.get("desc") in (command, "", None):
@@ -418,11 +418,11 @@ def _has_frame(come: bytes) -> bool:
 class Link:
     """A connection to TCP 4433 that is kept: frames of a length and as many bytes of JSON (E.1).
 
-    Not to be used by two at once; the miner's lock sees to that.
+    Not to be used by two tasks at the same time; the miner's lock prevents that.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        """Remember the address; the first request opens the connection."""
+        """Store the address; the first request opens the connection."""
         self.host = host
         self.port = port
         self._line: Line | None = None
@@ -432,11 +432,11 @@ class Link:
         self._is_kept = True
         """False once the miner has closed a connection right after its first answer."""
         self.opened = 0
-        """How many connections there have been; who is at the other end may differ."""
+        """Number of connections so far; each may lead to another miner."""
 
     @property
     def is_open(self) -> bool:
-        """Whether an earlier request has left a connection that the miner has not closed."""
+        """Return whether an earlier request has left a connection that is not closed."""
         if self._line and self._line.has_ended:
             self._note_end()
             self.close()
@@ -444,7 +444,7 @@ class Link:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the connection serves more than one request."""
+        """Return whether a connection serves more than one request."""
         return self._is_kept
 
     def _note_end(self) -> None:
@@ -491,18 +491,18 @@ class Link:
         return answer
 
     def transfer(self) -> Transfer:
-        """Go on with raw bytes after the answer to a request; close the link when they end."""
+        """Continue with raw bytes after an answer; close the link when they end."""
         if self._line is None:
             raise NoAnswerError("the connection is closed")
         return Transfer(self._line)
 
     def end(self) -> None:
-        """Hang up for good: whoever comes late finds no connection any more."""
+        """Close for good: later requests find no connection."""
         self._ended = True
         self.close()
 
     def close(self) -> None:
-        """Hang up, if there is a connection."""
+        """Close the connection, if there is one."""
         if self._line:
             self._line.close()
             self._line = None

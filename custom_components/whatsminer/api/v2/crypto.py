@@ -20,7 +20,7 @@ BLOCK = 16
 class Token:
     """The right to write for a while: the sign, and the AES key made from the password.
 
-    It has no repr of its own on purpose: both are secrets.
+    It has no repr on purpose: both are secrets.
     """
 
     sign: str
@@ -48,7 +48,7 @@ def derive_token(password: str, challenge: JsonObject) -> Token:
         key = md5_crypt_digest(password, salt)
         sign = md5_crypt_digest(key + time[-4:], newsalt)
     except ValueError:
-        # passlib's message could quote its input, so it is not kept as the cause
+        # passlib's message could quote its input: drop it
         raise InvalidAnswerError("get_token with an unusable salt") from None
     return Token(sign, hashlib.sha256(key.encode("ascii")).digest(), salt)
 
@@ -59,7 +59,7 @@ def aes_ecb(key: bytes) -> Cipher[modes.ECB]:
 
 
 def encrypt(command: JsonObject, aes_key: bytes) -> JsonObject:
-    """Put a command (with its token) into the envelope that goes on the wire (B.3)."""
+    """Put a command (with its token) into the envelope (B.3)."""
     plain = json.dumps(command, separators=(",", ":"), ensure_ascii=False).encode()
     plain += bytes(-len(plain) % BLOCK)
     data = base64.b64encode(aes_ecb(aes_key).encryptor().update(plain))
@@ -67,14 +67,14 @@ def encrypt(command: JsonObject, aes_key: bytes) -> JsonObject:
 
 
 def decrypt(answer: JsonObject, aes_key: bytes) -> JsonObject:
-    """Open an encrypted answer; one that is plain is given back as it is (B.6)."""
-    sealed: Any = answer.get("enc")
-    if not isinstance(sealed, str):
-        sealed = answer.get("data")
-    if not isinstance(sealed, str):
+    """Decrypt an answer; return a plain one unchanged (B.6)."""
+    encrypted: Any = answer.get("enc")
+    if not isinstance(encrypted, str):
+        encrypted = answer.get("data")
+    if not isinstance(encrypted, str):
         return answer
     try:
-        cipher = base64.b64decode("".join(sealed.split()), validate=True)
+        cipher = base64.b64decode("".join(encrypted.split()), validate=True)
         decryptor = aes_ecb(aes_key).decryptor()
         plain = decryptor.update(cipher) + decryptor.finalize()
     except (binascii.Error, ValueError) as err:

@@ -121,7 +121,7 @@ class V2Miner(Miner):
     ) -> None:
         """Prepare; nothing is sent before `identify`.
 
-        `v3_port` is where API 3.x is looked for now and then, in case the firmware has it.
+        `v3_port` is tried periodically, in case the firmware has API 3.x by now.
         """
         super().__init__(host, mac)
         self.writer = Writer4028(self, password)
@@ -131,9 +131,9 @@ class V2Miner(Miner):
         self._request_key = "cmd"
         self._board_commands = BOARD_COMMANDS[Dialect.V2]
         self._answers: dict[str, JsonObject | WhatsminerError] = {}
-        """What the poll under way was told already."""
+        """What the poll in progress has read already."""
         self._joins: dict[str, Shape] | None = None
-        """What reads must have when they are joined; nothing: give it up; None: not tried."""
+        """The fields that joined reads must have; empty: do not join; None: not tried."""
         self._kept_status: Status | None = None
         self._info_has_mac = False
         """Whether `get_miner_info` has reported the MAC; then a stopped miner does too."""
@@ -164,7 +164,7 @@ class V2Miner(Miner):
     # Exchanges
 
     async def exchange(self, request: JsonObject) -> JsonObject:
-        """One request and its parsed answer; the lock is held by the caller."""
+        """Send one request and return its parsed answer; the caller holds the lock."""
         await self._hang_up_others()
         return parse_answer(await transport.exchange(self.host, self.port, request))
 
@@ -172,17 +172,17 @@ class V2Miner(Miner):
     async def transfer(
         self, request: JsonObject, decrypt_answer: Open
     ) -> AsyncIterator[tuple[Transfer, JsonObject]]:
-        """One request, its answer, and the connection, which stays open; the lock is held."""
+        """Send one request and keep the connection; the caller holds the lock."""
         await self._hang_up_others()
         async with begin_transfer(self.host, self.port, request) as transfer:
             answer = await transfer.answer(transport.ANSWER_TIMEOUT)
             yield transfer, decrypt_answer(answer)
 
     async def _hang_up_others(self) -> None:
-        """Close what else is open to this miner: never two sockets at once."""
+        """Close other connections to this miner: never two sockets at the same time."""
 
     async def ask(self, command: str, **params: Any) -> JsonObject:
-        """Send one plain read command and give back the answer, envelope and all.
+        """Send one plain read command and return the answer with its envelope.
 
         Raises BtminerDownError, CommandRefusedError and the errors of `exchange`.
         """
@@ -213,8 +213,8 @@ class V2Miner(Miner):
         parts = {command: as_objects(answer.get(command)) for command in commands}
         return {command: part[0] if part else {} for command, part in parts.items()}
 
-    async def _told(self, command: str, *, forwarded: bool = True) -> JsonObject:
-        """An answer of the poll under way, asked for once."""
+    async def _read_once(self, command: str, *, forwarded: bool = True) -> JsonObject:
+        """Return an answer of the poll in progress, read once."""
         if command not in self._answers:
             ask = self._ask_btminer if forwarded else self.ask
             self._answers[command] = await ask(command)
@@ -262,7 +262,7 @@ class V2Miner(Miner):
         return await self._complete(info)
 
     async def _read_version(self) -> MinerInfo:
-        """Which dialect and which firmware this is."""
+        """Return the dialect and the firmware."""
         refused: CommandRefusedError | None = None
         try:
             answer = await self.ask("get_version")
@@ -272,7 +272,7 @@ class V2Miner(Miner):
             raise NotWhatsminerError("get_version is not answered with JSON") from err
         except CommandRefusedError as err:
             if self.info.firmware:
-                raise  # a WhatsMiner that has said before who it is
+                raise  # a WhatsMiner that was identified before
             refused = err
             answer = {}  # on other machines the codes of refusals mean other things
         try:
@@ -281,14 +281,14 @@ class V2Miner(Miner):
             if self.info.firmware or not await self._gives_challenge():
                 raise
             if refused and not isinstance(refused, UnsupportedCommandError):
-                # It knows the command, so it is not the firmware that has none.
+                # It knows the command, which other firmware lacks.
                 raise NoAnswerError("get_version is refused") from refused
             return MinerInfo(dialect=Dialect.V1, **capabilities(Dialect.V1)._asdict())
 
     async def _complete(
         self, info: MinerInfo, answer: JsonObject | None = None
     ) -> MinerInfo:
-        """Add to a version who this miner is, by `get_miner_info` where it has that."""
+        """Complete a version with the identity, from `get_miner_info` where it has that."""
         self._mac_error = NoMacError("the miner does not report its MAC address")
         stopped_is_silent = not self._info_has_mac
         info = replace(info, mac=None)  # only what is reported now counts
@@ -316,7 +316,7 @@ class V2Miner(Miner):
             cooling=cooling,
             mac=info.mac or self._expected_mac,
         )
-        # A miner whose firmware was never heard is new, not changed.
+        # A miner whose firmware was unknown is new, not changed.
         if self.info.firmware and info.firmware != self.info.firmware:
             self.outdated = True
         self.adopt(info)
@@ -324,7 +324,7 @@ class V2Miner(Miner):
         return info
 
     async def _gives_challenge(self) -> bool:
-        """Whether this is a WhatsMiner that has no get_version (E.7)."""
+        """Return whether this is a WhatsMiner without get_version (E.7)."""
         try:
             return is_challenge(await self.ask("get_token"))
         except CommandRefusedError, InvalidAnswerError, NoAnswerError:
@@ -341,7 +341,7 @@ class V2Miner(Miner):
         )
 
     async def _read_model(self) -> str | None:
-        """The model, where the firmware tells it apart from the version."""
+        """Return the model, where the firmware reports it apart from the version."""
         try:
             return parse_model(await self._ask_btminer("devdetails"))
         except BtminerDownError, CommandRefusedError, InvalidAnswerError, NoAnswerError:
@@ -409,7 +409,9 @@ class V2Miner(Miner):
         try:
             joined = await self._ask_joined(commands)
         except (BtminerDownError, CannotConnectError) as err:
-            self._answers |= dict.fromkeys(commands, err)  # so it is, however one asks
+            self._answers |= dict.fromkeys(
+                commands, err
+            )  # single reads would fail, too
         except WhatsminerError:
             self._joins = {}
         else:
@@ -421,7 +423,7 @@ class V2Miner(Miner):
     # Sections
 
     async def _read_summary(self, context: PollContext) -> Summary:
-        summary = parse_summary(await self._told("summary"))
+        summary = parse_summary(await self._read_once("summary"))
         self._check_mac(summary.mac)
         return summary
 
@@ -429,7 +431,7 @@ class V2Miner(Miner):
         errors: list[WhatsminerError] = []
         for command in self._board_commands:
             try:
-                answer = await self._told(command)
+                answer = await self._read_once(command)
             except (BtminerDownError, CommandRefusedError) as err:
                 errors.append(err)
                 if isinstance(context.failed.get(Section.SUMMARY), BtminerDownError):
@@ -450,14 +452,14 @@ class V2Miner(Miner):
             and not context.slow
             and self._activity_of(kept, context) is Activity.MINING
         ):
-            # It cannot be joined with others, and is asked for every second time as long as the
+            # It cannot be joined with others, and is read every second time as long as the
             # summary shows that the miner mines.
             return kept
         self._kept_status = parse_status(await self.ask("status"))
         return self._kept_status
 
     async def _read_pools(self, context: PollContext) -> tuple[Pool, ...]:
-        return parse_pools(await self._told("pools"))
+        return parse_pools(await self._read_once("pools"))
 
     async def _read_psu(self, context: PollContext) -> Psu:
         psu = parse_psu(await self.ask("get_psu"))
@@ -480,7 +482,7 @@ class V2Miner(Miner):
         answer = None
         if info.dialect is not Dialect.V1:
             with contextlib.suppress(CommandRefusedError, InvalidAnswerError):
-                answer = await self._told("get_miner_info", forwarded=False)
+                answer = await self._read_once("get_miner_info", forwarded=False)
         info = await self._complete(info, answer)
         # 4433 may have been closed when the connection was made, for a restart (E.7).
         if info.dialect is Dialect.V2C and await self._speaks_v3():
@@ -489,11 +491,11 @@ class V2Miner(Miner):
 
     async def _read_settings(self, context: PollContext) -> Settings:
         if self.info.dialect is Dialect.V1:
-            return Settings()  # it tells nothing of them
-        return parse_settings(await self._told("get_miner_info", forwarded=False))
+            return Settings()  # it reports none
+        return parse_settings(await self._read_once("get_miner_info", forwarded=False))
 
     async def _speaks_v3(self) -> bool:
-        """Whether API 3.x answers by now, so well that `connect` would take it."""
+        """Return whether API 3.x answers by now, so that `connect` would use it."""
         if self._v3_port is None:
             return False
         link = Link(self.host, self._v3_port)
@@ -570,9 +572,9 @@ class Writer4028(Writer):
         return self._reader.info.dialect
 
     async def command(self, command: str, **params: Any) -> JsonObject:
-        """Send one encrypted command and give back its answer (section B).
+        """Send one encrypted command and return its answer (section B).
 
-        The one way for every write. Raises UnknownOutcomeError when the command was sent but
+        Every write uses this. Raises UnknownOutcomeError when the command was sent but
         not answered; every other error means that it had no effect.
         """
 
@@ -615,8 +617,8 @@ class Writer4028(Writer):
         async with self._reader.lock:
             reused = self._has_token
             if had_token and not reused:
-                # A new one is due after all, and the miner was not compared for it.
-                raise TokenRejectedError("the token has ended meanwhile")
+                # A new one is needed after all, and the miner was not compared for it.
+                raise TokenRejectedError("the token has expired")
             token = await self._get_token()
             request = encrypt(
                 {"cmd": command, "token": token.sign, **params}, token.aes_key
@@ -639,16 +641,16 @@ class Writer4028(Writer):
                     raise
             finally:
                 self._reader.forget_status()
-        # The key, too, may be that of before (B.6).
-        raise TokenRejectedError("the token of before is rejected")
+        # The key may be outdated, too (B.6).
+        raise TokenRejectedError("the previous token is rejected")
 
     @property
     def _has_token(self) -> bool:
-        """Whether the token is there and still good."""
+        """Return whether there is a valid token."""
         return self._token is not None and time.monotonic() < self._token_ends
 
     async def _get_token(self) -> Token:
-        """The token in use, or a new one; never one that the miner would have to wait for."""
+        """Return the current token or a new one, but none while the token table is full."""
         if self._token and self._has_token:
             return self._token
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""A miner on TCP 4433: reads and writes on one kept link, completed from 4028 where v3 says less."""
+"""A miner on TCP 4433: one kept link, completed from 4028 where API 3 reports less."""
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable
@@ -78,7 +78,7 @@ from .protocol import (
 )
 
 GONE_AFTER = 600.0
-"""Seconds that 4433 may refuse while 4028 answers, before it is asked now and then only."""
+"""Seconds that 4433 may refuse while 4028 answers, before it is tried only periodically."""
 
 _DEVICE = "get.device.info"
 _STATUS = "get.miner.status"
@@ -90,15 +90,15 @@ _FIRMWARE = "set.system.update_firmware"
 
 
 def _identity_of(device: JsonObject) -> tuple[Any, ...]:
-    """The parts of `get.device.info` that tell who the miner is."""
+    """Return the parts of `get.device.info` that identify the miner."""
     return tuple(device.get(part) for part in ("miner", "system", "network"))
 
 
 class _Companion(V2Miner):
     """The same miner on TCP 4028, which it serves beside 4433 (2.2.x).
 
-    It shares the lock, and hangs up the link first: never two sockets at once. Of the settings
-    it tells so little that those of before are better.
+    It shares the lock, and closes the link first: never two sockets at the same time. It reports
+    so few settings that the previous ones are better.
     """
 
     slow = tuple(section for section in SLOW if section is not Section.SETTINGS)
@@ -122,7 +122,7 @@ class _Companion(V2Miner):
         self.writer.has_gentle_percent = True
 
     def take_over(self, info: MinerInfo) -> None:
-        """Learn what 4433 has told: who is expected, and what his limits are."""
+        """Use what 4433 has reported: the expected MAC, the cooling and the hostname."""
         self._expected_mac = info.mac or self._expected_mac
         self.info = replace(self.info, cooling=info.cooling, hostname=info.hostname)
 
@@ -184,10 +184,10 @@ class V3Miner(Miner):
         self._kept_setting: JsonObject | None = None
         self._refused_since: float | None = None
         self._closed: WhatsminerError | None = None
-        """What 4433 refuses with, once it has done so for long."""
+        """The error of 4433, once it has refused for long."""
         self._verified_on = 0
         self._identity: tuple[Any, ...] | None = None
-        """What `info` was last read from; in most polls nothing of it has changed."""
+        """What `info` was last read from; most polls change nothing of it."""
 
     @override
     async def close(self) -> None:
@@ -209,7 +209,7 @@ class V3Miner(Miner):
     # Reading
 
     async def ask(self, command: str, param: str | None = None) -> JsonObject:
-        """Send one read command and give back the object it was answered with.
+        """Send one read command and return the object in its answer.
 
         Raises CommandRefusedError, WrongMinerError and the errors of `Link.request`.
         """
@@ -217,7 +217,7 @@ class V3Miner(Miner):
             return await self._ask(command, param)
 
     async def _ask(self, command: str, param: str | None = None) -> JsonObject:
-        """The same, while the lock is held. Who tells his MAC is compared with the expected one."""
+        """Like `ask`, with the lock held. Compares the MAC if the answer contains the network."""
         request = (
             {"cmd": command} if param is None else {"cmd": command, "param": param}
         )
@@ -229,7 +229,7 @@ class V3Miner(Miner):
         return message
 
     async def request_read(self, request: JsonObject) -> JsonObject:
-        """A request that may be repeated: once, when the kept link turns out to be dead."""
+        """Send a read; repeat it once if the kept connection turns out to be closed."""
         was_open = self._link.is_open
         try:
             return await self._link.request(request)
@@ -239,7 +239,7 @@ class V3Miner(Miner):
         return await self._link.request(request)
 
     async def _once(self, command: str, param: str | None = None) -> JsonObject:
-        """An answer that several sections of one poll are read from; its error is theirs too."""
+        """Return an answer, or raise its error, once for all sections of a poll."""
         key = command, param
         if key not in self._answers:
             try:
@@ -316,13 +316,13 @@ class V3Miner(Miner):
         kept, self._kept_setting = self._kept_setting, None
         mines = previous is not None and previous.activity is Activity.MINING
         if kept and mines and not slow:
-            # What was commanded is asked for every second time, as long as the miner mines.
+            # The settings are read every second time as long as the miner mines.
             self._answers[_SETTING, None] = kept
         try:
             state = await super().poll(previous, slow=slow, sections=sections)
-            told = self._answers.get((_SETTING, None))
-            if isinstance(told, dict) and told is not kept:
-                self._kept_setting = told
+            setting = self._answers.get((_SETTING, None))
+            if isinstance(setting, dict) and setting is not kept:
+                self._kept_setting = setting
         finally:
             self._answers.clear()
         return state
@@ -341,7 +341,7 @@ class V3Miner(Miner):
         self._kept_setting = None
 
     def _follow_refusals(self, error: WhatsminerError) -> None:
-        """Note since when 4433 refuses; with the firmware of before a firewall may do it."""
+        """Note since when 4433 refuses; with unchanged firmware a firewall may be the cause."""
         if isinstance(error, NoAnswerError):
             return
         now = time.monotonic()
@@ -359,7 +359,7 @@ class V3Miner(Miner):
             return await self._once(_STATUS, "summary")
 
     async def _setting(self, command: str = _SETTING) -> JsonObject:
-        """An answer, or nothing: it completes sections that can do without."""
+        """Return an optional answer; empty where it fails."""
         with contextlib.suppress(*SECTION_ERRORS):
             return await self._once(command)
         return {}
@@ -393,7 +393,7 @@ class V3Miner(Miner):
             raise NoAnswerError("4028 is closed") from err  # 4433 is not
 
     def _leave_to_4028(self, section: Section) -> None:
-        """Some firmware leaves these out of get.device.info (E.5): read them now and then."""
+        """Some firmware leaves these out of get.device.info (E.5): read them with the slow sections."""
         if section in self.fast:
             self.fast = tuple(other for other in self.fast if other is not section)
             self.slow = (*self.slow, section)
@@ -405,7 +405,7 @@ class V3Miner(Miner):
         try:
             return self._identify_by(device)
         except NotWhatsminerError as err:
-            raise InvalidAnswerError("the miner does not say who it is") from err
+            raise InvalidAnswerError("the miner does not identify itself") from err
 
     async def _read_settings(self, context: PollContext) -> Settings:
         device = await self._once(_DEVICE)
@@ -428,7 +428,7 @@ class V3Miner(Miner):
         return activity_of(status, context.summary, failed)
 
     async def verify_identity(self) -> None:
-        """At the end of a new connection there may be another miner. The lock is held."""
+        """Compare the MAC on a new connection; the caller holds the lock."""
         is_verified = self._link.is_kept and self._verified_on == self._link.opened
         if not is_verified or self._mac_error:
             await self._ask(_DEVICE, "network")
@@ -440,7 +440,7 @@ class V3Miner(Miner):
     async def _download(self, write: Write, limit: int) -> int:
         async with self.lock:
             try:
-                # Even a log must not be that of another miner.
+                # A log must not be that of another miner.
                 await self._ask(_DEVICE, "network")
                 self._refuse_without_mac()
                 sent = await self._link.request({"cmd": _LOG}, keep=True)
@@ -467,7 +467,7 @@ class V3Miner(Miner):
             return await self._companion.get_data(command, param)
         check_data(self.data_commands, command, param)
         if command == _STATUS and param is None:
-            param = "summary+edevs+pools"  # it must be asked for something (E.5)
+            param = "summary+edevs+pools"  # it needs a parameter (E.5)
         request: JsonObject = {"cmd": command}
         if param is not None:
             request["param"] = param
@@ -498,7 +498,7 @@ class Writer4433(Writer):
         return Dialect.V3
 
     async def command(self, command: str, param: Any = None) -> JsonObject:
-        """Send one write command and give back its answer (E.3, E.6).
+        """Send one write command and return its answer (E.3, E.6).
 
         Raises UnknownOutcomeError when it was sent but not answered; every other error means
         that it had no effect.
@@ -527,7 +527,7 @@ class Writer4433(Writer):
         """Make the request for a write, while the lock is held."""
         if not self.password:
             raise NoPasswordError("no password of an account is known")
-        # Asking first proves that the link lives, and tells salt and clock of the miner.
+        # This read proves that the link is alive, and returns salt and clock of the miner.
         try:
             challenge = await self._reader.request_read(
                 {"cmd": _DEVICE, "param": "salt"}
@@ -620,7 +620,7 @@ class Writer4433(Writer):
     async def _send_image(
         self, image: AsyncIterable[bytes], size: int, progress: Progress | None
     ) -> JsonObject:
-        """Announce the image, and send it if the miner asks for it; gives the last answer."""
+        """Announce the image, send it when the miner is ready, and return the last answer."""
         async with self._reader.lock:
             request = await self._sign(_FIRMWARE, None)
             try:
