@@ -694,7 +694,7 @@ VERSIONS = {
         unreadable=frozenset(UNREADABLE_V205),
     ),
     "get_version_v2c_m7bs_cap.json": MinerInfo(
-        dialect=Dialect.V2C,
+        dialect=Dialect.V2_2,
         api_version="2.2.2",
         firmware="20260312.16.REL3",
         platform="H616",

@@ -55,7 +55,7 @@ DIALECTS = {
     V204: Dialect.V2,
     M50: Dialect.V2,
     M56S: Dialect.V2,
-    V2C: Dialect.V2C,
+    V2C: Dialect.V2_2,
 }
 ACTIVITIES = {
     Phase.STABLE: Activity.MINING,

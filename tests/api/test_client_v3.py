@@ -251,7 +251,7 @@ async def test_connect_falls_back_to_4028(
     sim.inject(fault, None if fault == "refuse_4433" else "get.device.info")
     miner = await connect_to(sim)
     assert isinstance(miner, V2Miner)
-    assert miner.info.dialect is Dialect.V2C
+    assert miner.info.dialect is Dialect.V2_2
     assert miner.info.mac == sim.mac
     await until(lambda: sim.open_v3_connections == 0)
 

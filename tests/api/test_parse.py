@@ -776,7 +776,7 @@ def test_a_version_as_numbers(text: str | None, numbers: tuple[int, ...]) -> Non
         (Dialect.V2, "2.0.3", False),
         (Dialect.V2, "2.0.4", False),
         (Dialect.V2, "2.0.5", True),
-        (Dialect.V2C, "2.2.2", True),
+        (Dialect.V2_2, "2.2.2", True),
         (Dialect.V2, None, False),
     ],
 )
@@ -849,11 +849,11 @@ DOWN = BtminerDownError("down")
         # without a flag, or without a status at all
         (Dialect.V2, SILENT, HASHING, None, Activity.MINING),
         (Dialect.V2, SILENT, None, DOWN, Activity.RESTARTING),
-        (Dialect.V2C, None, HASHING, None, Activity.MINING),
+        (Dialect.V2_2, None, HASHING, None, Activity.MINING),
         # what does not hash may as well be stopped
-        (Dialect.V2C, None, IDLE, None, None),
+        (Dialect.V2_2, None, IDLE, None, None),
         (Dialect.V1, None, None, DOWN, None),
-        (Dialect.V2C, None, None, None, None),
+        (Dialect.V2_2, None, None, None, None),
     ],
 )
 def test_what_the_miner_is_doing(

@@ -33,7 +33,7 @@ _UNREADABLE: dict[Dialect, frozenset[Feature]] = {
         Feature.TARGET_FREQUENCY,
     },
     Dialect.V2: _UNREADABLE_ON_4028 | {Feature.POWER_PERCENT, Feature.UPFREQ_SPEED},
-    Dialect.V2C: _UNREADABLE_ON_4028 | {Feature.POWER},
+    Dialect.V2_2: _UNREADABLE_ON_4028 | {Feature.POWER},
     Dialect.V3: frozenset({Feature.START_AT_BOOT}),
 }
 """The first guess (C, D.1, D.4, E.5): a fresh answer that has the field decides."""

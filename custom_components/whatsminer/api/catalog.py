@@ -33,8 +33,8 @@ class Command:
         return self.methods in ("read", "get_data")
 
 
-V1, V2, V2C, V3 = (frozenset({dialect}) for dialect in Dialect)
-V2_UP, ALL_4028 = V2 | V2C, V1 | V2 | V2C
+V1, V2, V2_2, V3 = (frozenset({dialect}) for dialect in Dialect)
+V2_UP, ALL_4028 = V2 | V2_2, V1 | V2 | V2_2
 AIR, LIQUID = Cooling.AIR, Cooling.LIQUID
 
 COMMANDS = (
@@ -49,7 +49,7 @@ COMMANDS = (
     Command("status", ALL_4028, "C.7", "read"),
     Command("get_miner_info", V2_UP, "C.8", "read"),
     Command("get_error_code", V2_UP, "C.9", "read"),
-    Command("get_customer_msg", V2C, "C.10", "get_data"),
+    Command("get_customer_msg", V2_2, "C.10", "get_data"),
     Command("get_token", ALL_4028, "B.1", "check_password"),
     # Reads on 4433
     Command("get.device.info", V3, "E.5", "read"),
@@ -73,12 +73,12 @@ COMMANDS = (
     Command("set_power_pct_v2", V2_UP, "D.4", "set_power_percent", (F.POWER_PERCENT,)),
     Command(
         "restore_power_pct",
-        V2C,
+        V2_2,
         "D.1",
         "restore_power_percent",
         (F.RESTORE_POWER_PERCENT,),
     ),
-    Command("set_power", V2C, "D.4", "set_power", (F.POWER,)),
+    Command("set_power", V2_2, "D.4", "set_power", (F.POWER,)),
     Command(
         "set_target_freq",
         ALL_4028,
@@ -134,7 +134,7 @@ COMMANDS = (
     Command("update_pwd", ALL_4028, "D.1", "change_password", (F.PASSWORD,)),
     Command("ssh_open", V1, "D.1", "set_ssh", (F.SSH,)),
     Command("ssh_close", V1, "D.1", "set_ssh", (F.SSH,)),
-    Command("set_customer_msg", V2C, "D.1", "set_custom_data", (F.CUSTOM_DATA,)),
+    Command("set_customer_msg", V2_2, "D.1", "set_custom_data", (F.CUSTOM_DATA,)),
     Command("download_logs", ALL_4028, "D.7", "download_logs", (F.DOWNLOAD_LOGS,)),
     Command(
         "update_firmware", ALL_4028, "D.6", "update_firmware", (F.UPDATE_FIRMWARE,)

@@ -19,7 +19,8 @@ class Dialect(StrEnum):
 
     V1 = "1"
     V2 = "2.0"
-    V2C = "2.2"
+    V2_2 = "2.2"
+    V2C = "2.2"  # the older name, used in power/
     V3 = "3"
 
 
@@ -220,7 +221,7 @@ class MinerInfo:
     @property
     def power_is_mean(self) -> bool:
         """Return whether the reported power is a mean of some minutes (C.1.4)."""
-        return self.dialect is Dialect.V2C
+        return self.dialect is Dialect.V2_2
 
     @property
     def has_accounts(self) -> bool:
@@ -230,7 +231,7 @@ class MinerInfo:
     @property
     def reports_stop_reason(self) -> bool:
         """Return whether the miner reports why it is stopped (C.7)."""
-        return self.dialect in (Dialect.V2, Dialect.V2C)
+        return self.dialect in (Dialect.V2, Dialect.V2_2)
 
     @property
     def renames_after_reboot(self) -> bool:

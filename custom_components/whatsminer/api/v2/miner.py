@@ -388,7 +388,7 @@ class V2Miner(Miner):
         commands = "summary", self._board_commands[0], "pools"
         alone = {name: shape_of(self._answers.get(name)) for name in commands}
         # 2.2.x is known to leave out most of the summary (A.5).
-        if self.info.dialect is Dialect.V2C or not all(alone.values()):
+        if self.info.dialect is Dialect.V2_2 or not all(alone.values()):
             return
         self._joins = {}
         with contextlib.suppress(WhatsminerError):  # nothing is lost
@@ -485,7 +485,7 @@ class V2Miner(Miner):
                 answer = await self._read_once("get_miner_info", forwarded=False)
         info = await self._complete(info, answer)
         # 4433 may have been closed when the connection was made, for a restart (E.7).
-        if info.dialect is Dialect.V2C and await self._speaks_v3():
+        if info.dialect is Dialect.V2_2 and await self._speaks_v3():
             self.outdated = True
         return info
 
@@ -718,7 +718,7 @@ class Writer4028(Writer):
     async def _stop_mining(self) -> JsonObject:
         # respbefore is documented until 2.0.5; 2.2 firmware was seen to dislike it (D.3).
         forms: list[dict[str, str]] = [{"respbefore": "true"}, {}]
-        if self._reader.info.dialect is Dialect.V2C:
+        if self._reader.info.dialect is Dialect.V2_2:
             forms.reverse()
         try:
             return await self.command("power_off", **forms[0])

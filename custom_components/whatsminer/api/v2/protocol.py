@@ -98,7 +98,7 @@ BACK_OFF = 185.0
 BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
     Dialect.V1: ("devs", "edevs"),
     Dialect.V2: ("devs", "edevs"),
-    Dialect.V2C: ("edevs", "devs"),
+    Dialect.V2_2: ("edevs", "devs"),
 }
 """`devs` has also the boards that do not work, but 2.2.x may refuse either (A.4)."""
 
@@ -336,7 +336,7 @@ def parse_version(answer: JsonObject) -> MinerInfo:
     if "whatsminer v1" in f"{api} {description}".lower():
         dialect = Dialect.V1
     elif detail and version:
-        dialect = Dialect.V2C if version >= (2, 2) else Dialect.V2
+        dialect = Dialect.V2_2 if version >= (2, 2) else Dialect.V2
     elif version and refusal("get_version", answer) is None:
         dialect = Dialect.V1  # very old firmware: Msg is the version alone
     else:

@@ -117,8 +117,8 @@ class _Companion(V2Miner):
         self.lock = lock
         self._budget = budget
         self._link = link
-        self.info = MinerInfo(dialect=Dialect.V2C, features=features_of(Dialect.V2C))
-        self._board_commands = BOARD_COMMANDS[Dialect.V2C]
+        self.info = MinerInfo(dialect=Dialect.V2_2, features=features_of(Dialect.V2_2))
+        self._board_commands = BOARD_COMMANDS[Dialect.V2_2]
         self.writer.has_gentle_percent = True
 
     def take_over(self, info: MinerInfo) -> None:
