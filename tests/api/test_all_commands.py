@@ -46,7 +46,7 @@ from custom_components.whatsminer.api.catalog import data_commands, features_of
 from custom_components.whatsminer.api.parse import parse_answer
 from custom_components.whatsminer.api.redact import redacted
 from custom_components.whatsminer.api.v2 import crypto as client_auth
-from custom_components.whatsminer.api.v3.protocol import make_digest, seal
+from custom_components.whatsminer.api.v3.protocol import encrypt_param, make_digest
 from simulator import ManualClock, SimulatedMiner, auth as simulator_auth, make_image
 
 PASSWORD, V3_PASSWORD = "Secret_1", "Super_1"
@@ -860,7 +860,7 @@ def test_the_sealed_parameters_of_the_page(
     command: str, salt: str, ts: int, param: Any, sealed: str
 ) -> None:
     """The miner could not read pools and passwords."""
-    assert seal(param, make_digest(command, "super", salt, ts)) == sealed
+    assert encrypt_param(param, make_digest(command, "super", salt, ts)) == sealed
 
 
 # Preheating

@@ -66,6 +66,7 @@ from .protocol import (
     HEAT_MODES,
     Shape,
     activity_of,
+    encode,
     has_gentle_percent,
     has_shape,
     is_challenge,
@@ -82,7 +83,6 @@ from .protocol import (
     refusal,
     shape_of,
     status_of,
-    wording,
 )
 
 TOKEN_LIFE = 25 * 60.0
@@ -708,7 +708,7 @@ class Writer4028(Writer):
                 pass
         answer: JsonObject = {}
         try:
-            for command, params in wording(self._reader.info.dialect, feature, *values):
+            for command, params in encode(self._reader.info.dialect, feature, *values):
                 answer = await self.command(command, **params)
         finally:
             if feature in _INVALIDATES_TOKEN:

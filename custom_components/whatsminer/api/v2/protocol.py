@@ -107,14 +107,14 @@ _GENTLE_PERCENT_SINCE = (2, 0, 5)
 
 # What the miner is told
 
-type Wording = list[tuple[str, JsonObject]]
+type Encoded = list[tuple[str, JsonObject]]
 """Commands with their parameters, to be sent one after the other.
 
 Every parameter is a string, except the numbers of `set_led` (section D).
 """
 
 
-def _say(command: str, **params: Any) -> Wording:
+def _command(command: str, **params: Any) -> Encoded:
     return [(command, params)]
 
 
@@ -126,9 +126,9 @@ def _flag(enabled: bool) -> str:
     return "1" if enabled else "0"
 
 
-def _say_leds(*patterns: LedPattern) -> Wording:
+def _encode_leds(*patterns: LedPattern) -> Encoded:
     if not patterns:
-        return _say("set_led", param="auto")
+        return _command("set_led", param="auto")
     return [
         (
             "set_led",
@@ -143,7 +143,7 @@ def _say_leds(*patterns: LedPattern) -> Wording:
     ]
 
 
-def _say_pools(*pools: PoolLogin) -> Wording:
+def _encode_pools(*pools: PoolLogin) -> Encoded:
     params: JsonObject = {}
     for number in range(1, MAX_POOLS + 1):
         # All nine are sent, empty where there is no pool.
@@ -156,10 +156,10 @@ def _say_pools(*pools: PoolLogin) -> Wording:
     return [("update_pools", params)]
 
 
-def _say_network(network: Network, hostname: str) -> Wording:
+def _encode_network(network: Network, hostname: str) -> Encoded:
     if network.dhcp:
-        return _say("net_config", param="dhcp")
-    return _say(
+        return _command("net_config", param="dhcp")
+    return _command(
         "net_config",
         ip=network.address,
         mask=network.netmask,
@@ -169,8 +169,8 @@ def _say_network(network: Network, hostname: str) -> Wording:
     )
 
 
-def _say_log_server(server: LogServer) -> Wording:
-    return _say(
+def _encode_log_server(server: LogServer) -> Encoded:
+    return _command(
         "load_log",
         ip=server.address,
         port=str(server.port),
@@ -178,71 +178,71 @@ def _say_log_server(server: LogServer) -> Wording:
     )
 
 
-def _say_mode(mode: PowerMode) -> Wording:
-    return _say(f"set_{mode.value}_power")
+def _encode_mode(mode: PowerMode) -> Encoded:
+    return _command(f"set_{mode.value}_power")
 
 
 HEAT_MODES = {HeatMode.HEATING: "heating", HeatMode.ANTI_FREEZING: "anti-icing"}
 
-_WORDINGS: dict[Feature, Callable[..., Wording]] = {
-    Feature.MINING: lambda on: _say("power_on" if on else "power_off"),
-    Feature.RESTART: lambda: _say("restart_btminer"),
-    Feature.REBOOT: lambda: _say("reboot"),
-    Feature.START_AT_BOOT: lambda on: _say(f"{_verb(on)}_btminer_init"),
-    Feature.PREHEAT: lambda: _say(
+_ENCODERS: dict[Feature, Callable[..., Encoded]] = {
+    Feature.MINING: lambda on: _command("power_on" if on else "power_off"),
+    Feature.RESTART: lambda: _command("restart_btminer"),
+    Feature.REBOOT: lambda: _command("reboot"),
+    Feature.START_AT_BOOT: lambda on: _command(f"{_verb(on)}_btminer_init"),
+    Feature.PREHEAT: lambda: _command(
         "pre_power_on", complete="false", msg="wait for adjust temp"
     ),
-    Feature.POWER_MODE: _say_mode,
-    Feature.POWER_LIMIT: lambda watts: _say(
+    Feature.POWER_MODE: _encode_mode,
+    Feature.POWER_LIMIT: lambda watts: _command(
         "adjust_power_limit", power_limit=str(watts)
     ),
-    Feature.POWER_PERCENT: lambda percent, fast: _say(
+    Feature.POWER_PERCENT: lambda percent, fast: _command(
         "set_power_pct" if fast else "set_power_pct_v2", percent=str(percent)
     ),
-    Feature.RESTORE_POWER_PERCENT: lambda: _say("restore_power_pct"),
-    Feature.POWER: lambda watts: _say("set_power", power=str(watts)),
-    Feature.TARGET_FREQUENCY: lambda percent: _say(
+    Feature.RESTORE_POWER_PERCENT: lambda: _command("restore_power_pct"),
+    Feature.POWER: lambda watts: _command("set_power", power=str(watts)),
+    Feature.TARGET_FREQUENCY: lambda percent: _command(
         "set_target_freq", percent=str(percent)
     ),
-    Feature.UPFREQ_SPEED: lambda speed: _say(
+    Feature.UPFREQ_SPEED: lambda speed: _command(
         "adjust_upfreq_speed", upfreq_speed=str(speed)
     ),
-    Feature.FAST_BOOT: lambda on: _say(f"{_verb(on)}_btminer_fast_boot"),
-    Feature.HEAT_MODE: lambda mode: _say("set_heat_mode", mode=HEAT_MODES[mode]),
-    Feature.POWER_OFF_COOL: lambda on: _say(
+    Feature.FAST_BOOT: lambda on: _command(f"{_verb(on)}_btminer_fast_boot"),
+    Feature.HEAT_MODE: lambda mode: _command("set_heat_mode", mode=HEAT_MODES[mode]),
+    Feature.POWER_OFF_COOL: lambda on: _command(
         "set_poweroff_cool", poweroff_cool=_flag(on)
     ),
-    Feature.FAN_ZERO_SPEED: lambda on: _say(
+    Feature.FAN_ZERO_SPEED: lambda on: _command(
         "set_fan_zero_speed", fan_zero_speed=_flag(on)
     ),
-    Feature.TEMPERATURE_OFFSET: lambda degrees: _say(
+    Feature.TEMPERATURE_OFFSET: lambda degrees: _command(
         "set_temp_offset", temp_offset=str(degrees)
     ),
-    Feature.POOLS: _say_pools,
-    Feature.WEB_POOLS: lambda on: _say(f"{_verb(on)}_web_pools"),
-    Feature.LED: _say_leds,
-    Feature.HOSTNAME: lambda hostname: _say("set_hostname", hostname=hostname),
-    Feature.TIME_ZONE: lambda timezone, name: _say(
+    Feature.POOLS: _encode_pools,
+    Feature.WEB_POOLS: lambda on: _command(f"{_verb(on)}_web_pools"),
+    Feature.LED: _encode_leds,
+    Feature.HOSTNAME: lambda hostname: _command("set_hostname", hostname=hostname),
+    Feature.TIME_ZONE: lambda timezone, name: _command(
         "set_zone", timezone=timezone, zonename=name
     ),
-    Feature.LOG_SERVER: _say_log_server,
-    Feature.NETWORK: _say_network,
-    Feature.CUSTOM_DATA: lambda key, value: _say(
+    Feature.LOG_SERVER: _encode_log_server,
+    Feature.NETWORK: _encode_network,
+    Feature.CUSTOM_DATA: lambda key, value: _command(
         "set_customer_msg", key=key, val=value
     ),
-    Feature.PASSWORD: lambda old, new: _say("update_pwd", old=old, new=new),
-    Feature.SSH: lambda on: _say("ssh_open" if on else "ssh_close"),
-    Feature.FACTORY_RESET: lambda: _say("factory_reset"),
+    Feature.PASSWORD: lambda old, new: _command("update_pwd", old=old, new=new),
+    Feature.SSH: lambda on: _command("ssh_open" if on else "ssh_close"),
+    Feature.FACTORY_RESET: lambda: _command("factory_reset"),
 }
 
-_WORDINGS_V1: dict[Feature, Callable[..., Wording]] = _WORDINGS | {
-    Feature.FAST_BOOT: lambda on: _say(f"{_verb(on)}_cgminer_fast_boot"),
+_ENCODERS_V1: dict[Feature, Callable[..., Encoded]] = _ENCODERS | {
+    Feature.FAST_BOOT: lambda on: _command(f"{_verb(on)}_cgminer_fast_boot"),
 }
 
 
-def wording(dialect: Dialect, feature: Feature, *values: Any) -> Wording:
+def encode(dialect: Dialect, feature: Feature, *values: Any) -> Encoded:
     """How a feature is commanded on 4028 (D.1, D.2)."""
-    words = _WORDINGS_V1 if dialect is Dialect.V1 else _WORDINGS
+    words = _ENCODERS_V1 if dialect is Dialect.V1 else _ENCODERS
     return words[feature](*values)
 
 

@@ -54,11 +54,12 @@ from ..v2.protocol import (
 )
 from .protocol import (
     DEFAULT_ACCOUNT,
+    ENCODERS,
+    ENCRYPTED,
     HEAT_MODES,
     INVALID_ITEM,
-    SEALED,
-    WORDINGS,
     activity_of,
+    encrypt_param,
     harmless_commands,
     is_inconclusive,
     make_digest,
@@ -74,7 +75,6 @@ from .protocol import (
     parse_status,
     parse_summary,
     raise_for_code,
-    seal,
 )
 
 GONE_AFTER = 600.0
@@ -549,8 +549,8 @@ class Writer4433(Writer):
             "token": make_token(*secret),
             "account": self.account,
         }
-        if command in SEALED:
-            request["param"] = seal(param, make_digest(*secret))
+        if command in ENCRYPTED:
+            request["param"] = encrypt_param(param, make_digest(*secret))
         elif param is not None:
             request["param"] = param
         return request
@@ -594,7 +594,7 @@ class Writer4433(Writer):
             param = {"account": self.account, "new": new, "old": old}
             return await self.command("set.user.change_passwd", param)
         answer: JsonObject = {}
-        for command, param in WORDINGS[feature](*values):
+        for command, param in ENCODERS[feature](*values):
             answer = await self.command(command, param)
         return answer
 

@@ -91,7 +91,7 @@ FAILED, INVALID_COMMAND, INVALID_ITEM, NO_PERMISSION = -1, -2, -3, -4
 
 _NO_OVERRIDE = 0
 
-SEALED = frozenset({"set.miner.pools", "set.user.change_passwd"})
+ENCRYPTED = frozenset({"set.miner.pools", "set.user.change_passwd"})
 """The commands whose parameter is encrypted (E.4)."""
 
 
@@ -107,7 +107,7 @@ def make_token(command: str, password: str, salt: str, ts: int) -> str:
     return base64.b64encode(digest)[:8].decode("ascii")
 
 
-def seal(param: Any, digest: bytes) -> str:
+def encrypt_param(param: Any, digest: bytes) -> str:
     """Encrypt a parameter, with PKCS#7 padding (E.4)."""
     plain = json.dumps(param, separators=(",", ":"), ensure_ascii=False).encode()
     missing = BLOCK - len(plain) % BLOCK
@@ -117,11 +117,11 @@ def seal(param: Any, digest: bytes) -> str:
 
 # What the miner is told
 
-type Wording = list[tuple[str, Any]]
+type Encoded = list[tuple[str, Any]]
 """Commands with their parameters, to be sent one after the other."""
 
 
-def _say(command: str, param: Any = None) -> Wording:
+def _command(command: str, param: Any = None) -> Encoded:
     return [(command, param)]
 
 
@@ -129,14 +129,14 @@ def _verb(enabled: bool) -> str:
     return "enable" if enabled else "disable"
 
 
-def _say_percent(percent: int, fast: bool) -> Wording:
+def _encode_percent(percent: int, fast: bool) -> Encoded:
     # As a string: MicroBT's own client says that a number is not read everywhere (E.6).
     mode = "fast" if fast else "normal"
-    return _say("set.miner.power_percent", {"percent": str(percent), "mode": mode})
+    return _command("set.miner.power_percent", {"percent": str(percent), "mode": mode})
 
 
-def _say_pools(*pools: PoolLogin) -> Wording:
-    return _say(
+def _encode_pools(*pools: PoolLogin) -> Encoded:
+    return _command(
         "set.miner.pools",
         [
             {"pool": pool.url, "worker": pool.user, "passwd": pool.password}
@@ -145,7 +145,7 @@ def _say_pools(*pools: PoolLogin) -> Wording:
     )
 
 
-def _say_leds(*patterns: LedPattern) -> Wording:
+def _encode_leds(*patterns: LedPattern) -> Encoded:
     leds = [
         {
             "color": pattern.color.value,
@@ -155,11 +155,11 @@ def _say_leds(*patterns: LedPattern) -> Wording:
         }
         for pattern in patterns
     ]
-    return _say("set.system.led", leds or "auto")
+    return _command("set.system.led", leds or "auto")
 
 
-def _say_log_server(server: LogServer) -> Wording:
-    return _say(
+def _encode_log_server(server: LogServer) -> Encoded:
+    return _command(
         "set.log.upload",
         {
             "ip": server.address,
@@ -169,16 +169,16 @@ def _say_log_server(server: LogServer) -> Wording:
     )
 
 
-def _say_hostname(hostname: str) -> Wording:
-    return _say("set.system.hostname", {"hostname": hostname})
+def _encode_hostname(hostname: str) -> Encoded:
+    return _command("set.system.hostname", {"hostname": hostname})
 
 
-def _say_network(network: Network, _: str) -> Wording:
+def _encode_network(network: Network, _: str) -> Encoded:
     if network.dhcp:
-        return _say("set.system.net_config", "dhcp")
+        return _command("set.system.net_config", "dhcp")
     # The board reboots after this, so the name comes first.
-    before = _say_hostname(network.hostname) if network.hostname else []
-    return before + _say(
+    before = _encode_hostname(network.hostname) if network.hostname else []
+    return before + _command(
         "set.system.net_config",
         {
             "ip": network.address,
@@ -197,48 +197,50 @@ HEAT_MODES = {
 
 _SERVICE = "set.miner.service"
 
-WORDINGS: dict[Feature, Callable[..., Wording]] = {
-    Feature.MINING: lambda on: _say(_SERVICE, "start" if on else "stop"),
-    Feature.RESTART: lambda: _say(_SERVICE, "restart"),
-    Feature.START_AT_BOOT: lambda on: _say(_SERVICE, _verb(on)),
-    Feature.REBOOT: lambda: _say("set.system.reboot"),
-    Feature.POWER_MODE: lambda mode: _say("set.miner.power_mode", mode.value),
-    Feature.POWER_LIMIT: lambda watts: _say("set.miner.power_limit", watts),
-    Feature.POWER_PERCENT: _say_percent,
-    Feature.RESTORE_POWER_PERCENT: lambda: _say_percent(100, fast=False),
-    Feature.POWER: lambda watts: _say("set.miner.power", watts),
-    Feature.TARGET_FREQUENCY: lambda percent: _say("set.miner.target_freq", percent),
-    Feature.UPFREQ_SPEED: lambda speed: _say("set.miner.upfreq_speed", speed),
-    Feature.FAST_BOOT: lambda on: _say("set.miner.fastboot", _verb(on)),
-    Feature.FAST_HASH: lambda on: _say("set.miner.fast_hash", int(on)),
-    Feature.HEAT_MODE: lambda mode: _say("set.miner.heat_mode", HEAT_MODES[mode]),
-    Feature.POWER_OFF_COOL: lambda on: _say("set.fan.poweroff_cool", int(on)),
-    Feature.FAN_ZERO_SPEED: lambda on: _say("set.fan.zero_speed", int(on)),
-    Feature.TEMPERATURE_OFFSET: lambda offset: _say("set.fan.temp_offset", offset),
-    Feature.POOLS: _say_pools,
-    Feature.WEB_POOLS: lambda on: _say("set.system.webpools", _verb(on)),
-    Feature.COIN_TYPE: lambda coin: _say("set.miner.cointype", {"cointype": coin}),
-    Feature.LED: _say_leds,
-    Feature.HOSTNAME: _say_hostname,
-    Feature.TIME_ZONE: lambda timezone, name: _say(
+ENCODERS: dict[Feature, Callable[..., Encoded]] = {
+    Feature.MINING: lambda on: _command(_SERVICE, "start" if on else "stop"),
+    Feature.RESTART: lambda: _command(_SERVICE, "restart"),
+    Feature.START_AT_BOOT: lambda on: _command(_SERVICE, _verb(on)),
+    Feature.REBOOT: lambda: _command("set.system.reboot"),
+    Feature.POWER_MODE: lambda mode: _command("set.miner.power_mode", mode.value),
+    Feature.POWER_LIMIT: lambda watts: _command("set.miner.power_limit", watts),
+    Feature.POWER_PERCENT: _encode_percent,
+    Feature.RESTORE_POWER_PERCENT: lambda: _encode_percent(100, fast=False),
+    Feature.POWER: lambda watts: _command("set.miner.power", watts),
+    Feature.TARGET_FREQUENCY: lambda percent: _command(
+        "set.miner.target_freq", percent
+    ),
+    Feature.UPFREQ_SPEED: lambda speed: _command("set.miner.upfreq_speed", speed),
+    Feature.FAST_BOOT: lambda on: _command("set.miner.fastboot", _verb(on)),
+    Feature.FAST_HASH: lambda on: _command("set.miner.fast_hash", int(on)),
+    Feature.HEAT_MODE: lambda mode: _command("set.miner.heat_mode", HEAT_MODES[mode]),
+    Feature.POWER_OFF_COOL: lambda on: _command("set.fan.poweroff_cool", int(on)),
+    Feature.FAN_ZERO_SPEED: lambda on: _command("set.fan.zero_speed", int(on)),
+    Feature.TEMPERATURE_OFFSET: lambda offset: _command("set.fan.temp_offset", offset),
+    Feature.POOLS: _encode_pools,
+    Feature.WEB_POOLS: lambda on: _command("set.system.webpools", _verb(on)),
+    Feature.COIN_TYPE: lambda coin: _command("set.miner.cointype", {"cointype": coin}),
+    Feature.LED: _encode_leds,
+    Feature.HOSTNAME: _encode_hostname,
+    Feature.TIME_ZONE: lambda timezone, name: _command(
         "set.system.timezone", {"timezone": timezone, "zonename": name}
     ),
-    Feature.NTP_SERVERS: lambda *servers: _say(
+    Feature.NTP_SERVERS: lambda *servers: _command(
         "set.system.ntp_server", ",".join(servers)
     ),
-    Feature.RANDOM_DELAY: lambda start, stop: _say(
+    Feature.RANDOM_DELAY: lambda start, stop: _command(
         "set.system.time_randomized", {"start": start, "stop": stop}
     ),
-    Feature.LOG_SERVER: _say_log_server,
-    Feature.NETWORK: _say_network,
-    Feature.CUSTOM_DATA: lambda key, value: _say(
+    Feature.LOG_SERVER: _encode_log_server,
+    Feature.NETWORK: _encode_network,
+    Feature.CUSTOM_DATA: lambda key, value: _command(
         "set.device.custom_data", {"key": key, "value": value}
     ),
-    Feature.PERMISSION: lambda user, *commands: _say(
+    Feature.PERMISSION: lambda user, *commands: _command(
         "set.user.permission", {"user": user, "permission": ",".join(commands)}
     ),
-    Feature.RESTORE_SETTINGS: lambda: _say("set.miner.restore_setting"),
-    Feature.FACTORY_RESET: lambda: _say("set.system.factory_reset"),
+    Feature.RESTORE_SETTINGS: lambda: _command("set.miner.restore_setting"),
+    Feature.FACTORY_RESET: lambda: _command("set.system.factory_reset"),
 }
 """How each feature is commanded on 4433 (E.6)."""
 
