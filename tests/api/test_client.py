@@ -531,7 +531,7 @@ async def test_a_poll_of_a_slow_miner_ends(
     late = set(state.failed)
     assert late
     assert all(isinstance(state.failed[each], NoAnswerError) for each in late)
-    # What was late is read by the next poll that has the time
+    # The next poll that has the time reads it
     sim.commands.clear()
     state = await miner.read(state, sections=list(late)[:1])
     assert set(state.failed) == late - set(list(late)[:1])

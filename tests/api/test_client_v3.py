@@ -1896,7 +1896,7 @@ async def test_a_wrong_password_without_the_optional_command(
 
 
 async def test_a_new_password_that_nothing_proves(start: Start, client: Client) -> None:
-    """Home Assistant would go on with a password that the miner may not have taken."""
+    """Home Assistant would continue with a password that the miner may not have accepted."""
     unknown = ("set.miner.report", "set.system.led", "set.system.webpools")
     sim = await start(refuse=dict.fromkeys(unknown, -2))
     miner = await client(sim)

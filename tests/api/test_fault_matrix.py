@@ -742,7 +742,7 @@ async def test_an_answer_cut_at_every_byte(
             sim.inject(ending, command)
             where = f"{name}, {write}, {ending} after {cut} of {whole} bytes"
             result = await attempt(WRITES[write](miner), where)
-            sim.clear_faults()
+            sim.clear_failures()
             applied = [each for each in sim.applied if each not in HARMLESS]
             received = [each for each in sent(sim) if each[0] not in HARMLESS]
             if received != list(clean.sent):

@@ -193,7 +193,7 @@ def test_a_link_in_a_stream_of_rubbish(data: bytes, where: list[int]) -> None:
         except WhatsminerError as err:
             assert not link.is_open
             return type(err)
-        assert link.is_open
+        assert line.is_open
         assert found
         assert found.get("desc") in (COMMAND, "", None)
         return found
