@@ -129,6 +129,8 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
 class ResumeButton(WhatsminerEntity, ButtonEntity):
     """Ends the curtailment, and restores the previous settings."""
 
+    entity_description: WhatsminerResumeDescription
+
     def __init__(self, data: WhatsminerData) -> None:
         """Command through the curtailment of the miner."""
         super().__init__(data.coordinator, RESUME)

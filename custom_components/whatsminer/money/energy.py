@@ -110,7 +110,7 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
     def __init__(
         self,
         coordinator: WhatsminerCoordinator,
-        description: EnergyDescription,
+        description: ReadingDescription,
     ) -> None:
         """Start with a meter that has no reading."""
         super().__init__(coordinator, description)
