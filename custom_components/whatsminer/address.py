@@ -7,7 +7,7 @@ from yarl import URL
 
 
 def parse_address(text: str) -> tuple[str, int | None]:
-    """Return host and port of what was typed; IPv6 without brackets, no port where none was given.
+    """Return the host and the port of an address; IPv6 without brackets, None where it has no port.
 
     Raise ValueError if it is not an address. The port of a web page is not that of the API.
     """

@@ -772,7 +772,7 @@ async def test_a_password_taken_away_during_a_curtailment(
     entry: MockConfigEntry,
     clock: RaceClock,
 ) -> None:
-    """The miner stayed stopped, and nobody knew why."""
+    """The miner stayed stopped without a reason on screen."""
     clock.race()
     await _curtail(hass, coordinator)
     clock.stop()

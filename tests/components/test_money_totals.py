@@ -88,7 +88,7 @@ async def test_an_outage_is_not_counted(
     entity_id: Find,
     pass_time: Callable[[int], Awaitable[None]],
 ) -> None:
-    """Nobody knows what the miner cost while it was not reachable."""
+    """The cost of a miner that was not reachable is unknown."""
     await set_up(hass, entry, **{CONF_FIXED_PRICE: 10.0})
     await pass_time(3)
     before = float(shown(hass, entity_id, "cost_total").state)

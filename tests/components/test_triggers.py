@@ -87,7 +87,7 @@ async def test_went_offline(
     miner: SimulatedMiner,
     poll: Poll,
 ) -> None:
-    """Nobody would learn that the miner does not respond."""
+    """The owner would not learn that the miner does not respond."""
     calls = await automate("went_offline")
     miner.inject("close")
     for _ in range(4):
