@@ -167,6 +167,8 @@ PURE = (
     "heat/thermostat.py",
     "money/plan.py",
     "money/profile.py",
+    "power/policy.py",
+    "power/record.py",
 )
 """What decides: it is tested with tables, and needs neither Home Assistant nor an event loop."""
 

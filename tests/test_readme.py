@@ -11,7 +11,7 @@ from custom_components.whatsminer.button import BUTTONS, RESUME
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
-from custom_components.whatsminer.select import SELECTS
+from custom_components.whatsminer.select import POWER_SOURCE, SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
 from custom_components.whatsminer.switch import SWITCHES
 
@@ -26,7 +26,7 @@ TABLES = {
     "button": (*BUTTONS, RESUME),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
-    "select": SELECTS,
+    "select": (*SELECTS, POWER_SOURCE),
     "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
     "switch": SWITCHES,
 }

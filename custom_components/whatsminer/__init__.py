@@ -14,7 +14,7 @@ from .controls import forget_what_is_read
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
-from .power.curtailment import ISSUES as CURTAILMENT_ISSUES, Curtailment
+from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
 from .runtime import WhatsminerConfigEntry, WhatsminerData
@@ -61,7 +61,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
             raise
     commander = Commander(coordinator, WriteAccess(coordinator))
     entry.async_on_unload(commander.close)
-    curtailment = Curtailment(commander)
+    curtailment = PowerExecutor(commander)
     entry.runtime_data = data = WhatsminerData(
         coordinator=coordinator,
         commander=commander,

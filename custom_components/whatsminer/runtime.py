@@ -7,7 +7,7 @@ from homeassistant.config_entries import ConfigEntry
 from .commander import Commander
 from .coordinator import WhatsminerCoordinator
 from .faults import FaultLog
-from .power.curtailment import Curtailment
+from .power.executor import PowerExecutor
 from .power.target import PowerTarget
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerData]
@@ -19,6 +19,6 @@ class WhatsminerData:
 
     coordinator: WhatsminerCoordinator
     commander: Commander
-    curtailment: Curtailment
+    curtailment: PowerExecutor
     power_target: PowerTarget
     fault_log: FaultLog

@@ -1,4 +1,4 @@
-"""Selects: the power mode, and what the heat of a liquid cooled miner is for."""
+"""Selects: the power mode, the power source, and what the heat of a liquid cooled miner is for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,14 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Miner, PowerMode
 from .controls import HEAT_MODE, POWER_MODE
-from .entity import ControlDescription, WhatsminerControl, add_controls
-from .runtime import WhatsminerConfigEntry
+from .entity import (
+    ControlDescription,
+    WhatsminerControl,
+    WhatsminerDescription,
+    WhatsminerEntity,
+    add_controls,
+)
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -43,6 +49,16 @@ SELECTS: tuple[WhatsminerSelectDescription, ...] = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PowerSourceDescription(WhatsminerDescription, SelectEntityDescription):
+    """What says how much the miner should draw."""
+
+
+POWER_SOURCE = PowerSourceDescription(
+    key="power_source", translation_key="power_source"
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: WhatsminerConfigEntry,
@@ -61,6 +77,8 @@ async def async_setup_entry(
             if coordinator.can(description.control.feature)
         ),
     )
+    if len(entry.runtime_data.curtailment.source_keys) > 1:
+        async_add_entities([WhatsminerPowerSource(entry.runtime_data, POWER_SOURCE)])
 
 
 class WhatsminerSelect(WhatsminerControl[str], SelectEntity):
@@ -84,3 +102,32 @@ class WhatsminerSelect(WhatsminerControl[str], SelectEntity):
     @override
     async def async_select_option(self, option: str) -> None:
         await self._async_set(option)
+
+
+class WhatsminerPowerSource(WhatsminerEntity, SelectEntity):
+    """Shows and sets which source says how much the miner should draw."""
+
+    entity_description: PowerSourceDescription
+
+    def __init__(
+        self, data: WhatsminerData, description: PowerSourceDescription
+    ) -> None:
+        """Show what the executor of a loaded entry knows."""
+        super().__init__(data.coordinator, description)
+        self._executor = data.curtailment
+
+    @property
+    @override
+    def options(self) -> list[str]:
+        return self._executor.source_keys
+
+    @property
+    @override
+    def current_option(self) -> str | None:
+        source = self._executor.source
+        return source.key if source else None
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        self._executor.select_source(option)
+        self.coordinator.async_update_listeners()

@@ -36,8 +36,8 @@ from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
 from .faults import fault_words
 from .money.economics import economics_sensors
 from .money.energy import EnergySensor
-from .power.curtailment import Target
-from .power.target import TargetWay
+from .power.policy import SOURCES, TargetStatus
+from .power.record import Target
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
@@ -445,6 +445,12 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         attributes_fn=lambda data: data.curtailment.attributes,
     ),
     OwnSensorDescription(
+        key="curtailment_reason",
+        translation_key="curtailment_reason",
+        feature=Feature.MINING,
+        value_fn=lambda data: data.curtailment.reason,
+    ),
+    OwnSensorDescription(
         key="curtailment_until",
         translation_key="curtailment_until",
         device_class=SensorDeviceClass.TIMESTAMP,
@@ -453,10 +459,19 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         value_fn=lambda data: data.curtailment.until,
     ),
     OwnSensorDescription(
+        key="power_decided_by",
+        translation_key="power_decided_by",
+        device_class=SensorDeviceClass.ENUM,
+        options=["baseline", "curtailment", *SOURCES],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.MINING,
+        value_fn=lambda data: data.curtailment.decided_by,
+    ),
+    OwnSensorDescription(
         key="power_target_way",
         translation_key="power_target_way",
         device_class=SensorDeviceClass.ENUM,
-        options=[way.value for way in TargetWay],
+        options=[way.value for way in TargetStatus],
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_PERCENT,
         value_fn=lambda data: data.power_target.way,

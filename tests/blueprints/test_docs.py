@@ -121,7 +121,7 @@ async def test_plain_weekly_pause(world: World) -> None:
 async def test_plain_electricity_price(world: World) -> None:
     """Off above the one price, on below the other."""
     await world.set(PRICE, 0.2)
-    await plain(world, "Stop while electricity is dear")
+    await plain(world, "Stop while electricity is expensive")
     for price, runs in ((0.35, False), (0.27, False), (0.2, True), (0.27, True)):
         await world.set(PRICE, price)
         await world.let_pass(minutes=2)

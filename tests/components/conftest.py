@@ -262,7 +262,7 @@ def later(minutes: float) -> Generator[None]:
             "homeassistant.util.dt.utcnow",
             lambda: utcnow() + timedelta(minutes=minutes),
         ),
-        patch(f"{power}.curtailment.monotonic", lambda: monotonic() + minutes * 60),
+        patch(f"{power}.executor.monotonic", lambda: monotonic() + minutes * 60),
         patch(f"{power}.target.monotonic", lambda: monotonic() + minutes * 60),
     ):
         yield

@@ -17,7 +17,7 @@ from custom_components.whatsminer.api import Cooling, Dialect, transport
 from custom_components.whatsminer.api.catalog import features_of
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.services import CURTAIL_SCHEMA
+from custom_components.whatsminer.services import CURTAIL_SCHEMA, RESUME_SCHEMA
 from custom_components.whatsminer.services.device import ACTIONS, ATTR_CONFIRM
 from simulator import SimulatedMiner, make_image
 
@@ -112,7 +112,7 @@ def test_fields_are_those_of_form_and_page(name: str) -> None:
         if name in BY_NAME
         else CURTAIL_SCHEMA.schema
         if name == "curtail"
-        else {}
+        else RESUME_SCHEMA.schema
     )
     wanted = {str(getattr(key, "schema", key)) for key in schema}
     wanted -= {str(key) for key in cv.ENTITY_SERVICE_FIELDS}
@@ -157,7 +157,7 @@ async def miner(
             "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
         )
         monkeypatch.setattr(
-            "custom_components.whatsminer.power.curtailment.POLL_INTERVAL", 0.02
+            "custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02
         )
         clock.rate = 300
         clock.race()
@@ -181,7 +181,8 @@ async def test_every_example_does_what_it_says(
     image.write_bytes(make_image(miner.profile.platform, VERSION))
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     if name == "resume":
-        await run(hass, {"action": "whatsminer.curtail"}, device.id, {"target": "stop"})
+        data = {"target": "stop", "reason": "grid call"}
+        await run(hass, {"action": "whatsminer.curtail"}, device.id, data)
     here = (
         example.replace(DEVICE, device.id)
         .replace("/media/", f"{tmp_path}/")

@@ -35,7 +35,7 @@ from custom_components.whatsminer.const import (
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.power.curtailment import Target
+from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock, issue

@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.power.curtailment import Target
+from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
 from .conftest import PASSWORD
@@ -70,7 +70,7 @@ async def test_curtailment(
     data = await get_diagnostics_for_config_entry(
         hass, hass_client, coordinator.config_entry
     )
-    active = data["curtailment"]["active"]
+    [active] = data["curtailment"]["active"]
     assert (active["target"], active["reason"]) == ("stop", "expensive hour")
     assert active["error_kind"] == "cannot_connect"
     assert miner.host not in json.dumps(data)

@@ -228,7 +228,9 @@ async def test_lists_read_as_text(
 
 OWN = {
     "curtailment": "none",
+    "curtailment_reason": STATE_UNKNOWN,
     "curtailment_until": STATE_UNKNOWN,
+    "power_decided_by": "baseline",
     "power_target_way": "off",
     "power_target_next_restart": STATE_UNKNOWN,
     "power_target_restarts_today": "0",

@@ -370,7 +370,9 @@ async def test_unreachable_at_start(
 OWN = (
     "_connectivity",
     "_curtailment",
+    "_curtailment_reason",
     "_curtailment_until",
+    "_power_decided_by",
     "_power_target_status",
     "_power_target_next_restart",
     "_power_target_restarts_today",

@@ -19,7 +19,7 @@ from custom_components.whatsminer.const import (
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.power.curtailment import Target
+from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock, later
@@ -94,7 +94,7 @@ async def test_up_with_one_restart(
     await lower_the_limit(call, clock, poll)
     await aim(3000)
     assert miner.truth().power_limit_w == 3000
-    assert state("sensor", "power_target_way") == "power_limit"
+    assert state("sensor", "power_target_way") == "waiting_tuned"
     assert state("sensor", "power_target_restarts_today") == "1"
     assert state("sensor", "power_target_next_restart") > dt_util.utcnow().isoformat()
     clock.stop()

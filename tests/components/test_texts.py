@@ -14,7 +14,7 @@ from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.exceptions import _KEYS, translation_key
 from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
-from custom_components.whatsminer.select import SELECTS
+from custom_components.whatsminer.select import POWER_SOURCE, SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
 from custom_components.whatsminer.services.device import ACTIONS
 from custom_components.whatsminer.switch import SWITCHES
@@ -25,7 +25,7 @@ TABLES = {
     "button": (*BUTTONS, RESUME),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
-    "select": SELECTS,
+    "select": (*SELECTS, POWER_SOURCE),
     "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
     "switch": SWITCHES,
 }
@@ -63,7 +63,7 @@ def test_every_error_has_a_sentence() -> None:
     raised |= set(re.findall(r'_unauthorized\(call, "(\w+)"', source))
     raised |= {f"confirm_{action.name}" for action in ACTIONS if action.confirm}
     used = raised | set(re.findall(r'translation_key="(\w+)"', source))
-    used |= {"percent_needs_tuning", "preheat_needs_stop"}
+    used |= {"activity_unknown", "percent_needs_tuning", "preheat_needs_stop"}
     assert keys | raised <= set(sentences)
     assert set(sentences) - keys <= used
     forms = texts["config"]["error"]
@@ -89,6 +89,7 @@ def test_every_error_has_a_sentence() -> None:
             "path",
             "platform",
             "actual",
+            "count",
         }
 
 

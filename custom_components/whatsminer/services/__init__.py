@@ -25,7 +25,8 @@ import probatio
 
 from ..const import DOMAIN, LOGGER
 from ..exceptions import failed, invalid
-from ..power.curtailment import Outcome, Target, Way
+from ..power.executor import Outcome
+from ..power.record import Method, Target
 from ..runtime import WhatsminerConfigEntry
 from .device import ACTIONS, Action
 
@@ -57,7 +58,9 @@ CURTAIL_SCHEMA = probatio.Schema(
         probatio.Optional(ATTR_REASON): cv.string,
     }
 )
-RESUME_SCHEMA = probatio.Schema({**cv.ENTITY_SERVICE_FIELDS})
+RESUME_SCHEMA = probatio.Schema(
+    {**cv.ENTITY_SERVICE_FIELDS, probatio.Optional(ATTR_REASON): cv.string}
+)
 
 
 @callback
@@ -216,11 +219,12 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
 
 
 async def _async_resume(call: ServiceCall) -> ServiceResponse:
-    """End the curtailment of miners."""
+    """End the curtailment with a reason, or all of them."""
+    reason: str | None = call.data.get(ATTR_REASON)
     return _told(
         call,
         await async_each(
-            call, lambda entry: entry.runtime_data.curtailment.async_resume()
+            call, lambda entry: entry.runtime_data.curtailment.async_resume(reason)
         ),
     )
 
@@ -241,9 +245,9 @@ def _told(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:
 
 def _unproven(entry: WhatsminerConfigEntry) -> HomeAssistantError:
     """Why a curtailment was not confirmed: it is tried again, or somebody has ended it."""
-    stands = entry.runtime_data.curtailment.record is not None
+    is_active = bool(entry.runtime_data.curtailment.record.curtailments)
     return failed(
-        "power_not_reached" if stands else "curtailment_overtaken", name=entry.title
+        "power_not_reached" if is_active else "curtailment_overtaken", name=entry.title
     )
 
 
@@ -252,7 +256,7 @@ def _response(results: Results[Outcome]) -> ServiceResponse:
     outcomes = [outcome for _, outcome in results]
     if len(outcomes) == 1:
         return cast(ServiceResponse, asdict(outcomes[0]))
-    ways = {outcome.way for outcome in outcomes} - {Way.NONE}
+    ways = {outcome.way for outcome in outcomes} - {Method.NONE}
 
     def total(powers: list[float | None]) -> float | None:
         known = [power for power in powers if power is not None]
@@ -263,7 +267,8 @@ def _response(results: Results[Outcome]) -> ServiceResponse:
         "seconds": max(outcome.seconds for outcome in outcomes),
         "power_before": total([outcome.power_before for outcome in outcomes]),
         "power_after": total([outcome.power_after for outcome in outcomes]),
-        "way": Way.NONE if not ways else ways.pop() if len(ways) == 1 else "mixed",
+        "way": Method.NONE if not ways else ways.pop() if len(ways) == 1 else "mixed",
+        "stricter": any(outcome.stricter for outcome in outcomes),
         "miners": {name: asdict(one) for name, one in _by_name(results).items()},
     }
     return summed

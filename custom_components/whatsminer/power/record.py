@@ -1,0 +1,255 @@
+"""What is stored about the power of a miner: its curtailments, and what they have changed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from ..const import LOGGER
+
+MINING = "mining"
+LIMIT = "power_limit"
+PERCENT = "power_percent"
+SETTINGS = (MINING, LIMIT, PERCENT)
+"""The keys of the settings that change the power."""
+
+
+class Target(StrEnum):
+    """What a curtailment requests."""
+
+    STOP = "stop"
+    PERCENT = "percent"
+    POWER = "power"
+
+
+class Method(StrEnum):
+    """How a power is reached."""
+
+    NONE = "none"
+    STOP = "stop"
+    POWER_PERCENT = "power_percent"
+    POWER_LIMIT = "power_limit"
+
+
+class EndedBy(StrEnum):
+    """What has ended a curtailment."""
+
+    RESUME = "resume"
+    DURATION = "duration"
+    BY_HAND = "by_hand"
+    REPLACED = "replaced"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The settings that the user made; None is what is unknown, and never restored."""
+
+    mining: bool | None = None
+    power_limit: int | None = None
+    power_percent: int | None = None
+    full_power: float | None = None
+    """What the miner draws with them when it is tuned, at 100 % (W)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curtailment:
+    """A limit for the power of a miner; its reason identifies it."""
+
+    target: Target
+    amount: int | None
+    """Percent or W."""
+    since: datetime
+    until: datetime | None
+    reason: str | None
+    way: Method = Method.NONE
+    reached: bool = False
+    """Whether the power was below it once."""
+    stopped_again: int = 0
+    """How often the miner started on its own and was curtailed again."""
+    error: str | None = None
+    """The sentence of what went wrong last."""
+    error_kind: str | None = None
+    """Its key, which names neither address nor miner."""
+    ended_by: EndedBy | None = None
+    """Why it no longer counts, while the previous settings are being restored."""
+
+    def watts(self, full_power: float | None) -> float | None:
+        """Return what the miner may draw; None for a stop, or if it is unknown."""
+        if self.target is Target.POWER and self.amount is not None:
+            return float(self.amount)
+        if self.target is Target.PERCENT and self.amount is not None and full_power:
+            return full_power * self.amount / 100
+        return None
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON; words as plain text, which templates and databases can read."""
+        return {
+            **asdict(self),
+            "target": self.target.value,
+            "way": self.way.value,
+            "ended_by": self.ended_by.value if self.ended_by else None,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat() if self.until else None,
+        }
+
+    @classmethod
+    def restored(cls, stored: dict[str, Any]) -> Self:
+        """Return it from JSON; raises ValueError, TypeError or KeyError if it is none."""
+        known = {item.name for item in fields(cls)}
+        amount, ended_by = stored["amount"], stored.get("ended_by")
+        target = Target(stored["target"])
+        if target is not Target.STOP:
+            stored_number(amount)
+        return cls(
+            **{
+                **{key: value for key, value in stored.items() if key in known},
+                "target": target,
+                "way": Method(stored.get("way", Method.NONE)),
+                "since": stored_time(stored["since"]),
+                "until": stored["until"] and stored_time(stored["until"]),
+                "ended_by": EndedBy(ended_by) if ended_by else None,
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """All curtailments of a miner, and the settings that are changed for them."""
+
+    curtailments: tuple[Curtailment, ...] = ()
+    touched: Mapping[str, bool] = field(default_factory=dict)
+    """The settings that differ from the baseline; False where the outcome is unknown."""
+    complete: bool = False
+    """Whether the baseline was read from the miner since the first curtailment began."""
+    source: str | None = None
+    """The power source that is selected."""
+    ended: datetime | None = None
+    ended_reason: str | None = None
+    ends: Mapping[str, str] = field(default_factory=dict)
+    """When the curtailments ended last, by reason (ISO 8601)."""
+    last: dict[str, Any] | None = None
+    """What became of the curtailment that ended last."""
+
+    @property
+    def active(self) -> tuple[Curtailment, ...]:
+        """Return those that count."""
+        return tuple(one for one in self.curtailments if not one.ended_by)
+
+    def find(self, one: Curtailment) -> Curtailment | None:
+        """Return a curtailment as it is now; None if it no longer counts."""
+        return next((now for now in self.active if _is_same(now, one)), None)
+
+    def change(self, one: Curtailment, **changes: Any) -> Record:
+        """Return the record with changes of a curtailment, if it is still there."""
+        return replace(
+            self,
+            curtailments=tuple(
+                replace(now, **changes) if _is_same(now, one) else now
+                for now in self.curtailments
+            ),
+        )
+
+    def without(self, gone: Iterable[Curtailment]) -> Record:
+        """Return the record without some curtailments."""
+        gone = list(gone)
+        return replace(
+            self,
+            curtailments=tuple(
+                now
+                for now in self.curtailments
+                if not any(_is_same(now, one) for one in gone)
+            ),
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "active": [one.stored() for one in self.curtailments],
+            "touched": dict(self.touched),
+            "complete": self.complete,
+            "source": self.source,
+            "ended": self.ended.isoformat() if self.ended else None,
+            "ended_reason": self.ended_reason,
+            "ends": dict(self.ends),
+            "last": self.last,
+        }
+
+
+def _is_same(one: Curtailment, other: Curtailment) -> bool:
+    return one.reason == other.reason and one.since == other.since
+
+
+def load_record(stored: dict[str, Any], name: str) -> tuple[Record, bool]:
+    """Return the record from JSON, and whether a curtailment was lost."""
+    active: Any = stored.get("active") or []
+    touched = stored.get("touched")
+    if isinstance(active, dict):  # until 0.1 there was one curtailment at most
+        touched, active = active.get("touched"), [active]
+    if not isinstance(active, list):
+        active = [active]
+    loaded = [
+        restore(f"curtailment of {name}", Curtailment.restored, one or {})
+        for one in active
+    ]
+    record = Record(
+        curtailments=tuple(one for one in loaded if one),
+        touched=restore(f"changed settings of {name}", _touched, touched) or {},
+        complete=stored.get("complete") is True,
+        source=restore(f"power source of {name}", str, stored.get("source")),
+        ended=restore(f"last end of {name}", stored_time, stored.get("ended")),
+        ended_reason=restore(f"last reason of {name}", str, stored.get("ended_reason")),
+        ends=restore(f"last ends of {name}", _ends, stored.get("ends")) or {},
+        last=restore(f"last curtailment of {name}", dict, stored.get("last")),
+    )
+    if not record.curtailments and None in loaded:
+        # What it changed is unknown, so nothing is restored.
+        record = replace(record, touched={})
+    return record, None in loaded
+
+
+def old_baseline(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a record until 0.1 kept with its only curtailment."""
+    active = stored.get("active")
+    before = active.get("before") if isinstance(active, dict) else None
+    if not isinstance(before, dict):
+        return {}
+    return {key: before[key] for key in SETTINGS if key in before}
+
+
+def _touched(stored: Any) -> dict[str, bool]:
+    pairs = (
+        stored.items() if isinstance(stored, dict) else ((key, True) for key in stored)
+    )
+    return {key: value is not False for key, value in pairs if key in SETTINGS}
+
+
+def _ends(stored: Any) -> dict[str, str]:
+    return {str(reason): stored_time(end).isoformat() for reason, end in stored.items()}
+
+
+def stored_time(stored: str) -> datetime:
+    """Return a stored moment; raises ValueError for one that no time zone fixes."""
+    time = datetime.fromisoformat(stored)
+    if time.tzinfo is None:
+        raise ValueError(f"{stored} has no time zone")
+    return time
+
+
+def stored_number(stored: Any) -> int:
+    """Return a stored number; raises TypeError if it is none."""
+    if isinstance(stored, bool) or not isinstance(stored, int):
+        raise TypeError(f"{stored!r} is no number")
+    return stored
+
+
+def restore[T](what: str, load: Callable[[Any], T], stored: Any) -> T | None:
+    """Return one part of what is stored; log one that cannot be read, and drop it."""
+    if stored is None:
+        return None
+    try:
+        return load(stored)
+    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        LOGGER.warning("Dropping the stored %s, which is unknown: %r", what, err)
+        return None

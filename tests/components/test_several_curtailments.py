@@ -1,0 +1,338 @@
+"""Several curtailments, and the power sources: who decides, and where the miner is afterwards."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
+
+from custom_components.whatsminer.commander import Commander
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.power.executor import EVENT_DECISION, PowerExecutor
+from custom_components.whatsminer.power.policy import Wish
+from custom_components.whatsminer.power.target import PowerTarget
+from simulator import SimulatedMiner
+
+from .conftest import Act, RaceClock, later
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+
+EXECUTOR = "custom_components.whatsminer.power.executor"
+
+
+@pytest.fixture(autouse=True)
+async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
+    """The miner's time races, and so do the quick polls."""
+    with patch(f"{EXECUTOR}.POLL_INTERVAL", 0.02):
+        clock.rate = 1000
+        clock.race()
+        yield
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the miner is there."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
+async def test_a_stop_within_a_longer_limit(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    act: Act,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A grid call that ends during an expensive hour would let the miner run at full power."""
+    full, limit = miner.machine.power_w, miner.truth().power_limit_w
+    watts = round(full * 0.7)
+    await act("curtail", target="power", power=watts, reason="expensive")
+    response = await act("curtail", target="stop", reason="grid")
+    assert (response["confirmed"], response["stricter"]) == (True, False)
+    assert state("sensor", "curtailment") == "stop"
+    assert state("sensor", "curtailment_reason") == "grid"
+    assert state("sensor", "power_decided_by") == "curtailment"
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert miner.truth().mining is False
+    await act("resume", reason="grid")
+    assert state("sensor", "curtailment") == "power"
+    assert state("sensor", "curtailment_reason") == "expensive"
+    assert miner.truth().mining is True
+    await until(lambda: miner.machine.power_w > 500)
+    for _ in range(5):
+        with later(10):
+            await poll()
+        assert miner.machine.power_w <= watts * 1.1
+    await act("resume", reason="expensive")
+    assert state("sensor", "curtailment") == "none"
+    assert state("sensor", "power_decided_by") == "baseline"
+    await until(lambda: miner.truth().power_limit_w == limit)
+    assert miner.truth().mining is True
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_no_start_without_a_limit(miner: SimulatedMiner, act: Act) -> None:
+    """A miner that only follows a percent would tune at full power in an expensive hour."""
+    full = miner.machine.power_w
+    await act("curtail", target="power", power=round(full * 0.7), reason="expensive")
+    await act("curtail", target="stop", reason="grid")
+    await act("resume", reason="grid")
+    assert miner.truth().mining is False
+    await act("resume", reason="expensive")
+    assert miner.truth().mining is True
+
+
+async def test_less_strict_than_another(
+    miner: SimulatedMiner, act: Act, coordinator: WhatsminerCoordinator
+) -> None:
+    """An automation would take credit for the limit of another, or start what is stopped."""
+    await act("curtail", target="stop", reason="grid")
+    miner.commands.clear()
+    response = await act("curtail", target="percent", percent=60, reason="expensive")
+    assert (response["confirmed"], response["stricter"]) == (True, True)
+    assert response["way"] == "none"
+    assert miner.truth().mining is False
+    reasons = [
+        one["reason"]
+        for one in coordinator.config_entry.runtime_data.curtailment.attributes[
+            "curtailments"
+        ]
+    ]
+    assert reasons == ["grid", "expensive"]
+    await act("resume", reason="something else")
+    assert miner.truth().mining is False
+    await act("resume")
+    assert miner.truth().mining is True
+
+
+async def test_each_ends_at_its_time(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, poll: Poll, state: Show
+) -> None:
+    """The shorter of two stops would end both."""
+    await act("curtail", target="stop", duration="00:30:00", reason="short")
+    await act("curtail", target="stop", duration="02:00:00", reason="long")
+    with later(31):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("sensor", "curtailment_reason") == "long"
+    assert miner.truth().mining is False
+    with later(121):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("sensor", "curtailment") == "none"
+    assert miner.truth().mining is True
+
+
+async def test_off_by_the_user_stays_off(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, call: Call, poll: Poll
+) -> None:
+    """A miner that its owner switched off would be started by the end of something."""
+    await act("curtail", target="stop", duration="00:30:00", reason="a")
+    await act("curtail", target="percent", percent=60, reason="b")
+    await call("switch", "mining", "turn_off")
+    with later(31):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    await act("resume")
+    assert miner.truth().mining is False
+
+
+async def test_on_by_the_user_ends_all(
+    hass: HomeAssistant, miner: SimulatedMiner, act: Act, call: Call, state: Show
+) -> None:
+    """Who starts a miner would see it stopped again by an older curtailment."""
+    await act("curtail", target="stop", reason="a")
+    await act("curtail", target="stop", reason="b")
+    await call("switch", "mining", "turn_on")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state("sensor", "curtailment") == "none"
+    assert miner.truth().mining is True
+
+
+async def test_refused_leaves_the_others(
+    miner: SimulatedMiner, act: Act, state: Show
+) -> None:
+    """A curtailment that failed would end one that holds."""
+    await act("curtail", target="percent", percent=60, reason="a")
+    miner.refuse["power_off"] = 14
+    with pytest.raises(HomeAssistantError):
+        await act("curtail", target="stop", reason="b")
+    assert state("sensor", "curtailment_reason") == "a"
+    assert miner.machine.power_percent == 60
+
+
+async def test_too_many(miner: SimulatedMiner, act: Act) -> None:
+    """An automation with the time in its reason would fill the storage, and end none of them."""
+    with patch(f"{EXECUTOR}.MOST_CURTAILMENTS", 2):
+        await act("curtail", target="stop", reason="a")
+        await act("curtail", target="stop", reason="b")
+        await act("curtail", target="stop", reason="b")
+        with pytest.raises(ServiceValidationError) as error:
+            await act("curtail", target="stop", reason="c")
+    assert error.value.translation_key == "curtail_too_many"
+    await act("resume")
+    assert miner.truth().mining is True
+
+
+async def test_target_within_a_limit(
+    miner: SimulatedMiner, clock: RaceClock, act: Act, call: Call, poll: Poll
+) -> None:
+    """After a curtailment the miner would be where it was, not where the target is now."""
+    await call("number", "power_target", "set_value", value=2800)
+    await act("curtail", target="power", power=2000, reason="a")
+    await until(lambda: miner.machine.power_w < 2100)
+    await call("number", "power_target", "set_value", value=2400)
+    for _ in range(3):
+        await poll()
+    assert miner.machine.power_w < 2100
+    await act("resume", reason="a")
+    for _ in range(3):
+        await poll()
+    await until(lambda: abs(miner.machine.power_w - 2400) < 150)
+
+
+async def test_both_at_the_same_time(
+    miner: SimulatedMiner, act: Act, state: Show
+) -> None:
+    """Of two automations of the same second one would lose its proof."""
+    first, second = await asyncio.gather(
+        act("curtail", target="percent", percent=60, reason="a"),
+        act("curtail", target="stop", reason="b"),
+    )
+    assert first["confirmed"]
+    assert second["confirmed"]
+    assert state("sensor", "curtailment_reason") == "b"
+    assert miner.truth().mining is False
+
+
+async def test_changes_are_announced(
+    hass: HomeAssistant, entry: MockConfigEntry, act: Act
+) -> None:
+    """The logbook would not say who stopped the miner."""
+    events: list[Event] = async_capture_events(hass, EVENT_DECISION)
+    await act("curtail", target="stop", reason="a")
+    await act("curtail", target="percent", percent=60, reason="b")
+    await act("resume")
+    found = [(event.data["decided_by"], event.data["reason"]) for event in events]
+    assert found == [("curtailment", "a"), ("baseline", None)]
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert {event.data["device_id"] for event in events} == {device.id}
+
+
+class Plan:
+    """A power source of a test."""
+
+    key = "plan"
+    is_set_up = True
+
+    def __init__(self) -> None:
+        """Want nothing."""
+        self.now = Wish()
+
+    def wish(self, now: datetime) -> Wish:
+        """What the test wants."""
+        return self.now
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Set up another power source beside the power target."""
+    plan, begin = Plan(), PowerTarget.__init__
+
+    def begin_with_plan(
+        target: PowerTarget, commander: Commander, executor: PowerExecutor
+    ) -> None:
+        begin(target, commander, executor)
+        executor.add_source(plan)
+
+    monkeypatch.setattr(PowerTarget, "__init__", begin_with_plan)
+    return plan
+
+
+async def test_another_source(
+    plan: Plan,
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    call: Call,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A plan would start a miner that is off, or leave it stopped when it is no longer used."""
+    assert state("select", "power_source") == "manual"
+    plan.now = Wish(stop=True)
+    await poll()
+    assert miner.truth().mining is True
+    await call("select", "power_source", "select_option", option="plan")
+    await poll()
+    assert miner.truth().mining is False
+    assert state("sensor", "power_decided_by") == "plan"
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("select", "power_source") == "plan"
+    await act("curtail", target="stop", reason="a")
+    await act("resume", reason="a")
+    assert miner.truth().mining is False
+    plan.now = Wish()
+    with later(5):
+        await poll()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert miner.truth().mining is True
+    plan.now = Wish(stop=True)
+    await call("number", "power_target", "set_value", value=2500)
+    assert state("select", "power_source") == "manual"
+    assert miner.truth().mining is True
+
+
+@pytest.mark.usefixtures("coordinator")
+async def test_no_other_source(
+    hass: HomeAssistant, entity_id: Callable[[str, str], str]
+) -> None:
+    """A select with one option only confuses."""
+    with pytest.raises(AssertionError):
+        entity_id("select", "power_source")
+
+
+async def test_record_of_the_version_before(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    state: Show,
+) -> None:
+    """An update of the integration during a stop would leave the miner off for good."""
+    await act("curtail", target="stop", reason="a")
+    stored: dict[str, Any] = coordinator.store.curtailment
+    one = stored["active"][0]
+    coordinator.store._values.reported.clear()  # noqa: SLF001 - it had none
+    before = {"mining": True, "power_limit": 3500, "power_percent": None}
+    await coordinator.store.async_keep(
+        "curtailment",
+        {
+            "active": {**one, "before": before, "touched": ["mining"], "watts": None},
+            "ended": None,
+            "ended_reason": None,
+            "last": None,
+        },
+    )
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert state("sensor", "curtailment_reason") == "a"
+    assert (await act("resume"))["confirmed"] is True
+    assert miner.truth().mining is True
