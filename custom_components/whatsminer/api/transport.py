@@ -263,14 +263,14 @@ class Transfer:
         """Read one object of 4028, and leave what follows it for `receive`."""
         try:
             await self._line.receive(
-                lambda come: split_answer(come) is not None, seconds=seconds
+                lambda received: split_answer(received) is not None, seconds=seconds
             )
         except OSError as err:
             raise NoAnswerError("connection lost or no answer in time") from err
-        come = self._line.buffer
-        if not come.strip(_TERMINATORS):
+        received = self._line.buffer
+        if not received.strip(_TERMINATORS):
             raise NoAnswerError("connection closed without an answer")
-        raw, self._line.buffer = split_answer(come) or (come, b"")
+        raw, self._line.buffer = split_answer(received) or (received, b"")
         return parse_answer(raw)
 
     async def frame(self, command: str, seconds: float) -> JsonObject:
@@ -374,16 +374,16 @@ async def begin_transfer(
         line.close()
 
 
-def _cut_frame(come: bytes) -> tuple[bytes, bytes] | None:
+def _cut_frame(received: bytes) -> tuple[bytes, bytes] | None:
     """The first frame without its length, and what follows it; None while it is not whole.
 
     A heartbeat has no length (E.1).
     """
-    length = int.from_bytes(come[:_LENGTH], "little")
+    length = int.from_bytes(received[:_LENGTH], "little")
     if length > MAX_ANSWER:
         raise InvalidAnswerError(f"frame of {length} bytes")
     end = _LENGTH + length
-    return None if len(come) < end else (come[_LENGTH:end], come[end:])
+    return None if len(received) < end else (received[_LENGTH:end], received[end:])
 
 
 async def _receive_frame(line: Line, command: str, seconds: float) -> JsonObject:
@@ -410,9 +410,9 @@ async def _receive_frame(line: Line, command: str, seconds: float) -> JsonObject
     raise NoAnswerError("no answer in time")
 
 
-def _has_frame(come: bytes) -> bool:
+def _has_frame(received: bytes) -> bool:
     """Whether one frame at least is whole."""
-    return _cut_frame(come) is not None
+    return _cut_frame(received) is not None
 
 
 class Link:
