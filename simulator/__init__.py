@@ -1,4 +1,4 @@
-"""A WhatsMiner on a socket: answers on TCP 4028 and 4433 as docs/protocol.md says, without a miner."""
+"""Simulate WhatsMiners: they answer on TCP 4028 and 4433 as docs/protocol.md says."""
 
 from .binary import make_image
 from .catalogue import names

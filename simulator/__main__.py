@@ -1,4 +1,4 @@
-"""Command line: `python -m simulator --profile v205_m50` starts simulated miners and says where."""
+"""Command line: `python -m simulator --profile v205_m50` starts simulated miners and prints their addresses."""
 
 import argparse
 import asyncio
@@ -22,19 +22,19 @@ examples:
   python -m simulator --profile v205_m50 --profile v2c_m60s --port 4028
       two miners, on 4028 and 4029
   python -m simulator --count 5 --speed 60 --state stopped
-      five stopped miners for whom a minute passes in a second
+      five stopped miners whose clock runs 60 times as fast
   python -m simulator --fault truncate:pools --fault close:status
-      a miner that cuts off its pools and says nothing about its status
+      a miner that cuts off its answer to pools, and closes instead of answering status
   python -m simulator --refuse set_power_pct_v2 --api-switch off
-      a miner that does not know a command, and allows no other
+      a miner that does not know one command, and does not allow the others
   python -m simulator --fault hide=power_pct --percent-restarts
       a miner that never reports its percentage, and restarts whenever it is set without fast boot
   python -m simulator --profile v2c_m60s --v3-password Secret_1 --clock-offset -3600
-      a miner that speaks API v3 on 4433 as well, and is an hour late
+      a miner that also has API v3 on 4433, and whose clock is an hour slow
   python -m simulator --fault cut_log:download_logs --fault old_version:update_firmware
-      a miner whose log is cut off, and whose firmware stays what it is
+      a miner whose log is cut off, and whose firmware does not change after an update
   python -m simulator --profile v205_m50 --make-image 20260401.12.REL new.bin
-      write an image of firmware that this miner can be updated with, and end
+      write a firmware image that this miner accepts, and exit
 
 profiles:
 {profiles}
@@ -56,34 +56,34 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("--list-profiles", action="store_true", help="print the profiles and end")
+    add("--list-profiles", action="store_true", help="print the profiles and exit")
     add(
         "--make-image",
         nargs=2,
         metavar=("VERSION", "FILE"),
-        help="write an image of firmware for the profile and end",
+        help="write a firmware image for the profile and exit",
     )
     add(
         "--profile",
         action="append",
         choices=PROFILES,
         metavar="NAME",
-        help="which miner (v205_m50); may be repeated",
+        help="profile of the miner (v205_m50); may be repeated",
     )
     add(
         "--count",
         type=_count,
         default=1,
         metavar="N",
-        help="so many of each profile, on consecutive ports (1)",
+        help="number of miners of each profile, on consecutive ports (1)",
     )
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    add("--port", type=_port, default=4028, help="first port (4028); 0 takes free ones")
+    add("--port", type=_port, default=4028, help="first port (4028); 0 uses free ports")
     add(
         "--v3-port",
         type=_port,
         metavar="PORT",
-        help="first port for API v3 (4433, with --port 0 free ones); 0 takes free ones",
+        help="first port for API v3 (4433, with --port 0 a free one); 0 uses free ports",
     )
     add("--password", default="admin", help="admin password (admin)")
     add(
@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         "--state",
         choices=[phase.value for phase in Phase],
         default="stable",
-        help="where it begins (stable)",
+        help="initial state (stable)",
     )
     add(
         "--speed",
@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=1,
         metavar="N",
-        help="noise, serials and MAC of the first miner (1); then N+1, ...",
+        help="seed for noise, serials and MAC of the first miner (1); then N+1, ...",
     )
     add("--mac", help="MAC of a single miner")
     add(
@@ -124,19 +124,19 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how wrong the clock of the miner is (0)",
+        help="offset of the miner's clock (0)",
     )
     add(
         "--percent-restarts",
         action="store_true",
-        help="a percentage restarts btminer while fast boot is disabled",
+        help="setting a percentage restarts btminer while fast boot is disabled",
     )
     add(
         "--refuse",
         action="append",
         default=[],
         metavar="COMMAND",
-        help="answer code 14 to it, or -2 on API v3; may be repeated",
+        help="refuse this command with code 14, or -2 on API v3; may be repeated",
     )
     add(
         "--fault",
@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         type=_failure,
         metavar="NAME[:COMMAND]",
-        help="may be repeated",
+        help="failure to inject; may be repeated",
     )
     return result
 
@@ -187,7 +187,7 @@ def _failure(text: str) -> tuple[str, str | None]:
 
 
 def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
-    """Make the miners that were asked for."""
+    """Return the miners that the arguments describe."""
     names = [
         name
         for name in arguments.profile or ["v205_m50"]
@@ -221,7 +221,7 @@ def build(arguments: argparse.Namespace) -> list[SimulatedMiner]:
 
 
 async def serve(miners: Sequence[SimulatedMiner]) -> int:
-    """Run until a signal comes."""
+    """Run the miners until a signal arrives; return the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -248,12 +248,12 @@ async def serve(miners: Sequence[SimulatedMiner]) -> int:
 
 
 def reason(error: OSError) -> str:
-    """Say what is wrong, without asyncio's own words around it."""
+    """Return the system's text for the error, without what asyncio adds."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
+    """Run the command line; return the exit code."""
     options = parser()
     given = options.parse_args(arguments)
     if given.list_profiles:

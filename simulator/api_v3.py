@@ -1,4 +1,4 @@
-"""API v3 as a whole: from a request to its answer (sections E.2 to E.6 of docs/protocol.md)."""
+"""API v3: from a request to its answer (sections E.2 to E.6 of docs/protocol.md)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ import json
 from typing import Protocol
 
 from .auth_v3 import Accounts, token
-from .binary import sent_log, told_length
+from .binary import log_to_send, reported_length
 from .commands_v3 import WRITES, Request, Session, Write
 from .dialect_v3 import DialectV3, Failed, missing, not_permitted
 from .failures import Failures, error_of, spoil
@@ -27,7 +27,7 @@ WRONG_TOKEN = {-2: "invalid token", -4: REFUSALS[-4]}
 
 
 class Host(Protocol):
-    """What this needs of the miner around it."""
+    """What API v3 needs from the miner."""
 
     api_switch: bool
     refuse: dict[str, int]
@@ -36,25 +36,25 @@ class Host(Protocol):
     applied: list[str]
 
     def remember_v3(self, name: str, params: Mapping[str, object]) -> None:
-        """Keep a command that came in."""
+        """Record a command that was received."""
         ...
 
     def install(self, name: str, data: bytes, failures: frozenset[str]) -> bool:
-        """Take an image, or not."""
+        """Install an image; return whether it was accepted."""
         ...
 
 
 class ApiV3:
-    """Answers requests, whoever brings them."""
+    """Answers the requests of API v3."""
 
     def __init__(self, host: Host, dialect: DialectV3, accounts: Accounts) -> None:
-        """Speak for one miner."""
+        """Answer for one miner."""
         self._host = host
         self.dialect = dialect
         self.accounts = accounts
 
     def answer(self, body: bytes, session: Session) -> Reply:
-        """Answer one request; an empty one is a heartbeat."""
+        """Return the reply to one request; an empty request is a heartbeat."""
         if not body:
             echoes = self._host.failures.has("heartbeat_answered")
             return Reply(HEARTBEAT if echoes else b"")
@@ -81,8 +81,8 @@ class ApiV3:
                 return self._reply(cmd, 0, read(self.dialect, request.get("param")))
             write = WRITES.get(cmd)
             if write and self.dialect.firmware.since(write.since):
-                who = self._authorized(cmd, request, session)
-                return self._write(cmd, write, who)
+                authorized = self._authorized(cmd, request, session)
+                return self._write(cmd, write, authorized)
         except Failed as err:
             return self._reply(cmd, err.code, err.msg)
         return self._reply(cmd, -2, REFUSALS[-2])
@@ -90,7 +90,7 @@ class ApiV3:
     def _authorized(
         self, cmd: str, request: Mapping[str, object], session: Session
     ) -> Request:
-        """Check switch, token, and permission, in this order (nobody documents it)."""
+        """Check API switch, token and permission, in this order (not documented); return the request."""
         if not self._host.api_switch:
             raise not_permitted()
         account, ts, sign = (request.get(key) for key in ("account", "ts", "token"))
@@ -111,7 +111,7 @@ class ApiV3:
         return Request(request.get("param"), account, secret, session, self.dialect)
 
     def _write(self, cmd: str, write: Write, request: Request) -> Reply:
-        """Let a command take effect, and acknowledge it."""
+        """Apply a command; return its acknowledgement."""
         failures = self._host.failures.take(cmd)
         if failures & {"silent", "close", "reset"}:
             return Reply(b"", failures)
@@ -132,16 +132,18 @@ class ApiV3:
         return self._finish(cmd, 0, OK, failures)
 
     def _download(self) -> Reply:
-        """Tell the length of the log, and let it follow."""
+        """Return the length of the log, followed by the log."""
         failures = self._host.failures.take(LOG)
         log = self.dialect.v2c.log()
-        reply = self._finish(LOG, 0, {"logsize": told_length(log, failures)}, failures)
+        reply = self._finish(
+            LOG, 0, {"logsize": reported_length(log, failures)}, failures
+        )
         if not reply.data or error_of(failures, v3=True) is not None:
             return reply
-        return replace(reply, after=sent_log(log, failures))
+        return replace(reply, after=log_to_send(log, failures))
 
     def _upload(self, cmd: str, failures: frozenset[str]) -> Reply:
-        """Ask for an image, and answer again when it has come."""
+        """Return a reply that requests an image, and a second reply for when it has arrived."""
 
         def final(image: bytes) -> Reply:
             taken = self._host.install(cmd, image, failures)
@@ -158,7 +160,7 @@ class ApiV3:
     def _finish(
         self, cmd: str, code: int, msg: object, failures: frozenset[str]
     ) -> Reply:
-        """Make a frame of an answer, with the defects that were asked for."""
+        """Return an answer as a frame, with the injected failures applied."""
         if failures & {"silent", "close", "reset"}:
             return Reply(b"", failures)
         if (error := error_of(failures, v3=True)) is not None:
@@ -184,5 +186,5 @@ class ApiV3:
         )
 
     def report(self) -> str:
-        """Return a status that nobody asked for."""
+        """Return an unsolicited status report."""
         return self._text("get.miner.report", 0, self.dialect.report())

@@ -17,11 +17,11 @@ BLOCK = 16
 
 
 class BadBase64(Exception):
-    """What came under `data` is not base64."""
+    """The value of `data` is not base64."""
 
 
 class BadKey(Exception):
-    """The text does not decrypt to JSON: another password, or rubbish."""
+    """The text does not decrypt to JSON: it has another key, or is not an encrypted text."""
 
 
 def crypt(password: str, salt: str) -> str:
@@ -31,12 +31,12 @@ def crypt(password: str, salt: str) -> str:
 
 
 def new_salt(random: Random) -> str:
-    """Eight letters of the md5-crypt alphabet."""
+    """Return eight letters of the md5-crypt alphabet."""
     return "".join(random.choices(SALT_LETTERS, k=8))
 
 
 class Envelope:
-    """Encrypts and decrypts with the key that a password and its salt give."""
+    """Encrypts and decrypts with the key derived from a password and its salt."""
 
     def __init__(self, password: str, salt: str) -> None:
         """Derive the key."""
@@ -50,7 +50,7 @@ class Envelope:
         return crypt(self.key + time[-4:], newsalt)
 
     def decrypt(self, data: object) -> dict[str, object]:
-        """Open a request; NUL and PKCS#7 padding are both ignored, like anything after the object."""
+        """Decrypt a request; ignore NUL and PKCS#7 padding, and anything after the object."""
         try:
             sealed = b64decode(data if isinstance(data, str) else "", validate=True)
         except (binascii.Error, ValueError) as err:
@@ -67,7 +67,7 @@ class Envelope:
         return request
 
     def encrypt(self, text: str) -> str:
-        """Seal an answer, padded with NUL up to a whole block."""
+        """Encrypt an answer, padded with NUL to a whole block."""
         data = text.encode()
         padded = data + b"\0" * (-len(data) % BLOCK)
         return b64encode(self._cipher().encrypt(padded)).decode()
@@ -78,7 +78,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One token that was given out."""
+    """One token that was issued."""
 
     ip: str
     token: str
@@ -86,7 +86,7 @@ class Session:
 
 
 class TokenTable:
-    """The sessions of a miner: limited in number, limited in life (section B.5)."""
+    """The sessions of a miner, limited in number and lifetime (section B.5)."""
 
     def __init__(
         self,
@@ -108,10 +108,10 @@ class TokenTable:
         self.issued = 0
 
     def has_room(self, ip: str) -> bool:
-        """Whether this address gets one more token.
+        """Return whether this address can get another token.
 
-        With `busy_s` a full table answers nobody for that long, counted again from every
-        further request, and is empty afterwards [WMC].
+        With `busy_s`, a full table issues no token for that long. Each further request restarts
+        this time. The table is empty afterwards [WMC].
         """
         now = self._clock()
         self._sessions = [
@@ -132,12 +132,12 @@ class TokenTable:
         return not full
 
     def add(self, ip: str, token: str) -> None:
-        """Remember a token that was given to an address."""
+        """Record a token that was issued to an address."""
         self._sessions.append(Session(ip, token, self._clock() + self._life_s))
         self.issued += 1
 
     def knows(self, ip: str, token: object) -> bool:
-        """Whether this token is good from this address, now."""
+        """Return whether this token is valid for this address now."""
         now = self._clock()
         return any(
             session.ip == ip and session.token == token and session.expires > now
@@ -145,12 +145,12 @@ class TokenTable:
         )
 
     def forget(self) -> None:
-        """Drop every token."""
+        """Delete all tokens."""
         self._sessions.clear()
         self._busy_until = None
 
     def fill(self) -> None:
-        """Let others have every token there is."""
+        """Fill the table with the tokens of other clients."""
         room = self._limit - len(self._sessions)
         expires = self._clock() + self._life_s
         self._sessions += [Session("another client", "", expires)] * room

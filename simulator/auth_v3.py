@@ -19,16 +19,16 @@ TOKEN_LENGTH = 8
 
 
 class NotOpened(Exception):
-    """An encrypted parameter that is none, or was made with another key."""
+    """The parameter is not encrypted, or was encrypted with another key."""
 
 
 def new_salt(random: Random) -> str:
-    """Eight letters and digits."""
+    """Return eight letters and digits."""
     return "".join(random.choices(SALT_LETTERS, k=8))
 
 
 def digest(cmd: str, password: str, salt: str, ts: int) -> bytes:
-    """Return the secret of one request: its token begins with it, its parameter is sealed with it."""
+    """Return the secret of one request: its token starts with it, its parameter is encrypted with it."""
     return hashlib.sha256(f"{cmd}{password}{salt}{ts}".encode()).digest()
 
 
@@ -46,7 +46,7 @@ def seal(secret: bytes, text: str) -> str:
 
 
 def open_sealed(secret: bytes, param: object) -> object:
-    """Decrypt a parameter; PKCS#7 and NUL padding are both ignored, like anything after the JSON."""
+    """Decrypt a parameter; ignore PKCS#7 and NUL padding, and anything after the JSON."""
     try:
         sealed = b64decode(param if isinstance(param, str) else "", validate=True)
         text = AES.new(secret, AES.MODE_ECB).decrypt(sealed).decode()
@@ -57,10 +57,10 @@ def open_sealed(secret: bytes, param: object) -> object:
 
 
 class Accounts:
-    """Who may do what, and how they prove it."""
+    """The accounts, their passwords and their permissions."""
 
     def __init__(self, random: Random, passwords: Mapping[str, str]) -> None:
-        """Give everybody the password that an account has from the factory: its name."""
+        """Give every account its factory default password: its name."""
         names = (SUPER, *USERS)
         if unknown := passwords.keys() - set(names):
             raise ValueError(
@@ -73,32 +73,32 @@ class Accounts:
         self.salt = new_salt(random)
 
     def set_password(self, account: str, password: str) -> None:
-        """Change a password, and the salt with it (as on 4028; nobody documents it)."""
+        """Change a password and the salt (as on 4028; not documented for 4433)."""
         if account not in self.passwords:
             raise ValueError(f"Unknown account {account!r}")
         self.passwords[account] = password
         self.salt = new_salt(self._random)
 
     def reset(self) -> None:
-        """Give every account what it has from the factory."""
+        """Restore the factory defaults of all accounts."""
         self.passwords = {name: name for name in (SUPER, *USERS)}
         for commands in self.permissions.values():
             commands.clear()
         self.salt = new_salt(self._random)
 
     def secret(self, account: object, cmd: str, ts: int) -> bytes | None:
-        """Return the secret that a request of this account has to know."""
+        """Return the secret for a request of this account."""
         if not isinstance(account, str) or account not in self.passwords:
             return None
         return digest(cmd, self.passwords[account], self.salt, ts)
 
     def may(self, account: str, cmd: str) -> bool:
-        """Whether this account is allowed to do that; only super hands out permissions."""
+        """Return whether this account may send the command; only super may change permissions."""
         return account == SUPER or (
             cmd in self.permissions[account] and cmd != "set.user.permission"
         )
 
-    def told(self) -> str:
-        """Return what get.device.info says; a user's figure is the count of what he may do (inferred)."""
+    def permission_counts(self) -> str:
+        """Return the permission field of get.device.info: for a user, the number of permitted commands (inferred)."""
         users = (f"{user}={len(self.permissions[user])}" for user in USERS)
         return " ".join((f"{SUPER}=255", *users))

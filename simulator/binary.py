@@ -30,14 +30,14 @@ HUGE_LOG = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image says of itself."""
+    """The header of an image."""
 
     platform: str
     version: str
 
 
 def make_image(platform: str, version: str, size: int = 4096) -> bytes:
-    """Return an image that a simulated miner of that platform takes."""
+    """Return an image that a simulated miner of that platform accepts."""
     head = f"whatsminer {platform} {version} {size}\n".encode()
     if size < len(head):
         raise ValueError(f"An image needs at least {len(head)} bytes")
@@ -45,7 +45,7 @@ def make_image(platform: str, version: str, size: int = 4096) -> bytes:
 
 
 def read_image(data: bytes) -> Image | None:
-    """Return what an image says, or None where it is none, or not whole."""
+    """Return the header of an image, or None if the data is not a complete image."""
     words = data.partition(b"\n")[0].decode("ascii", "replace").split(" ")
     if len(words) != 4 or words[0] != "whatsminer" or words[3] != str(len(data)):
         return None
@@ -66,8 +66,8 @@ def make_log(title: str, seed: int) -> bytes:
     return archive.getvalue()
 
 
-def told_length(log: bytes, failures: frozenset[str]) -> str:
-    """Say how long a log is, or lie about it."""
+def reported_length(log: bytes, failures: frozenset[str]) -> str:
+    """Return the reported length of a log, which an injected failure can make wrong."""
     if "wordy_log" in failures:
         return "unknown"
     if "empty_log" in failures:
@@ -82,8 +82,8 @@ def told_length(log: bytes, failures: frozenset[str]) -> str:
     return str(length)
 
 
-def sent_log(log: bytes, failures: frozenset[str]) -> bytes:
-    """Return what comes of a log."""
+def log_to_send(log: bytes, failures: frozenset[str]) -> bytes:
+    """Return the bytes of a log to send; an injected failure can leave some out."""
     if "empty_log" in failures:
         return b""
     return log[: len(log) // 2] if failures & {"cut_log", "stalled_log"} else log

@@ -1,4 +1,4 @@
-"""Which commands each dialect knows here, for tests that compare with docs/protocol.md."""
+"""The commands that each simulated dialect knows, for tests that compare with docs/protocol.md."""
 
 from collections.abc import Mapping
 

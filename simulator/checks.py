@@ -1,4 +1,4 @@
-"""Which texts a miner takes: each check returns what a text means, or raises ValueError."""
+"""Checks of the texts that a miner accepts: each returns the value of a text, or raises ValueError."""
 
 from ipaddress import IPv4Address, IPv4Network
 import re
@@ -13,44 +13,44 @@ LONGEST_POOL = 255
 
 
 def whole(text: str, lowest: int, highest: int) -> int:
-    """A whole number in a range."""
+    """Return the integer of a text if it is in the range."""
     if not re.fullmatch(r"-?\d{1,6}", text) or not lowest <= int(text) <= highest:
         raise ValueError(text)
     return int(text)
 
 
-def one_of(text: str, *words: str) -> str:
-    """One of some words."""
-    if text not in words:
+def one_of(text: str, *choices: str) -> str:
+    """Return the text if it is one of the choices."""
+    if text not in choices:
         raise ValueError(text)
     return text
 
 
 def filled(text: str, longest: int = LONGEST_POOL) -> str:
-    """Any text but none."""
+    """Return the text; raise ValueError if it is empty."""
     if not 0 < len(text.encode()) <= longest:
         raise ValueError(text)
     return text
 
 
 def short(text: str, longest: int = LONGEST_POOL) -> str:
-    """Any text, or none."""
+    """Return the text, which may be empty."""
     return filled(text, longest) if text else text
 
 
 def address(text: str) -> str:
-    """An address of IPv4."""
+    """Return an IPv4 address."""
     return str(IPv4Address(text))
 
 
 def netmask(text: str) -> str:
-    """A mask of IPv4, written as an address."""
+    """Return an IPv4 mask, written as an address."""
     address(text)
     return str(IPv4Network(f"0.0.0.0/{text}").netmask)
 
 
 def addresses(text: str) -> str:
-    """One address or two, with a space between them."""
+    """Return one address, or two separated by a space."""
     found = [address(each) for each in text.split(" ")]
     if len(found) > 2:
         raise ValueError(text)
@@ -58,39 +58,39 @@ def addresses(text: str) -> str:
 
 
 def hostname(text: str) -> str:
-    """A name in the network."""
+    """Return a hostname."""
     if not HOSTNAME.fullmatch(text):
         raise ValueError(text)
     return text
 
 
 def server(text: str) -> str:
-    """An address, or the name of a server."""
+    """Return the address or the name of a server."""
     if not all(map(HOSTNAME.fullmatch, text.split("."))):
         raise ValueError(text)
     return text
 
 
 def port(text: str) -> str:
-    """The number of a port."""
+    """Return a port number."""
     return str(whole(text, 1, 65535))
 
 
 def password(text: str) -> str:
-    """Letters, digits and underscores; fields know longer ones than the eight documented (section B.7)."""
+    """Return a password of letters, digits and underscores; it may be longer than the eight documented (section B.7)."""
     if not PASSWORD.fullmatch(text):
         raise ValueError(text)
     return text
 
 
 def zone(text: str) -> str:
-    """A time zone as POSIX writes it."""
+    """Return a time zone in POSIX notation."""
     zone_offset_s(text)
     return text
 
 
 def zone_offset_s(text: str) -> int:
-    """Seconds east of Greenwich: POSIX counts them to the west; summer time is not simulated."""
+    """Return seconds east of Greenwich (POSIX counts to the west); summer time is not simulated."""
     found = POSIX_ZONE.fullmatch(text)
     if not found or int(found[2]) > 24:
         raise ValueError(text)

@@ -15,11 +15,11 @@ POOL_NUMBERS = (1, 2, 3)
 
 
 class Refused(Exception):
-    """The parameter is missing, malformed or out of range, or the miner cannot do it: code 132."""
+    """The parameter is missing, malformed or out of range, or the miner does not support it: code 132."""
 
 
 class Ignored(Exception):
-    """The parameter is not a string, so the firmware does not see it: acknowledged, without effect."""
+    """The parameter is not a string, so the firmware ignores it: acknowledged, without effect."""
 
 
 # Parameters
@@ -31,7 +31,7 @@ Limit = int | Callable[[Profile], int]
 
 
 def text(meaning: Callable[[str], object]) -> Check:
-    """Expect a string that has a meaning; a number in its place is not seen."""
+    """Return a parser for a string; the firmware ignores a number in its place."""
 
     def check(value: object, profile: Profile) -> object:
         if not isinstance(value, str):
@@ -42,7 +42,7 @@ def text(meaning: Callable[[str], object]) -> Check:
 
 
 def number(lowest: Limit, highest: Limit) -> Check:
-    """Expect a whole number in a string; its range may depend on the miner."""
+    """Return a parser for an integer in a string; its range may depend on the miner."""
 
     def check(value: object, profile: Profile) -> object:
         low, high = (
@@ -55,17 +55,17 @@ def number(lowest: Limit, highest: Limit) -> Check:
 
 
 def word(*words: str) -> Check:
-    """Expect one of some words."""
+    """Return a parser for one of some words."""
     return text(lambda value: checks.one_of(value, *words))
 
 
 def switch(value: object, profile: Profile) -> bool:
-    """Expect 0 or 1 in a string."""
+    """Return a parser for 0 or 1 in a string."""
     return bool(number(0, 1)(value, profile))
 
 
 def count(value: object, profile: Profile) -> int:
-    """Expect a number, the only ones there are: those of a light."""
+    """Return a parser for a number; only the commands of the lights have numbers."""
     if type(value) is not int or value < 0:
         raise Refused
     return value
@@ -77,7 +77,7 @@ def of_percent(profile: Profile) -> int:
 
 
 def of_frequency(profile: Profile) -> int:
-    """Return the highest offset: on air only down."""
+    """Return the highest offset; air-cooled miners can only go down."""
     return 100 if profile.liquid else 0
 
 
@@ -88,17 +88,17 @@ Effect = Callable[[Machine, Values], Changes]
 
 
 def as_named(machine: Machine, values: Values) -> Changes:
-    """Store the parameters under their names, if there are any."""
+    """Store the given parameters under their names."""
     return values
 
 
 def sets(**changes: object) -> Effect:
-    """Store what the command itself says."""
+    """Store fixed values."""
     return lambda machine, values: changes
 
 
 def does(action: Callable[[Machine], None]) -> Effect:
-    """Let the machine do something."""
+    """Run a method of the machine."""
 
     def effect(machine: Machine, values: Values) -> Changes:
         action(machine)
@@ -113,7 +113,7 @@ def chooses(mode: str) -> Effect:
 
 
 def limits_power(machine: Machine, values: Values) -> Changes:
-    """Set the limit of the user; 99999 is the default again."""
+    """Set the user's limit; 99999 restores the default."""
     watts = values["power_limit"]
     machine.set_power_limit(None if watts == DEFAULT_LIMIT else watts)
     return None
@@ -126,13 +126,13 @@ def shifts_frequency(machine: Machine, values: Values) -> Changes:
 
 
 def shares_power(machine: Machine, values: Values) -> Changes:
-    """Take a share of the tuned power, at once."""
+    """Set the share of the tuned power immediately."""
     machine.set_percent(values["percent"], gentle=False)
     return None
 
 
 def shares_power_gently(machine: Machine, values: Values) -> Changes:
-    """Take a share of the tuned power, gently; not in high mode on air."""
+    """Set the share of the tuned power gradually; refused in high mode with air cooling."""
     if machine.settings.power_mode == "high" and not machine.profile.liquid:
         raise Refused
     machine.set_percent(values["percent"], gentle=True)
@@ -140,13 +140,13 @@ def shares_power_gently(machine: Machine, values: Values) -> Changes:
 
 
 def aims_at_power(machine: Machine, values: Values) -> Changes:
-    """Tune to so many watts."""
+    """Tune to a power in watts."""
     machine.set_power(values["power"])
     return None
 
 
 def lights(machine: Machine, values: Values) -> Changes:
-    """Set the pattern of one light, or let both be automatic again."""
+    """Set the pattern of one light, or make both automatic again."""
     if "param" in values:
         machine.leds.clear()
         return None
@@ -156,7 +156,7 @@ def lights(machine: Machine, values: Values) -> Changes:
 
 
 def mines_for(machine: Machine, values: Values) -> Changes:
-    """Mine for other pools, at once; those without an address are none."""
+    """Switch to other pools immediately; ignore pools without an address."""
     rows = (
         [values[f"{key}{number}"] for key in ("pool", "worker", "passwd")]
         for number in POOL_NUMBERS
@@ -172,14 +172,14 @@ def mines_for(machine: Machine, values: Values) -> Changes:
 
 
 def changes_password(machine: Machine, values: Values) -> Changes:
-    """Change the admin password for somebody who knows the old one."""
+    """Change the admin password if the old one is right."""
     if values["old"] != machine.settings.password:
         raise Refused
     return {"password": values["new"]}
 
 
 def configures_network(machine: Machine, values: Values) -> Changes:
-    """Take an address and a name, or ask for an address by DHCP."""
+    """Set address and name, or get an address by DHCP."""
     if "param" in values:
         return {"network": None}
     network = Network(
@@ -198,17 +198,17 @@ def sends_log(machine: Machine, values: Values) -> Changes:
 
 
 def heats(machine: Machine, values: Values) -> Changes:
-    """Choose what the heat is for; the two words for one thing are one."""
+    """Set the heat mode; two of the words mean the same mode."""
     return {"heat_mode": values["mode"].replace("icing", "freezing")}
 
 
 def keeps_note(machine: Machine, values: Values) -> Changes:
-    """Keep a note of the owner."""
+    """Store a note of the owner."""
     return {"custom": {**machine.settings.custom, values["key"]: values["val"]}}
 
 
 def preheats(machine: Machine, values: Values) -> Changes:
-    """Warm up for the next start; only a miner that was stopped (section D.5)."""
+    """Preheat for the next start; only if the miner is stopped (section D.5)."""
     if not machine.stopping:
         raise Refused
     machine.preheat_now()
@@ -216,7 +216,7 @@ def preheats(machine: Machine, values: Values) -> Changes:
 
 
 def preheat_state(machine: Machine) -> object:
-    """Say how warm it is."""
+    """Return the state of preheating."""
     done = machine.preheat == PREHEATED
     return {"complete": "true" if done else "false", "msg": machine.preheat}
 
@@ -226,22 +226,22 @@ def preheat_state(machine: Machine) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One command. Of its forms the one counts that shares a parameter with the request."""
+    """One command. If it has several forms, the one that shares a parameter with the request is used."""
 
     forms: tuple[Form, ...]
     effect: Effect
     restart: Restart
     # "air" or "liquid", where the other kind of miner refuses it
     cooling: str = ""
-    # What is told instead of OK
+    # The answer instead of OK
     answer: Callable[[Machine], object] | None = None
-    # "upload" or "download": the connection goes on with bytes
+    # "upload" or "download": binary data follows on the same connection
     binary: str = ""
     # A read that needs a token is open while writes are not
     is_read: bool = False
 
     def apply(self, machine: Machine, params: Mapping[str, object]) -> None:
-        """Check the parameters, and let the command take effect."""
+        """Check the parameters and apply the command."""
         profile = machine.profile
         if self.cooling and (self.cooling == "liquid") != profile.liquid:
             raise Refused
@@ -427,5 +427,5 @@ WRITES: dict[str, dict[str, Write]] = {
 
 
 def write_of(profile: Profile, command: str) -> Write | None:
-    """Return the command, if this firmware has it."""
+    """Return the command, or None if this firmware does not have it."""
     return WRITES[profile.dialect].get(command)

@@ -1,4 +1,4 @@
-"""The write commands of API v3: since when, with which cooling, restart and effect (section E.6 of docs/protocol.md)."""
+"""The write commands of API v3: first version, cooling, restart and effect (section E.6 of docs/protocol.md)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LATEST_S = 120
 
 @dataclass(slots=True)
 class Session:
-    """What belongs to one connection."""
+    """The state of one connection."""
 
     report_gap_s: int = 0
     next_report: float = 0.0
@@ -29,7 +29,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One write of somebody who may."""
+    """One authorized write."""
 
     param: object
     account: str
@@ -45,19 +45,19 @@ class Request:
     # Parameters
 
     def whole(self, lowest: int, highest: int) -> int:
-        """Read a number."""
+        """Return the parameter as a number."""
         return whole(self.param, lowest, highest)
 
-    def one_of(self, *words: str) -> str:
-        """Read a word."""
+    def one_of(self, *choices: str) -> str:
+        """Return the parameter if it is one of the choices."""
         if not isinstance(self.param, str):
             raise missing()
-        if self.param not in words:
+        if self.param not in choices:
             raise invalid(self.param)
         return self.param
 
     def structure(self) -> object:
-        """Read an object or a list, which may come as a string of JSON."""
+        """Return the parameter as an object or a list; it may be a JSON string."""
         if isinstance(self.param, str):
             try:
                 return json.loads(self.param)
@@ -66,26 +66,26 @@ class Request:
         return self.param
 
     def row(self, *keys: str) -> dict[str, object]:
-        """Read an object that has these keys."""
+        """Return the parameter as an object that has these keys."""
         row = self.structure()
         if not isinstance(row, dict) or any(row.get(key) is None for key in keys):
             raise missing()
         return row
 
     def texts(self, *keys: str) -> list[str]:
-        """Read strings of an object."""
+        """Return strings of an object."""
         row = self.row(*keys)
         if not all(isinstance(row[key], str) for key in keys):
             raise missing()
         return [str(row[key]) for key in keys]
 
     def checked(self, **keys: Callable[[str], object]) -> dict[str, Any]:
-        """Read strings of an object, each of which has to mean something."""
+        """Return strings of an object, each checked."""
         texts = zip(keys, self.texts(*keys), strict=True)
         return {key: meaning(keys[key], text) for key, text in texts}
 
     def opened(self) -> object:
-        """Read an encrypted parameter."""
+        """Return the decrypted parameter."""
         try:
             return open_sealed(self.secret, self.param)
         except NotOpened as err:
@@ -93,7 +93,7 @@ class Request:
 
 
 def whole(value: object, lowest: int, highest: int) -> int:
-    """Read a number, which may come as a string, or with nothing behind its point."""
+    """Return a number, which may be a string, or a float without decimals."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -102,21 +102,21 @@ def whole(value: object, lowest: int, highest: int) -> int:
 
 
 def meaning(check: Callable[[str], object], text: str) -> Any:
-    """Return what a text means."""
+    """Return the value of a text, checked."""
     try:
         return check(text)
     except ValueError as err:
         raise invalid(text) from err
 
 
-# Effects. They return what changes in the settings; None is that they have done it themselves
+# Effects. They return the changed settings, or None if they have applied the change themselves
 
 Changes = Mapping[str, object] | None
 Effect = Callable[[Request], Changes]
 
 
 def does(action: Callable[[Machine], None]) -> Effect:
-    """Let the machine do something."""
+    """Run a method of the machine."""
 
     def effect(request: Request) -> Changes:
         action(request.machine)
@@ -141,7 +141,7 @@ def word(name: str) -> Effect:
 
 
 def nothing(request: Request) -> Changes:
-    """Change nothing; what is to be done is a restart."""
+    """Change nothing; the command only restarts."""
     return {}
 
 
@@ -149,7 +149,7 @@ def nothing(request: Request) -> Changes:
 
 
 def service(request: Request) -> Changes:
-    """Start, stop, restart; or start at boot, or not."""
+    """Start, stop or restart; or enable or disable the start at boot."""
     machine = request.machine
     match request.one_of("start", "stop", "restart", "enable", "disable"):
         case "start":
@@ -170,7 +170,7 @@ def power_mode(request: Request) -> Changes:
 
 
 def power_limit(request: Request) -> Changes:
-    """Limit of the user; 99999 is the default again."""
+    """Set the user's limit; 99999 restores the default."""
     watts = request.whole(0, DEFAULT_LIMIT)
     request.machine.set_power_limit(None if watts == DEFAULT_LIMIT else watts)
     return None
@@ -183,7 +183,7 @@ def power(request: Request) -> Changes:
 
 
 def power_percent(request: Request) -> Changes:
-    """Share of the tuned power, at once or gently; some firmware reads it from a string only."""
+    """Set the share of the tuned power, immediately or gradually; some firmware accepts only a string."""
     machine, row = request.machine, request.row("percent", "mode")
     if (
         not isinstance(row["percent"], str)
@@ -201,14 +201,14 @@ def power_percent(request: Request) -> Changes:
 
 
 def target_freq(request: Request) -> Changes:
-    """Offset of the frequency; on air only down."""
+    """Set the offset of the frequency; air-cooled miners can only go down."""
     highest = 100 if request.machine.profile.liquid else 0
     request.machine.set_target_freq(request.whole(-100, highest))
     return None
 
 
 def heat_mode(request: Request) -> Changes:
-    """Choose what the heat is for; the two words for one thing are one."""
+    """Set the heat mode; two of the words mean the same mode."""
     mode = request.one_of("heating", "normal", "anti-freezing", "anti-icing")
     return {"heat_mode": mode.replace("icing", "freezing")}
 
@@ -220,7 +220,7 @@ def cointype(request: Request) -> Changes:
 
 
 def pools(request: Request) -> Changes:
-    """Mine for others, at once."""
+    """Switch to other pools immediately."""
     rows = request.opened()
     if not isinstance(rows, list) or not rows:
         raise missing()
@@ -242,7 +242,7 @@ def pools(request: Request) -> Changes:
 
 
 def report(request: Request) -> Changes:
-    """Push the status on this connection every so often."""
+    """Push the status on this connection at an interval."""
     gap = whole(request.row("gap")["gap"], 0, LONGEST_GAP_S)
     request.session.report_gap_s = gap
     request.session.next_report = request.dialect.v2c.time.now + gap
@@ -250,7 +250,7 @@ def report(request: Request) -> Changes:
 
 
 def restore_setting(request: Request) -> Changes:
-    """Put back how it mines and cools, and nothing else."""
+    """Reset the settings of mining and cooling only."""
     return mining_restored(request.machine.profile)
 
 
@@ -258,7 +258,7 @@ def restore_setting(request: Request) -> Changes:
 
 
 def led(request: Request) -> Changes:
-    """Both lights in one call, or automatic again."""
+    """Set both lights in one call, or make them automatic again."""
     machine = request.machine
     if request.param == "auto":
         machine.leds.clear()
@@ -283,12 +283,12 @@ def led(request: Request) -> Changes:
 
 
 def hostname(request: Request) -> Changes:
-    """Name in the network."""
+    """Set the hostname."""
     return request.checked(hostname=checks.hostname)
 
 
 def net_config(request: Request) -> Changes:
-    """Take an address, or ask for one by DHCP."""
+    """Set the address, or get one by DHCP."""
     if request.param == "dhcp":
         return {"network": None}
     values = request.checked(
@@ -301,7 +301,7 @@ def net_config(request: Request) -> Changes:
 
 
 def ntp_server(request: Request) -> Changes:
-    """Time servers, with commas between them."""
+    """Set the time servers, separated by commas."""
     if not isinstance(request.param, str):
         raise missing()
     servers = request.param.split(",")
@@ -309,12 +309,12 @@ def ntp_server(request: Request) -> Changes:
 
 
 def timezone(request: Request) -> Changes:
-    """Zone of the clock."""
+    """Set the time zone."""
     return request.checked(timezone=checks.zone, zonename=checks.filled)
 
 
 def time_randomized(request: Request) -> Changes:
-    """By how much a start and a stop may be late."""
+    """Set the maximum delay of start and stop."""
     row = request.row("start", "stop")
     late = tuple(whole(row[key], 0, LATEST_S) for key in ("start", "stop"))
     return {"time_randomized": late}
@@ -331,7 +331,7 @@ def log_upload(request: Request) -> Changes:
 
 
 def custom_data(request: Request) -> Changes:
-    """Keep a note of the owner."""
+    """Store a note of the owner."""
     values = request.checked(
         key=lambda key: checks.one_of(key, *CUSTOM_KEYS),
         value=lambda value: checks.short(value, checks.LONGEST_CUSTOM),
@@ -344,7 +344,7 @@ def custom_data(request: Request) -> Changes:
 
 
 def change_password(request: Request) -> Changes:
-    """Change a password: a user his own, super any."""
+    """Change a password: users their own, super any."""
     row = request.opened()
     fields = [
         row.get(key) if isinstance(row, dict) else None
@@ -365,7 +365,7 @@ def change_password(request: Request) -> Changes:
 
 
 def permission(request: Request) -> Changes:
-    """Let a user do some things, and no others."""
+    """Set the permissions of a user."""
     user, names = request.texts("user", "permission")
     if user not in USERS:
         raise invalid(user)
@@ -389,11 +389,11 @@ class Write:
     cooling: str = ""
     # The first version of the API that has it
     since: str = "3.0.0"
-    # The connection goes on with an image
+    # An image follows on the same connection
     uploads: bool = False
 
     def apply(self, request: Request) -> None:
-        """Let the command take effect."""
+        """Apply the command."""
         machine = request.machine
         if self.cooling and (self.cooling == "liquid") != machine.profile.liquid:
             raise failed("not supported")
@@ -403,7 +403,7 @@ class Write:
 
 
 WRITES: dict[str, Write] = {
-    # Restart: what `restart` does; start and stop act at once, enable and disable at the next boot
+    # `restart` restarts; start and stop act immediately, enable and disable at the next boot
     "set.miner.service": Write(service),
     "set.miner.power_mode": Write(power_mode, Restart.BTMINER),
     "set.miner.power_limit": Write(power_limit, Restart.BTMINER),
@@ -426,7 +426,7 @@ WRITES: dict[str, Write] = {
     "set.system.reboot": Write(restart=Restart.BOARD),
     "set.system.factory_reset": Write(does(Machine.factory_reset), Restart.BOARD),
     "set.system.led": Write(led),
-    # In force after the next restart of network or board
+    # Takes effect after the next restart of network or board
     "set.system.hostname": Write(hostname),
     "set.system.net_config": Write(net_config, Restart.BOARD),
     "set.system.ntp_server": Write(ntp_server),

@@ -1,4 +1,4 @@
-"""What the dialects on TCP 4028 share: envelopes, reads, joins (sections A and C of docs/protocol.md)."""
+"""The common part of the dialects on TCP 4028: envelopes, reads, joins (sections A and C of docs/protocol.md)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ def pick(row: Row, keys: tuple[str, ...]) -> Row:
 
 
 class Dialect(ABC):
-    """One way to say what is true of a miner."""
+    """One format in which a miner reports its state."""
 
     description: ClassVar[str] = ""
     joins_need_command: ClassVar[bool] = False
@@ -56,7 +56,7 @@ class Dialect(ABC):
     }
 
     def __init__(self, machine: Machine, time: SimTime, mac: str, ip: str) -> None:
-        """Speak for one machine."""
+        """Answer for one machine."""
         self.machine = machine
         self.profile = machine.profile
         self.time = time
@@ -67,15 +67,15 @@ class Dialect(ABC):
 
     @property
     def when(self) -> int:
-        """The clock of the miner."""
+        """The time on the miner's clock."""
         return int(self.time.wall(self.time.now))
 
     def local(self, simulated: float) -> str:
-        """Write a time as the clock of the miner shows it."""
+        """Return a time as text, in the miner's time zone."""
         return self.time.local(simulated, zone_offset_s(self.machine.timezone))
 
     def btminer(self, msg: object, code: int = 131) -> Row:
-        """Envelope 1."""
+        """Return envelope 1."""
         return {
             "STATUS": "S",
             "When": self.when,
@@ -85,19 +85,19 @@ class Dialect(ABC):
         }
 
     def error(self, code: int, msg: str | None = None) -> Row:
-        """Envelope 1 for an error."""
+        """Return envelope 1 for an error."""
         return self.btminer(
             TEXTS.get(code, TEXTS[132]) if msg is None else msg, code
         ) | {"STATUS": "E"}
 
     @abstractmethod
     def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
-        """Envelope 2."""
+        """Return envelope 2."""
 
     # Answers
 
     def answer(self, command: str, request: Request) -> str:
-        """Answer a read, alone or joined."""
+        """Return the answer to a read, single or joined."""
         if "+" in command:
             return self._join(command.split("+"))
         if command not in self.READS:
@@ -111,11 +111,11 @@ class Dialect(ABC):
         return self.READS[command](self, request or {})
 
     def btminer_down(self) -> str:
-        """What the daemon says when it cannot reach btminer."""
+        """Return the daemon's answer while it cannot reach btminer."""
         return BTMINER_REFUSES
 
     def missing_command(self) -> str:
-        """Answer a request that names no command, or none under the key that is wanted."""
+        """Return the answer to a request without a command, or with the command under the wrong key."""
         return encode(self.error(14))
 
     def _join(self, commands: list[str]) -> str:
@@ -130,19 +130,19 @@ class Dialect(ABC):
         return self.joined(dict.fromkeys(commands))
 
     def joined(self, commands: Mapping[str, object]) -> str:
-        """One key for each command, each a list with one complete answer (section A.5)."""
+        """Return a joined answer: one key for each command, each a list with one complete answer (section A.5)."""
         answers: Row = {command: [self.read(command)] for command in commands}
         return encode(answers | {"id": 1})
 
     # Contents
 
     def truth(self) -> Truth:
-        """Return what is true, as far as this dialect tells it."""
+        """Return the true state, limited to what this dialect reports."""
         return replace(self.machine.truth(self.time.now), network=self.network)
 
     @property
     def network(self) -> Network:
-        """Where it is to be found; nobody here hands out addresses, so DHCP gives that of the port."""
+        """Return the network settings; with DHCP the address is that of the port."""
         gateway = self.ip.rpartition(".")[0] + ".1"
         return self.machine.network or Network(
             proto="dhcp",
@@ -153,29 +153,29 @@ class Dialect(ABC):
         )
 
     def log(self) -> bytes:
-        """Return what is downloaded as log."""
+        """Return the log that clients download."""
         machine = self.machine
         title = f"{self.profile.model} {machine.firmware} {self.mac}"
         return make_log(title, machine.seed)
 
     @abstractmethod
     def summary(self) -> Row:
-        """The miner in figures."""
+        """Return the summary."""
 
     @abstractmethod
     def pools(self) -> Row:
-        """The pools."""
+        """Return the pools."""
 
     @abstractmethod
     def devs(self) -> Row:
-        """All boards."""
+        """Return all boards."""
 
     def edevs(self) -> Row:
-        """The boards that work: here all."""
+        """Return the working boards: here all."""
         return self.devs()
 
     def devdetails(self) -> Row:
-        """The model, once for each board."""
+        """Return the model, once for each board."""
         rows: list[Row] = [
             {
                 "DEVDETAILS": number,
@@ -198,14 +198,14 @@ class Dialect(ABC):
 
     @abstractmethod
     def psu(self) -> Row:
-        """The power supply."""
+        """Return the power supply."""
 
     @abstractmethod
     def status(self) -> Row:
-        """Whether it mines."""
+        """Return whether the miner is mining."""
 
     def version(self) -> Row:
-        """API and firmware."""
+        """Return the versions of API and firmware."""
         return {
             "api_ver": self.profile.api_version,
             "fw_ver": self.machine.firmware,
@@ -214,7 +214,7 @@ class Dialect(ABC):
         }
 
     def miner_info(self, request: Request) -> object:
-        """Network, light and serials, all of it or what was asked for."""
+        """Return network, lights and serials: all, or the requested keys."""
         network = self.network
         everything: Row = {
             "ip": network.ip,
@@ -239,33 +239,33 @@ class Dialect(ABC):
     always_told: ClassVar[frozenset[str]] = frozenset()
 
     def more_info(self) -> Row:
-        """What later firmware adds."""
+        """Return the fields that later firmware adds."""
         return {}
 
     @property
     def miner_serial(self) -> str:
-        """Serial of the miner."""
+        """Return the serial number of the miner."""
         return f"HTM1EKKU2210190000000000{self.mac.replace(':', '')}"
 
     def board_serial(self, slot: int) -> str:
-        """Serial of a board; one board may be two slots (section C.3)."""
+        """Return the serial number of a board; one board may have two slots (section C.3)."""
         number = slot // 2 if self.profile.shared_pcb else slot
         return f"SKM3CSD{self.mac.replace(':', '')[-6:]}K9075{number + 1}"
 
     def led_state(self) -> str:
-        """`auto`, or one group for each light, ended by a space (section C.8)."""
+        """Return `auto`, or one group for each light, ended by a space (section C.8)."""
         leds = sorted(self.machine.leds.items(), reverse=True)
         return "".join(f"{number},{pattern} " for number, pattern in leds) or "auto"
 
     def error_codes(self) -> object:
-        """Return the errors that are listed, with the time they came."""
+        """Return the listed errors with the time they appeared."""
         return [
             {str(code): self.local(since)}
             for code, since in self.machine.errors.items()
         ]
 
     def off_fields(self) -> Row:
-        """Return the three fields of status about being off."""
+        """Return the three fields of status about the stop."""
         off_since = self.machine.stopped_at
         return {
             "mineroff": "false" if off_since is None else "true",
@@ -276,7 +276,7 @@ class Dialect(ABC):
     # What v1 and v2 print alike
 
     def summary_row(self, truth: Truth) -> Row:
-        """Every figure of `SUMMARY` by its key; each firmware picks its own."""
+        """Return every value of `SUMMARY` by its key; each firmware has some of them."""
         machine, profile = self.machine, self.profile
         return {
             "Elapsed": int(truth.elapsed_s),
@@ -320,7 +320,7 @@ class Dialect(ABC):
         }
 
     def pool_rows(self, truth: Truth) -> list[Row]:
-        """Every pool with every key that v1 or v2 know."""
+        """Return every pool with every key that v1 or v2 has."""
         difficulty = self.profile.share_difficulty
         rows: list[Row] = []
         for number, (pool, configured) in enumerate(
@@ -369,7 +369,7 @@ class Dialect(ABC):
         return rows
 
     def board_rows(self, truth: Truth) -> list[Row]:
-        """Every board with every key that v1 or v2 know."""
+        """Return every board with every key that v1 or v2 has."""
         machine, profile = self.machine, self.profile
         per_board = len(truth.boards) or 1
         return [
@@ -404,27 +404,27 @@ class Dialect(ABC):
         ]
 
     def psu_row(self, truth: Truth) -> Row:
-        """Every value of the power supply: strings, mA, 10 mV, W (section C.5)."""
+        """Return every value of the power supply: strings, mA, 10 mV, W (section C.5)."""
         psu = self.profile.psu
-        told = truth.psu
+        reported = truth.psu
         return {
             "name": psu.name,
             "hw_version": psu.hw_version,
             "sw_version": psu.sw_version,
             "model": psu.model,
             "enable": str(int(truth.mining)),
-            "iin": str(round((told.input_current_a or 0.0) * 1000)),
-            "vin": str(round((told.input_voltage_v or 0.0) * 100)),
-            "pin": str(round(told.input_power_w or 0.0)),
-            "fan_speed": str(round(told.fan_speed_rpm or 0)),
+            "iin": str(round((reported.input_current_a or 0.0) * 1000)),
+            "vin": str(round((reported.input_voltage_v or 0.0) * 100)),
+            "pin": str(round(reported.input_power_w or 0.0)),
+            "fan_speed": str(round(reported.fan_speed_rpm or 0)),
             "version": "-1",
             "serial_no": psu.serial,
             "vender": psu.vendor,
             "vendor": psu.vendor,
-            "temp0": f"{told.temperature_c or 0.0:.1f}",
+            "temp0": f"{reported.temperature_c or 0.0:.1f}",
         }
 
 
 def mhs(ths: float | None) -> Raw:
-    """TH/s as MH/s."""
+    """Return TH/s as MH/s."""
     return f2((ths or 0.0) * 1e6)

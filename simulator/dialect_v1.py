@@ -1,4 +1,4 @@
-"""API 1.x: btminer on cgminer, everything in a long summary (sections C.1.1 to C.7 of docs/protocol.md)."""
+"""API 1.x: btminer on cgminer, with one long summary (sections C.1.1 to C.7 of docs/protocol.md)."""
 
 from dataclasses import replace
 
@@ -187,7 +187,7 @@ class DialectV1(Dialect):
     joins_need_command = True
 
     def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
-        """Envelope 2 with all of its head."""
+        """Return envelope 2 with its full head."""
         return {"STATUS": [self._head("S", code, msg)], key: rows, "id": 1}
 
     def _head(self, status: str, code: int, msg: str) -> Row:
@@ -200,13 +200,13 @@ class DialectV1(Dialect):
         }
 
     def missing_command(self) -> str:
-        """Answer as cgminer does, which knows only `command`."""
+        """Return the answer of cgminer, which reads only `command`."""
         return encode(
             {"STATUS": [self._head("E", 24, "Missing JSON 'command'")], "id": 1}
         )
 
     def truth(self) -> Truth:
-        """Return what 1.x tells; the fan of the power supply is in its summary."""
+        """Return what 1.x reports; the fan of the power supply is in its summary."""
         truth = super().truth()
         return replace(
             truth,
@@ -229,7 +229,7 @@ class DialectV1(Dialect):
         )
 
     def summary(self) -> Row:
-        """The long summary, with MAC, firmware and errors."""
+        """Return the long summary, with MAC, firmware and errors."""
         truth, machine, profile = self.truth(), self.machine, self.profile
         minutes = truth.elapsed_s / 60 or 1.0
         accepted, rejected = machine.shares
@@ -273,7 +273,7 @@ class DialectV1(Dialect):
         return self.cgminer(11, "Summary", "SUMMARY", [first | codes | last])
 
     def pools(self) -> Row:
-        """All pools."""
+        """Return all pools."""
         rows: list[Row] = [
             pick(row | {"Has GBT": False, "Has Stratum": True}, POOL)
             for row in self.pool_rows(self.truth())
@@ -281,7 +281,7 @@ class DialectV1(Dialect):
         return self.cgminer(7, f"{len(rows)} Pool(s)", "POOLS", rows)
 
     def devs(self) -> Row:
-        """All boards."""
+        """Return all boards."""
         truth, machine = self.truth(), self.machine
         rows: list[Row] = []
         for number, row in enumerate(self.board_rows(truth)):
@@ -312,7 +312,7 @@ class DialectV1(Dialect):
         return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
 
     def devdetails(self) -> Row:
-        """The model."""
+        """Return the model."""
         rows = super().devdetails()["DEVDETAILS"]
         return {
             "STATUS": [self._head("S", 69, "Device Details")],
@@ -321,17 +321,17 @@ class DialectV1(Dialect):
         }
 
     def psu(self) -> Row:
-        """Names alone."""
+        """Return names only."""
         return pick(
             self.psu_row(self.truth()), ("name", "hw_version", "sw_version", "model")
         )
 
     def version(self) -> Row:
-        """API and firmware."""
+        """Return the versions of API and firmware."""
         return pick(super().version(), ("api_ver", "fw_ver"))
 
     def status(self) -> Row:
-        """The flag, and the firmware in quotes."""
+        """Return the flag, and the firmware in quotes."""
         flag = "false" if self.machine.mining else "true"
         return self.btminer(
             {"btmineroff": flag, "Firmware Version": f"'{self.machine.firmware}'"}

@@ -195,16 +195,16 @@ class DialectV2(Dialect):
     }
 
     def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
-        """Envelope 2 with a short head."""
+        """Return envelope 2 with a short head."""
         return {"STATUS": [{"STATUS": "S", "Msg": msg}], key: rows, "id": 1}
 
     def truth(self) -> Truth:
-        """Return what 2.0.5 tells: all but the percentage."""
+        """Return what 2.0.5 reports: all but the percentage."""
         truth = super().truth()
         return replace(truth, elapsed_s=int(truth.elapsed_s), power_percent=None)
 
     def summary(self) -> Row:
-        """The miner in figures."""
+        """Return the summary."""
         return self.cgminer(
             11,
             "Summary",
@@ -213,26 +213,26 @@ class DialectV2(Dialect):
         )
 
     def pools(self) -> Row:
-        """All pools."""
+        """Return all pools."""
         rows = [pick(row, POOL) for row in self.pool_rows(self.truth())]
         return self.cgminer(7, f"{len(rows)} Pool(s)", "POOLS", rows)
 
     def devs(self) -> Row:
-        """All boards; some firmware does not number them."""
+        """Return all boards; some firmware does not number them."""
         keys = BOARD_2023 if self.profile.board_numbers else BOARD_2023[1:]
         rows = [pick(row, keys) for row in self.board_rows(self.truth())]
         return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
 
     def psu(self) -> Row:
-        """The power supply with its figures."""
+        """Return the power supply with its readings."""
         return pick(self.psu_row(self.truth()), PSU_2023)
 
     def status(self) -> Row:
-        """The flag with reason and time, and the settings as strings."""
+        """Return the flag with reason and time, and the settings as strings."""
         return self.btminer(self.status_row())
 
     def status_row(self) -> Row:
-        """The fields of status that 2.0.5 has."""
+        """Return the fields of status in 2.0.5."""
         settings, profile = self.machine.settings, self.profile
         limit: Row = (
             {"power_limit_set": self.limit_text()} if profile.tells_limit_set else {}
@@ -246,7 +246,7 @@ class DialectV2(Dialect):
         }
 
     def limit_text(self) -> str:
-        """What the user set: nothing, a number, or no limit at all."""
+        """Return the user's limit: empty, a number, or unlimited."""
         limit = self.machine.settings.power_limit_set
         if limit is None:
             return self.profile.default_limit_text
@@ -254,14 +254,14 @@ class DialectV2(Dialect):
 
 
 class DialectV204(DialectV2):
-    """Firmware of 2022: as documented, and with its broken JSON."""
+    """Firmware of 2022: as documented, with its invalid JSON."""
 
     def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
-        """Envelope 2 without an id."""
+        """Return envelope 2 without an id."""
         return {"STATUS": [{"STATUS": "S", "Msg": msg}], key: rows}
 
     def truth(self) -> Truth:
-        """Return what 2.0.4 tells; nothing about reasons, less about the power supply."""
+        """Return what 2.0.4 reports: no reasons, less about the power supply."""
         truth = super().truth()
         return replace(
             truth,
@@ -270,7 +270,7 @@ class DialectV204(DialectV2):
         )
 
     def summary(self) -> Row:
-        """The miner in figures."""
+        """Return the summary."""
         return self.cgminer(
             11,
             "Summary",
@@ -279,23 +279,23 @@ class DialectV204(DialectV2):
         )
 
     def devs(self) -> Row:
-        """All boards."""
+        """Return all boards."""
         rows = [pick(row, BOARD_2022) for row in self.board_rows(self.truth())]
         return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
 
     def psu(self) -> Row:
-        """The power supply with a typing error."""
+        """Return the power supply, with the firmware's misspelled key."""
         return pick(self.psu_row(self.truth()), PSU_2022)
 
     def status(self) -> Row:
-        """The flag under its old name, and the firmware."""
+        """Return the flag under its old name, and the firmware."""
         flag = "false" if self.machine.mining else "true"
         return self.btminer(
             {"btmineroff": flag, "Firmware Version": self.machine.firmware}
         )
 
     def error_codes(self) -> object:
-        """Return a list with keys, which is not JSON (section A.6)."""
+        """Return a list with keys, which is not valid JSON (section A.6)."""
         errors = (
             f'"{code}":"{self.local(since)}"'
             for code, since in self.machine.errors.items()
@@ -303,5 +303,5 @@ class DialectV204(DialectV2):
         return Raw(f"[{','.join(errors)}]")
 
     def joined(self, commands: Mapping[str, object]) -> str:
-        """Join as it should be, then spoil it (section A.6)."""
+        """Return a joined answer, with the firmware's syntax error (section A.6)."""
         return super().joined(commands).replace("[{", "[,{").replace("},{", "}{")

@@ -1,4 +1,4 @@
-"""API 2.2.x: what newer firmware answers on TCP 4028 (sections C.1.3, C.2, C.3 of docs/protocol.md)."""
+"""API 2.2.x: the answers of newer firmware on TCP 4028 (sections C.1.3, C.2, C.3 of docs/protocol.md)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,16 +35,16 @@ JOINED_SUMMARY = ("Elapsed", "MHS av", "Uptime", "Power")
 
 
 class DialectV2c(DialectV2):
-    """The compatibility layer of firmware that speaks 3.0 on another port."""
+    """The compatibility layer of firmware that has API 3.0 on another port."""
 
     always_told = frozenset({"upfreq_speed"})
 
     def btminer_down(self) -> str:
-        """Say it in JSON here."""
+        """Return the daemon's answer as JSON."""
         return encode(self.error(132, "API btminer unknow err"))
 
     def truth(self) -> Truth:
-        """Return what 2.2.x tells: a mean of the power, and the last minute as the hashrate of now."""
+        """Return what 2.2.x reports: a mean of the power, and the last minute as the current hashrate."""
         truth = Dialect.truth(self)
         machine = self.machine
         power = machine.power_mean_w
@@ -117,11 +117,11 @@ class DialectV2c(DialectV2):
         }
 
     def summary(self) -> Row:
-        """The figures flat in `Msg`."""
+        """Return the summary, flat in `Msg`."""
         return self.btminer(self._summary_row())
 
     def pools(self) -> Row:
-        """The pools, none while it is stopped."""
+        """Return the pools; none while the miner is stopped."""
         truth = self.truth()
         rows: list[Row] = []
         for row, pool in zip(
@@ -140,7 +140,7 @@ class DialectV2c(DialectV2):
         return self.cgminer(7, f"{len(rows)} Pool(s)", "POOLS", rows)
 
     def edevs(self) -> Row:
-        """The boards, whose MHS are TH/s."""
+        """Return the boards, whose MHS are TH/s."""
         machine, profile = self.machine, self.profile
         truth = self.truth()
         rows: list[Row] = [
@@ -163,15 +163,15 @@ class DialectV2c(DialectV2):
         return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
 
     def devs(self) -> Row:
-        """Refuse: only `edevs` works."""
+        """Refuse the read: only `edevs` works."""
         return self.error(132, "API btminer unknow err")
 
     def devdetails(self) -> Row:
-        """Refuse: the model is in the version."""
+        """Refuse the read: the model is in the version."""
         return self.error(132, "This command is deprecated.")
 
     def joined(self, commands: Mapping[str, object]) -> str:
-        """Join in the form of cgminer, with the summary cut down."""
+        """Return a joined answer in the form of cgminer, with a shorter summary."""
         answers: Row = {command: [self.read(command)] for command in commands}
         if "summary" in commands:
             short = pick(self._summary_row(), JOINED_SUMMARY)
@@ -179,15 +179,15 @@ class DialectV2c(DialectV2):
         return encode(answers | {"id": 1})
 
     def psu(self) -> Row:
-        """The power supply with its figures."""
+        """Return the power supply with its readings."""
         return pick(self.psu_row(self.truth()), PSU_2023)
 
     def version(self) -> Row:
-        """API, firmware and model."""
+        """Return API, firmware and model."""
         return super().version() | {"miner_type": self.profile.model}
 
     def status(self) -> Row:
-        """The flag, the settings as strings, and the percentage as a number."""
+        """Return the flag, the settings as strings, and the percentage as a number."""
         machine, profile = self.machine, self.profile
         row = self.status_row()
         if profile.tells_percent:
@@ -199,7 +199,7 @@ class DialectV2c(DialectV2):
         return self.btminer(row)
 
     def more_info(self) -> Row:
-        """Time servers, and the speed of tuning."""
+        """Return the time servers and the speed of tuning."""
         settings = self.machine.settings
         return {
             "ntp": settings.ntp_servers,
@@ -208,5 +208,5 @@ class DialectV2c(DialectV2):
 
 
 def mhs32(ths: float) -> int | float:
-    """TH/s as MH/s, as far as 32 bits know them."""
+    """Return TH/s as MH/s, limited to 32 bits."""
     return int(number32(ths * 1e6))

@@ -1,4 +1,4 @@
-"""API v3: what is told on TCP 4433 (section E.5 of docs/protocol.md)."""
+"""API v3: the reads on TCP 4433 (section E.5 of docs/protocol.md)."""
 
 from collections.abc import Callable, Mapping
 import re
@@ -19,37 +19,37 @@ LONGEST_HISTORY_S = 86400
 
 
 class Failed(Exception):
-    """A request that is answered with another code than 0."""
+    """The request is answered with an error code."""
 
     def __init__(self, code: int, msg: str) -> None:
-        """Remember what to answer."""
+        """Store code and text of the answer."""
         super().__init__(msg)
         self.code = code
         self.msg = msg
 
 
 def failed(what: str = "failed") -> Failed:
-    """Return -1."""
+    """Return the error with code -1."""
     return Failed(-1, what)
 
 
 def invalid(param: object) -> Failed:
-    """Return -2: a value that is not one of those there are."""
+    """Return the error with code -2: the value is not allowed."""
     return Failed(-2, f"invalid param: {param}")
 
 
 def missing(item: str = "param") -> Failed:
-    """Return -3: not there, or not of the type that is read."""
+    """Return the error with code -3: the value is missing or has the wrong type."""
     return Failed(-3, f"{item} item is null")
 
 
 def not_permitted() -> Failed:
-    """Return -4."""
+    """Return the error with code -4."""
     return Failed(-4, "no permission for write command")
 
 
 class DialectV3:
-    """Reads of one machine; what the wire tells is `truth()`, put in other words."""
+    """Reads of one machine: each returns part of `truth()` in the format of the wire."""
 
     READS: ClassVar[Mapping[str, Callable[[Any, object], object]]] = {
         "get.device.info": lambda self, param: self.device_info(param),
@@ -68,7 +68,7 @@ class DialectV3:
         accounts: Accounts,
         api_switch: Callable[[], bool],
     ) -> None:
-        """Speak for the machine that 2.2.x speaks for as well."""
+        """Answer for the same machine as 2.2.x."""
         self.v2c = v2c
         self.firmware = firmware
         self.accounts = accounts
@@ -76,18 +76,18 @@ class DialectV3:
 
     @property
     def machine(self) -> Machine:
-        """The machine that it speaks for."""
+        """The machine whose state is reported."""
         return self.v2c.machine
 
     @property
     def when(self) -> int:
-        """The clock of the miner."""
+        """The time on the miner's clock."""
         return self.v2c.when
 
     # What is true
 
     def truth(self) -> V3Truth:
-        """Return what this firmware tells, as the wire tells it."""
+        """Return the values that this firmware reports."""
         machine, firmware = self.machine, self.firmware
         profile, settings = machine.profile, machine.settings
         truth = self.v2c.truth()
@@ -157,7 +157,7 @@ class DialectV3:
             hostname=machine.hostname,
             network=self.v2c.network,
             timezone=machine.timezone,
-            permissions=self.accounts.told(),
+            permissions=self.accounts.permission_counts(),
             settings=settings,
         )
 
@@ -181,42 +181,42 @@ class DialectV3:
 
     def _psu(self, liquid: float | None) -> V3PsuTruth:
         psu = self.v2c.truth().psu
-        tells = self.firmware.tells_electrics
+        electrics = self.firmware.reports_electrics
         return V3PsuTruth(
             model=psu.model,
             fan_speed_rpm=psu.fan_speed_rpm or 0,
-            input_voltage_v=psu.input_voltage_v if tells else None,
-            input_current_a=psu.input_current_a if tells else None,
-            input_power_w=psu.input_power_w if tells else None,
-            output_voltage_v=self.machine.output_v if tells else None,
-            temperature_c=psu.temperature_c if tells else None,
-            liquid_temperature_c=liquid if tells else None,
+            input_voltage_v=psu.input_voltage_v if electrics else None,
+            input_current_a=psu.input_current_a if electrics else None,
+            input_power_w=psu.input_power_w if electrics else None,
+            output_voltage_v=self.machine.output_v if electrics else None,
+            temperature_c=psu.temperature_c if electrics else None,
+            liquid_temperature_c=liquid if electrics else None,
         )
 
     # get.device.info
 
     def device_info(self, param: object) -> object:
-        """Identity and electrics, all of it or one part."""
-        told = self.truth()
+        """Return identity and electrical values, all or one part."""
+        truth = self.truth()
         parts: Row = {
-            "network": self._network(told),
-            "miner": self._miner(told),
+            "network": self._network(truth),
+            "miner": self._miner(truth),
             "system": {
-                "api": told.api_version,
+                "api": truth.api_version,
                 "platform": self.machine.profile.platform,
-                "fwversion": told.firmware,
+                "fwversion": truth.firmware,
                 "control-board-version": "CB6V10",
-                "apiswitch": "1" if told.api_switch else "0",
+                "apiswitch": "1" if truth.api_switch else "0",
                 "ledstatus": self.v2c.led_state(),
             },
-            "power": self._power(told),
+            "power": self._power(truth),
             "salt": self.accounts.salt,
         }
-        if told.errors is not None:
+        if truth.errors is not None:
             since = self.machine.errors
             parts["error-code"] = [
                 {str(code): self.v2c.local(since[code]), "reason": why}
-                for code, why in told.errors
+                for code, why in truth.errors
             ]
         if param is None:
             return parts
@@ -224,18 +224,18 @@ class DialectV3:
             raise invalid(param)
         return {param: parts[str(param)]}
 
-    def _network(self, told: V3Truth) -> Row:
+    def _network(self, truth: V3Truth) -> Row:
         return {
-            "ip": told.network.ip,
-            "proto": told.network.proto,
-            "netmask": told.network.netmask,
-            "dns": told.network.dns,
-            "mac": told.mac,
-            "gateway": told.network.gateway,
-            "hostname": told.hostname,
+            "ip": truth.network.ip,
+            "proto": truth.network.proto,
+            "netmask": truth.network.netmask,
+            "dns": truth.network.dns,
+            "mac": truth.mac,
+            "gateway": truth.network.gateway,
+            "hostname": truth.hostname,
         }
 
-    def _miner(self, told: V3Truth) -> Row:
+    def _miner(self, truth: V3Truth) -> Row:
         profile, settings = self.machine.profile, self.machine.settings
         boards = range(profile.boards)
         factory = round(profile.nominal_ths * 1000 / profile.boards)
@@ -246,16 +246,16 @@ class DialectV3:
             else {}
         )
         return {
-            "working": "true" if told.mining else "false",
-            "type": told.model,
-            "hash-board": told.model.rpartition("V")[2],
+            "working": "true" if truth.mining else "false",
+            "type": truth.model,
+            "hash-board": truth.model.rpartition("V")[2],
             "detect-hash-rate": ":".join(str(factory) for _ in boards),
             "cointype": settings.coin_type,
             "pool-strategy": "FAILOVER",
             "heatmode": "" if settings.heat_mode == "normal" else settings.heat_mode,
             "hash-percent": str(settings.target_freq or ""),
             **{f"chipdata{slot}": profile.chip for slot in boards},
-            "fast-boot": word(told.fast_boot),
+            "fast-boot": word(truth.fast_boot),
             "board-num": str(profile.boards),
             **{f"pcbsn{slot}": self.v2c.board_serial(slot) for slot in boards},
             "miner-sn": self.v2c.miner_serial,
@@ -263,14 +263,14 @@ class DialectV3:
             "UpfreqSpeed": str(settings.upfreq_speed or ""),
             **cooling,
             "web-pool": int(settings.web_pools),
-            "permission": told.permissions,
+            "permission": truth.permissions,
         }
 
-    def _power(self, told: V3Truth) -> Row:
-        psu, known = told.psu, self.machine.profile.psu
+    def _power(self, truth: V3Truth) -> Row:
+        psu, known = truth.psu, self.machine.profile.psu
         row: Row = {
             "type": known.name,
-            "mode": MODE_CODES[told.power_mode],
+            "mode": MODE_CODES[truth.power_mode],
             "hwversion": known.hw_version,
             "swversion": known.sw_version,
             "model": known.model,
@@ -292,7 +292,7 @@ class DialectV3:
     # get.miner.status
 
     def miner_status(self, param: object) -> object:
-        """Return the parts asked for, joined by `+`."""
+        """Return the requested parts; the request joins them with `+`."""
         if not isinstance(param, str) or not param:
             if self.firmware.missing_param_code:
                 raise missing()
@@ -306,46 +306,46 @@ class DialectV3:
         ):
             raise failed()
         parts = {"summary": self.summary, "edevs": self.edevs, "pools": self.pools}
-        told = self.truth()
-        return {part: parts[part](told) for part in wanted}
+        truth = self.truth()
+        return {part: parts[part](truth) for part in wanted}
 
     def report(self) -> object:
-        """Return everything that get.miner.status tells, to be pushed."""
-        told = self.truth()
-        return {"summary": self.summary(told), "edevs": self.edevs(told)}
+        """Return the pushed report: everything in get.miner.status."""
+        truth = self.truth()
+        return {"summary": self.summary(truth), "edevs": self.edevs(truth)}
 
-    def summary(self, told: V3Truth) -> Row:
-        """The miner in figures."""
-        boards = len(told.boards)
-        nominal = told.hashrate_nominal_ths
+    def summary(self, truth: V3Truth) -> Row:
+        """Return the summary."""
+        boards = len(truth.boards)
+        nominal = truth.hashrate_nominal_ths
         return {
-            "elapsed": told.elapsed_s,
-            "bootup-time": told.uptime_s,
-            "freq-avg": round(told.frequency_average_mhz),
+            "elapsed": truth.elapsed_s,
+            "bootup-time": truth.uptime_s,
+            "freq-avg": round(truth.frequency_average_mhz),
             "target-freq": 0,
             "factory-hash": thousandths(
                 -0.001 * boards if nominal is None else nominal
             ),
-            "hash-average": thousandths(told.hashrate_average_ths),
-            "hash-1min": thousandths(told.hashrate_1m_ths),
-            "hash-15min": thousandths(told.hashrate_15m_ths),
-            "hash-realtime": thousandths(told.hashrate_ths),
-            "power-rate": thousandths(told.power_rate_jth),
-            "power-5min": thousandths(told.power_5min_w),
-            "power-realtime": number(told.power_realtime_w),
-            "environment-temperature": tenths(told.environment_temperature_c),
-            "board-temperature": [tenths(each) for each in told.board_temperatures_c],
-            "chip-temp-min": tenths(told.chip_temperature_min_c),
-            "chip-temp-avg": tenths(told.chip_temperature_avg_c),
-            "chip-temp-max": tenths(told.chip_temperature_max_c),
-            "power-limit": told.power_limit_w,
-            "up-freq-finish": int(told.upfreq_complete),
-            "fan-speed-in": told.fan_speed_in_rpm,
-            "fan-speed-out": told.fan_speed_out_rpm,
+            "hash-average": thousandths(truth.hashrate_average_ths),
+            "hash-1min": thousandths(truth.hashrate_1m_ths),
+            "hash-15min": thousandths(truth.hashrate_15m_ths),
+            "hash-realtime": thousandths(truth.hashrate_ths),
+            "power-rate": thousandths(truth.power_rate_jth),
+            "power-5min": thousandths(truth.power_5min_w),
+            "power-realtime": number(truth.power_realtime_w),
+            "environment-temperature": tenths(truth.environment_temperature_c),
+            "board-temperature": [tenths(each) for each in truth.board_temperatures_c],
+            "chip-temp-min": tenths(truth.chip_temperature_min_c),
+            "chip-temp-avg": tenths(truth.chip_temperature_avg_c),
+            "chip-temp-max": tenths(truth.chip_temperature_max_c),
+            "power-limit": truth.power_limit_w,
+            "up-freq-finish": int(truth.upfreq_complete),
+            "fan-speed-in": truth.fan_speed_in_rpm,
+            "fan-speed-out": truth.fan_speed_out_rpm,
         }
 
-    def edevs(self, told: V3Truth) -> list[Row]:
-        """The boards, without their temperature."""
+    def edevs(self, truth: V3Truth) -> list[Row]:
+        """Return the boards, without their temperature."""
         return [
             {
                 "id": number_,
@@ -360,11 +360,11 @@ class DialectV3:
                 "chip-temp-avg": tenths(board.chip_temperature_avg_c),
                 "chip-temp-max": tenths(board.chip_temperature_max_c),
             }
-            for number_, board in enumerate(told.boards)
+            for number_, board in enumerate(truth.boards)
         ]
 
-    def pools(self, told: V3Truth) -> list[Row]:
-        """The pools, without counters."""
+    def pools(self, truth: V3Truth) -> list[Row]:
+        """Return the pools, without counters."""
         return [
             {
                 "id": number_,
@@ -375,36 +375,36 @@ class DialectV3:
                 "reject-rate": thousandths(pool.reject_rate_percent),
                 "last-share-time": self.when - 7 if pool.active else 0,
             }
-            for number_, pool in enumerate(told.pools, 1)
+            for number_, pool in enumerate(truth.pools, 1)
         ]
 
     # Settings
 
     def miner_setting(self) -> Row:
-        """What was set; a limit that was not is told as the one in force."""
-        told, machine = self.truth(), self.machine
+        """Return the settings; without a user's limit, the active limit is reported."""
+        truth, machine = self.truth(), self.machine
         row: Row = {
             "power-limit": machine.settings.power_limit_set or machine.power_limit_w,
-            "upfreq-speed": told.upfreq_speed,
-            "power-mode": told.power_mode,
-            "fast-boot": word(told.fast_boot),
+            "upfreq-speed": truth.upfreq_speed,
+            "power-mode": truth.power_mode,
+            "fast-boot": word(truth.fast_boot),
         }
-        if told.fast_hash is None:
+        if truth.fast_hash is None:
             row["fast-mining"] = "disable"
         else:
-            row["fast-hash"] = word(told.fast_hash)
-        if told.heat_mode is not None:
-            row["heat-mode"] = told.heat_mode
-        row["target-freq"] = told.target_freq_percent
-        if told.power_set_w is not None:
-            row["power"] = told.power_set_w
+            row["fast-hash"] = word(truth.fast_hash)
+        if truth.heat_mode is not None:
+            row["heat-mode"] = truth.heat_mode
+        row["target-freq"] = truth.target_freq_percent
+        if truth.power_set_w is not None:
+            row["power"] = truth.power_set_w
         return row | {
-            "power-percent": told.power_percent or 0,
+            "power-percent": truth.power_percent or 0,
             "btrom-worker-suffix": "",
         }
 
     def system_setting(self) -> Row:
-        """Name, time and logs."""
+        """Return hostname, time and log settings."""
         settings = self.machine.settings
         start, stop = settings.time_randomized
         row: Row = {
@@ -424,7 +424,7 @@ class DialectV3:
         return row
 
     def fan_setting(self) -> Row:
-        """The fans."""
+        """Return the fans."""
         settings = self.machine.settings
         return {
             "fan-poweroff-cool": int(settings.poweroff_cool),
@@ -435,7 +435,7 @@ class DialectV3:
     # History
 
     def history(self, param: object) -> object:
-        """Rows of time, TH/s and W since btminer's start (nobody documents the columns)."""
+        """Return rows of time, TH/s and W since btminer's start (the columns are not documented)."""
         times = [
             param.get(key) if isinstance(param, dict) else None
             for key in ("begin", "end")
@@ -447,33 +447,33 @@ class DialectV3:
         begin, end = (int(str(time)) for time in times)
         if not 0 <= end - begin <= LONGEST_HISTORY_S:
             raise invalid(param)
-        told = self.truth()
-        first = max(begin, self.when - told.elapsed_s)
+        truth = self.truth()
+        first = max(begin, self.when - truth.elapsed_s)
         last = min(end, self.when)
         first += -first % HISTORY_STEP_S
         rows = (
-            f"{time},{told.hashrate_average_ths:.3f},{told.power_5min_w:.0f}"
+            f"{time},{truth.hashrate_average_ths:.3f},{truth.power_5min_w:.0f}"
             for time in range(first, last + 1, HISTORY_STEP_S)
         )
         return {"Data": " ".join(rows)}
 
 
 def reason(code: int) -> str:
-    """Return the words that come with an error."""
+    """Return the text of an error."""
     board = re.fullmatch(r"53(\d)", str(code))
     return f"Slot{board[1]} not found." if board else f"Error {code}."
 
 
 def word(on: bool) -> str:
-    """As it is written."""
+    """Return `enable` or `disable`."""
     return "enable" if on else "disable"
 
 
 def tenths(value: float) -> int | float:
-    """A temperature."""
+    """Return a temperature, with one decimal."""
     return number(round(value, 1))
 
 
 def thousandths(value: float) -> int | float:
-    """TH/s, and most others."""
+    """Return TH/s or another value, with three decimals."""
     return number(round(value, 3))

@@ -1,4 +1,4 @@
-"""What a miner may do wrong: the tables of sections A.1, A.6, D.6, D.7, E.1 and H.2 of docs/protocol.md."""
+"""The failures that can be injected: the tables of sections A.1, A.6, D.6, D.7, E.1 and H.2 of docs/protocol.md."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,63 +11,63 @@ TRANSPORT = {
     "refuse": "every port is closed",
     "refuse_4028": "the port of API 1 and 2 is closed",
     "refuse_4433": "the port of API 3 is closed",
-    "silent": "accepts, reads, and never answers",
-    "close": "closes without a byte",
-    "reset": "resets the connection without a byte",
+    "silent": "accepts the connection, reads, and never answers",
+    "close": "closes the connection without sending a byte",
+    "reset": "resets the connection without sending a byte",
     "reset_midway": "resets the connection after half of the answer",
     "bytewise": "sends the answer in single bytes",
     "byte_a_second": "sends one byte a second",
     "truncate": "stops after half of the answer and closes",
     "stall_midway": "stops after half of the answer and stays open",
-    "stall_after_answer": "closes only some seconds after the answer (4028)",
-    "never_close": "never closes after the answer (4028)",
+    "stall_after_answer": "closes the connection some seconds after the answer (4028)",
+    "never_close": "never closes the connection after the answer (4028)",
     "nul": "ends the answer with a NUL",
     "newline": "ends the answer with a newline",
-    "garbage": "sends bytes that mean nothing",
+    "garbage": "sends meaningless bytes",
     "huge_answer": "sends an answer of 10 MB",
-    "btminer_down": "sends the line of a daemon that cannot reach btminer (4028)",
-    "wrong_key": "seals its answer with another key (4028)",
+    "btminer_down": "sends the daemon's line for an unreachable btminer (4028)",
+    "wrong_key": "encrypts its answer with another key (4028)",
     "broken_seal": "breaks the base64 of its answer (4028)",
 }
 
 FRAMES = {
-    "long_length": "a frame says that it is longer than it is (4433)",
-    "short_length": "a frame says that it is shorter than it is (4433)",
-    "huge_length": "a frame says that it has 4 GiB (4433)",
-    "no_length": "a frame comes without its length (4433)",
+    "long_length": "the length of a frame is too large (4433)",
+    "short_length": "the length of a frame is too small (4433)",
+    "huge_length": "the length of a frame is 4 GiB (4433)",
+    "no_length": "a frame has no length (4433)",
     "no_answer_frame": "a heartbeat comes instead of the answer (4433)",
     "other_answer": "the answer belongs to another command (4433)",
-    "split_header": "the length of a frame comes byte by byte (4433)",
-    "report_between": "a report that nobody asked for comes before the answer (4433)",
+    "split_header": "the length of a frame is sent byte by byte (4433)",
+    "report_between": "an unsolicited report comes before the answer (4433)",
     "heartbeat_between": "a heartbeat comes before the answer (4433)",
-    "heartbeat_answered": "a heartbeat is answered with one (4433)",
+    "heartbeat_answered": "a heartbeat is answered with a heartbeat (4433)",
     "close_after_answer": "closes the connection after each answer (4433)",
 }
 
 WRITES = {
-    "applied_no_answer": "the write takes effect, no answer comes",
+    "applied_no_answer": "the write takes effect, but is not answered",
     "answered_not_applied": "the write is acknowledged and has no effect",
-    "undone": "power_off, or a stop on 4433, undoes itself after 3 minutes",
+    "undone": "power_off, or a stop on 4433, is undone after 3 minutes",
 }
 
 BINARY = {
-    "plain_ready": "answers in plain before the bytes of an image or a log (4028)",
-    "one_segment": "the first bytes of a log come in one segment with the answer before them",
-    "cut_log": "half of a log comes, then the connection ends",
-    "stalled_log": "half of a log comes, and the connection stays",
-    "long_log": "a log is said to be longer than it is",
-    "short_log": "a log is said to be shorter than it is",
-    "huge_log": "a log is said to have 4 GiB",
-    "wordy_log": "the length of a log is no number",
-    "empty_log": "a log has no bytes",
-    "cut_upload": "the connection ends when half of an image has come",
-    "stalled_upload": "nothing more is read when half of an image has come",
-    "no_final_answer": "an image is taken, and the connection ends without an answer",
-    "image_refused": "an image is refused after it has come",
-    "old_version": "an image is taken, and the version after the reboot is the old one",
+    "plain_ready": "answers in plain text before the bytes of an image or a log (4028)",
+    "one_segment": "the first bytes of a log are in the same segment as the answer",
+    "cut_log": "closes the connection after half of a log",
+    "stalled_log": "stops after half of a log, and keeps the connection open",
+    "long_log": "the reported length of a log is too large",
+    "short_log": "the reported length of a log is too small",
+    "huge_log": "the reported length of a log is 4 GiB",
+    "wordy_log": "the reported length of a log is not a number",
+    "empty_log": "a log is empty",
+    "cut_upload": "closes the connection after half of an image",
+    "stalled_upload": "stops reading after half of an image",
+    "no_final_answer": "an image is accepted, and the connection closes without an answer",
+    "image_refused": "an image is refused after it was received",
+    "old_version": "an image is accepted, but the version after the reboot is the old one",
 }
 
-# Each refuses every request in the words of that code, and does nothing (sections A.4 and E.2)
+# Each refuses every request with that code and has no effect (sections A.4 and E.2)
 ERRORS: dict[str, tuple[str, int]] = {
     f"error_{code}": (f"answers with code {code} (4028)", code)
     for code in (14, 23, 24, 45, 132, 135, 136, 137, 999)
@@ -79,7 +79,7 @@ ERRORS: dict[str, tuple[str, int]] = {
 HIDE = "hide="
 """`hide=<field>` leaves a field out of every answer, at any depth."""
 
-# What is around an answer, and what tells one row of it from another
+# The envelope of an answer, and the keys that identify a row
 ENVELOPE = frozenset(
     {"STATUS", "When", "Code", "Description", "id", "code", "when", "desc"}
 )
@@ -102,12 +102,12 @@ def _put(
 
 
 def _pairs(found: re.Match[str]) -> str:
-    """Print a list of objects as if it were one; an empty list stays."""
+    """Return a list of objects as one list of pairs; leave an empty list unchanged."""
     return f"[{found[1].replace('{', '').replace('}', '')}]"
 
 
 def _contents(change: Callable[[object], object]) -> Callable[[str], str]:
-    """Change what an answer contains, apart from its envelope."""
+    """Return a function that changes the contents of an answer, but not its envelope."""
 
     def spoil_contents(text: str) -> str:
         try:
@@ -125,7 +125,7 @@ def _contents(change: Callable[[object], object]) -> Callable[[str], str]:
 
 
 def _leaves(change: Callable[[object], object]) -> Callable[[str], str]:
-    """Change every value, apart from those that tell rows from one another."""
+    """Return a function that changes every value, except the keys of rows."""
 
     def walk(value: object, key: str = "") -> object:
         match value:
@@ -140,7 +140,7 @@ def _leaves(change: Callable[[object], object]) -> Callable[[str], str]:
 
 
 def _numbers(replacement: str) -> Callable[[str], str]:
-    """Put something in the place of every number; some firmware has its numbers in strings."""
+    """Return a function that replaces every number, also the numbers in strings."""
     return _leaves(
         lambda value: Raw(replacement) if _is_number(value) else value,
     )
@@ -151,7 +151,7 @@ def _is_number(value: object) -> bool:
 
 
 def _without(half: int) -> Callable[[str], str]:
-    """Leave out every second field of every object."""
+    """Return a function that removes every second field of every object."""
 
     def walk(value: object) -> object:
         match value:
@@ -170,7 +170,7 @@ def _without(half: int) -> Callable[[str], str]:
 
 
 def _lacking(*names: str) -> Callable[[str], str]:
-    """Leave out the fields of these names, wherever they are."""
+    """Return a function that removes the fields with these names at any depth."""
 
     def walk(value: object) -> object:
         match value:
@@ -187,7 +187,7 @@ def _lacking(*names: str) -> Callable[[str], str]:
 
 
 def _empty(value: object) -> object:
-    """Leave the objects, and nothing in them."""
+    """Return the objects without their fields."""
     match value:
         case dict():
             return {}
@@ -198,14 +198,14 @@ def _empty(value: object) -> object:
 
 
 def _moved(seconds: int) -> Callable[[str], str]:
-    """Set the clock of the miner to another time."""
+    """Return a function that moves the miner's clock."""
     return lambda text: re.sub(
         r'(?<="[Ww]hen":)-?\d+', lambda found: str(int(found[0]) + seconds), text
     )
 
 
 def _hide(field: str) -> Callable[[str], str]:
-    """Leave out one field, wherever it is."""
+    """Return a function that removes one field at any depth."""
 
     def walk(value: object) -> object:
         match value:
@@ -226,29 +226,29 @@ def _hide(field: str) -> Callable[[str], str]:
     return spoil_fields
 
 
-# Each takes the text of an answer and spoils it; where there is nothing to spoil the text stays.
+# Each function breaks the text of an answer; it leaves the text unchanged if there is nothing to break.
 PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
-    "all_null": ("null in the place of every value", _leaves(lambda _: None)),
+    "all_null": ("null instead of every value", _leaves(lambda _: None)),
     "even_fields": ("every second field is missing", _without(0)),
-    "odd_fields": ("all the other fields are missing", _without(1)),
+    "odd_fields": ("the other half of the fields is missing", _without(1)),
     "no_fields": ("all fields are missing", _contents(_empty)),
     "string_numbers": (
-        "strings for numbers",
+        "strings instead of numbers",
         _leaves(lambda value: str(value) if isinstance(value, Raw) else value),
     ),
-    "all_nan": ("nan in the place of every number", _numbers("nan")),
-    "all_inf": ("inf in the place of every number", _numbers("-inf")),
-    "all_zero": ("0 in the place of every number", _numbers("0")),
-    "all_nan_text": ("nan as a string in the place of every number", _numbers('"nan"')),
-    "all_inf_text": ("inf as a string in the place of every number", _numbers('"inf"')),
-    "null_contents": ("null in the place of all contents", _contents(lambda _: None)),
-    "text_contents": ("a text in the place of all contents", _contents(lambda _: "ok")),
+    "all_nan": ("nan instead of every number", _numbers("nan")),
+    "all_inf": ("inf instead of every number", _numbers("-inf")),
+    "all_zero": ("0 instead of every number", _numbers("0")),
+    "all_nan_text": ("nan as a string instead of every number", _numbers('"nan"')),
+    "all_inf_text": ("inf as a string instead of every number", _numbers('"inf"')),
+    "null_contents": ("null instead of all contents", _contents(lambda _: None)),
+    "text_contents": ("a text instead of all contents", _contents(lambda _: "ok")),
     "trailing_comma": (
         "a comma before the last brace",
         lambda text: re.sub(r"\}\s*$", ",}", text),
     ),
     "raw_newline": (
-        "a newline in the string of the version",
+        "a newline inside the version",
         _put(r"(?<=\.)(?=REL|Rel)", "\n"),
     ),
     "joined_objects": ("no comma between two objects", _put(r"\},\{", "}{")),
@@ -264,7 +264,7 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     ),
     "string_nan": ("nan as a string", _put(r'(?<="Power":)[0-9.]+', '"nan"')),
     "bare_nan": (
-        "nan where a number should be",
+        "nan instead of a number",
         _put(r'(?<="Temperature":)[0-9.]+', "-nan"),
     ),
     "string_inf": ("inf as a string", _put(r'(?<="MHS 15m":)[0-9.]+', '"inf"')),
@@ -282,14 +282,17 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "no_serials": ("boards without a serial number", _lacking("PCB SN")),
     "no_flag": ("status without its flag", _drop(r'"(bt)?mineroff":"\w+",')),
     "no_envelope": (
-        "the object alone, as the documents print status",
+        "status without its envelope, as in MicroBT's documents",
         _put(r'^\{"STATUS":.*"Msg":(\{.*\}),"Description":.*$', r"\1"),
     ),
     "clock_zero": ("a clock that was never set", _put(r'(?<="[Ww]hen":)-?\d+', "0")),
     "clock_negative": ("a clock before 1970", _put(r'(?<="[Ww]hen":)-?\d+', "-28800")),
-    "clock_ahead": ("a clock that is ten years ahead", _moved(TEN_YEARS_S)),
+    "clock_ahead": ("a clock that is ten years fast", _moved(TEN_YEARS_S)),
     "clock_huge": ("a clock of 20 digits", _put(r'(?<="[Ww]hen":)-?\d+', "9" * 20)),
-    "clock_words": ("a clock in words", _put(r'(?<="[Ww]hen":)-?\d+', '"now"')),
+    "clock_words": (
+        "a clock with a text instead of a number",
+        _put(r'(?<="[Ww]hen":)-?\d+', '"now"'),
+    ),
     "no_clock": ("an answer without a time", _drop(r'"[Ww]hen":-?\d+,')),
     "no_status": (
         "an answer that does not say whether it is an error",
@@ -319,16 +322,16 @@ class _Active:
 
 
 class Failures:
-    """The failures in force, each for one command or for all, for ever or for some times."""
+    """The active failures, each for one command or for all, permanent or for a number of times."""
 
     def __init__(self) -> None:
-        """Start healthy."""
+        """Start without failures."""
         self._active: list[_Active] = []
 
     def inject(
         self, failure: str, command: str | None = None, times: int | None = None
     ) -> None:
-        """Add one."""
+        """Add a failure."""
         if not is_known(failure):
             raise ValueError(
                 f"Unknown failure {failure!r}; known are {', '.join(FAILURES)}, {HIDE}FIELD"
@@ -336,21 +339,21 @@ class Failures:
         self._active.append(_Active(failure, command, times))
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all failures."""
         self._active.clear()
 
     def refusing(self, port: int) -> bool:
-        """Whether this port is closed; 4028 and 4433 stand for those that take their place."""
+        """Return whether this port is closed; 4028 and 4433 also mean the ports used in their place."""
         return any(
             active.failure in ("refuse", f"refuse_{port}") for active in self._active
         )
 
     def has(self, failure: str) -> bool:
-        """Whether a failure is in force that belongs to no request."""
+        """Return whether a failure is active that does not belong to a request."""
         return any(active.failure == failure for active in self._active)
 
     def take(self, command: str) -> frozenset[str]:
-        """Return the failures of one request, and count it; a joined one has those of its parts."""
+        """Return the failures for one request and count it; a joined request has those of its parts."""
         names = {None, command, *command.split("+")}
         taken = [active for active in self._active if active.command in names]
         for active in taken:
@@ -365,18 +368,18 @@ class Failures:
 
 
 def is_known(failure: str) -> bool:
-    """Whether there is a failure of this name."""
+    """Return whether this failure exists."""
     return failure in FAILURES or (failure.startswith(HIDE) and failure != HIDE)
 
 
 def error_of(failures: frozenset[str], *, v3: bool) -> int | None:
-    """Return the code that a request is refused with, if it is; each port has its own."""
+    """Return the code with which a request is refused, or None; each port has its own codes."""
     codes = (code for name, (_, code) in ERRORS.items() if name in failures)
     return next((code for code in codes if (code < 0) is v3), None)
 
 
 def spoil(text: str, failures: frozenset[str]) -> str:
-    """Apply the defects of the text."""
+    """Return the text with the failures of the payload applied."""
     for name, (_, defect) in PAYLOAD.items():
         if name in failures:
             text = defect(text)

@@ -1,4 +1,4 @@
-"""The machine itself: state, settings and physics, a function of time, seed and commands (section H)."""
+"""The machine: state, settings and physics as a function of time, seed and commands (section H)."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -22,14 +22,14 @@ PREHEATED = "adjust complete"
 
 @dataclass(slots=True)
 class Lag:
-    """A value that follows a target; exact for any stride while the target stands still."""
+    """A value that follows a target; exact for any step while the target does not change."""
 
     value: float
 
     def follow(
         self, target: float, seconds: float, tau: float, snap: float = 0.0
     ) -> None:
-        """Move on by some seconds; closer than `snap` counts as there."""
+        """Advance by some seconds; jump to the target when closer than `snap`."""
         self.value = target + (self.value - target) * exp(-seconds / tau)
         if abs(self.value - target) < snap:
             self.value = target
@@ -37,7 +37,7 @@ class Lag:
 
 @dataclass(slots=True)
 class Ramp:
-    """A share that moves in a straight line to its target."""
+    """A share that moves linearly to its target."""
 
     start: float = 1.0
     target: float = 1.0
@@ -45,7 +45,7 @@ class Ramp:
     seconds: float = 0.0
 
     def at(self, now: float) -> float:
-        """Return where it is."""
+        """Return the share at a time."""
         done = (now - self.begin) / self.seconds if self.seconds else 1.0
         return (
             self.target
@@ -56,23 +56,23 @@ class Ramp:
 
 @dataclass(slots=True)
 class Odometer:
-    """Adds up a rate, and remembers enough to give the mean of the last minutes."""
+    """Adds up a rate, and keeps enough history for the mean of the last minutes."""
 
     times: list[float] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)
 
     def start(self, now: float, rate: float, total: float) -> None:
-        """Begin with a past of one steady rate."""
+        """Start with a history of one constant rate."""
         self.times = [now - HISTORY_S, now]
         self.totals = [total - HISTORY_S * rate, total]
 
     @property
     def total(self) -> float:
-        """All that was counted."""
+        """The total."""
         return self.totals[-1]
 
     def add(self, now: float, amount: float) -> None:
-        """Count what came until now."""
+        """Add an amount."""
         self.times.append(now)
         self.totals.append(self.total + amount)
         if len(self.times) > 2 * HISTORY_S:
@@ -80,7 +80,7 @@ class Odometer:
             del self.times[:keep], self.totals[:keep]
 
     def at(self, time: float) -> float:
-        """Return the total at a time within the memory."""
+        """Return the total at a time in the history."""
         right = min(max(bisect_right(self.times, time), 1), len(self.times) - 1)
         t0, t1 = self.times[right - 1], self.times[right]
         v0, v1 = self.totals[right - 1], self.totals[right]
@@ -92,12 +92,12 @@ class Odometer:
 
 
 class Machine:
-    """One miner. It is advanced lazily, in whole simulated seconds, by whoever looks at it."""
+    """One miner. Each access advances it first, in whole simulated seconds."""
 
     def __init__(
         self, profile: Profile, *, seed: int, state: str, timing: Timing
     ) -> None:
-        """Put it in a state that it has been in for a while."""
+        """Create the machine in a settled state."""
         self.profile = profile
         self.timing = timing
         self.seed = seed
@@ -114,15 +114,15 @@ class Machine:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._event_number = 0
 
-        # What is set, and what of it is in force in the network
+        # The settings, and those of the network that are active
         self.settings = as_found(profile)
         self._installed: str | None = None
         self._to_install: str | None = None
         self._online()
 
-        # What is lost when the power is
+        # The state that is lost with the power
         self.power_percent = profile.power_percent
-        # The percentage that was asked for since the last start; 0 is none
+        # The percentage that was set since the last start; 0 is none
         self.percent_set = 0 if profile.power_percent == 100 else profile.power_percent
         self.leds: dict[int, str] = dict(profile.leds)
         # Whether a percentage restarts btminer while fast boot is disabled (section D.4)
@@ -130,7 +130,7 @@ class Machine:
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
 
-        # Where it stands
+        # The current state
         self.now = 0.0
         self.phase = Phase.STABLE
         self.stopped_at: float | None = None
@@ -153,7 +153,7 @@ class Machine:
         self._settle(state)
 
     def _settle(self, state: str) -> None:
-        """Begin in the state asked for."""
+        """Start in the given state."""
         profile = self.profile
         phase = Phase(state)
         elapsed, lost = 86412.0, 420.0
@@ -209,7 +209,7 @@ class Machine:
     # Time
 
     def advance(self, to: float) -> None:
-        """Bring the machine up to a time: second by second while things move, else in one stride."""
+        """Advance the machine to a time: second by second during changes, otherwise in one step."""
         end = float(floor(to))
         while self.now < end:
             self._happen()
@@ -223,7 +223,7 @@ class Machine:
         self._happen()
 
     def _happen(self) -> None:
-        """Let everything happen that is due."""
+        """Run everything that is due."""
         while self._events and self._events[0][0] <= self.now:
             heappop(self._events)[2]()
         if self.now >= self._phase_until:
@@ -239,7 +239,7 @@ class Machine:
                     self._finish_tuning()
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Plan something; a stride ends on whole seconds."""
+        """Schedule an action; a step ends on whole seconds."""
         self._event_number += 1
         heappush(
             self._events,
@@ -266,7 +266,7 @@ class Machine:
         self._enter(Phase.OFF_BOARD, self.timing.off_board_s)
 
     def _online(self) -> None:
-        """Let what was set for the network be in force."""
+        """Apply the network settings."""
         self.hostname = self.settings.hostname
         self.timezone = self.settings.timezone
         self.network = self.settings.network
@@ -330,11 +330,11 @@ class Machine:
 
     @property
     def _fast(self) -> bool:
-        """Whether this start knows what was tuned, or was well prepared."""
+        """Return whether this start reuses the tuning, or was preheated."""
         return self._began_with.fast_boot or self._preheated
 
     def _upfreq_90_s(self) -> float:
-        """Time until 90 %: between the speeds that are known, in a straight line."""
+        """Return the time until 90 %, interpolated between the known speeds."""
         if self._fast:
             return self.timing.upfreq_fast_boot_90_s
         points = self.timing.upfreq_90_s
@@ -358,14 +358,14 @@ class Machine:
         self._later(self.timing.command_delay_s, self._reboot)
 
     def restart(self) -> None:
-        """Restart btminer, which also ends a stop."""
+        """Restart btminer; this also ends a stop."""
         self._switched += 1
         self._held = False
         self._wanted = True
         self._later(self.timing.command_delay_s, self._restart)
 
     def power_off(self, *, hold: bool = False) -> None:
-        """Stop mining; who holds it off is not undone by a firmware that undoes the others."""
+        """Stop mining; with `hold`, firmware that undoes stops does not undo this one."""
         self._switched += 1
         self._held |= hold
         self._wanted = False
@@ -374,7 +374,7 @@ class Machine:
         self._later(self.timing.command_delay_s + late, self._stop)
 
     def undo_power_off(self, *, restarts: bool = False, held: bool = False) -> None:
-        """Let the stop not hold, as on one firmware (section D.3), unless another command follows."""
+        """Undo the stop later, as one firmware does (section D.3), unless another command follows."""
         switched = self._switched
 
         def undo() -> None:
@@ -395,7 +395,7 @@ class Machine:
             self._power_on()
 
     def _late(self, most_s: int) -> float:
-        """Return by how much a start or a stop is late."""
+        """Return the delay of a start or a stop."""
         return self._random.uniform(1, most_s) if most_s else 0.0
 
     def _power_on(self) -> None:
@@ -408,12 +408,12 @@ class Machine:
                 self._btminer_up(starting_s)
 
     def preheat_now(self) -> None:
-        """Warm up a stopped miner for its next start, unless it is at it."""
+        """Preheat a stopped miner for its next start, unless it is preheating."""
         if self._preheat_since is None:
             self._preheat_since = self._changed = self.now
 
     def factory_reset(self) -> None:
-        """Put everything back, and restart the control board."""
+        """Reset everything and restart the control board."""
         self._later(self.timing.command_delay_s, self._factory_reset)
 
     def _factory_reset(self) -> None:
@@ -423,12 +423,12 @@ class Machine:
         self._reboot()
 
     def update_firmware(self, version: str | None) -> None:
-        """Restart the control board with another firmware, or with the same."""
+        """Restart the control board with another firmware or the same one."""
         self._to_install = version or self._installed
         self.reboot()
 
     def change(self, restart: Restart = Restart.NONE, **changes: Any) -> None:
-        """Change settings, and restart what has to be restarted for them."""
+        """Change settings, and restart what they require."""
         self.settings = replace(self.settings, **changes)
         match restart:
             case Restart.BTMINER:
@@ -442,7 +442,7 @@ class Machine:
 
     @property
     def fast_boot(self) -> bool:
-        """Whether the next start is a fast one."""
+        """Whether the next start is a fast boot."""
         return self.settings.fast_boot
 
     @fast_boot.setter
@@ -454,7 +454,7 @@ class Machine:
         self.change(Restart.BTMINER, power_mode=mode, mode_text=mode)
 
     def set_power_limit(self, watts: int | None) -> None:
-        """Set the limit of the user; None is the default again, 0 is none at all."""
+        """Set the user's limit; None restores the default, 0 means no limit."""
         if watts is not None:
             profile = self.profile
             watts = min(watts, profile.power_limit_max_w or profile.power_limit_w)
@@ -462,7 +462,7 @@ class Machine:
             self.change(Restart.BTMINER, power_limit_set=watts)
 
     def set_percent(self, percent: int, *, gentle: bool) -> None:
-        """Set the share of the tuned power; without effect before tuning is done (section D.4)."""
+        """Set the share of the tuned power; this has no effect before tuning is complete (section D.4)."""
         if self.phase is not Phase.STABLE:
             return
         seconds = self.timing.percent_ramp_s if gentle else self.timing.percent_fast_s
@@ -480,12 +480,12 @@ class Machine:
             self._restart()
 
     def restore_percent(self) -> None:
-        """Take the percentage back."""
+        """Reset the percentage."""
         self.set_percent(100, gentle=False)
         self.percent_set = 0
 
     def set_power(self, watts: int) -> None:
-        """Set the power to tune to: at once on a tuned miner, else at the next start; 0 is none."""
+        """Set the power to tune to: immediately on a tuned miner, otherwise at the next start; 0 is none."""
         self.change(power_set_w=watts)
         if self.phase is Phase.STABLE:
             self._power_target_w = watts
@@ -497,19 +497,19 @@ class Machine:
             self.change(Restart.BTMINER, target_freq=percent)
 
     def set_pools(self, pools: tuple[Pool, ...]) -> None:
-        """Mine for others from now on."""
+        """Switch to other pools."""
         self._shares_before_pools = self.shares
         self.change(pools=pools)
 
     def set_board_count(self, count: int) -> None:
-        """Lose boards, or find them again."""
+        """Set the number of working boards."""
         self.boards = tuple(range(count))
 
     # Physics
 
     @property
     def power_limit_w(self) -> int:
-        """The limit in force: the smaller of the user's and the mode's."""
+        """The active limit: the smaller of the user's and the mode's."""
         nominal = self.profile.power_limit_w
         limit = round(nominal * self._mode_share())
         return min(limit, self.settings.power_limit_set or limit)
@@ -522,7 +522,7 @@ class Machine:
         return shares.get(self.settings.power_mode, 1.0)
 
     def _tuned_power_w(self) -> float:
-        """Return what tuning comes to: the smallest of mode, frequency, limit and power asked for."""
+        """Return the power after tuning: the smallest of mode, frequency, limit and set power."""
         frequency = max(
             1 + self.settings.target_freq / 100, self.timing.lowest_freq_share
         )
@@ -530,7 +530,7 @@ class Machine:
         return min(power, self.power_limit_w, self._power_target_w or inf)
 
     def tuned_share(self, percent: float = 1.0) -> float:
-        """Frequency and hashrate of the tuned miner, as a share of normal mode."""
+        """Return frequency and hashrate of the tuned miner, as a share of normal mode."""
         return float(
             (self._tuned_power_w() * percent / self.profile.power_w)
             ** self.timing.hash_exponent
@@ -567,7 +567,7 @@ class Machine:
                 return self.timing.idle_power_w, 0.0
 
     def _step(self, seconds: float) -> None:
-        """Move on; the targets hold for the whole step."""
+        """Advance by one step with constant targets."""
         timing, profile = self.timing, self.profile
         power, frequency = self._targets()
         before = self._rate()
@@ -614,7 +614,7 @@ class Machine:
 
     @property
     def firmware(self) -> str:
-        """The version that runs: what was installed, or what it came with."""
+        """The running version: the installed one, or that of the profile."""
         return self._installed or self.profile.firmware
 
     @property
@@ -624,12 +624,12 @@ class Machine:
 
     @property
     def stopping(self) -> bool:
-        """Whether the miner is switched off, or about to be."""
+        """Whether the miner is stopped, or about to stop."""
         return not self._wanted
 
     @property
     def preheat(self) -> str | None:
-        """What pre_power_on says (section D.5); None: the miner does not heat."""
+        """The answer of pre_power_on (section D.5); None if the miner is not preheating."""
         if self._preheat_since is None:
             return None
         age = self.now - self._preheat_since
@@ -639,7 +639,7 @@ class Machine:
 
     @property
     def mining(self) -> bool:
-        """Whether the miner is not switched off."""
+        """Whether the miner is not stopped."""
         return self.phase is not Phase.STOPPED
 
     @property
@@ -649,19 +649,19 @@ class Machine:
 
     @property
     def btminer_answers(self) -> bool:
-        """Whether the process that knows about hashing is there to be asked."""
+        """Whether the mining process is running and readable."""
         if self.phase is Phase.STOPPED:
             return not self.profile.text_when_stopped
         return self.phase not in (Phase.BTMINER_DOWN, Phase.OFF_BOARD)
 
     def elapsed(self, now: float) -> float:
-        """Seconds since btminer started; most firmware stands still while stopped."""
+        """Seconds since btminer started; most firmware does not count while stopped."""
         if self.stopped_at is not None and not self.profile.elapsed_survives_stop:
             now = self.stopped_at
         return max(now - self.btminer_start, 0.0)
 
     def noise(self, channel: int, amplitude: float) -> float:
-        """Return a factor around one that depends on seed and second alone."""
+        """Return a factor near 1 that depends only on seed and second."""
         wave = sum(
             sin(
                 2 * pi * self.now / (period * (1 + channel / 29))
@@ -701,7 +701,7 @@ class Machine:
 
     @property
     def power_mean_w(self) -> float:
-        """Power of the last five minutes, as 2.2.x tells it."""
+        """The mean power of the last five minutes, as 2.2.x reports it."""
         return self._energy.mean(self.timing.power_mean_s) * self.noise(
             41, self.timing.noise / 5
         )
@@ -712,13 +712,13 @@ class Machine:
         return self.profile.environment_c * self.noise(42, 0.01)
 
     def board_c(self, slot: int) -> float:
-        """Temperature of one board."""
+        """Return the temperature of one board."""
         heat = self._heat.value * self.noise(43 + slot, self.timing.noise)
         cooler = self._board_offsets[slot] * self._load()
         return self.environment_c + heat + cooler
 
     def chip_c(self, slot: int) -> tuple[float, float, float]:
-        """Coldest, average and all_chips chip of one board."""
+        """Return the lowest, mean and highest chip temperature of one board."""
         profile, board, load = self.profile, self.board_c(slot), self._load()
         first, mean, last = (
             board + kelvin * load
@@ -733,7 +733,7 @@ class Machine:
         )
 
     def fan_rpm(self, channel: int) -> int:
-        """Speed of a fan, in the steps of its counter."""
+        """Return the speed of a fan, in the steps of its counter."""
         step = self.profile.fan_step_rpm
         speed = self._fan.value * self.noise(48 + channel, self.timing.noise)
         return step * round(speed / step)
@@ -748,19 +748,19 @@ class Machine:
         )
 
     def board_mhz(self, slot: int) -> float:
-        """Frequency of one board."""
+        """Return the frequency of one board."""
         return self.profile.frequency_mhz * self._frequency * (1 + (slot - 1) * 0.004)
 
     @property
     def shares(self) -> tuple[int, int]:
-        """Accepted and rejected shares since btminer's start."""
+        """Return accepted and rejected shares since btminer's start."""
         found = floor(self.hashes_th * 1e12 / 2**32 / self.profile.share_difficulty)
         rejected = found // 1700
         return found - rejected, rejected
 
     @property
     def pool_shares(self) -> tuple[int, int]:
-        """Accepted and rejected shares of the pool in use."""
+        """Return accepted and rejected shares of the active pool."""
         (accepted, rejected), (before, lost) = self.shares, self._shares_before_pools
         return accepted - before, rejected - lost
 
@@ -772,7 +772,7 @@ class Machine:
 
     @property
     def output_v(self) -> float:
-        """Voltage that the power supply gives the boards."""
+        """Output voltage of the power supply to the boards."""
         return 12.22 * self.noise(53, self.timing.noise) if self._load() else 0.0
 
     def _psu(self) -> PsuTruth:
@@ -794,7 +794,7 @@ class Machine:
         )
 
     def truth(self, now: float) -> Truth:
-        """Return all of it; what a dialect does not tell is taken out there."""
+        """Return the complete state; each dialect removes what it does not report."""
         profile = self.profile
         chips = [self.chip_c(slot) for slot in self.boards]
         all_chips = chips or [(self.environment_c,) * 3]

@@ -14,7 +14,7 @@ from typing import Self
 from .api_v3 import ApiV3
 from .auth import BadBase64, BadKey, Envelope, TokenTable, new_salt
 from .auth_v3 import SUPER, Accounts
-from .binary import read_image, sent_log, told_length
+from .binary import log_to_send, read_image, reported_length
 from .catalogue import DIALECTS
 from .commands import Ignored, Refused, Write, write_of
 from .commands_v3 import Session
@@ -34,16 +34,16 @@ from .wire import encode
 COMMANDS_KEPT = 1000
 TICK_S = 0.05
 
-# B.6: these are told in plain text, the others inside of the envelope
+# B.6: these are sent in plain text, the others in the encrypted envelope
 PLAIN_ERRORS = frozenset({23, 45, 136, 137})
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One command that came in, opened if it was sealed; `at` is what the clock read.
+    """One received command, decrypted; `at` is the time on the clock.
 
-    `api` is the port it came to: "v2" for 4028, "v3" for 4433. There, `params` is all but command
-    and token, and an encrypted `param` is left as it came.
+    `api` is the port: "v2" for 4028, "v3" for 4433. On 4433, `params` is everything except command
+    and token, and an encrypted `param` stays encrypted.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Received:
 
 
 class SimulatedMiner:
-    """A WhatsMiner on sockets of this computer.
+    """A simulated WhatsMiner on sockets of this computer.
 
-    `commands` are those that came in, `applied` the names of those writes that took effect, and
-    `last_upload` is the image that came last, as it came.
+    `commands` are the received commands, `applied` the names of the writes that took effect, and
+    `last_upload` is the last received image, unchanged.
 
     Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
-    it is answered with: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
+    of its answer: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
     in a v3 token may be from the miner's clock; None: any). `machine.percent_restarts` too: whether a
     percentage restarts btminer while fast boot is disabled.
     """
@@ -87,10 +87,10 @@ class SimulatedMiner:
         v3_passwords: Mapping[str, str] | None = None,
         ts_tolerance_s: float | None = 300,
     ) -> None:
-        """Build it; miners with the same profile need different seeds to have different MACs.
+        """Create the miner; miners with the same profile need different seeds to have different MACs.
 
-        Port 0 is any free one. `v3_port` is ignored where firmware has no API v3; None closes it.
-        `v3_passwords` are those of user1, user2 and user3; who is not named has his name as password.
+        Port 0 is any free port. `v3_port` is ignored if the firmware has no API v3; None closes it.
+        `v3_passwords` are those of user1, user2 and user3; the default is the name of the account.
         """
         if profile not in PROFILES:
             raise ValueError(
@@ -148,7 +148,7 @@ class SimulatedMiner:
     # Life
 
     async def start(self) -> None:
-        """Listen, and let time pass."""
+        """Open the ports and start the time."""
         try:
             for listener in self._listeners:
                 await listener.open()
@@ -183,11 +183,11 @@ class SimulatedMiner:
         await self.stop()
 
     async def tick(self) -> None:
-        """Bring machine and ports in line with the time: a rebooting board has no port."""
+        """Advance machine and ports to the current time: the ports are closed while the board reboots."""
         self._advance()
         for listener in self._listeners:
             if self._reachable(listener) and not listener.is_open:
-                # Somebody may have taken the port meanwhile; the next tick tries again
+                # Another program may use the port; the next tick tries again
                 with suppress(OSError):
                     await listener.open()
         if self._api_v3 and self._v3_listener:
@@ -234,7 +234,7 @@ class SimulatedMiner:
         for listener in self._listeners:
             if not self._reachable(listener):
                 listener.shut()
-                # Here a connection would go on for ever
+                # On 4433 the connection would stay open
                 if listener is self._v3_listener:
                     listener.drop()
 
@@ -246,7 +246,7 @@ class SimulatedMiner:
 
     @property
     def machine(self) -> Machine:
-        """The machine behind it, as it is now."""
+        """The machine, advanced to the current time."""
         self._advance()
         return self._machine
 
@@ -257,56 +257,56 @@ class SimulatedMiner:
 
     @property
     def port(self) -> int:
-        """Number of the port, known once it has started."""
+        """Number of the port; known after the start."""
         return self._listener.port
 
     @property
     def v3_port(self) -> int | None:
-        """Number of the port of API v3, known once it has started; None: it has none."""
+        """Number of the port of API v3, known after the start; None if the firmware has no API v3."""
         return self._v3_listener.port if self._v3_listener else None
 
     @property
     def open_connections(self) -> int:
-        """Connections to 4028 at this moment."""
+        """Number of open connections to 4028."""
         return self._listener.connections
 
     @property
     def most_open_connections(self) -> int:
-        """The most connections to 4028 there were at one moment."""
+        """Maximum number of simultaneous connections to 4028."""
         return self._listener.most_connections
 
     @property
     def connections_accepted(self) -> int:
-        """How many connections to 4028 there have been."""
+        """Number of accepted connections to 4028."""
         return self._listener.accepted
 
     @property
     def open_v3_connections(self) -> int:
-        """Connections to 4433 at this moment."""
+        """Number of open connections to 4433."""
         return self._v3_listener.connections if self._v3_listener else 0
 
     @property
     def most_open_v3_connections(self) -> int:
-        """The most connections to 4433 there were at one moment."""
+        """Maximum number of simultaneous connections to 4433."""
         return self._v3_listener.most_connections if self._v3_listener else 0
 
     @property
     def v3_connections_accepted(self) -> int:
-        """How many connections to 4433 there have been, with those that were closed at once."""
+        """Number of accepted connections to 4433, including those that were closed immediately."""
         return self._v3_listener.accepted if self._v3_listener else 0
 
     @property
     def tokens_issued(self) -> int:
-        """How many tokens were given out."""
+        """Number of issued tokens."""
         return self._tokens.issued
 
     def truth(self) -> Truth:
-        """Return what is true now, as 4028 would tell it now."""
+        """Return the true state now, limited to what 4028 reports."""
         self._advance()
         return self._dialect.truth()
 
     def v3_truth(self) -> V3Truth:
-        """Return what is true now, as 4433 would tell it now; AttributeError without API v3."""
+        """Return the true state now, limited to what 4433 reports; AttributeError without API v3."""
         self._advance()
         return self._v3.dialect.truth()
 
@@ -318,7 +318,7 @@ class SimulatedMiner:
 
     @property
     def v3_permissions(self) -> dict[str, set[str]]:
-        """What user1, user2 and user3 may do; it may be changed."""
+        """The permissions of user1, user2 and user3; may be changed."""
         return self._v3.accounts.permissions
 
     @property
@@ -338,13 +338,13 @@ class SimulatedMiner:
 
     @property
     def log(self) -> bytes:
-        """What is downloaded as log, on both ports."""
+        """The log that clients download, on both ports."""
         self._advance()
         return self._dialect.log()
 
     @property
     def clock_offset_s(self) -> float:
-        """How wrong the miner's clock is; it may be changed."""
+        """The offset of the miner's clock; may be changed."""
         return self.time.offset_s
 
     @clock_offset_s.setter
@@ -354,7 +354,7 @@ class SimulatedMiner:
     # What a test wants to change
 
     def set_password(self, password: str) -> None:
-        """Change the admin password: salt and key change, tokens are gone (section B.5)."""
+        """Change the admin password: salt and key change, tokens become invalid (section B.5)."""
         self._machine.change(password=password)
         self._change_key()
 
@@ -364,52 +364,52 @@ class SimulatedMiner:
         self._tokens.forget()
 
     def set_v3_password(self, account: str, password: str) -> None:
-        """Change the password of a v3 account; the salt changes too."""
+        """Change the password of a v3 account, and the salt."""
         self._v3.accounts.set_password(account, password)
 
     def forget_tokens(self) -> None:
-        """Make every token worthless."""
+        """Invalidate all tokens."""
         self._tokens.forget()
 
     def fill_token_table(self) -> None:
-        """Leave no token for anybody."""
+        """Fill the token table, so that no token is free."""
         self._tokens.fill()
 
     def set_errors(self, codes: list[int]) -> None:
-        """List these errors, those that are new since now."""
+        """Set the listed errors; new ones start now."""
         errors = self.machine.errors
         self._machine.errors = {code: errors.get(code, self.time.now) for code in codes}
 
     def set_board_count(self, count: int) -> None:
-        """Let boards disappear, or come back."""
+        """Set the number of working boards."""
         self.machine.set_board_count(count)
 
     def inject(
         self, failure: str, command: str | None = None, times: int | None = None
     ) -> None:
-        """Do something wrong from now on: for one command or all, for ever or some times."""
+        """Inject a failure: for one command or all, permanently or a number of times."""
         self.failures.inject(failure, command, times)
         self._advance()
 
     def clear_failures(self) -> None:
-        """Be well again; a port that was refused opens with the next tick."""
+        """Remove all failures; a closed port opens with the next tick."""
         self.failures.clear()
 
     # Requests
 
     def _answer_v3(self, body: bytes, session: Session) -> Reply:
-        """Answer one request on 4433."""
+        """Return the reply to one request on 4433."""
         self._advance()
         return self._v3.answer(body, session)
 
     def remember_v3(self, name: str, params: Mapping[str, object]) -> None:
-        """Keep a command that came to 4433."""
+        """Record a command that 4433 received."""
         self.commands.append(
             Received(name, dict(params), False, self.time.clock(), "v3")
         )
 
     def _answer(self, raw: bytes, ip: str) -> Reply:
-        """Answer one request: plain, sealed, or nothing that can be read (section B.6)."""
+        """Return the reply to one request: plain, encrypted, or unreadable (section B.6)."""
         self._advance()
         try:
             request = decode(raw)
@@ -473,7 +473,7 @@ class SimulatedMiner:
         return self._seal(name, self._dialect.answer(name, request))
 
     def _write(self, name: str, write: Write, params: dict[str, object]) -> Reply:
-        """Let a command take effect, and acknowledge it, unless the firmware never does."""
+        """Apply a command; return its acknowledgement, unless the firmware never sends one."""
         failures = self.failures.take(name)
         if failures & {"silent", "close", "reset"}:
             return Reply(b"", failures)
@@ -502,19 +502,21 @@ class SimulatedMiner:
                 or too_late
             ):
                 return Reply(b"", failures)
-        told = write.answer(self._machine) if write.answer else TEXTS[131]
-        return self._finish(encode(self._dialect.btminer(told)), failures, sealed=True)
+        answer = write.answer(self._machine) if write.answer else TEXTS[131]
+        return self._finish(
+            encode(self._dialect.btminer(answer)), failures, sealed=True
+        )
 
     def _download(self, failures: frozenset[str]) -> Reply:
-        """Tell the length of the log, and let it follow (section D.7)."""
+        """Return the length of the log, followed by the log (section D.7)."""
         log = self._dialect.log()
-        row = self._dialect.btminer({"logfilelen": told_length(log, failures)})
+        row = self._dialect.btminer({"logfilelen": reported_length(log, failures)})
         sealed = "plain_ready" not in failures
         reply = self._finish(encode(row), failures, sealed=sealed, ends=False)
-        return replace(reply, after=sent_log(log, failures))
+        return replace(reply, after=log_to_send(log, failures))
 
     def _upload(self, name: str, failures: frozenset[str]) -> Reply:
-        """Ask for an image, and answer again when it has come (section D.6)."""
+        """Return a reply that requests an image, and a second reply for when it has arrived (section D.6)."""
         envelope = self._envelope
 
         def final(image: bytes) -> Reply:
@@ -533,7 +535,7 @@ class SimulatedMiner:
         return replace(reply, upload=final)
 
     def install(self, name: str, data: bytes, failures: frozenset[str]) -> bool:
-        """Take an image, or not; `binary` says what comes of it."""
+        """Install an image; return whether it was accepted."""
         self._advance()
         self.last_upload = data
         image = read_image(data)
@@ -567,7 +569,7 @@ class SimulatedMiner:
     def _finish(
         self, text: str, failures: frozenset[str], *, sealed: bool, ends: bool = True
     ) -> Reply:
-        """Make bytes of an answer, with the defects that were asked for."""
+        """Return an answer as bytes, with the injected failures applied."""
         if failures & {"silent", "close", "reset"}:
             return Reply(b"", failures)
         if (code := error_of(failures, v3=False)) is not None:
@@ -601,7 +603,7 @@ class SimulatedMiner:
 
 
 def decode(raw: bytes) -> dict[str, object]:
-    """Read the first JSON object of a request, and ignore what follows it."""
+    """Return the first JSON object of a request; ignore what follows it."""
     text = raw.decode().strip("\0\r\n\t ")
     request, _ = json.JSONDecoder(strict=False).raw_decode(text)
     if not isinstance(request, dict):

@@ -1,4 +1,4 @@
-"""The miners that are simulated (section J of docs/protocol.md): identity, figures and habits."""
+"""The simulated miners (section J of docs/protocol.md): identity, ratings and behaviour."""
 
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +9,7 @@ MODES = frozenset({"set_low_power", "set_normal_power", "set_high_power"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Psu:
-    """A power supply as get_psu names it."""
+    """A power supply as get_psu reports it."""
 
     name: str
     model: str
@@ -25,7 +25,7 @@ class Psu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """A pool that is configured."""
+    """A configured pool."""
 
     url: str
     user: str
@@ -39,22 +39,22 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class V3:
-    """What a firmware does on the v3 port, where firmware differs or nobody knows (section E)."""
+    """The behaviour of a firmware on the v3 port, where it differs or is unknown (section E)."""
 
     api_version: str
     # Figures of the power supply, and the list of errors, in get.device.info
-    tells_electrics: bool = True
+    reports_electrics: bool = True
     tells_errors: bool = True
     tells_factory_hash: bool = True
     # get.miner.status without a param
     missing_param_code: int = 0
     wrong_token_code: int = -4
     percent_as_number: bool = True
-    # While btminer restarts, nobody listens
+    # The port is closed while btminer restarts
     refuses_while_down: bool = False
 
     def since(self, version: str) -> bool:
-        """Whether this firmware is as new as that."""
+        """Return whether this firmware has at least this version."""
         return self.api_version >= version
 
 
@@ -67,7 +67,7 @@ POOLS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One model with one firmware; the figures are those of a healthy miner in normal mode."""
+    """One model with one firmware; the values are those of a healthy miner in normal mode."""
 
     name: str
     # v1, v204, v205 or v2c: what it answers, and which commands it knows
@@ -339,7 +339,7 @@ PROFILES: dict[str, Profile] = _profiles(
         unanswered=MODES | {"reboot", "restart_btminer", "factory_reset", "net_config"},
         board_numbers=False,
         tells_limit_set=True,
-        v3=V3(api_version="3.0.2", tells_electrics=False, tells_errors=False),
+        v3=V3(api_version="3.0.2", reports_electrics=False, tells_errors=False),
         timing=Timing(
             starting_after_power_on_s=10,
             token_limit_per_ip=100,

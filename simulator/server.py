@@ -1,4 +1,4 @@
-"""Sockets, and the one of 4028: one request, one answer, one connection, and what can go wrong (section A.1)."""
+"""The sockets, and port 4028: one request, one answer, one connection, and its failures (section A.1)."""
 
 from abc import ABC, abstractmethod
 import asyncio
@@ -41,12 +41,12 @@ class Reply:
 
 
 def huge_answer() -> bytes:
-    """Return an object that is right, and far too long."""
+    """Return an answer that is valid JSON, but far too long."""
     return b'{"STATUS":"%b"}' % (b"S" * HUGE)
 
 
 def is_complete(request: bytes) -> bool:
-    """Whether the first JSON object has come to its end; other text never gets any better."""
+    """Return whether the first JSON object is complete; other text counts as complete."""
     text = request.lstrip()
     if not text.startswith(b"{"):
         return bool(text)
@@ -66,10 +66,10 @@ def is_complete(request: bytes) -> bool:
 
 
 class Board:
-    """The time that the control board takes for answers; all ports of a miner share it."""
+    """The response time of the control board; all ports of a miner share it."""
 
     def __init__(self, timing: Timing) -> None:
-        """Be idle."""
+        """Start idle."""
         self._answer_s = timing.answer_s
         self._turn = asyncio.Lock() if timing.serial else None
 
@@ -84,10 +84,10 @@ class Board:
 
 
 class Listener(ABC):
-    """One port, which can be shut and opened again while its miner reboots."""
+    """One port; it can be closed and opened again while its miner reboots."""
 
     def __init__(self, host: str, port: int, timing: Timing) -> None:
-        """Remember where."""
+        """Store host and port."""
         self.host = host
         self.port = port
         self.accepted = 0
@@ -101,11 +101,11 @@ class Listener(ABC):
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody can connect."""
+        """Whether clients can connect."""
         return self._server is not None
 
     async def open(self) -> None:
-        """Listen; port 0 takes a free one, and keeps it."""
+        """Open the port; port 0 chooses a free port and keeps it."""
         try:
             self._server = await asyncio.start_server(self._serve, self.host, self.port)
         except OSError as err:
@@ -120,12 +120,12 @@ class Listener(ABC):
             self._server = None
 
     def drop(self) -> None:
-        """Cut the connections there are, apart from an answer that is on its way."""
+        """Cut all connections, except those that are sending an answer."""
         for task in self._tasks.keys() - self._answering:
             task.cancel()
 
     async def stop(self) -> None:
-        """End everything."""
+        """Close the port and all connections."""
         self.shut()
         tasks = list(self._tasks)
         for task in tasks:
@@ -157,11 +157,11 @@ class Listener(ABC):
 
     @property
     def _full(self) -> bool:
-        """Whether there is no room for one more client."""
+        """Return whether the maximum number of clients is reached."""
         return False
 
     def _begin_answer(self) -> None:
-        """From now on the connection of this task is not cut."""
+        """Protect the connection of this task from being cut."""
         task = asyncio.current_task()
         assert task
         self._answering.add(task)
@@ -173,12 +173,12 @@ class Listener(ABC):
     async def _talk(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Serve one connection until it is to be closed."""
+        """Serve one connection until it must be closed."""
 
     async def _write(
         self, data: bytes, failures: frozenset[str], writer: asyncio.StreamWriter
     ) -> None:
-        """Send an answer in one piece, in single bytes, or half of it."""
+        """Send an answer: in one piece, in single bytes, or half of it."""
         if failures & {"truncate", "stall_midway", "reset_midway"}:
             data = data[: len(data) // 2]
         if failures & {"bytewise", "byte_a_second"}:
@@ -204,8 +204,8 @@ class Listener(ABC):
     async def _receive(
         self, reader: asyncio.StreamReader, failures: frozenset[str]
     ) -> bytes:
-        """Read the length of an image, and the image; a client that sends less is left."""
-        # Meanwhile a reboot cuts the connection
+        """Return an image, after its length; drop a client that sends less."""
+        # A reboot during the upload cuts the connection
         self._end_answer()
         size = int.from_bytes(await self._exactly(reader, HEADER), "little")
         if size > LARGEST_IMAGE:
@@ -228,7 +228,7 @@ class Listener(ABC):
     async def _close(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Close without cutting off an answer that is still under way."""
+        """Close the connection after the answer has been sent."""
         with suppress(OSError):
             writer.write_eof()
         async with asyncio.timeout(self._timing.linger_s):
@@ -237,7 +237,7 @@ class Listener(ABC):
 
 
 def reset_on_close(writer: asyncio.StreamWriter) -> None:
-    """Let the end of this connection be a reset."""
+    """Make this connection end with a reset."""
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -252,7 +252,7 @@ class OneShotListener(Listener):
         timing: Timing,
         answer: Callable[[bytes, str], Reply],
     ) -> None:
-        """Remember whom to ask for answers."""
+        """Store the function that answers."""
         super().__init__(host, port, timing)
         self._answer = answer
 
@@ -266,7 +266,7 @@ class OneShotListener(Listener):
             await self._send(reply, reader, writer)
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        """Read one request; the client may or may not close its side after it."""
+        """Serve one request; the client may close its side after it."""
         request = b""
         while not is_complete(request):
             async with asyncio.timeout(self._timing.idle_s):
@@ -306,7 +306,7 @@ class OneShotListener(Listener):
         await self._close(reader, writer)
 
     async def _hold(self, reader: asyncio.StreamReader) -> None:
-        """Stay until the client goes; one that closed its side with the request is still there."""
+        """Wait until the client disconnects; a half-closed connection is still connected."""
         self._end_answer()
         loop = asyncio.get_running_loop()
         begin = loop.time()

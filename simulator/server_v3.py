@@ -1,4 +1,4 @@
-"""The socket of API v3: frames on a connection that stays (section E.1 of docs/protocol.md)."""
+"""The socket of API v3: frames on a persistent connection (section E.1 of docs/protocol.md)."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,13 +15,13 @@ SPLIT_S = 0.01
 
 
 def frame(text: str | bytes) -> bytes:
-    """Put the length before a text."""
+    """Return a text with its length before it."""
     data = text.encode() if isinstance(text, str) else text
     return len(data).to_bytes(HEADER, "little") + data
 
 
 def spoil_header(data: bytes, failures: frozenset[str]) -> bytes:
-    """Lie about the length of a frame."""
+    """Return a frame with a wrong length, if that failure is injected."""
     length = int.from_bytes(data[:HEADER], "little")
     if "long_length" in failures:
         length += LIE
@@ -34,7 +34,7 @@ def spoil_header(data: bytes, failures: frozenset[str]) -> bytes:
 
 @dataclass(eq=False, slots=True)
 class Client:
-    """One connection; it has a deadline while it waits for a request."""
+    """One connection, with a deadline while it waits for a request."""
 
     session: Session
     writer: asyncio.StreamWriter
@@ -51,7 +51,7 @@ class FrameListener(Listener):
         timing: Timing,
         answer: Callable[[bytes, Session], Reply],
     ) -> None:
-        """Remember whom to ask for answers; an empty request is a heartbeat."""
+        """Store the function that answers; an empty request is a heartbeat."""
         super().__init__(host, port, timing)
         self._answer = answer
         self._clients: set[Client] = set()
@@ -61,7 +61,7 @@ class FrameListener(Listener):
         return self.connections >= self._timing.v3_clients
 
     def push(self, now: float, report: Callable[[], str]) -> None:
-        """Send a report to those whose time has come, unless they are being answered."""
+        """Send each due report, unless its connection is sending an answer."""
         for client in self._clients:
             session, deadline = client.session, client.deadline
             if session.report_gap_s and now >= session.next_report and deadline:
@@ -84,7 +84,7 @@ class FrameListener(Listener):
             self._clients.discard(client)
 
     async def _exchange(self, client: Client, reader: asyncio.StreamReader) -> bool:
-        """Serve one request; return whether there may be another."""
+        """Serve one request; return whether another may follow."""
         async with asyncio.timeout_at(self._deadline()) as client.deadline:
             length = int.from_bytes(await reader.readexactly(HEADER), "little")
             if length > LARGEST_FRAME:

@@ -1,4 +1,4 @@
-"""What an owner can set on a miner, and what of it a command puts back (sections D and E.6 of docs/protocol.md)."""
+"""The settings of a miner, and which of them a command resets (sections D and E.6 of docs/protocol.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ CUSTOM_KEYS = ("CustomerSn", *(f"msg{number}" for number in range(10)))
 
 
 class Restart(StrEnum):
-    """What a command restarts, or waits for (the column of section D.1)."""
+    """What a command restarts or waits for (the column in section D.1)."""
 
     NONE = "none"
     NEXT_START = "next start"
@@ -27,7 +27,7 @@ class Restart(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Where a miner is to be found; `dns` is one address, or two with a space between them."""
+    """The network settings; `dns` is one address, or two separated by a space."""
 
     proto: str
     ip: str
@@ -38,7 +38,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogServer:
-    """Where a miner sends its log."""
+    """The server to which a miner sends its log."""
 
     ip: str
     port: str
@@ -47,7 +47,7 @@ class LogServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is set now; some of it takes effect later, as `Restart` says."""
+    """The current settings; some take effect later, as `Restart` says."""
 
     # Mining. `mode_text` is what status says of the mode: nothing before one was chosen
     power_mode: str = "normal"
@@ -111,14 +111,14 @@ OF_MINING = (
 
 
 def from_factory(profile: Profile) -> Settings:
-    """Return what a miner leaves the factory with."""
+    """Return the factory settings."""
     return Settings(
         mode_text="normal" if profile.mode_text else "", pools=profile.pools
     )
 
 
 def as_found(profile: Profile) -> Settings:
-    """Return what the miner of a profile is found with."""
+    """Return the initial settings of a profile."""
     return replace(
         from_factory(profile),
         power_mode=profile.power_mode,
@@ -128,6 +128,6 @@ def as_found(profile: Profile) -> Settings:
 
 
 def mining_restored(profile: Profile) -> Mapping[str, object]:
-    """Return the changes that put the mining of a miner back."""
+    """Return the changes that reset the mining settings."""
     factory = from_factory(profile)
     return {name: getattr(factory, name) for name in OF_MINING}

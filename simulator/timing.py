@@ -1,4 +1,4 @@
-"""Time: every number of the timelines of section H.2, and a clock that stands still for tests."""
+"""Time: every duration of the timelines in section H.2, and a manual clock for tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,18 +90,18 @@ class Timing:
 
 
 class ManualClock:
-    """A clock that moves only when told to."""
+    """A clock that only `advance` moves."""
 
     def __init__(self, now: float = 0.0) -> None:
-        """Start at a time of choice."""
+        """Start at a given time."""
         self.now = now
 
     def __call__(self) -> float:
-        """Read the clock."""
+        """Return the time."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock."""
+        """Advance the clock."""
         self.now += seconds
 
 
@@ -115,7 +115,7 @@ class SimTime:
         epoch: float,
         offset_s: float = 0.0,
     ) -> None:
-        """Begin now; the miner's own clock may be wrong by an offset."""
+        """Start now; the miner's own clock can have an offset."""
         self.clock = clock
         self.offset_s = offset_s
         self._begin = clock()
@@ -124,14 +124,14 @@ class SimTime:
 
     @property
     def now(self) -> float:
-        """Simulated seconds since the beginning."""
+        """Simulated seconds since the start."""
         return (self.clock() - self._begin) * self._speed
 
     def wall(self, simulated: float) -> float:
-        """Return the miner's time of day, which does not run faster than any other clock."""
+        """Return the miner's Unix time; it does not run faster than other clocks."""
         return self._epoch + simulated / self._speed + self.offset_s
 
     def local(self, simulated: float, zone_s: int) -> str:
-        """Return the same as the miner writes it, in its own zone."""
+        """Return a time as text, in the miner's time zone."""
         zone = timezone(timedelta(seconds=zone_s))
         return f"{datetime.fromtimestamp(self.wall(simulated), zone):%Y-%m-%d %H:%M:%S}"

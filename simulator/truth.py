@@ -1,4 +1,4 @@
-"""What is true of a simulated miner at one instant, with the unit in every name."""
+"""The true state of a simulated miner at one instant, with the unit in every name."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardTruth:
-    """One hash board. Its hashrate is `HS RT`, or `MHS 5m` where a board tells no `HS RT`."""
+    """One hash board. Its hashrate is `HS RT`, or `MHS 5m` if a board reports no `HS RT`."""
 
     slot: int
     hashrate_ths: float
@@ -57,7 +57,7 @@ class PsuTruth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """The whole miner; None where its API has no such field."""
+    """The whole miner; None if its API has no such field."""
 
     phase: Phase
     mining: bool
@@ -99,7 +99,7 @@ class Truth:
     led_auto: bool | None
     # What pre_power_on would answer; None: it does not heat
     preheat: str | None
-    # In force now, while `settings` has what will be after the next restart
+    # The active values; `settings` has the values after the next restart
     hostname: str | None
     network: Network | None
     timezone: str

@@ -1,6 +1,6 @@
-"""What API v3 tells of a simulated miner at one instant, with the unit in every name.
+"""The state of a simulated miner as API v3 reports it, with the unit in every name.
 
-Beside it `Truth` is what TCP 4028 tells. A field that both have has the same name in both; its
+`Truth` is the state as TCP 4028 reports it. A field that both have has the same name in both; its
 value may differ, as it does on the wire: `power_w` is the power of this moment here, and a mean
 of five minutes there.
 """
@@ -39,7 +39,7 @@ class V3PoolTruth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class V3PsuTruth:
-    """The power supply; some firmware tells no more than its fan."""
+    """The power supply; some firmware reports only its fan."""
 
     model: str
     fan_speed_rpm: float
@@ -70,11 +70,11 @@ class V3Truth:
     power_realtime_w: float
     power_5min_w: float
     power_rate_jth: float
-    # The limit in force, and what the user set (None: nothing)
+    # The active limit, and the user's limit (None: not set)
     power_limit_w: int
     power_limit_set_w: int | None
     power_mode: str
-    # None: no percentage was asked for since the last start
+    # None: no percentage was set since the last start
     power_percent: int | None
     power_set_w: int | None
     target_freq_percent: int

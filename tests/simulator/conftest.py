@@ -1,4 +1,4 @@
-"""A client that knows only sockets and the protocol page, and miners for it to talk to."""
+"""A client made of sockets and the protocol page only, and miners for it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,18 +20,18 @@ DEFAULT = "admin"
 
 @pytest.fixture(autouse=True)
 def sockets(socket_enabled: None) -> None:
-    """These tests are about sockets."""
+    """Allow sockets: these tests need them."""
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that moves only when told to."""
+    """Return a clock that only `advance` moves."""
     return ManualClock()
 
 
 @pytest.fixture(scope="session")
 def interop_python(pytestconfig: pytest.Config) -> Path:
-    """A Python that has the clients of others."""
+    """Return a Python that has other projects' clients."""
     return environment(pytestconfig.rootpath / ".pytest_cache" / "interop")
 
 
@@ -40,7 +40,7 @@ Make = Callable[..., Awaitable[SimulatedMiner]]
 
 @pytest.fixture
 async def make(clock: ManualClock) -> AsyncIterator[Make]:
-    """Start miners, and stop them at the end."""
+    """Return a function that starts miners; stop them at the end."""
     miners: list[SimulatedMiner] = []
 
     async def start(profile: str = "v205_m50", **options: Any) -> SimulatedMiner:
@@ -58,7 +58,7 @@ async def make(clock: ManualClock) -> AsyncIterator[Make]:
 async def send(
     miner: SimulatedMiner, request: bytes, *, half_close: bool = False
 ) -> bytes:
-    """Send bytes, and read until the miner closes."""
+    """Send bytes; return what the miner sends until it closes."""
     reader, writer = await asyncio.open_connection(miner.host, miner.port)
     try:
         writer.write(request)
@@ -72,34 +72,34 @@ async def send(
 
 
 async def ask_text(miner: SimulatedMiner, command: str, **params: Any) -> str:
-    """Ask in plain text, and get text."""
+    """Send a plain request; return the answer as text."""
     answer = await send(miner, json.dumps({"cmd": command, **params}).encode())
     return answer.decode()
 
 
 async def ask(miner: SimulatedMiner, command: str, **params: Any) -> Any:
-    """Ask in plain text."""
+    """Send a plain request; return the answer."""
     return json.loads((await ask_text(miner, command, **params)).strip("\0\n"))
 
 
 class Writer:
-    """Somebody who knows the password, and keeps a token."""
+    """A client of 4028 that has the password and keeps its token."""
 
     def __init__(self, miner: SimulatedMiner, password: str = DEFAULT) -> None:
-        """Know where, and the password."""
+        """Store miner and password."""
         self.miner = miner
         self.password = password
         self.token: str | None = None
         self.envelope: Envelope | None = None
 
     async def authorize(self) -> None:
-        """Ask for a token."""
+        """Request a token."""
         salts = (await ask(self.miner, "get_token"))["Msg"]
         self.envelope = Envelope(self.password, salts["salt"])
         self.token = self.envelope.sign(salts["time"], salts["newsalt"])
 
     async def request(self, command: str, **params: Any) -> bytes:
-        """Seal a command."""
+        """Return a command, encrypted."""
         if not self.envelope:
             await self.authorize()
         assert self.envelope
@@ -110,20 +110,20 @@ class Writer:
         return json.dumps({"enc": 1, "data": data}).encode()
 
     def opened(self, answer: Any) -> tuple[Any, bool]:
-        """Return what an answer says, and whether it was sealed."""
+        """Return the content of an answer, and whether it was encrypted."""
         if "enc" not in answer:
             return answer, False
         assert self.envelope
         return self.envelope.decrypt(answer["enc"]), True
 
     async def send(self, command: str, **params: Any) -> tuple[Any, bool]:
-        """Send a sealed command; return the answer, and whether it was sealed as well."""
+        """Send an encrypted command; return the answer, and whether it was encrypted too."""
         request = await self.request(command, **params)
         answer = (await send(self.miner, request)).strip(b"\0\n")
         return self.opened(json.loads(answer)) if answer else (None, False)
 
     async def __call__(self, command: str, **params: Any) -> Any:
-        """Send a sealed command."""
+        """Send an encrypted command; return the answer."""
         return (await self.send(command, **params))[0]
 
 
@@ -131,7 +131,7 @@ class V3:
     """A client of port 4433 that keeps its connection."""
 
     def __init__(self, miner: SimulatedMiner, account: str, password: str) -> None:
-        """Know where, and who."""
+        """Store miner and account."""
         self.miner = miner
         self.account = account
         self.password = password
@@ -150,24 +150,24 @@ class V3:
         self.writer.write(len(text).to_bytes(4, "little") + text.encode())
 
     async def frame(self) -> str:
-        """Read a frame; an empty one is a heartbeat."""
+        """Return the next frame; an empty one is a heartbeat."""
         async with asyncio.timeout(5):
             length = int.from_bytes(await self.reader.readexactly(4), "little")
             return (await self.reader.readexactly(length)).decode("ascii")
 
     async def ended(self) -> bool:
-        """Whether the miner has closed without another byte."""
+        """Return whether the miner has closed without another byte."""
         async with asyncio.timeout(5):
             return await self.reader.read(1) == b""
 
     async def ask(self, cmd: str, param: Any = None) -> Any:
-        """Read something, and return the whole answer."""
+        """Send a read; return the whole answer."""
         request = {"cmd": cmd} | ({} if param is None else {"param": param})
         self.send(json.dumps(request))
         return json.loads(await self.frame())
 
     async def read(self, cmd: str, param: Any = None) -> Any:
-        """Read something that is there."""
+        """Send a read that must succeed; return its content."""
         answer = await self.ask(cmd, param)
         assert (answer["code"], answer["desc"]) == (0, cmd)
         return answer["msg"]
@@ -175,7 +175,7 @@ class V3:
     def request(
         self, cmd: str, param: Any = None, *, sealed: bool = False, **fields: Any
     ) -> str:
-        """Make a write; fields replace what belongs there, None leaves it out."""
+        """Return a write request; fields replace the right values, None removes one."""
         ts = fields.get("ts") or int(self.miner.time.wall(self.miner.time.now))
         secret = digest(cmd, self.password, self.miner.v3_salt, ts)
         if sealed:
@@ -190,7 +190,7 @@ class V3:
         return json.dumps({k: v for k, v in request.items() if v is not None})
 
     async def write(self, cmd: str, param: Any = None, **fields: Any) -> Any:
-        """Write something, and return code and text."""
+        """Send a write; return code and text."""
         self.send(self.request(cmd, param, **fields))
         answer = json.loads(await self.frame())
         assert answer["desc"] == cmd
@@ -207,7 +207,7 @@ Connect = Callable[..., Awaitable[V3]]
 
 @pytest.fixture
 async def v3() -> AsyncIterator[Connect]:
-    """Connect to port 4433, and close at the end."""
+    """Return a function that connects to port 4433; close the connections at the end."""
     clients: list[V3] = []
 
     async def connect(
@@ -223,5 +223,5 @@ async def v3() -> AsyncIterator[Connect]:
 
 @pytest.fixture
 def writer() -> type[Writer]:
-    """The class, so that a test may have several."""
+    """Return the class, so that a test can have several clients."""
     return Writer

@@ -25,7 +25,7 @@ UV = ("bash", "-c", 'source "$1/scripts/_lib.sh" && shift && uv "$@"', "uv", str
 
 
 def environment(folder: Path) -> Path:
-    """Return a Python that has the clients; made once, and again when a pin changes."""
+    """Return a Python that has the clients; create it once, and again when a pin changes."""
     folder.mkdir(parents=True, exist_ok=True)
     place, stamp = folder / "venv", folder / "stamp"
     python = place / "bin" / "python"
@@ -43,16 +43,16 @@ def environment(folder: Path) -> Path:
 
 
 class Client:
-    """A process with one of the clients in it."""
+    """A process that runs one of the clients."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        """Talk to it through its standard input and output."""
+        """Communicate through the standard input and output of the process."""
         self._process = process
 
     async def __call__(
         self, do: str, miner: SimulatedMiner, **arguments: Any
     ) -> dict[str, Any]:
-        """Let it do something, and return what came of it."""
+        """Run an action in the client; return its result."""
         request = json.dumps({"do": do, "ip": miner.host, **arguments})
         return json.loads(await asyncio.to_thread(self._exchange, request))
 
@@ -65,7 +65,7 @@ class Client:
 
 @contextmanager
 def running(python: Path, script: str) -> Iterator[Client]:
-    """Start the process, and end it."""
+    """Start the process; end it after the tests."""
     with subprocess.Popen(
         (python, HERE / script),
         stdin=subprocess.PIPE,
@@ -77,6 +77,6 @@ def running(python: Path, script: str) -> Iterator[Client]:
 
 
 def own_address(number: int) -> str:
-    """An address that no other run of the tests uses at the same time."""
+    """Return an address that no other run of the tests uses at the same time."""
     process = os.getpid()
     return f"127.{64 + process // 250 % 128}.{process % 250 + 1}.{number}"

@@ -1,4 +1,4 @@
-"""Runs in the environment of pyasic: does what it is told on stdin, one JSON line for one JSON line."""
+"""Runs in the environment of pyasic: executes requests from stdin and prints results, one JSON line each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ MINERS: dict[str, Any] = {}
 
 
 async def identify(ip: str, password: str) -> dict[str, Any]:
-    """Let pyasic find out what answers there."""
+    """Return what pyasic detects at an address."""
     settings.update("default_whatsminer_rpc_password", password)
     miner = await get_miner(ip)
     MINERS[ip] = miner
@@ -24,37 +24,37 @@ async def identify(ip: str, password: str) -> dict[str, Any]:
 
 
 async def assume(ip: str, password: str) -> dict[str, Any]:
-    """Tell pyasic what answers there."""
+    """Set what pyasic finds at an address, without detection."""
     settings.update("default_whatsminer_rpc_password", password)
     MINERS[ip] = BTMinerM60SVK40(ip)
     return {"found": type(MINERS[ip]).__name__}
 
 
 async def assume_v3(ip: str, firmware: str) -> dict[str, Any]:
-    """Tell pyasic what answers there on 4433."""
+    """Set what pyasic finds at an address on 4433, without detection."""
     MINERS[ip] = BTMinerM64VL30(ip, version=firmware)
     return {"found": type(MINERS[ip]).__name__}
 
 
 async def v3_password(ip: str, password: str) -> dict[str, Any]:
-    """Set the password of `super`, which pyasic takes for unchanged."""
+    """Set the password of `super`; pyasic expects the factory default."""
     MINERS[ip].rpc.pwd = password
     return {}
 
 
 async def read(ip: str) -> dict[str, Any]:
-    """Read a whole miner."""
+    """Return everything that pyasic reads from a miner."""
     data = await MINERS[ip].get_data()
     return json.loads(data.model_dump_json())
 
 
 async def ask(ip: str, commands: list[str]) -> dict[str, Any]:
-    """Send plain commands with pyasic's transport, JSON repair and validation."""
+    """Send plain commands with pyasic's transport, JSON repair and validation; return the answers."""
     return {command: await MINERS[ip].rpc.send_command(command) for command in commands}
 
 
 async def write(ip: str, method: str, arguments: list[Any]) -> dict[str, Any]:
-    """Call one of pyasic's own methods."""
+    """Call one of pyasic's own methods; return its result."""
     return {"done": await getattr(MINERS[ip], method)(*arguments)}
 
 

@@ -1,4 +1,4 @@
-"""Runs in the environment of pyasic-rs: does what it is told on stdin, one JSON line for one JSON line."""
+"""Runs in the environment of pyasic-rs: executes requests from stdin and prints results, one JSON line each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ MINERS: dict[str, Any] = {}
 
 
 async def identify(ip: str, password: str) -> dict[str, Any]:
-    """Let it find out what answers there."""
+    """Return what pyasic-rs detects at an address."""
     miner = await MinerFactory().get_miner(ip)
     if miner is None:
         return {"model": None}
@@ -23,14 +23,14 @@ async def identify(ip: str, password: str) -> dict[str, Any]:
 
 
 async def read(ip: str) -> dict[str, Any]:
-    """Read a whole miner."""
+    """Return everything that pyasic-rs reads from a miner."""
     data = (await MINERS[ip].get_data()).model_dump()
     data["uptime"] = data["uptime"].total_seconds()
     return data
 
 
 async def write(ip: str, method: str, arguments: list[Any]) -> dict[str, Any]:
-    """Call one of its own methods."""
+    """Call one of its own methods; return the result."""
     return {"done": await getattr(MINERS[ip], method)(*arguments)}
 
 
@@ -43,7 +43,7 @@ async def pools(ip: str, url: str, user: str) -> dict[str, Any]:
 
 
 async def mode(ip: str) -> dict[str, Any]:
-    """Choose low power."""
+    """Set low power mode."""
     config = TuningConfig.mode(MiningMode.Low)
     return {"done": await MINERS[ip].set_tuning_config(config)}
 

@@ -1,4 +1,4 @@
-"""Every command that docs/protocol.md knows is there, restarts what it restarts, and leaves what it sets."""
+"""Every command of docs/protocol.md exists, restarts what it must, and applies its setting."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -175,8 +175,8 @@ WRITES_V3: dict[str, tuple[Any, Restart, dict[str, Any]]] = {
 }
 
 
-def told(answer: Any) -> tuple[object, object]:
-    """Code and text."""
+def outcome(answer: Any) -> tuple[object, object]:
+    """Return code and text of an answer."""
     return answer["Code"], answer["Msg"]
 
 
@@ -189,7 +189,7 @@ def named(section: str, pattern: str) -> set[str]:
 
 
 def test_every_documented_command_is_simulated() -> None:
-    """If it failed: a command of the page could not be tried without a miner."""
+    """If it failed: a command of the page could not be tested without a miner."""
     known = set().union(*(names(dialect) for dialect in AIR))
     writes = named("D.1 ", r"`(\w+)`")
     assert len(writes) == 38
@@ -206,7 +206,7 @@ def test_every_documented_command_is_simulated() -> None:
 
 
 def test_every_command_has_a_test() -> None:
-    """If it failed: a command could be added without anybody seeing what it does."""
+    """If it failed: a command could be added without a test of its effect."""
     binary = {"update_firmware", "download_logs"}
     assert WRITES.keys() | binary == set().union(*commands.WRITES.values())
     sealed = {"set.miner.pools", "set.user.change_passwd"}
@@ -217,7 +217,7 @@ def test_every_command_has_a_test() -> None:
 
 
 def test_restart_of_the_tables() -> None:
-    """If it failed: a table would say of a command that it restarts something else."""
+    """If it failed: the table of restarts could contradict the page."""
     for command, (_, restart, _) in WRITES.items():
         for table in commands.WRITES.values():
             assert command not in table or table[command].restart is restart, command
@@ -227,7 +227,7 @@ def test_restart_of_the_tables() -> None:
 
 
 def every_write() -> Iterable[tuple[str, str]]:
-    """Name a miner for each command of each dialect."""
+    """Return a miner for each command of each dialect."""
     for command, (dialect, table) in itertools.product(WRITES, commands.WRITES.items()):
         if command in table:
             liquid = table[command].cooling == "liquid"
@@ -236,7 +236,7 @@ def every_write() -> Iterable[tuple[str, str]]:
 
 
 async def restarted(miner: SimulatedMiner, clock: ManualClock) -> Restart:
-    """Look what the command that was just acknowledged restarts."""
+    """Check what the last command restarts."""
     before = miner.machine
     seen = (before.reboots, before.network_restarts)
     clock.advance(2)
@@ -265,7 +265,7 @@ async def restarted(miner: SimulatedMiner, clock: ManualClock) -> Restart:
 async def test_every_write_of_4028(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str, command: str
 ) -> None:
-    """If it failed: a command would be acknowledged and forgotten, or restart what it should not."""
+    """If it failed: a command would be acknowledged without effect, or restart too much."""
     off = command == "pre_power_on"
     miner = await make(profile, state="stopped" if off else "stable")
     before = miner.truth().settings
@@ -277,7 +277,7 @@ async def test_every_write_of_4028(
         assert answer["Code"] == 131
         assert isinstance(answer["Msg"], dict)
     else:
-        assert told(answer) == OK
+        assert outcome(answer) == OK
     assert miner.applied == [command]
     assert await restarted(miner, clock) is (
         Restart.NONE if restart is Restart.NEXT_START else restart
@@ -296,7 +296,7 @@ async def test_every_write_of_4028(
 async def test_every_write_of_4433(
     make: Make, v3: Connect, clock: ManualClock, command: str
 ) -> None:
-    """If it failed: a command would be acknowledged and forgotten, or restart what it should not."""
+    """If it failed: a command would be acknowledged without effect, or restart too much."""
     liquid = commands_v3.WRITES[command].cooling == "liquid"
     miner = await make("v3_m7bs" if liquid else "v2c_m60s")
     before = miner.v3_truth().settings
@@ -373,10 +373,10 @@ async def test_what_4028_refuses(
     command: str,
     params: dict[str, Any],
 ) -> None:
-    """If it failed: a client that does not check its values would pass."""
+    """If it failed: a client that sends invalid values would not be noticed."""
     miner = await make(profile)
     before = miner.truth().settings
-    assert told(await writer(miner)(command, **params)) == REFUSED
+    assert outcome(await writer(miner)(command, **params)) == REFUSED
     assert miner.applied == []
     assert await restarted(miner, clock) is Restart.NONE
     assert miner.truth().settings == before
@@ -394,10 +394,10 @@ async def test_what_4028_refuses(
 async def test_numbers_are_not_seen(
     make: Make, writer: type[Writer], command: str, params: dict[str, Any]
 ) -> None:
-    """If it failed: a client that sends numbers would pass, and do nothing on a miner."""
+    """If it failed: a client that sends numbers, which a miner ignores, would not be noticed."""
     miner = await make("v205_m50")
     before = miner.truth().settings
-    assert told(await writer(miner)(command, **params)) == OK
+    assert outcome(await writer(miner)(command, **params)) == OK
     assert miner.truth().settings == before
 
 
@@ -419,7 +419,7 @@ async def test_numbers_are_not_seen(
 async def test_what_4433_refuses(
     make: Make, v3: Connect, clock: ManualClock, command: str, param: Any, code: int
 ) -> None:
-    """If it failed: a client that does not check its values would pass."""
+    """If it failed: a client that sends invalid values would not be noticed."""
     miner = await make("v2c_m60s")
     before = miner.v3_truth().settings
     assert (await (await v3(miner)).write(command, param))[0] == code
@@ -434,10 +434,10 @@ async def test_what_4433_refuses(
 async def test_pools(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: other pools would be acknowledged, and the old ones mined for."""
+    """If it failed: new pools would be acknowledged, but the old ones used."""
     miner = await make(profile)
     clock.advance(86400)
-    assert told(await writer(miner)("update_pools", **POOLS)) == OK
+    assert outcome(await writer(miner)("update_pools", **POOLS)) == OK
     rows = (await ask(miner, "pools"))["POOLS"]
     assert [(row["URL"], row["User"], row["Accepted"]) for row in rows] == [
         ("stratum+tcp://a.example:1", "me.a", 0),
@@ -449,16 +449,16 @@ async def test_pools(
 
 
 async def information(miner: SimulatedMiner) -> dict[str, Any]:
-    """Read what a miner tells of its network."""
-    told: dict[str, Any] = (await ask(miner, "get_miner_info"))["Msg"]
-    return told
+    """Return the network that a miner reports."""
+    reported: dict[str, Any] = (await ask(miner, "get_miner_info"))["Msg"]
+    return reported
 
 
 @pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50", "v2c_m60s"])
 async def test_network(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: an owner would be told another address than the one he has set."""
+    """If it failed: the network settings would be reported wrongly."""
     miner = await make(profile)
     dhcp = miner.truth().network
     assert dhcp
@@ -490,7 +490,7 @@ async def test_network(
 
 
 async def test_network_over_4433(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: an owner would be told another address than the one he has set."""
+    """If it failed: the network settings would be reported wrongly."""
     miner = await make("v2c_m60s")
     await (await v3(miner)).write("set.system.net_config", ADDRESS_V3)
     clock.advance(70)
@@ -507,23 +507,23 @@ async def test_network_over_4433(make: Make, v3: Connect, clock: ManualClock) ->
 async def test_hostname(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: a name would be there before the network has restarted, or never."""
+    """If it failed: a hostname would take effect before the restart of the network, or never."""
     miner = await make(profile)
     owner = writer(miner)
-    assert told(await owner("set_hostname", hostname="garage")) == OK
+    assert outcome(await owner("set_hostname", hostname="garage")) == OK
     assert (await information(miner))["hostname"] == "WhatsMiner"
     clock.advance(7)
     await miner.tick()
     assert (await information(miner))["hostname"] == "garage"
     # The board did not restart: tokens are still good
-    assert told(await owner("set_led", param="auto")) == OK
+    assert outcome(await owner("set_led", param="auto")) == OK
 
 
 @pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50", "v3_m7bs"])
 async def test_zone(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: the times of errors would stay those of China."""
+    """If it failed: the times of errors would stay in China's time zone."""
     miner = await make(profile)
     miner.set_errors([110])
 
@@ -578,7 +578,7 @@ async def test_poweroff_cool(
 async def test_fan_zero_speed(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: 0 RPM of a healthy miner would never be met."""
+    """If it failed: 0 RPM on a healthy miner could not be tested."""
     miner = await make("v205_m50")
     await writer(miner)("set_fan_zero_speed", fan_zero_speed="1")
     clock.advance(60)
@@ -590,7 +590,7 @@ async def test_fan_zero_speed(
 async def test_temp_offset(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: an offset would act before the next start, or not at all."""
+    """If it failed: an offset would take effect before the next start, or never."""
     miner = await make("v205_m50")
     before = miner.truth()
     owner = writer(miner)
@@ -659,16 +659,16 @@ async def test_target_freq(
 async def test_both_ways_where_the_document_lets_it(
     make: Make, writer: type[Writer]
 ) -> None:
-    """If it failed: the two documents that contradict each other would not both be met."""
+    """If it failed: only one of the two contradicting documents would be tested."""
     for profile in ("v2c_m60s", "v205_m56s", "v1_m20s"):
         miner = await make(profile)
-        assert told(await writer(miner)("set_target_freq", percent="20")) == OK
+        assert outcome(await writer(miner)("set_target_freq", percent="20")) == OK
 
 
 async def test_heat_mode_is_told_on_4433(
     make: Make, writer: type[Writer], v3: Connect
 ) -> None:
-    """If it failed: a heat mode could be read back nowhere."""
+    """If it failed: a heat mode could not be read back."""
     miner = await make("v3_m7bs")
     owner, client = writer(miner), await v3(miner)
     for mode, seen in (
@@ -676,7 +676,7 @@ async def test_heat_mode_is_told_on_4433(
         ("anti-icing", "anti-freezing"),
         ("anti-freezing", "anti-freezing"),
     ):
-        assert told(await owner("set_heat_mode", mode=mode)) == OK
+        assert outcome(await owner("set_heat_mode", mode=mode)) == OK
         assert (await client.read("get.miner.setting"))["heat-mode"] == seen
         info = await client.read("get.device.info", "miner")
         assert info["miner"]["heatmode"] == seen
@@ -684,7 +684,7 @@ async def test_heat_mode_is_told_on_4433(
 
 @pytest.mark.parametrize("on", [0, 1])
 async def test_fast_hash(make: Make, v3: Connect, clock: ManualClock, on: int) -> None:
-    """If it failed: power during tuning would not come near the limit."""
+    """If it failed: power during tuning would not approach the limit."""
     miner = await make("v2c_m60s")
     client = await v3(miner)
     assert await client.write("set.miner.fast_hash", on) == OK_V3
@@ -698,7 +698,7 @@ async def test_fast_hash(make: Make, v3: Connect, clock: ManualClock, on: int) -
 async def test_start_at_boot(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: a miner that stays off after a reboot could not be tried."""
+    """If it failed: a miner that stays off after a reboot could not be tested."""
     miner = await make(profile)
     owner = writer(miner)
     for command, mining in (
@@ -719,7 +719,7 @@ async def test_start_at_boot(
 async def test_web_pools_and_log_server_are_told_on_4433(
     make: Make, writer: type[Writer], v3: Connect
 ) -> None:
-    """If it failed: what one port sets would not be seen on the other."""
+    """If it failed: a setting of one port would not be visible on the other."""
     miner = await make("v2c_m60s")
     owner, client = writer(miner), await v3(miner)
     await owner("disable_web_pools")
@@ -736,14 +736,14 @@ async def test_web_pools_and_log_server_are_told_on_4433(
 async def test_messages_of_the_owner(
     make: Make, writer: type[Writer], v3: Connect
 ) -> None:
-    """If it failed: a note would be lost, or be read without a token."""
+    """If it failed: a note would be lost, or readable without a token."""
     miner = await make("v2c_m60s")
     owner = writer(miner)
     await owner("set_customer_msg", key="CustomerSn", val="sn12345")
     answer = await owner("get_customer_msg")
     assert answer["Msg"]["CustomerSn"] == "sn12345"
     assert list(answer["Msg"]) == list(CUSTOM_KEYS)
-    assert told(await ask(miner, "get_customer_msg")) == (14, "invalid data")
+    assert outcome(await ask(miner, "get_customer_msg")) == (14, "invalid data")
     client = await v3(miner)
     assert (await client.read("get.device.custom_data"))["CustomerSn"] == "sn12345"
     # It is a read
@@ -754,26 +754,26 @@ async def test_messages_of_the_owner(
 
 @pytest.mark.parametrize("profile", AIR.values())
 async def test_password(make: Make, writer: type[Writer], profile: str) -> None:
-    """If it failed: nobody could try what happens to the old password."""
+    """If it failed: the effect of a password change on the old password could not be tested."""
     miner = await make(profile)
     salt = (await ask(miner, "get_token"))["Msg"]["salt"]
     owner = writer(miner)
     # The answer comes with the old key
     answer, sealed = await owner.send("update_pwd", old="admin", new="Abc_1234")
-    assert (told(answer), sealed) == (OK, True)
+    assert (outcome(answer), sealed) == (OK, True)
     assert miner.password == "Abc_1234"
     assert (await ask(miner, "get_token"))["Msg"]["salt"] != salt
     assert (await owner("set_led", param="auto"))["Code"] == 23
     # The old password does not get a new token to work
     assert (await writer(miner)("set_led", param="auto"))["Code"] == 23
-    assert told(await writer(miner, "Abc_1234")("set_led", param="auto")) == OK
+    assert outcome(await writer(miner, "Abc_1234")("set_led", param="auto")) == OK
 
 
 @pytest.mark.parametrize("state", ["stopped", "stable"])
 async def test_preheat(
     make: Make, writer: type[Writer], clock: ManualClock, state: str
 ) -> None:
-    """If it failed: a client would never see the three answers, or wait for ever."""
+    """If it failed: the three answers could not be tested, or a client would wait forever."""
     miner = await make("v205_m56s", state=state)
     owner = writer(miner)
     if state == "stable":
@@ -803,7 +803,7 @@ async def test_preheat(
 async def test_preheat_ends(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a miner would go on heating when its owner has changed his mind."""
+    """If it failed: preheating could not be stopped."""
     miner = await make("v205_m56s", state="stopped")
     owner = writer(miner)
     await owner("pre_power_on")
@@ -826,7 +826,7 @@ async def test_preheat_ends(
 
 
 async def test_late_start_and_stop(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: a client would take a stop that is only late for one without effect."""
+    """If it failed: a client could treat a delayed stop as a failed one."""
     miner = await make("v2c_m60s")
     client = await v3(miner)
     await client.write("set.system.time_randomized", {"start": 100, "stop": 100})
@@ -852,7 +852,7 @@ async def test_late_start_and_stop(make: Make, v3: Connect, clock: ManualClock) 
 async def test_factory_reset(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: nobody could try a miner that has forgotten its owner."""
+    """If it failed: a factory reset could not be tested."""
     miner = await make(profile, password="Secret_1", v3_password="Super_1")
     fresh = as_found(replace(miner.profile, power_mode="normal", power_limit_set=None))
     if fresh.mode_text:
@@ -875,7 +875,7 @@ async def test_factory_reset(
         miner.v3_permissions["user1"].add("set.system.led")
     owner = writer(miner, "Secret_2")
     answer = await owner("factory_reset")
-    assert answer is None or told(answer) == OK
+    assert answer is None or outcome(answer) == OK
     assert miner.truth().settings != fresh
     clock.advance(62)
     await miner.tick()
@@ -898,7 +898,7 @@ async def test_factory_reset(
 async def test_factory_reset_over_4433(
     make: Make, v3: Connect, clock: ManualClock
 ) -> None:
-    """If it failed: the accounts would keep passwords that a reset takes away."""
+    """If it failed: a reset would not reset the passwords of the accounts."""
     miner = await make("v3_m7bs", password="Secret_1", v3_password="Super_1")
     client = await v3(miner, password="Super_1")
     salt = miner.v3_salt
@@ -919,7 +919,7 @@ async def test_factory_reset_over_4433(
 
 
 async def test_restore_setting(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: the settings of mining would stay, or those of the network would go."""
+    """If it failed: a reset would keep the mining settings, or delete those of the network."""
     miner = await make("v2c_m60s")
     client = await v3(miner)
     before = miner.v3_truth().settings
@@ -951,7 +951,7 @@ async def test_restore_setting(make: Make, v3: Connect, clock: ManualClock) -> N
 async def test_network_restart_cuts_connections(
     make: Make, v3: Connect, clock: ManualClock
 ) -> None:
-    """If it failed: a kept connection would outlive the network below it."""
+    """If it failed: a connection would survive a restart of the network."""
     miner = await make("v2c_m60s")
     client = await v3(miner)
     await client.write("set.system.timezone", ZONE)

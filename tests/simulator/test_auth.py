@@ -47,7 +47,7 @@ def test_vectors(password: str, key: str, token: str, aes: str, sealed: str) -> 
 
 
 def test_vector_of_an_answer() -> None:
-    """If it failed: clients could not read what a write came to."""
+    """If it failed: clients could not read the answer to a write."""
     assert Envelope("Secret_1", SALT).encrypt(ANSWER) == (
         "TYT4ud20EjlVzI6oN5s5yESjTkGRf4XbJ2EG17ORq2XPro7LM7z/BB6ar+5Vkw5T1mbfMdtg6xrB8tiESOLuzp3NzTceZV"
         "/6GHJAIKWmyKOYkCPodHD8m3OFJbqSFP/D"
@@ -55,13 +55,13 @@ def test_vector_of_an_answer() -> None:
 
 
 def test_pkcs7_padding_is_accepted() -> None:
-    """If it failed: MicroBT's own client, which pads so, could not command this miner."""
+    """If it failed: MicroBT's own client, which pads this way, could not command this miner."""
     sealed = "avyAvobhW93oo0PTMIW6ZiLoumAG/7N5ZaB5j0xLZ5Ky9/XUZ3cGM0aDoNcPmLsIrKEiNMBa5K81q9JftyJRTiIU6QFIe51JVYrp0V5haPA="
     assert Envelope("Secret_1", SALT).decrypt(sealed)["cmd"] == "power_off"
 
 
 def test_what_cannot_be_opened() -> None:
-    """If it failed: rubbish from the network would end the simulator instead of an error answer."""
+    """If it failed: invalid data from the network would stop the simulator."""
     envelope = Envelope("admin", SALT)
     for data in ("no base64!", "abc", None, 5):
         with pytest.raises((BadBase64, BadKey)):
@@ -75,7 +75,7 @@ def test_what_cannot_be_opened() -> None:
 
 
 async def test_token_has_the_shape_of_the_page(make: Make) -> None:
-    """If it failed: `time` with leading zeros or a salt of another length would never be tried."""
+    """If it failed: `time` with leading zeros and other lengths of the salt would not be tested."""
     miner = await make(epoch=1_700_000_007)
     first = await ask(miner, "get_token")
     second = await ask(miner, "get_token")
@@ -93,12 +93,12 @@ async def test_token_has_the_shape_of_the_page(make: Make) -> None:
     [("v1_m20s", 134), ("v204_m30sp", 133), ("v205_m50", 134), ("v2c_m60s", 131)],
 )
 async def test_codes_of_get_token(make: Make, profile: str, code: int) -> None:
-    """If it failed: a client that believes in one success code would pass here, and fail outside."""
+    """If it failed: a client that expects a single success code would not be noticed."""
     assert (await ask(await make(profile), "get_token"))["Code"] == code
 
 
 async def test_wrong_password_gets_plain_23(make: Make, writer: type[Writer]) -> None:
-    """If it failed: a mistyped password would look like something else."""
+    """If it failed: a wrong password would look like another error."""
     answer, sealed = await writer(await make(), "wrong").send("status")
     assert not sealed
     assert (answer["STATUS"], answer["Code"], answer["Msg"]) == (
@@ -109,7 +109,7 @@ async def test_wrong_password_gets_plain_23(make: Make, writer: type[Writer]) ->
 
 
 async def test_switched_off_api_gets_plain_45(make: Make, writer: type[Writer]) -> None:
-    """If it failed: the owner would not be told to turn on the API switch."""
+    """If it failed: a client could not see that the API switch is off."""
     miner = await make(api_switch=False)
     owner = writer(miner)
     answer, sealed = await owner.send("power_off")
@@ -123,7 +123,7 @@ async def test_switched_off_api_gets_plain_45(make: Make, writer: type[Writer]) 
 
 
 async def test_token_ends(make: Make, writer: type[Writer], clock: ManualClock) -> None:
-    """If it failed: a client that never renews its token would look healthy."""
+    """If it failed: a client that never renews its token would not be noticed."""
     miner = await make()
     owner = writer(miner)
     assert (await owner("set_led", param="auto"))["Code"] == 131
@@ -140,14 +140,14 @@ async def test_token_ends(make: Make, writer: type[Writer], clock: ManualClock) 
 
 
 async def test_token_is_missing(make: Make, writer: type[Writer]) -> None:
-    """If it failed: a client that forgets the token would not notice before it meets a miner."""
+    """If it failed: a client that omits the token would not be noticed."""
     answer, sealed = await writer(await make()).send("power_off", token=None)
     assert sealed
     assert answer["Msg"] == "json token err"
 
 
 async def test_token_table_is_full(make: Make, clock: ManualClock) -> None:
-    """If it failed: a client that asks for a token with every write would get away with it."""
+    """If it failed: a client that requests a token for every write would not be noticed."""
     miner = await make()
     for _ in range(32):
         assert isinstance((await ask(miner, "get_token"))["Msg"], dict)
@@ -166,7 +166,7 @@ async def test_token_table_is_full(make: Make, clock: ManualClock) -> None:
 async def test_busy_token_table_of_2_2_waits_again_from_every_request(
     make: Make, clock: ManualClock
 ) -> None:
-    """If it failed: a client in a loop on get_token would not be locked out as it is outside."""
+    """If it failed: a client that keeps sending get_token would not be locked out as on a real miner."""
     miner = await make("v2c_m60s")
     miner.fill_token_table()
     for _ in range(3):
@@ -187,7 +187,7 @@ def test_token_belongs_to_an_address(clock: ManualClock) -> None:
 
 
 async def test_changed_password(make: Make, writer: type[Writer]) -> None:
-    """If it failed: nobody could try what happens when another program changes the password."""
+    """If it failed: a password change by another program could not be tested."""
     miner = await make()
     owner = writer(miner)
     salt = (await ask(miner, "get_token"))["Msg"]["salt"]
@@ -201,7 +201,7 @@ async def test_changed_password(make: Make, writer: type[Writer]) -> None:
 async def test_reboot_forgets_tokens(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client would never meet the refused token after a reboot."""
+    """If it failed: an invalid token after a reboot could not be tested."""
     miner = await make(timing=Timing(off_board_s=5))
     owner = writer(miner)
     await owner("reboot")
@@ -212,13 +212,13 @@ async def test_reboot_forgets_tokens(
 
 @pytest.mark.parametrize(("data", "code"), [("%%%", 137), ("YWJj", 23), (None, 23)])
 async def test_broken_envelopes(make: Make, data: object, code: int) -> None:
-    """If it failed: a client with a failure in its envelope would not be told."""
+    """If it failed: a client would get no error code for a broken envelope."""
     raw = await send(await make(), json.dumps({"enc": 1, "data": data}).encode())
     assert json.loads(raw)["Code"] == code
 
 
 async def test_plain_write_is_refused(make: Make) -> None:
-    """If it failed: anybody without the password could switch a miner off."""
+    """If it failed: a client without the password could stop a miner."""
     miner = await make()
     answer = await ask(miner, "power_off")
     assert (answer["STATUS"], answer["Code"], answer["Msg"]) == (
@@ -230,7 +230,7 @@ async def test_plain_write_is_refused(make: Make) -> None:
 
 
 async def test_reads_work_in_the_envelope(make: Make, writer: type[Writer]) -> None:
-    """If it failed: testing a password without changing anything would be impossible."""
+    """If it failed: a client could not test a password without changing something."""
     answer, sealed = await writer(await make()).send("status")
     assert sealed
     assert answer["Msg"]["mineroff"] == "false"
@@ -239,7 +239,7 @@ async def test_reads_work_in_the_envelope(make: Make, writer: type[Writer]) -> N
 async def test_unknown_command_in_the_envelope(
     make: Make, writer: type[Writer]
 ) -> None:
-    """If it failed: a client could not tell a command this firmware lacks."""
+    """If it failed: a client could not detect a command that this firmware lacks."""
     answer, sealed = await writer(await make()).send("make_coffee")
     assert sealed
     assert answer["Code"] == 14

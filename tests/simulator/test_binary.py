@@ -28,10 +28,10 @@ PORTS = ("4028", "4433")
 
 
 class Line:
-    """A connection that goes on after the answer, to either port."""
+    """A connection to either port that stays open after the answer."""
 
     def __init__(self, miner: SimulatedMiner, port: str) -> None:
-        """Know where."""
+        """Store the address."""
         self.miner = miner
         self.port = port
         self.owner = Writer(miner)
@@ -43,7 +43,7 @@ class Line:
         self.rest = b""
 
     async def ask(self, command: str) -> Any:
-        """Send the command, and return what is told: the object of 4028, code and text of 4433."""
+        """Send the command; return the answer: the object of 4028, code and text of 4433."""
         if self.port == "4433":
             await self.client.connect()
             self.reader, self.writer = self.client.reader, self.client.writer
@@ -60,7 +60,7 @@ class Line:
         return await self.answer()
 
     async def answer(self) -> Any:
-        """Read one answer; what comes with it is the beginning of the bytes."""
+        """Return one answer; keep the bytes that follow it."""
         async with asyncio.timeout(5):
             if self.port == "4433":
                 answer = json.loads(await self.client.frame())
@@ -79,7 +79,7 @@ class Line:
         return answer["Code"], answer["Msg"]
 
     async def exactly(self, count: int) -> bytes:
-        """Read so many bytes."""
+        """Return a number of bytes."""
         async with asyncio.timeout(5):
             missing = count - len(self.rest)
             more = await self.reader.readexactly(missing) if missing > 0 else b""
@@ -88,19 +88,19 @@ class Line:
         return data[:count]
 
     async def remaining(self) -> bytes | None:
-        """Read until the miner closes; None if it does not."""
+        """Return the bytes until the miner closes; None if it does not."""
         with suppress(TimeoutError):
             async with asyncio.timeout(1):
                 return self.rest + await self.reader.read()
         return None
 
     def put(self, image: bytes, size: int | None = None) -> None:
-        """Send an image, or what is said to be one."""
+        """Send an image or other data as an image."""
         length = len(image) if size is None else size
         self.writer.write(length.to_bytes(4, "little") + image)
 
     async def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.writer.close()
         with suppress(OSError):
             await self.writer.wait_closed()
@@ -111,7 +111,7 @@ Open = Callable[..., Awaitable[Line]]
 
 @pytest.fixture
 async def line() -> AsyncIterator[Open]:
-    """Open lines, and close them at the end."""
+    """Return a function that opens connections; close them at the end."""
     lines: list[Line] = []
 
     async def open_line(miner: SimulatedMiner, port: str, command: str) -> Line:
@@ -135,17 +135,17 @@ async def line() -> AsyncIterator[Open]:
 
 
 def update_of(port: str) -> str:
-    """Name the command of a port."""
+    """Return the command of a port."""
     return "update_firmware" if port == "4028" else UPDATE_V3
 
 
 def log_of(port: str) -> str:
-    """Name the command of a port."""
+    """Return the command of a port."""
     return "download_logs" if port == "4028" else LOG_V3
 
 
 def ways() -> list[tuple[str, str]]:
-    """Every profile with every port it has."""
+    """Return every profile with each of its ports."""
     return [
         (name, port)
         for name, profile in PROFILES.items()
@@ -155,7 +155,7 @@ def ways() -> list[tuple[str, str]]:
 
 
 async def version(miner: SimulatedMiner) -> str:
-    """Read which firmware runs."""
+    """Return the running firmware."""
     await miner.tick()
     version_: str = (await ask(miner, "get_version"))["Msg"]["fw_ver"]
     return version_
@@ -168,7 +168,7 @@ async def version(miner: SimulatedMiner) -> str:
 async def test_update(
     make: Make, line: Open, clock: ManualClock, profile: str, port: str
 ) -> None:
-    """If it failed: an update could not be tried without a miner, or would change nothing."""
+    """If it failed: an update could not be tested without a miner."""
     miner = await make(profile)
     before = await version(miner)
     image = make_image(miner.profile.platform, NEW, 200_000)
@@ -201,7 +201,7 @@ async def test_update(
 async def test_the_bytes_of_an_update_in_pieces(
     make: Make, line: Open, port: str
 ) -> None:
-    """If it failed: an image would have to come in one segment."""
+    """If it failed: an image in several segments would be refused."""
     miner = await make("v2c_m60s")
     upload = await line(miner, port, update_of(port))
     image = make_image("H616", NEW, 600)
@@ -216,7 +216,7 @@ async def test_the_bytes_of_an_update_in_pieces(
 async def test_image_for_another_platform(
     make: Make, line: Open, clock: ManualClock, port: str
 ) -> None:
-    """If it failed: a client that does not ask for the version afterwards would pass."""
+    """If it failed: a client that does not read the version after an update would not be noticed."""
     miner = await make("v2c_m60s")
     before = await version(miner)
     upload = await line(miner, port, update_of(port))
@@ -252,7 +252,7 @@ async def test_no_image(
     image: bytes,
     size: int | None,
 ) -> None:
-    """If it failed: an image of a wrong size would be taken, or end the miner."""
+    """If it failed: an image of a wrong size would be accepted, or stop the simulator."""
     miner = await make("v2c_m60s", timing=QUICK)
     before = await version(miner)
     upload = await line(miner, port, update_of(port))
@@ -269,7 +269,7 @@ async def test_no_image(
 async def test_image_that_is_cut(
     make: Make, line: Open, clock: ManualClock, port: str, leaves: bool
 ) -> None:
-    """If it failed: half of an image would be installed, or waited for without end."""
+    """If it failed: half of an image would be installed, or keep the miner waiting forever."""
     miner = await make("v2c_m60s", timing=QUICK)
     before = await version(miner)
     upload = await line(miner, port, update_of(port))
@@ -288,7 +288,7 @@ async def test_image_that_is_cut(
 
 @pytest.mark.parametrize("port", PORTS)
 async def test_nothing_comes_after_ready(make: Make, line: Open, port: str) -> None:
-    """If it failed: a client that forgets the image would hold a connection for ever."""
+    """If it failed: a client that sends no image would keep a connection forever."""
     miner = await make("v2c_m60s", timing=QUICK)
     upload = await line(miner, port, update_of(port))
     assert await upload.remaining() in (b"", b"\n")
@@ -310,7 +310,7 @@ async def test_the_connection_goes_on_after_a_refused_image(
 async def test_a_reboot_ends_an_update(
     make: Make, line: Open, clock: ManualClock, port: str
 ) -> None:
-    """If it failed: an update would outlive the board."""
+    """If it failed: an upload would survive a reboot."""
     miner = await make("v2c_m60s")
     before = await version(miner)
     upload = await line(miner, port, update_of(port))
@@ -328,7 +328,7 @@ async def test_a_reboot_ends_an_update(
 async def test_who_may_update(
     make: Make, line: Open, v3: Connect, writer: type[Writer], port: str
 ) -> None:
-    """If it failed: anybody in the network could install anything."""
+    """If it failed: a client without the password could install firmware."""
     miner = await make("v2c_m60s", api_switch=False)
     if port == "4028":
         assert (await writer(miner)("update_firmware"))["Code"] == 45
@@ -342,7 +342,7 @@ async def test_who_may_update(
 
 
 def test_images() -> None:
-    """If it failed: a test could not make an image, or any file would be one."""
+    """If it failed: a test could not create an image, or any file would be accepted."""
     image = make_image("H616", NEW, 1000)
     assert len(image) == 1000
     found = read_image(image)
@@ -358,7 +358,7 @@ def test_images() -> None:
 
 @pytest.mark.parametrize(("profile", "port"), ways())
 async def test_log(make: Make, line: Open, profile: str, port: str) -> None:
-    """If it failed: the log of a miner could not be tried without a miner."""
+    """If it failed: the download of a log could not be tested without a miner."""
     miner = await make(profile)
     download = await line(miner, port, log_of(port))
     assert download.sealed is (port == "4028")
@@ -379,7 +379,7 @@ async def test_log(make: Make, line: Open, profile: str, port: str) -> None:
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("failure", BINARY)
 async def test_other_commands_are_spared(make: Make, port: str, failure: str) -> None:
-    """If it failed: a failure of images and logs would spoil answers without any."""
+    """If it failed: a failure for images and logs would break other answers."""
     miner = await make("v2c_m60s")
     miner.inject(failure)
     if port == "4028":
@@ -395,7 +395,7 @@ async def test_other_commands_are_spared(make: Make, port: str, failure: str) ->
 
 @pytest.mark.parametrize("port", PORTS)
 async def test_first_bytes_with_the_answer(make: Make, line: Open, port: str) -> None:
-    """If it failed: a client that throws away what comes with the answer would pass."""
+    """If it failed: a client that discards the bytes after the answer would not be noticed."""
     miner = await make("v2c_m60s")
     miner.inject("one_segment")
     download = Line(miner, port)
@@ -418,7 +418,7 @@ async def test_first_bytes_with_the_answer(make: Make, line: Open, port: str) ->
 async def test_plain_answers_before_the_bytes(
     make: Make, line: Open, command: str
 ) -> None:
-    """If it failed: a client that expects an envelope here would pass."""
+    """If it failed: a client that expects an envelope here would not be noticed."""
     miner = await make("v205_m50")
     miner.inject("plain_ready")
     found = await line(miner, "4028", command)
@@ -432,7 +432,7 @@ async def test_plain_answers_before_the_bytes(
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(
-    ("failure", "told", "sent", "ends"),
+    ("failure", "reported", "sent", "ends"),
     [
         ("cut_log", 1, 0.5, True),
         ("stalled_log", 1, 0.5, False),
@@ -448,32 +448,34 @@ async def test_logs_that_are_not_what_they_say(
     line: Open,
     port: str,
     failure: str,
-    told: float | None,
+    reported: float | None,
     sent: float,
     ends: bool | None,
 ) -> None:
-    """If it failed: a client that believes every length would pass."""
+    """If it failed: a client that trusts every length would not be noticed."""
     miner = await make("v2c_m60s")
     size = len(miner.log)
     miner.inject(failure)
     download = await line(miner, port, log_of(port))
     assert miner.log.startswith(await download.exactly(int(size * sent)))
     rest = await download.remaining()
-    # Only 4433 goes on
+    # Only 4433 stays open
     assert (rest == b"") is ((port == "4028") if ends is None else ends)
-    if told is None:
+    if reported is None:
         assert download.length == "unknown"
         return
     lie = {"long_log": 16, "short_log": -16}.get(failure, 0)
     length = int(download.length)
-    assert length == (0xFFFFFFFF if failure == "huge_log" else int(size * told) + lie)
+    assert length == (
+        0xFFFFFFFF if failure == "huge_log" else int(size * reported) + lie
+    )
 
 
 @pytest.mark.parametrize("port", PORTS)
 async def test_upload_that_the_miner_ends(
     make: Make, line: Open, clock: ManualClock, port: str
 ) -> None:
-    """If it failed: a client would send a whole image before it notices."""
+    """If it failed: a client would send a whole image before it sees the refusal."""
     miner = await make("v2c_m60s")
     before = await version(miner)
     miner.inject("cut_upload")
@@ -489,7 +491,7 @@ async def test_upload_that_the_miner_ends(
 async def test_upload_that_the_miner_does_not_read(
     make: Make, line: Open, port: str
 ) -> None:
-    """If it failed: a client without a deadline for its own sending would pass."""
+    """If it failed: a client without a deadline for sending would not be noticed."""
     miner = await make("v2c_m60s")
     miner.inject("stalled_upload")
     upload = await line(miner, port, update_of(port))
@@ -506,7 +508,7 @@ async def test_upload_that_the_miner_does_not_read(
 async def test_update_without_a_final_answer(
     make: Make, line: Open, clock: ManualClock, port: str, failure: str
 ) -> None:
-    """If it failed: a client would call an update failed that has worked."""
+    """If it failed: a client could report a successful update as failed."""
     miner = await make("v2c_m60s")
     miner.inject(failure)
     upload = await line(miner, port, update_of(port))
@@ -534,7 +536,7 @@ async def test_update_that_changes_nothing(
     taken: bool,
     reboots: int,
 ) -> None:
-    """If it failed: a client that believes the final answer would pass."""
+    """If it failed: a client that trusts the final answer would not be noticed."""
     miner = await make("v2c_m60s")
     before = await version(miner)
     miner.inject(failure)
@@ -552,7 +554,7 @@ async def test_update_that_changes_nothing(
 async def test_failures_of_every_answer_are_met_here_too(
     make: Make, line: Open, port: str, failure: str
 ) -> None:
-    """If it failed: bytes would follow an answer that was none."""
+    """If it failed: bytes would follow an invalid answer."""
     miner = await make("v2c_m60s")
     for command in (update_of(port), log_of(port)):
         miner.clear_failures()
@@ -566,7 +568,7 @@ async def test_failures_of_every_answer_are_met_here_too(
 
 @pytest.mark.parametrize("port", PORTS)
 async def test_refused_downloads_and_updates(make: Make, port: str) -> None:
-    """If it failed: a refusal would be followed by bytes, or wait for some."""
+    """If it failed: the miner would send or expect bytes after a refusal."""
     miner = await make("v2c_m60s")
     for command in (update_of(port), log_of(port)):
         miner.inject("error_132" if port == "4028" else "error_minus_1", command)
@@ -580,7 +582,7 @@ async def test_refused_downloads_and_updates(make: Make, port: str) -> None:
 
 
 def test_every_binary_failure_has_a_test() -> None:
-    """If it failed: a failure could be added that does nothing."""
+    """If it failed: a failure without effect could be added."""
     text = Path(__file__).read_text()
     for failure in BINARY:
         assert f'"{failure}"' in text

@@ -1,4 +1,4 @@
-"""`python -m simulator` starts, explains itself, and ends cleanly."""
+"""`python -m simulator` starts, prints its help, and exits cleanly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the command as a user does."""
+    """Start the command as a user does; return the process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -41,7 +41,7 @@ async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_starts_and_stops(number: signal.Signals) -> None:
-    """If it failed: Ctrl-C would show a stack of calls, and scripts could not end the simulator."""
+    """If it failed: Ctrl-C would print a traceback, and scripts could not stop the simulator."""
     async with running(
         "--port", "0", "--count", "2", "--profile", "v205_m50", "--profile", "v2c_m60s"
     ) as process:
@@ -63,7 +63,7 @@ async def test_starts_and_stops(number: signal.Signals) -> None:
 
 
 async def test_port_is_taken() -> None:
-    """If it failed: the most likely mistake would end in a stack of calls."""
+    """If it failed: the most likely mistake would print a traceback."""
     async with (
         SimulatedMiner("v205_m50") as miner,
         running("--port", str(miner.port)) as process,
@@ -88,13 +88,13 @@ def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_of_profiles(capsys: pytest.CaptureFixture[str]) -> None:
-    """If it failed: a newcomer would not know what there is."""
+    """If it failed: a newcomer would not find the profiles."""
     assert main(["--list-profiles"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(PROFILES)
 
 
 def test_image_of_firmware(tmp_path: Path) -> None:
-    """If it failed: nobody could try an update in the demo."""
+    """If it failed: an update could not be tried in the demo."""
     file = tmp_path / "new.bin"
     version = "20260401.12.REL"
     arguments = ["--profile", "v204_m30sp", "--make-image", version, str(file)]
@@ -126,19 +126,19 @@ def test_image_of_firmware(tmp_path: Path) -> None:
 def test_wrong_arguments(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If it failed: a typing error would start something else, or show a stack of calls."""
+    """If it failed: a typing error would be ignored, or print a traceback."""
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "error:" in capsys.readouterr().err
 
 
 def made(*arguments: str) -> Sequence[SimulatedMiner]:
-    """Build miners from a command line."""
+    """Return the miners of a command line."""
     return build(parser().parse_args(arguments))
 
 
 def test_defaults_and_ports() -> None:
-    """If it failed: several miners would not be where they were asked for."""
+    """If it failed: several miners would not have the requested ports."""
     assert [miner.port for miner in made("--count", "3")] == [4028, 4029, 4030]
     assert made()[0].profile.name == "v205_m50"
     assert made("--mac", "ca:01:14:00:00:01")[0].mac == "CA:01:14:00:00:01"
@@ -198,7 +198,7 @@ async def test_v3_options_reach_the_miner() -> None:
 
 
 async def test_serve_tells_the_v3_port(capsys: pytest.CaptureFixture[str]) -> None:
-    """If it failed: a user would not know where API v3 answers, or which port is taken."""
+    """If it failed: a user would not see the port of API v3, or which port is in use."""
     (miner,) = made("--profile", "v2c_m60s", "--port", "0")
     running_miner = asyncio.create_task(serve([miner]))
     while not miner.v3_port:
@@ -210,14 +210,14 @@ async def test_serve_tells_the_v3_port(capsys: pytest.CaptureFixture[str]) -> No
     async with SimulatedMiner("v2c_m60s") as first:
         second = SimulatedMiner("v2c_m60s", v3_port=first.v3_port)
         assert await serve([second]) == 1
-    told = capsys.readouterr().err
-    assert f"Cannot listen on 127.0.0.1:{first.v3_port}: Address already" in told
+    reported = capsys.readouterr().err
+    assert f"Cannot listen on 127.0.0.1:{first.v3_port}: Address already" in reported
 
 
 async def test_serve_tells_that_a_port_is_taken(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """If it failed: the sentence would not name what to do."""
+    """If it failed: the message would not say what to do."""
     async with SimulatedMiner("v205_m50") as miner:
         other = SimulatedMiner("v205_m50", port=miner.port)
         assert await serve([other]) == 1
@@ -225,5 +225,5 @@ async def test_serve_tells_that_a_port_is_taken(
 
 
 def test_reason_without_a_number() -> None:
-    """If it failed: an address that does not exist would be told as nothing."""
+    """If it failed: the message for an address that does not exist would be empty."""
     assert reason(OSError("no such address")) == "no such address"

@@ -1,4 +1,4 @@
-"""Write commands change what they change, and are read back as the page says (section D)."""
+"""Write commands take effect, and are read back as the page says (section D)."""
 
 import json
 
@@ -34,7 +34,7 @@ D138 = {
     "set_power_pct",
     "pre_power_on",
 }
-# With these the connection goes on: test_binary.py
+# These keep the connection open: test_binary.py
 BINARY = {"update_firmware", "download_logs"}
 V1_ONLY = {
     "enable_cgminer_fast_boot",
@@ -75,8 +75,8 @@ KNOWN = {
 ALL = sorted(set().union(*KNOWN.values()) - BINARY)
 
 
-def told(answer: dict[str, object]) -> tuple[object, object]:
-    """Code and text."""
+def outcome(answer: dict[str, object]) -> tuple[object, object]:
+    """Return code and text of an answer."""
     return answer["Code"], answer["Msg"]
 
 
@@ -89,7 +89,7 @@ async def test_which_firmware_knows_what(
     assert WRITES[PROFILES[profile].dialect].keys() == KNOWN[profile]
     for command in ALL:
         answer = await owner(command)
-        unknown = answer is not None and told(answer) == (14, "invalid cmd")
+        unknown = answer is not None and outcome(answer) == (14, "invalid cmd")
         assert unknown == (command not in KNOWN[profile]), command
 
 
@@ -109,7 +109,7 @@ async def test_writes_sent_plain(make: Make, profile: str) -> None:
 async def test_modes(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: the select for the power mode would be tested on a miner without modes."""
+    """If it failed: the select of the power mode would be tested on a miner without modes."""
     miner = await make(profile)
     owner = writer(miner)
     normal = miner.profile.power_w
@@ -120,7 +120,7 @@ async def test_modes(
         assert (
             answer is None
             if v2c or profile in ("v204_m30sp", "v205_m50")
-            else told(answer) == OK
+            else outcome(answer) == OK
         )
         clock.advance(2)
         assert miner.truth().phase is Phase.BTMINER_DOWN
@@ -152,12 +152,12 @@ async def test_power_limit(
         ("99999", nominal, miner.profile.default_limit_text),
     ):
         owner = writer(miner)
-        assert told(await owner("adjust_power_limit", power_limit=watts)) == OK
+        assert outcome(await owner("adjust_power_limit", power_limit=watts)) == OK
         clock.advance(2)
         assert miner.truth().phase is Phase.BTMINER_DOWN
         clock.advance(11)
         assert miner.truth().phase is Phase.STARTING
-        # One firmware tells no limit while it starts
+        # One firmware reports no limit while it starts
         assert miner.truth().power_limit_w == (
             0 if profile == "v2c_m60s" else told_limit
         )
@@ -176,7 +176,7 @@ async def test_power_limit(
 async def test_mode_hides_the_limit(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client would believe that the limit it set is always the one in force."""
+    """If it failed: a client could assume that the limit it set is always the active one."""
     miner = await make("v205_m56s")
     owner = writer(miner)
     await owner("set_low_power")
@@ -203,11 +203,11 @@ async def test_percent(
     command: str,
     seconds: int,
 ) -> None:
-    """If it failed: following the sun would be tested on a miner that does not follow."""
+    """If it failed: solar control would be tested on a miner that does not react."""
     miner = await make(profile)
     full = miner.machine.power_w
     elapsed = miner.truth().elapsed_s
-    assert told(await writer(miner)(command, percent="60")) == OK
+    assert outcome(await writer(miner)(command, percent="60")) == OK
     clock.advance(1.0)
     if seconds > 100:
         assert miner.machine.power_w == pytest.approx(full, rel=0.02)
@@ -221,7 +221,7 @@ async def test_percent(
     if profile == "v2c_m60s":
         assert (await ask(miner, "status"))["Msg"]["power_pct"] == 60
         owner = writer(miner)
-        assert told(await owner("restore_power_pct")) == OK
+        assert outcome(await owner("restore_power_pct")) == OK
         clock.advance(5)
         assert miner.machine.power_w == pytest.approx(full, rel=0.02)
         assert (await ask(miner, "status"))["Msg"]["power_pct"] == 100
@@ -230,7 +230,7 @@ async def test_percent(
 async def test_percent_is_lost_at_restart(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client that remembers the percentage would never have to forget it."""
+    """If it failed: a client that assumes an old percentage would not be noticed."""
     miner = await make("v205_m50")
     owner = writer(miner)
     await owner("set_power_pct", percent="60")
@@ -242,11 +242,11 @@ async def test_percent_is_lost_at_restart(
 async def test_percent_before_tuning_has_no_effect(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: an acknowledged write would always be an effective one."""
+    """If it failed: an acknowledged write without effect could not be tested."""
     miner = await make("v2c_m60s", state="upfreq")
     owner = writer(miner)
     for command in ("set_power_pct", "set_power_pct_v2"):
-        assert told(await owner(command, percent="60")) == OK
+        assert outcome(await owner(command, percent="60")) == OK
     clock.advance(200)
     assert miner.machine.power_percent == 100
 
@@ -254,7 +254,7 @@ async def test_percent_before_tuning_has_no_effect(
 async def test_gentle_percent_on_air_needs_another_mode_than_high(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: the documented refusal would come as a surprise in the field."""
+    """If it failed: the documented refusal could not be tested."""
     for profile, expected in (("v205_m50", 132), ("v205_m56s", 131)):
         miner = await make(profile)
         owner = writer(miner)
@@ -278,12 +278,12 @@ async def test_percent_restarts_without_fast_boot(
     *,
     fast_boot: bool,
 ) -> None:
-    """If it failed: a restart after a percentage, which owners see, could not be tested."""
+    """If it failed: a restart after a percentage, which users have seen, could not be tested."""
     miner = await make("v205_m50")
     miner.machine.percent_restarts = True
     miner.machine.fast_boot = fast_boot
     full, elapsed = miner.machine.power_w, miner.truth().elapsed_s
-    assert told(await writer(miner)(command, percent="60")) == OK
+    assert outcome(await writer(miner)(command, percent="60")) == OK
     clock.advance(seconds)
     if fast_boot:
         assert miner.machine.power_w == pytest.approx(full * 0.6, rel=0.02)
@@ -297,7 +297,7 @@ async def test_percent_restarts_without_fast_boot(
 async def test_low_percent_may_restart(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: too little power, which makes real miners restart, would look harmless."""
+    """If it failed: too little power, which restarts real miners, would look harmless."""
     phases = set()
     for seed in range(1, 7):
         miner = await make("v205_m50", seed=seed)
@@ -337,7 +337,7 @@ async def test_parameters_are_checked(
     params: dict[str, object],
     code: int,
 ) -> None:
-    """If it failed: a number where a string belongs, which firmware overlooks, would work here."""
+    """If it failed: a number instead of a string, which firmware ignores, would work here."""
     miner = await make("v205_m50")
     assert (await writer(miner)(command, **params))["Code"] == code
     clock.advance(5)
@@ -349,11 +349,11 @@ async def test_parameters_are_checked(
 
 
 async def test_led(make: Make, writer: type[Writer]) -> None:
-    """If it failed: the button that identifies a miner would be tested on one without lights."""
+    """If it failed: the Identify button would be tested on a miner without lights."""
     miner = await make("v205_m50")
     owner = writer(miner)
     blink = {"period": 200, "duration": 100, "start": 0}
-    assert told(await owner("set_led", color="red", **blink)) == OK
+    assert outcome(await owner("set_led", color="red", **blink)) == OK
     assert (await ask(miner, "get_miner_info"))["Msg"]["ledstat"] == "1,200,100,0 "
     await owner("set_led", color="green", **blink)
     assert (await ask(miner, "get_miner_info"))["Msg"][
@@ -367,7 +367,7 @@ async def test_led(make: Make, writer: type[Writer]) -> None:
 async def test_commands_of_a_stopped_miner(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a setting would start a miner that its owner has stopped."""
+    """If it failed: a setting would start a stopped miner."""
     miner = await make("v205_m50", state="stopped")
     owner = writer(miner)
     await owner("adjust_power_limit", power_limit="2500")
@@ -384,7 +384,7 @@ async def test_commands_of_a_stopped_miner(
 async def test_power_on_takes_back_power_off(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: of two quick commands the first would win."""
+    """If it failed: the first of two quick commands would win."""
     miner = await make("v205_m50")
     owner = writer(miner)
     await owner("power_off")
@@ -404,7 +404,7 @@ async def test_power_on_takes_back_power_off(
 async def test_respbefore_false_never_answers(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client would rely on an answer that may not come."""
+    """If it failed: a client could rely on an answer that some firmware does not send."""
     miner = await make("v205_m50")
     assert await writer(miner)("power_off", respbefore="false") is None
     clock.advance(2)
@@ -414,17 +414,17 @@ async def test_respbefore_false_never_answers(
 async def test_refused_commands(make: Make, writer: type[Writer]) -> None:
     """If it failed: firmware without a certain command could not be simulated."""
     miner = await make("v205_m50", refuse={"set_power_pct_v2": 14, "summary": 132})
-    assert told(await writer(miner)("set_power_pct_v2", percent="50")) == (
+    assert outcome(await writer(miner)("set_power_pct_v2", percent="50")) == (
         14,
         "invalid cmd",
     )
-    assert told(await ask(miner, "summary")) == (132, "API command ERROR")
+    assert outcome(await ask(miner, "summary")) == (132, "API command ERROR")
 
 
 async def test_received_commands_are_kept(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a test could not say what a client sent."""
+    """If it failed: a test could not check what a client sent."""
     miner = await make("v205_m50")
     clock.advance(7)
     await writer(miner)("set_power_pct", percent="50")

@@ -1,4 +1,4 @@
-"""Answers look like the page's samples: keys, order, types, formats (section C of docs/protocol.md)."""
+"""Answers match the page's samples: keys, order, types, formats (section C of docs/protocol.md)."""
 
 import json
 import re
@@ -77,7 +77,7 @@ INFO = "ip,proto,netmask,gateway,dns,hostname,mac,ledstat,minersn,powersn"
 
 
 def keys(row: dict[str, Any], *, in_order: bool = True) -> str:
-    """The keys as one text."""
+    """Return the keys as one text."""
     return ",".join(row if in_order else sorted(row))
 
 
@@ -119,7 +119,7 @@ async def test_every_answer_is_compact_json(make: Make, profile: str) -> None:
 async def test_v2_lists_have_the_keys_of_the_page(
     make: Make, profile: str, summary: str, pool: str, board: str
 ) -> None:
-    """If it failed: a field would be tested here that 2.0.x lacks, or the other way round."""
+    """If it failed: the simulator would have fields that 2.0.x lacks, or lack fields that it has."""
     miner = await make(profile)
     answer = await ask(miner, "summary")
     assert answer["STATUS"] == [{"STATUS": "S", "Msg": "Summary"}]
@@ -155,7 +155,7 @@ async def test_v1_lists_have_the_keys_of_the_page(make: Make) -> None:
 
 
 async def test_v2c_has_the_shapes_of_the_page(make: Make) -> None:
-    """If it failed: most miners of today would be tested with another dialect than theirs."""
+    """If it failed: most current miners would be tested with the wrong dialect."""
     miner = await make("v2c_m60s")
     summary = await ask(miner, "summary")
     assert (summary["STATUS"], summary["Code"]) == ("S", 131)
@@ -177,7 +177,7 @@ async def test_v2c_has_the_shapes_of_the_page(make: Make) -> None:
 
 
 async def test_number_formats(make: Make, clock: ManualClock) -> None:
-    """If it failed: parsers would not meet `80.00` and 17 digits with the rounding of 32 bits."""
+    """If it failed: parsers would not be tested with `80.00` and with 17 digits of 32-bit rounding."""
     text = await ask_text(await make("v205_m50"), "summary")
     assert re.search(r'"MHS av":\d+\.\d\d,', text)
     assert re.search(r'"Total MH":\d+\.\d{4},', text)
@@ -197,7 +197,7 @@ async def test_number_formats(make: Make, clock: ManualClock) -> None:
 
 
 async def test_power_supply(make: Make) -> None:
-    """If it failed: mA, 10 mV and both spellings of vendor would not be tried."""
+    """If it failed: mA, 10 mV and both spellings of vendor would not be tested."""
     v1 = await ask(await make("v1_m20s"), "get_psu")
     assert v1["Msg"] == {
         "name": "P21",
@@ -209,15 +209,19 @@ async def test_power_supply(make: Make) -> None:
     assert keys(v204) == PSU_2022
     for profile in ("v205_m50", "v205_m56s", "v2c_m60s"):
         miner = await make(profile)
-        told = (await ask(miner, "get_psu"))["Msg"]
+        reported = (await ask(miner, "get_psu"))["Msg"]
         truth = miner.truth().psu
-        assert keys(told) == PSU_2023
-        assert all(isinstance(value, str) for value in told.values())
+        assert keys(reported) == PSU_2023
+        assert all(isinstance(value, str) for value in reported.values())
         assert truth.input_voltage_v
-        assert int(told["vin"]) / 100 == pytest.approx(truth.input_voltage_v, abs=0.01)
+        assert int(reported["vin"]) / 100 == pytest.approx(
+            truth.input_voltage_v, abs=0.01
+        )
         lines = 3**0.5 if profile == "v205_m56s" else 1
-        assert int(told["iin"]) / 1000 * truth.input_voltage_v * lines == pytest.approx(
-            int(told["pin"]), rel=1e-3
+        assert int(
+            reported["iin"]
+        ) / 1000 * truth.input_voltage_v * lines == pytest.approx(
+            int(reported["pin"]), rel=1e-3
         )
 
 
@@ -280,13 +284,13 @@ STATUS = {
 
 @pytest.mark.parametrize(("profile", "status"), STATUS.items())
 async def test_status(make: Make, profile: str, status: dict[str, Any]) -> None:
-    """If it failed: whether a miner mines would be read from another field than outside."""
+    """If it failed: the mining state would be in another field than on real miners."""
     answer = await ask(await make(profile), "status")
     assert list(answer["Msg"].items()) == list(status.items())
 
 
 async def test_errors(make: Make) -> None:
-    """If it failed: the list that is not JSON, of 2.0.4, would not be tried."""
+    """If it failed: the invalid list of 2.0.4 would not be tested."""
     miner = await make("v205_m50")
     assert (await ask(miner, "get_error_code"))["Msg"] == {"error_code": []}
     miner.set_errors([218, 110])
@@ -302,7 +306,7 @@ async def test_errors(make: Make) -> None:
 
 
 async def test_miner_info(make: Make) -> None:
-    """If it failed: MAC, light and serials would be read from an answer that no miner gives."""
+    """If it failed: MAC, lights and serials would be tested with an answer that no miner sends."""
     miner = await make("v205_m50")
     assert keys((await ask(miner, "get_miner_info"))["Msg"]) == INFO
     some = await ask(miner, "get_miner_info", info="mac,ledstat,unknown")
@@ -316,7 +320,7 @@ async def test_miner_info(make: Make) -> None:
 
 
 async def test_joined_commands(make: Make) -> None:
-    """If it failed: clients that join commands would meet no miner that cuts or breaks the answer."""
+    """If it failed: joined commands would not be tested with truncated or broken answers."""
     miner = await make("v205_m50")
     joined = await ask(miner, "summary+pools")
     assert joined["summary"] == [await ask(miner, "summary")]
@@ -351,7 +355,7 @@ async def test_cmd_and_command(make: Make) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_unknown_commands(make: Make, profile: str) -> None:
-    """If it failed: a client that takes any cgminer for a WhatsMiner would not be found out."""
+    """If it failed: a client that treats any cgminer as a WhatsMiner would not be noticed."""
     miner = await make(profile)
     for command in ("version", "coin", "make_coffee"):
         answer = await ask(miner, command)
@@ -370,12 +374,12 @@ async def test_unknown_commands(make: Make, profile: str) -> None:
 async def test_truth_is_what_the_wire_tells(
     make: Make, clock: ManualClock, profile: str, seconds: float
 ) -> None:
-    """If it failed: every test that compares an entity with the truth would compare with a lie."""
+    """If it failed: every test that compares an entity with the truth would be worthless."""
     miner = await make(profile, state="upfreq" if seconds else "stable")
     clock.advance(seconds)
     truth = miner.truth()
     answer = await ask(miner, "summary")
-    told = answer["Msg"] if "Msg" in answer else answer["SUMMARY"][0]
+    reported = answer["Msg"] if "Msg" in answer else answer["SUMMARY"][0]
     pairs = {
         "MHS av": truth.hashrate_average_ths,
         "MHS 5s": truth.hashrate_5s_ths,
@@ -386,9 +390,9 @@ async def test_truth_is_what_the_wire_tells(
         "Target MHS": truth.hashrate_target_ths,
     }
     for key, value in pairs.items():
-        assert (value is None) == (key not in told), key
+        assert (value is None) == (key not in reported), key
         if value is not None:
-            assert told[key] / 1e6 == pytest.approx(value, rel=1e-6), key
+            assert reported[key] / 1e6 == pytest.approx(value, rel=1e-6), key
     pairs = {
         "Power": truth.power_w,
         "Power Rate": truth.power_rate_jth,
@@ -405,11 +409,13 @@ async def test_truth_is_what_the_wire_tells(
     }
     if miner.profile.dialect == "v2c":
         pairs["Pool Rejected%"] = truth.reject_rate_percent / 100
-    assert told["Pool Rejected%"] == pytest.approx(pairs["Pool Rejected%"], abs=1e-4)
+    assert reported["Pool Rejected%"] == pytest.approx(
+        pairs["Pool Rejected%"], abs=1e-4
+    )
     for key, value in pairs.items():
-        assert (value is None) == (key not in told), key
+        assert (value is None) == (key not in reported), key
         if value is not None:
-            assert told[key] == pytest.approx(value, abs=0.51), key
+            assert reported[key] == pytest.approx(value, abs=0.51), key
     boards = (await ask(miner, "edevs"))["DEVS"]
     unit = 1 if miner.profile.dialect == "v2c" else 1e6
     for row, board in zip(boards, truth.boards, strict=True):
@@ -427,7 +433,7 @@ async def test_truth_is_what_the_wire_tells(
 
 
 async def test_board_that_is_gone(make: Make) -> None:
-    """If it failed: nobody could try what a miner with a dead board looks like."""
+    """If it failed: a miner with a dead board could not be tested."""
     miner = await make("v205_m50")
     before = miner.truth().hashrate_ths
     miner.set_board_count(2)
@@ -449,6 +455,6 @@ def test_mac_follows_the_seed() -> None:
 
 
 def test_unknown_profile() -> None:
-    """If it failed: a typing error would show a stack of calls instead of the choices."""
+    """If it failed: a typing error would print a traceback instead of the choices."""
     with pytest.raises(ValueError, match="v205_m50"):
         SimulatedMiner("v9_m99")

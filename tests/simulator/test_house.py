@@ -1,4 +1,4 @@
-"""The simulator stands alone: it is the client's witness, and shares nothing with it."""
+"""The simulator is independent: it verifies the client, and shares no code with it."""
 
 import ast
 from pathlib import Path
@@ -12,7 +12,7 @@ FILES = sorted(Path(simulator.__file__).parent.glob("*.py"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_imports_nothing_of_the_integration(file: Path) -> None:
-    """If it failed: a shared helper could hide a mistake that client and simulator share."""
+    """If it failed: shared code could hide a mistake in both client and simulator."""
     for node in ast.walk(ast.parse(file.read_text())):
         match node:
             case ast.Import():
@@ -31,5 +31,5 @@ def test_imports_nothing_of_the_integration(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_first_line_says_what_it_is(file: Path) -> None:
-    """If it failed: a reader would have to open every file to find the one he needs."""
+    """If it failed: a reader would have to open every file to find the right one."""
     assert file.read_text().startswith('"""')

@@ -1,4 +1,4 @@
-"""pyasic, which others wrote, reads and commands simulated miners as it does real ones."""
+"""pyasic, another project's client, reads and commands simulated miners like real ones."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ PASSWORD = "Secret_1"
 
 @pytest.fixture(scope="module")
 def pyasic(interop_python: Path) -> Iterator[Client]:
-    """Start the process, and end it."""
+    """Start the process; end it after the tests."""
     with running(interop_python, "interop_pyasic.py") as client:
         yield client
 
@@ -24,7 +24,7 @@ def pyasic(interop_python: Path) -> Iterator[Client]:
 async def miner(
     request: pytest.FixtureRequest, clock: ManualClock
 ) -> AsyncIterator[SimulatedMiner]:
-    """One miner where pyasic looks for it."""
+    """Return a function that starts one miner at the address that pyasic uses."""
     async with SimulatedMiner(
         request.param,
         host=own_address(2 + list(PROFILES).index(request.param)),
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.timeout(600)
 async def test_pyasic_reads_a_whole_miner(
     miner: SimulatedMiner, pyasic: Client, found: str, model: str
 ) -> None:
-    """If it failed: a client from the field would not see what is true, so ours proves little."""
+    """If it failed: another client would not read the true values, so tests of ours would prove little."""
     miner.set_errors([110, 600])
     assert await pyasic("identify", miner, password=PASSWORD) == {
         "found": found,
@@ -141,7 +141,7 @@ async def test_pyasic_reads_what_it_can_of_2_2(
 async def test_pyasic_stops_and_starts(
     miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: key, token or envelope would be other than those of real miners."""
+    """If it failed: key, token or envelope would differ from real miners."""
     how = "assume" if miner.profile.dialect == "v2c" else "identify"
     await pyasic(how, miner, password=PASSWORD)
     assert await pyasic("write", miner, method="stop_mining", arguments=[]) == {
@@ -164,7 +164,7 @@ async def test_pyasic_stops_and_starts(
 async def test_pyasic_limits_power(
     miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: the most used setting of farm software would have no effect here."""
+    """If it failed: the most common setting of farm software would have no effect here."""
     how = "assume" if miner.profile.dialect == "v2c" else "identify"
     await pyasic(how, miner, password=PASSWORD)
     assert await pyasic("write", miner, method="set_power_limit", arguments=[3000]) == {
@@ -179,7 +179,7 @@ async def test_pyasic_limits_power(
 async def test_pyasic_learns_that_v1_has_no_power_limit(
     miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: old firmware would take a command here that it does not know in the field."""
+    """If it failed: simulated old firmware would accept a command that real firmware does not know."""
     await pyasic("identify", miner, password=PASSWORD)
     assert await pyasic("write", miner, method="set_power_limit", arguments=[3000]) == {
         "done": False
@@ -192,7 +192,7 @@ async def test_pyasic_learns_that_v1_has_no_power_limit(
 async def test_pyasic_with_a_wrong_password_changes_nothing(
     miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: anybody in the network could switch a miner off."""
+    """If it failed: a client without the password could stop a miner."""
     await pyasic("identify", miner, password="wrong")
     assert await pyasic("write", miner, method="stop_mining", arguments=[]) == {
         "done": False
@@ -205,7 +205,7 @@ async def test_pyasic_with_a_wrong_password_changes_nothing(
 
 
 async def old_clock(miner: SimulatedMiner, clock: ManualClock, seconds: float) -> None:
-    """Let time pass for the miner, whose clock stays that of pyasic all the same."""
+    """Advance the miner's time, but not its clock, which must match that of pyasic."""
     clock.advance(seconds)
     miner.clock_offset_s -= seconds
     await miner.tick()
@@ -215,10 +215,10 @@ async def old_clock(miner: SimulatedMiner, clock: ManualClock, seconds: float) -
 async def v3_miner(
     request: pytest.FixtureRequest, clock: ManualClock
 ) -> AsyncIterator[SimulatedMiner]:
-    """One miner with both of its ports where pyasic looks for them, just switched on.
+    """Return a function that starts one miner with the two ports that pyasic uses, as after power-on.
 
     A running one pyasic recognises by its web page alone, which is not simulated. While btminer is
-    down, the miner names btminer on 4028, and pyasic goes on to 4433.
+    down, the miner names btminer on 4028, and pyasic then tries 4433.
     """
     async with SimulatedMiner(
         request.param,
@@ -242,9 +242,9 @@ V3_FOUND = {
 async def identified(
     pyasic: Client, miner: SimulatedMiner, clock: ManualClock, password: str
 ) -> dict[str, Any]:
-    """Let pyasic find the miner, and the miner tune itself."""
+    """Let pyasic detect the miner, and wait until it is tuned."""
     if miner.profile.name == "v3_m64_bad":
-        # 4433 refuses while btminer is down: here pyasic is told
+        # 4433 refuses while btminer is down, so pyasic cannot detect the miner
         found = await pyasic("assume_v3", miner, firmware=miner.profile.firmware)
     else:
         found = await pyasic("identify", miner, password="")
@@ -259,7 +259,7 @@ async def identified(
 async def test_pyasic_reads_v3(
     v3_miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: a client from the field would not see what is true, so ours proves little.
+    """If it failed: another client would not read the true values, so tests of ours would prove little.
 
     What it cannot do: it reads three boards of every miner, and takes the sum of their means for
     the hashrate; it looks for the pools in the summary and finds none; and what it calls the
@@ -315,7 +315,7 @@ async def test_pyasic_reads_v3(
 async def test_pyasic_commands_v3(
     v3_miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: token or frames would be other than those of real miners.
+    """If it failed: token or frames would differ from real miners.
 
     What it cannot do: percentage, mode, fast boot, pools and accounts are not made in pyasic.
     """
@@ -354,7 +354,7 @@ async def test_pyasic_commands_v3(
 async def test_pyasic_with_a_wrong_v3_password_changes_nothing(
     v3_miner: SimulatedMiner, pyasic: Client, clock: ManualClock
 ) -> None:
-    """If it failed: anybody in the network could switch a miner off."""
+    """If it failed: a client without the password could stop a miner."""
     miner = v3_miner
     await identified(pyasic, miner, clock, "wrong")
     assert await pyasic("write", miner, method="stop_mining", arguments=[]) == {

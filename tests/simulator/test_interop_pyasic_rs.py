@@ -1,4 +1,4 @@
-"""pyasic-rs, which others wrote, reads and commands simulated miners as it does real ones."""
+"""pyasic-rs, another project's client, reads and commands simulated miners like real ones."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def pyasic_rs(interop_python: Path) -> Iterator[Client]:
-    """Start the process, and end it."""
+    """Start the process; end it after the tests."""
     with running(interop_python, "interop_pyasic_rs.py") as client:
         yield client
 
@@ -39,7 +39,7 @@ def pyasic_rs(interop_python: Path) -> Iterator[Client]:
 async def miner(
     request: pytest.FixtureRequest, clock: ManualClock
 ) -> AsyncIterator[SimulatedMiner]:
-    """One miner where pyasic-rs looks for it."""
+    """Return a function that starts one miner at the address that pyasic-rs uses."""
     async with SimulatedMiner(
         request.param,
         host=own_address(40 + list(PROFILES).index(request.param)),
@@ -53,7 +53,7 @@ async def miner(
 
 @pytest.fixture
 async def web_page(miner: SimulatedMiner) -> AsyncIterator[None]:
-    """What a browser finds on a miner: it is sent to https.
+    """Serve what a browser finds on a miner: a redirect to https.
 
     pyasic-rs recognises a miner with API v3 by nothing else. Not everybody may open port 80.
     """
@@ -78,7 +78,7 @@ async def web_page(miner: SimulatedMiner) -> AsyncIterator[None]:
 
 
 async def pass_time(miner: SimulatedMiner, clock: ManualClock, seconds: float) -> None:
-    """Let time pass for the miner, whose clock stays that of pyasic-rs all the same."""
+    """Advance the miner's time, but not its clock, which must match that of pyasic-rs."""
     clock.advance(seconds)
     miner.clock_offset_s -= seconds
     await miner.tick()
@@ -86,7 +86,7 @@ async def pass_time(miner: SimulatedMiner, clock: ManualClock, seconds: float) -
 
 @pytest.mark.parametrize("miner", OLD, indirect=True)
 async def test_reads_over_4028(miner: SimulatedMiner, pyasic_rs: Client) -> None:
-    """If it failed: a second client from the field would not see what is true.
+    """If it failed: a second client would not read the true values.
 
     What it cannot do: it takes 2.0.4 for an older firmware, and looks for the MAC in the summary.
     """
@@ -106,7 +106,7 @@ async def test_reads_over_4028(miner: SimulatedMiner, pyasic_rs: Client) -> None
 @pytest.mark.usefixtures("web_page")
 @pytest.mark.parametrize("miner", V3, indirect=True)
 async def test_reads_v3(miner: SimulatedMiner, pyasic_rs: Client) -> None:
-    """If it failed: a second client from the field would not see what is true.
+    """If it failed: a second client would not read the true values.
 
     What it cannot do: the boards of a model that it does not know; and what it calls the
     temperature of a board is its coldest chip, and that of the liquid the one of the surroundings.
@@ -162,7 +162,7 @@ async def test_reads_v3(miner: SimulatedMiner, pyasic_rs: Client) -> None:
 async def test_commands_v3(
     miner: SimulatedMiner, pyasic_rs: Client, clock: ManualClock
 ) -> None:
-    """If it failed: token, frames or padding would be other than those of real miners.
+    """If it failed: token, frames or padding would differ from real miners.
 
     What it cannot do: percentage, fast boot and accounts are not made in pyasic-rs, and its power
     mode is a command that no document names.
@@ -207,7 +207,7 @@ async def test_commands_v3(
 async def test_wrong_password_changes_nothing(
     miner: SimulatedMiner, pyasic_rs: Client, clock: ManualClock
 ) -> None:
-    """If it failed: anybody in the network could switch a miner off."""
+    """If it failed: a client without the password could stop a miner."""
     await pyasic_rs("identify", miner, password="wrong")
     answer = await pyasic_rs("write", miner, method="pause", arguments=[])
     assert answer.get("done") is not True

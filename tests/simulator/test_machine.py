@@ -1,4 +1,4 @@
-"""States and timelines of section H.2 of docs/protocol.md, seen from the outside."""
+"""States and timelines of section H.2 of docs/protocol.md, as a client sees them."""
 
 from itertools import pairwise
 import time
@@ -16,7 +16,7 @@ REFUSED = "Socket connect failed: Connection refused\n"
 def at_rest(
     profile: str = "v205_m50", **options: Any
 ) -> tuple[SimulatedMiner, ManualClock]:
-    """A miner without a socket, for physics alone."""
+    """Return a miner without a socket, for its physics only."""
     clock = ManualClock()
     return SimulatedMiner(profile, clock=clock, epoch=EPOCH, **options), clock
 
@@ -27,7 +27,7 @@ def at_rest(
 async def test_power_off_and_on(
     make: Make, writer: type[Writer], clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: the switch of the integration would be tested on a miner that stops otherwise."""
+    """If it failed: the mining switch would be tested on a miner that stops in another way."""
     miner = await make(profile)
     owner = writer(miner)
     before = miner.truth()
@@ -85,7 +85,7 @@ async def test_power_off_and_on(
 async def test_stopped_2_0_5_is_frozen_and_2_2_counts_on(
     make: Make, clock: ManualClock
 ) -> None:
-    """If it failed: `Elapsed` of a stopped miner would not be tried in both ways."""
+    """If it failed: only one behaviour of `Elapsed` on a stopped miner would be tested."""
     frozen = await make("v205_m50", state="stopped")
     counting = await make("v2c_m60s", state="stopped")
     first = [(await ask(miner, "summary")) for miner in (frozen, counting)]
@@ -101,7 +101,7 @@ async def test_stopped_2_0_5_is_frozen_and_2_2_counts_on(
 
 
 async def test_reboot(make: Make, writer: type[Writer], clock: ManualClock) -> None:
-    """If it failed: a client would never see a closed port, then a daemon without btminer."""
+    """If it failed: a closed port, then a daemon without btminer, could not be tested."""
     miner = await make("v205_m50")
     assert (await writer(miner)("reboot"))["Code"] == 131
     clock.advance(2)
@@ -124,7 +124,7 @@ async def test_reboot(make: Make, writer: type[Writer], clock: ManualClock) -> N
 
 
 async def test_btminer_down_on_2_2_is_json(make: Make) -> None:
-    """If it failed: newer firmware's way to say so would stay untested."""
+    """If it failed: the answer of newer firmware would not be tested."""
     miner = await make("v2c_m60s", state="btminer_down")
     for command in ("summary", "edevs", "pools", "summary+pools"):
         answer = await ask(miner, command)
@@ -134,7 +134,7 @@ async def test_btminer_down_on_2_2_is_json(make: Make) -> None:
 async def test_stopped_miner_mines_again_after_reboot(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a controller that relies on off would not learn that it must look again."""
+    """If it failed: a controller that assumes that a stop lasts would not be noticed."""
     miner = await make("v205_m50", state="stopped")
     await writer(miner)("reboot")
     clock.advance(200)
@@ -142,7 +142,7 @@ async def test_stopped_miner_mines_again_after_reboot(
 
 
 def test_tuning_follows_the_page() -> None:
-    """If it failed: a demo would show a miner that is at full hashrate at once."""
+    """If it failed: a demo would show a miner at full hashrate immediately."""
     miner, clock = at_rest(state="starting")
     assert miner.truth().phase is Phase.STARTING
     clock.advance(20)
@@ -166,7 +166,7 @@ def test_tuning_follows_the_page() -> None:
     ("speed", "seconds"), [(0, 900), (3, 684), (5, 540), (7, 470), (9, 400), (10, 400)]
 )
 def test_upfreq_speed(speed: int, seconds: int) -> None:
-    """If it failed: a later setting of the tuning speed would have nothing to act on."""
+    """If it failed: the tuning speed would have no effect."""
     miner, clock = at_rest(state="btminer_down")
     miner.machine.change(upfreq_speed=speed)
     clock.advance(27 + 45 + seconds)
@@ -174,7 +174,7 @@ def test_upfreq_speed(speed: int, seconds: int) -> None:
 
 
 async def test_fast_boot(make: Make, writer: type[Writer], clock: ManualClock) -> None:
-    """If it failed: the switch for fast boot would change a word and nothing else."""
+    """If it failed: the fast boot switch would have no effect."""
     miner = await make("v205_m50")
     owner = writer(miner)
     assert (await ask(miner, "summary"))["SUMMARY"][0]["Btminer Fast Boot"] == "disable"
@@ -193,7 +193,7 @@ async def test_fast_boot(make: Make, writer: type[Writer], clock: ManualClock) -
 
 
 async def test_restart(make: Make, writer: type[Writer], clock: ManualClock) -> None:
-    """If it failed: a restart would not be visible in `Elapsed`, by which clients recognise it."""
+    """If it failed: clients could not detect a restart by `Elapsed`."""
     miner = await make("v205_m50")
     uptime = miner.truth().uptime_s
     assert (await writer(miner)("restart_btminer"))["Code"] == 131
@@ -211,18 +211,18 @@ async def test_restart(make: Make, writer: type[Writer], clock: ManualClock) -> 
 async def test_power_of_2_2_is_a_mean(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client would expect that power falls at once when a miner stops."""
+    """If it failed: a client could assume that power falls immediately when a miner stops."""
     miner = await make("v2c_m60s")
     await writer(miner)("power_off")
     clock.advance(1 + 150)
-    told = (await ask(miner, "summary"))["Msg"]["Power"]
-    assert told == pytest.approx(3540 / 2, rel=0.05)
+    reported = (await ask(miner, "summary"))["Msg"]["Power"]
+    assert reported == pytest.approx(3540 / 2, rel=0.05)
     psu = (await ask(miner, "get_psu"))["Msg"]
     assert int(psu["pin"]) == pytest.approx(15, abs=1)
 
 
 def test_means_lag() -> None:
-    """If it failed: all windows would tell the same, and a wrong key would not be noticed."""
+    """If it failed: all windows would have the same value, and a wrong key would not be noticed."""
     miner, clock = at_rest()
     miner.machine.set_percent(50, gentle=False)
     clock.advance(30)
@@ -233,7 +233,7 @@ def test_means_lag() -> None:
 
 
 def test_window_longer_than_elapsed_is_the_average() -> None:
-    """If it failed: the first minutes after a start would be told otherwise than by a real miner."""
+    """If it failed: the first minutes after a start would be reported differently from a real miner."""
     miner, clock = at_rest(state="upfreq")
     clock.advance(200)
     truth = miner.truth()
@@ -242,7 +242,7 @@ def test_window_longer_than_elapsed_is_the_average() -> None:
 
 
 def test_time_in_one_stride_or_in_many() -> None:
-    """If it failed: what is true would depend on how often somebody looked."""
+    """If it failed: the true state would depend on how often it is read."""
     results = []
     for strides in ([9000.0], [10.0] * 900, [1.0] * 5000 + [4000.0]):
         miner, clock = at_rest()
@@ -262,7 +262,7 @@ def test_time_in_one_stride_or_in_many() -> None:
 
 
 def test_a_standing_clock_stands_still() -> None:
-    """If it failed: truth and wire would differ between two looks."""
+    """If it failed: the true state and the answers would differ between two reads."""
     miner, clock = at_rest()
     clock.advance(12.5)
     assert miner.truth() == miner.truth()
@@ -297,7 +297,7 @@ def test_speed() -> None:
 
 @pytest.mark.parametrize("state", list(Phase))
 def test_begins_in_any_state(state: Phase) -> None:
-    """If it failed: a test would have to wait for the state it is about."""
+    """If it failed: a test could not start in the state that it tests."""
     assert at_rest(state=state.value)[0].truth().phase is state
 
 
@@ -310,7 +310,7 @@ def test_timing_is_a_parameter() -> None:
 
 
 def test_long_polling_keeps_little() -> None:
-    """If it failed: a miner that is polled for weeks would eat the memory."""
+    """If it failed: a miner that is polled for weeks would use more and more memory."""
     miner, clock = at_rest()
     for _ in range(5000):
         clock.advance(1)

@@ -1,4 +1,4 @@
-"""The socket, well behaved and badly (sections A.1, A.2 and A.6 of docs/protocol.md)."""
+"""The socket, with and without failures (sections A.1, A.2 and A.6 of docs/protocol.md)."""
 
 import asyncio
 from contextlib import suppress
@@ -20,14 +20,14 @@ QUICK = Timing(idle_s=0.1, stall_s=0.2)
 
 
 async def settle(miner: SimulatedMiner) -> None:
-    """Wait until all connections are gone."""
+    """Wait until all connections are closed."""
     async with asyncio.timeout(2):
         while miner.open_connections:
             await asyncio.sleep(0.01)
 
 
 async def read_for(reader: asyncio.StreamReader, seconds: float) -> tuple[bytes, bool]:
-    """Read for some time; return what came, and whether the other side closed."""
+    """Read for some time; return the bytes, and whether the other side closed."""
     got = b""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -42,7 +42,7 @@ async def read_for(reader: asyncio.StreamReader, seconds: float) -> tuple[bytes,
 async def test_requests_of_all_clients(
     make: Make, end: bytes, half_close: bool
 ) -> None:
-    """If it failed: a client that ends its request in its own way would get no answer."""
+    """If it failed: a client with another line ending would get no answer."""
     miner = await make()
     answer = await send(miner, STATUS + end, half_close=half_close)
     assert json.loads(answer)["STATUS"] == "S"
@@ -50,7 +50,7 @@ async def test_requests_of_all_clients(
 
 
 async def test_request_in_pieces(make: Make) -> None:
-    """If it failed: a request that comes in two segments would be an error."""
+    """If it failed: a request in two segments would be an error."""
     miner = await make()
     reader, writer = await asyncio.open_connection(miner.host, miner.port)
     for piece in (STATUS[:5], STATUS[5:]):
@@ -77,7 +77,7 @@ async def test_request_in_pieces(make: Make) -> None:
     ],
 )
 async def test_what_is_not_a_request(make: Make, request_: bytes) -> None:
-    """If it failed: rubbish would end the simulator or hang."""
+    """If it failed: invalid data would stop the simulator or make it hang."""
     answer = json.loads(await send(await make(), request_, half_close=True))
     assert (answer["STATUS"], answer["Code"], answer["Msg"]) == (
         "E",
@@ -87,7 +87,7 @@ async def test_what_is_not_a_request(make: Make, request_: bytes) -> None:
 
 
 async def test_request_without_a_command(make: Make) -> None:
-    """If it failed: an empty object would end the simulator."""
+    """If it failed: an empty object would stop the simulator."""
     assert json.loads(await send(await make(), b'{"info":"mac"}'))["Code"] == 14
     answer = await send(await make("v1_m20s"), b'{"cmd":5}')
     assert b"Missing JSON 'command'" in answer
@@ -103,7 +103,7 @@ def test_end_of_a_request() -> None:
 
 
 async def test_idle_connection_is_closed(make: Make) -> None:
-    """If it failed: a client that connects and says nothing would hold a connection for ever."""
+    """If it failed: a client that sends nothing would keep a connection forever."""
     miner = await make(timing=QUICK)
     reader, writer = await asyncio.open_connection(miner.host, miner.port)
     async with asyncio.timeout(2):
@@ -114,14 +114,14 @@ async def test_idle_connection_is_closed(make: Make) -> None:
 
 
 async def test_endless_request_is_refused(make: Make) -> None:
-    """If it failed: somebody could fill the memory."""
+    """If it failed: a client could fill the memory."""
     miner = await make()
     answer = await send(miner, b'{"cmd":"' + b"a" * 70_000)
     assert json.loads(answer)["Code"] == 23
 
 
 async def test_client_that_goes_away(make: Make) -> None:
-    """If it failed: a client that drops its connection would end the simulator."""
+    """If it failed: a client that drops its connection would stop the simulator."""
     miner = await make()
     miner.inject("bytewise")
     for _ in range(3):
@@ -135,7 +135,7 @@ async def test_client_that_goes_away(make: Make) -> None:
 
 
 async def test_connections_are_counted(make: Make) -> None:
-    """If it failed: a client with two sockets at once would not be noticed."""
+    """If it failed: a client with two simultaneous sockets would not be noticed."""
     miner = await make()
     await asyncio.gather(*(ask(miner, "status") for _ in range(3)))
     await settle(miner)
@@ -158,7 +158,7 @@ async def test_stop_closes_everything(clock: ManualClock) -> None:
 
 
 async def test_real_time_passes_by_itself() -> None:
-    """If it failed: `python -m simulator` would show a miner that stands still."""
+    """If it failed: the time of a miner in `python -m simulator` would not advance."""
     async with SimulatedMiner(
         "v205_m50", speed=1000, timing=Timing(off_board_s=100)
     ) as miner:
@@ -172,7 +172,7 @@ async def test_real_time_passes_by_itself() -> None:
 
 
 async def test_port_that_somebody_took_meanwhile(make: Make) -> None:
-    """If it failed: a rebooted miner would end the simulator if its port is busy for a moment."""
+    """If it failed: a port that is in use after a reboot would stop the simulator."""
     miner = await make()
     miner.inject("refuse")
     thief = await asyncio.start_server(
@@ -189,7 +189,7 @@ async def test_port_that_somebody_took_meanwhile(make: Make) -> None:
 async def test_reboot_cuts_other_connections(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a connection would outlive the board behind it."""
+    """If it failed: a connection would survive a reboot."""
     miner = await make()
     reader, other = await asyncio.open_connection(miner.host, miner.port)
     await writer(miner)("reboot")
@@ -217,7 +217,7 @@ async def test_refuse(make: Make) -> None:
 @pytest.mark.parametrize("half_close", [False, True])
 @pytest.mark.parametrize("failure", ["silent", "stall_midway", "never_close"])
 async def test_miner_that_stays(make: Make, failure: str, half_close: bool) -> None:
-    """If it failed: a client without a deadline would pass."""
+    """If it failed: a client without a deadline would not be noticed."""
     miner = await make()
     miner.inject(failure)
     reader, writer = await asyncio.open_connection(miner.host, miner.port)
@@ -235,7 +235,7 @@ async def test_miner_that_stays(make: Make, failure: str, half_close: bool) -> N
 
 
 async def test_close_and_reset(make: Make) -> None:
-    """If it failed: no answer at all could not be simulated in its two ways."""
+    """If it failed: a missing answer could not be simulated in both ways."""
     miner = await make()
     miner.inject("close", times=1)
     assert await send(miner, STATUS) == b""
@@ -246,7 +246,7 @@ async def test_close_and_reset(make: Make) -> None:
 
 
 async def test_bytewise(make: Make) -> None:
-    """If it failed: clients that stop at the first short answer would pass."""
+    """If it failed: clients that stop reading after a short segment would not be noticed."""
     miner = await make()
     whole = await send(miner, STATUS)
     miner.inject("bytewise")
@@ -263,7 +263,7 @@ async def test_truncate(make: Make) -> None:
 
 
 async def test_nul_and_newline(make: Make) -> None:
-    """If it failed: the two terminators of real firmware would not be tried with every dialect."""
+    """If it failed: the two terminators of real firmware would not be tested with every dialect."""
     miner = await make()
     miner.inject("nul", times=1)
     assert (await send(miner, STATUS)).endswith(b"}\0")
@@ -274,7 +274,7 @@ async def test_nul_and_newline(make: Make) -> None:
 
 
 async def test_stall_after_answer(make: Make) -> None:
-    """If it failed: a client that waits for the end would never have to wait."""
+    """If it failed: a client that waits for the end of the connection would not be noticed."""
     miner = await make(timing=QUICK)
     miner.inject("stall_after_answer")
     loop = asyncio.get_running_loop()
@@ -284,7 +284,7 @@ async def test_stall_after_answer(make: Make) -> None:
 
 
 async def test_byte_a_second(make: Make) -> None:
-    """If it failed: a client would be patient for ever as long as something comes."""
+    """If it failed: a client without a total deadline would not be noticed."""
     miner = await make(timing=replace(QUICK, byte_gap_s=0.05))
     whole = await send(miner, STATUS)
     miner.inject("byte_a_second")
@@ -299,7 +299,7 @@ async def test_byte_a_second(make: Make) -> None:
 
 
 async def test_reset_midway(make: Make) -> None:
-    """If it failed: half of an answer would always end in an orderly way."""
+    """If it failed: a reset after half of an answer could not be tested."""
     miner = await make()
     miner.inject("reset_midway")
     with pytest.raises(ConnectionResetError):
@@ -307,7 +307,7 @@ async def test_reset_midway(make: Make) -> None:
 
 
 async def test_answers_that_are_none(make: Make) -> None:
-    """If it failed: a client would never meet what is no answer at all."""
+    """If it failed: meaningless and huge answers could not be tested."""
     miner = await make()
     miner.inject("garbage", times=1)
     with pytest.raises(UnicodeDecodeError):
@@ -322,7 +322,7 @@ async def test_answers_that_are_none(make: Make) -> None:
 
 @pytest.mark.parametrize("code", [14, 23, 45, 132, 135, 136, 137])
 async def test_errors(make: Make, writer: type[Writer], code: int) -> None:
-    """If it failed: a refusal would need its cause to be built, or would take effect."""
+    """If it failed: a refusal could not be injected without its cause, or the write would take effect."""
     miner = await make()
     miner.inject(f"error_{code}", "status")
     answer = await ask(miner, "status")
@@ -341,7 +341,7 @@ async def test_errors(make: Make, writer: type[Writer], code: int) -> None:
 
 
 async def test_broken_seals(make: Make, writer: type[Writer]) -> None:
-    """If it failed: an answer that cannot be opened could not be simulated."""
+    """If it failed: an answer that cannot be decrypted could not be simulated."""
     miner = await make()
     owner = writer(miner)
     await owner.authorize()
@@ -357,7 +357,7 @@ async def test_broken_seals(make: Make, writer: type[Writer]) -> None:
 async def test_write_without_answer(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client that repeats a write after a time-out would not be found out."""
+    """If it failed: a client that repeats a write after a timeout would not be noticed."""
     miner = await make()
     miner.inject("applied_no_answer", "power_off")
     assert await writer(miner)("power_off") is None
@@ -368,7 +368,7 @@ async def test_write_without_answer(
 async def test_write_without_effect(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client that believes an acknowledgement would pass."""
+    """If it failed: a client that trusts an acknowledgement would not be noticed."""
     miner = await make()
     miner.inject("answered_not_applied")
     assert (await writer(miner)("power_off"))["Code"] == 131
@@ -379,7 +379,7 @@ async def test_write_without_effect(
 async def test_power_off_that_undoes_itself(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a controller that looks only once would pass."""
+    """If it failed: a controller that checks only once would not be noticed."""
     miner = await make()
     miner.inject("undone")
     await writer(miner)("power_off")
@@ -392,7 +392,7 @@ async def test_power_off_that_undoes_itself(
 async def test_closed_write_has_no_effect(
     make: Make, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: two different failures would be the same."""
+    """If it failed: a write would take effect although the connection closes first."""
     miner = await make()
     miner.inject("close", "power_off")
     assert await writer(miner)("power_off") is None
@@ -440,7 +440,7 @@ DEFECTS = {
 
 @pytest.mark.parametrize("failure", PAYLOAD)
 async def test_defects_of_the_text(make: Make, failure: str) -> None:
-    """If it failed: a repair in a client would be tested with text that is not broken."""
+    """If it failed: a client's repair would be tested with valid text."""
     command, pattern = DEFECTS[failure]
     miner = await make()
     miner.set_errors([110, 2010])

@@ -73,7 +73,7 @@ def test_vectors_of_encrypted_parameters(
 
 
 def test_zero_padding_is_accepted() -> None:
-    """If it failed: a client that pads with zeros, as one in use does, could not change pools."""
+    """If it failed: a client that pads with zeros, as one project does, could not change pools."""
     key, text = digest(*TOKENS[0][:4]), b'{"a":1}'
     for padded in (text + bytes(9), b'{"a":"12345678"}'):
         sealed = b64encode(AES.new(key, AES.MODE_ECB).encrypt(padded)).decode()
@@ -81,7 +81,7 @@ def test_zero_padding_is_accepted() -> None:
 
 
 def test_what_cannot_be_opened() -> None:
-    """If it failed: rubbish would end the simulator instead of an error answer."""
+    """If it failed: invalid data would stop the simulator."""
     key, other = digest(*TOKENS[0][:4]), digest(*TOKENS[1][:4])
     for param in (None, 5, "", "no base64!", "YWJj", seal(other, "[1]"), [1]):
         with pytest.raises(NotOpened):
@@ -89,7 +89,7 @@ def test_what_cannot_be_opened() -> None:
 
 
 def test_salt_and_accounts() -> None:
-    """If it failed: a salt that base64 or JSON changes could never be tried."""
+    """If it failed: a salt that base64 or JSON changes would not be tested."""
     accounts = Accounts(Random(1), {"user2": "other"})
     assert accounts.passwords == {
         "super": "super",
@@ -108,7 +108,7 @@ def test_salt_and_accounts() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_who_may_write(make: Make, v3: Connect, profile: str) -> None:
-    """If it failed: a wrong password would look like another failure, or work."""
+    """If it failed: a wrong password would look like another error, or work."""
     miner = await make(profile, v3_password="Secret_1")
     client = await v3(miner, password="Secret_1")
     assert await client.write("set.system.led", "auto") == OK
@@ -128,7 +128,7 @@ async def test_who_may_write(make: Make, v3: Connect, profile: str) -> None:
 
 
 async def test_token_is_for_one_command(make: Make, v3: Connect) -> None:
-    """If it failed: a token that somebody has seen would open everything."""
+    """If it failed: an intercepted token would work for every command."""
     miner = await make("v3_m7bs")
     client = await v3(miner)
     seen = json.loads(client.request("set.system.led", "auto"))
@@ -138,7 +138,7 @@ async def test_token_is_for_one_command(make: Make, v3: Connect) -> None:
 
 @pytest.mark.parametrize("field", ["ts", "token", "account"])
 async def test_field_is_missing(make: Make, v3: Connect, field: str) -> None:
-    """If it failed: a client that forgets a field would not notice before it meets a miner."""
+    """If it failed: a client that omits a field would not be noticed."""
     client = await v3(await make("v2c_m60s"))
     request = json.loads(client.request("set.system.led", "auto"))
     for value in (None, [1]):
@@ -149,7 +149,7 @@ async def test_field_is_missing(make: Make, v3: Connect, field: str) -> None:
 
 @pytest.mark.parametrize("seconds", [-301, -300, 0, 300, 301])
 async def test_clock_skew(make: Make, v3: Connect, seconds: int) -> None:
-    """If it failed: a client whose clock is not the miner's would get away with it."""
+    """If it failed: a client whose clock differs from the miner's would not be noticed."""
     miner = await make("v2c_m60s")
     client = await v3(miner)
     expected = OK if abs(seconds) <= 300 else FORBIDDEN
@@ -160,7 +160,7 @@ async def test_clock_skew(make: Make, v3: Connect, seconds: int) -> None:
 
 
 async def test_clock_of_the_miner(make: Make, v3: Connect) -> None:
-    """If it failed: nobody could try a miner whose clock is wrong."""
+    """If it failed: a miner with a wrong clock could not be tested."""
     miner = await make("v2c_m60s", clock_offset_s=-7200)
     client = await v3(miner)
     ts = int(EPOCH)
@@ -177,7 +177,7 @@ async def test_clock_of_the_miner(make: Make, v3: Connect) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_api_switch(make: Make, v3: Connect, profile: str) -> None:
-    """If it failed: the owner would not be told to turn on the API switch."""
+    """If it failed: a client could not see that the API switch is off."""
     miner = await make(profile, api_switch=False)
     client = await v3(miner)
     system = await client.read("get.device.info", "system")
@@ -192,15 +192,15 @@ async def test_api_switch(make: Make, v3: Connect, profile: str) -> None:
 
 
 async def test_permissions_of_users(make: Make, v3: Connect) -> None:
-    """If it failed: an account with few rights would be tested on a miner that gives all."""
+    """If it failed: an account with few permissions would be tested on a miner that grants all."""
     miner = await make("v2c_m60s")
     owner, user = await v3(miner), await v3(miner, "user1")
     assert await user.write("set.system.led", "auto") == FORBIDDEN
     rights = {"user": "user1", "permission": "set.system.led, set.miner.pools"}
     assert await owner.write("set.user.permission", rights) == OK
     assert miner.v3_permissions["user1"] == {"set.system.led", "set.miner.pools"}
-    told = (await owner.read("get.device.info"))["miner"]["permission"]
-    assert told == "super=255 user1=2 user2=0 user3=0"
+    reported = (await owner.read("get.device.info"))["miner"]["permission"]
+    assert reported == "super=255 user1=2 user2=0 user3=0"
     assert await user.write("set.system.led", "auto") == OK
     assert await user.write("set.miner.service", "stop") == FORBIDDEN
     miner.v3_permissions["user1"].add("set.user.permission")
@@ -215,7 +215,7 @@ async def test_permissions_of_users(make: Make, v3: Connect) -> None:
 
 
 async def test_change_of_a_password(make: Make, v3: Connect) -> None:
-    """If it failed: nobody could try what happens when the password is changed."""
+    """If it failed: a change of the password could not be tested."""
     miner = await make("v2c_m60s")
     owner, user = await v3(miner), await v3(miner, "user1")
     cmd = "set.user.change_passwd"
@@ -244,7 +244,7 @@ async def test_change_of_a_password(make: Make, v3: Connect) -> None:
 
 
 async def test_passwords_of_users(make: Make, v3: Connect) -> None:
-    """If it failed: a user could not have another password than his name."""
+    """If it failed: a user's password could not differ from the account name."""
     miner = await make("v2c_m60s", v3_passwords={"user3": "three"})
     miner.v3_permissions["user3"] = {"set.system.led"}
     client = await v3(miner, "user3", "three")
@@ -254,7 +254,7 @@ async def test_passwords_of_users(make: Make, v3: Connect) -> None:
 async def test_v2_and_v3_passwords_are_independent(
     make: Make, v3: Connect, writer: Any
 ) -> None:
-    """If it failed: a client would think that one password is enough for both."""
+    """If it failed: a client could assume that both ports have the same password."""
     miner = await make("v2c_m60s", password="two", v3_password="three")
     assert (await writer(miner, "two")("set_led", param="auto"))["Code"] == 131
     assert (await writer(miner, "three")("set_led", param="auto"))["Code"] == 23

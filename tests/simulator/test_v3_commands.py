@@ -1,4 +1,4 @@
-"""Writes on 4433 change what they change, and are read back as the page says (section E.6)."""
+"""Writes on 4433 take effect, and are read back as the page says (section E.6)."""
 
 import json
 from typing import Any
@@ -14,12 +14,12 @@ from .conftest import EPOCH, V3, Connect, Make, Writer, ask
 OK = (0, "ok")
 NULL = (-3, "param item is null")
 M60S, M7BS, M64 = V3_PROFILES = ("v2c_m60s", "v3_m7bs", "v3_m64_bad")
-# With this the connection goes on: test_binary.py
+# This keeps the connection open: test_binary.py
 UPDATE = "set.system.update_firmware"
 
 
 def test_which_profiles_speak_v3() -> None:
-    """If it failed: a client would find API v3 where firmware has none, or not where it has."""
+    """If it failed: firmware without API v3 would have it, or firmware with API v3 would lack it."""
     assert {
         name: profile.v3.api_version for name, profile in PROFILES.items() if profile.v3
     } == {M60S: "3.0.2", M7BS: "3.0.5", M64: "3.0.1"}
@@ -29,7 +29,7 @@ def test_which_profiles_speak_v3() -> None:
 async def test_stop_and_start(
     make: Make, v3: Connect, clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: the switch of the integration would be tested on a miner that stops otherwise."""
+    """If it failed: the mining switch would be tested on a miner that stops in another way."""
     miner = await make(profile)
     client = await v3(miner)
     before = miner.v3_truth()
@@ -65,7 +65,7 @@ async def test_stop_and_start(
 async def test_power_off_of_one_firmware_does_not_hold(
     make: Make, v3: Connect, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: a client that stops over 4028 would never learn that the miner mines again."""
+    """If it failed: a stop over 4028 that the firmware undoes could not be tested."""
     miner = await make(M64)
     owner = writer(miner)
     assert (await owner("power_off"))["Code"] == 131
@@ -93,7 +93,7 @@ async def test_power_off_of_one_firmware_does_not_hold(
 async def test_start_takes_back_a_stop(
     make: Make, v3: Connect, clock: ManualClock
 ) -> None:
-    """If it failed: of two quick commands the first would win."""
+    """If it failed: the first of two quick commands would win."""
     miner = await make(M60S)
     client = await v3(miner)
     await client.write("set.miner.service", "stop")
@@ -106,7 +106,7 @@ async def test_start_takes_back_a_stop(
 async def test_restart(
     make: Make, v3: Connect, clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: a port that refuses for a while would be met in the field only."""
+    """If it failed: a port that refuses connections for a while could not be tested."""
     miner = await make(profile)
     client = await v3(miner)
     assert await client.write("set.miner.service", "restart") == OK
@@ -130,7 +130,7 @@ async def test_restart(
 async def test_reboot(
     make: Make, v3: Connect, clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: a client would never see both ports closed."""
+    """If it failed: two closed ports could not be tested."""
     miner = await make(profile)
     client = await v3(miner)
     assert await client.write("set.system.reboot") == OK
@@ -151,7 +151,7 @@ async def test_reboot(
 
 
 async def test_start_at_boot(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: a miner that stays off after a reboot could not be tried."""
+    """If it failed: a miner that stays off after a reboot could not be tested."""
     miner = await make(M60S)
     client = await v3(miner)
     assert await client.write("set.miner.service", "disable") == OK
@@ -174,7 +174,7 @@ async def test_start_at_boot(make: Make, v3: Connect, clock: ManualClock) -> Non
 async def test_power_mode(
     make: Make, v3: Connect, clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: the select for the power mode would be tested on a miner without modes."""
+    """If it failed: the select of the power mode would be tested on a miner without modes."""
     miner = await make(profile)
     for mode, code, share in (
         ("low", "0", 0.75),
@@ -219,8 +219,8 @@ async def test_power_limit(
     assert miner.v3_truth().power_limit_set_w == 2500
     assert await client.write("set.miner.power_limit", 99999) == OK
     assert miner.v3_truth().power_limit_set_w is None
-    told = await client.read("get.device.info")
-    assert told["miner"]["power-limit-set"] == ""
+    reported = await client.read("get.device.info")
+    assert reported["miner"]["power-limit-set"] == ""
 
 
 @pytest.mark.parametrize("profile", V3_PROFILES)
@@ -228,7 +228,7 @@ async def test_power_limit(
 async def test_power_percent(
     make: Make, v3: Connect, clock: ManualClock, profile: str, mode: str, seconds: int
 ) -> None:
-    """If it failed: following the sun would be tested on a miner that does not follow."""
+    """If it failed: solar control would be tested on a miner that does not react."""
     miner = await make(profile)
     client = await v3(miner)
     full = miner.v3_truth().power_w * 100 / miner.profile.power_percent
@@ -257,7 +257,7 @@ async def test_power_percent(
 async def test_percent_as_a_number(
     make: Make, v3: Connect, profile: str, read: bool
 ) -> None:
-    """If it failed: firmware that does not read a number here would never be met."""
+    """If it failed: firmware that accepts no number here could not be tested."""
     miner = await make(profile)
     before = miner.machine.power_percent
     answer = await (await v3(miner)).write(
@@ -268,7 +268,7 @@ async def test_percent_as_a_number(
 
 
 async def test_percent_needs_a_tuned_miner(make: Make, v3: Connect) -> None:
-    """If it failed: an acknowledged write would always be an effective one."""
+    """If it failed: an acknowledged write without effect could not be tested."""
     miner = await make(M60S, state="upfreq")
     param = {"percent": "70", "mode": "fast"}
     assert await (await v3(miner)).write("set.miner.power_percent", param) == OK
@@ -278,7 +278,7 @@ async def test_percent_needs_a_tuned_miner(make: Make, v3: Connect) -> None:
 async def test_percent_of_the_two_ports(
     make: Make, v3: Connect, writer: type[Writer], clock: ManualClock
 ) -> None:
-    """If it failed: what one port sets would not be seen on the other."""
+    """If it failed: a setting of one port would not be visible on the other."""
     miner = await make(M7BS)
     client = await v3(miner)
     assert (await writer(miner)("set_power_pct", percent="150"))["Code"] == 131
@@ -292,7 +292,7 @@ async def test_percent_of_the_two_ports(
 async def test_gentle_percent_on_air_needs_another_mode_than_high(
     make: Make, v3: Connect, clock: ManualClock
 ) -> None:
-    """If it failed: the documented refusal would come as a surprise in the field."""
+    """If it failed: the documented refusal could not be tested."""
     miner = await make(M60S)
     client = await v3(miner)
     await client.write("set.miner.power_mode", "high")
@@ -303,12 +303,12 @@ async def test_gentle_percent_on_air_needs_another_mode_than_high(
 
 
 async def test_power(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: a power in watts would not be followed at once, or not at the next start."""
+    """If it failed: a power in watts would not take effect immediately, or not at the next start."""
     miner = await make(M7BS)
     client = await v3(miner)
     assert await client.write("set.miner.power", 5000) == OK
     clock.advance(5)
-    # The percentage is of what was tuned
+    # The percentage refers to the tuned power
     assert miner.v3_truth().power_w == pytest.approx(6000, rel=0.02)
     assert (await client.read("get.miner.setting"))["power"] == 5000
     await client.write("set.miner.service", "stop")
@@ -345,7 +345,7 @@ async def test_target_freq(
 
 
 async def test_tuning_settings(make: Make, v3: Connect) -> None:
-    """If it failed: a setting would be acknowledged and forgotten."""
+    """If it failed: a setting would be acknowledged without effect."""
     miner = await make(M7BS)
     client = await v3(miner)
     for cmd, param in (
@@ -359,8 +359,8 @@ async def test_tuning_settings(make: Make, v3: Connect) -> None:
     assert setting["upfreq-speed"] == 10
     assert setting["fast-boot"] == setting["fast-hash"] == "enable"
     assert setting["heat-mode"] == "anti-freezing"
-    told = (await client.read("get.device.info"))["miner"]
-    assert (told["UpfreqSpeed"], told["fast-boot"], told["heatmode"]) == (
+    reported = (await client.read("get.device.info"))["miner"]
+    assert (reported["UpfreqSpeed"], reported["fast-boot"], reported["heatmode"]) == (
         "10",
         "enable",
         "anti-freezing",
@@ -380,7 +380,7 @@ async def test_tuning_settings(make: Make, v3: Connect) -> None:
 
 
 async def test_what_needs_a_liquid_or_air(make: Make, v3: Connect) -> None:
-    """If it failed: commands of one kind of cooling would work with the other."""
+    """If it failed: commands for one kind of cooling would work with the other."""
     air, liquid = await v3(await make(M60S)), await v3(await make(M7BS))
     refused = (-1, "not supported")
     assert await air.write("set.miner.heat_mode", "heating") == refused
@@ -395,13 +395,13 @@ async def test_what_needs_a_liquid_or_air(make: Make, v3: Connect) -> None:
 
 
 async def test_fast_hash_came_later(make: Make, v3: Connect) -> None:
-    """If it failed: a command would be known to firmware that lacks it."""
+    """If it failed: firmware would accept a command that it lacks."""
     client = await v3(await make(M64))
     assert await client.write("set.miner.fast_hash", 1) == (-2, "invalid cmd")
 
 
 async def test_led(make: Make, v3: Connect) -> None:
-    """If it failed: the button that identifies a miner would be tested on one without lights."""
+    """If it failed: the Identify button would be tested on a miner without lights."""
     miner = await make(M7BS)
     client = await v3(miner)
     assert await client.write("set.system.led", "auto") == OK
@@ -410,12 +410,12 @@ async def test_led(make: Make, v3: Connect) -> None:
     leds: Any = [{"color": "red"} | blink, {"color": "green"} | blink]
     for param in (leds, json.dumps(leds)):
         assert await client.write("set.system.led", param) == OK
-        told = (await client.read("get.device.info"))["system"]["ledstatus"]
-        assert told == "1,200,100,0 0,200,100,0 "
-        assert (await ask(miner, "get_miner_info"))["Msg"]["ledstat"] == told
+        reported = (await client.read("get.device.info"))["system"]["ledstatus"]
+        assert reported == "1,200,100,0 0,200,100,0 "
+        assert (await ask(miner, "get_miner_info"))["Msg"]["ledstat"] == reported
     assert await client.write("set.system.led", leds[:1]) == OK
-    told = (await client.read("get.device.info"))["system"]["ledstatus"]
-    assert told == "1,200,100,0 "
+    reported = (await client.read("get.device.info"))["system"]["ledstatus"]
+    assert reported == "1,200,100,0 "
     for param, code in (
         ("blink", -3),
         ([], -3),
@@ -427,7 +427,7 @@ async def test_led(make: Make, v3: Connect) -> None:
 
 
 async def test_pools(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: other pools would be acknowledged, and the old ones mined for."""
+    """If it failed: new pools would be acknowledged, but the old ones used."""
     miner = await make(M60S)
     client = await v3(miner)
     clock.advance(86400)
@@ -438,14 +438,14 @@ async def test_pools(make: Make, v3: Connect, clock: ManualClock) -> None:
     ]
     assert await client.write("set.miner.pools", pools) == NULL
     assert await client.write("set.miner.pools", pools, sealed=True) == OK
-    told = (await client.read("get.miner.status", "pools"))["pools"]
-    assert [(row["url"], row["account"]) for row in told] == [
+    reported = (await client.read("get.miner.status", "pools"))["pools"]
+    assert [(row["url"], row["account"]) for row in reported] == [
         ("stratum+tcp://a.example:1", "me.a"),
         ("stratum+tcp://b.example:2", "me.b"),
     ]
-    assert [row["stratum-active"] for row in told] == [True, False]
+    assert [row["stratum-active"] for row in reported] == [True, False]
     rows = (await ask(miner, "pools"))["POOLS"]
-    assert [row["URL"] for row in rows] == [row["url"] for row in told]
+    assert [row["URL"] for row in rows] == [row["url"] for row in reported]
     assert [row["Accepted"] for row in rows] == [0, 0]
     assert miner.truth().accepted_shares == 0
     clock.advance(3600)
@@ -463,7 +463,7 @@ async def test_pools(make: Make, v3: Connect, clock: ManualClock) -> None:
 
 
 async def test_stored_settings(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: a setting would be acknowledged and forgotten."""
+    """If it failed: a setting would be acknowledged without effect."""
     miner = await make(M60S)
     client = await v3(miner)
     upload = {"ip": "192.168.2.133", "port": "9008", "proto": "tcp"}
@@ -497,7 +497,7 @@ async def test_stored_settings(make: Make, v3: Connect, clock: ManualClock) -> N
 
 
 async def ask_hostname(miner: Any) -> str:
-    """Read the name over 4028."""
+    """Return the hostname from 4028."""
     await miner.tick()
     name: str = (await ask(miner, "get_miner_info"))["Msg"]["hostname"]
     return name
@@ -539,7 +539,7 @@ async def ask_hostname(miner: Any) -> str:
 async def test_parameters_are_checked(
     make: Make, v3: Connect, clock: ManualClock, cmd: str, param: object, code: int
 ) -> None:
-    """If it failed: what firmware overlooks or refuses would work here."""
+    """If it failed: values that firmware ignores or refuses would work here."""
     miner = await make(M60S)
     answer = await (await v3(miner)).write(cmd, param)
     assert answer[0] == code
@@ -584,7 +584,7 @@ async def test_refused_commands(make: Make, v3: Connect, code: int) -> None:
 async def test_received_commands_are_kept(
     make: Make, v3: Connect, clock: ManualClock
 ) -> None:
-    """If it failed: a test could not say what a client sent, and to which port."""
+    """If it failed: a test could not check what a client sent, and to which port."""
     miner = await make(M60S)
     clock.advance(7)
     client: V3 = await v3(miner)

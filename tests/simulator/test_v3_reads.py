@@ -1,4 +1,4 @@
-"""Answers on 4433 look like the page's samples, and are true (section E.5 of docs/protocol.md)."""
+"""Answers on 4433 match the page's samples and the true state (section E.5 of docs/protocol.md)."""
 
 from dataclasses import fields
 import io
@@ -47,13 +47,13 @@ SETTING = {
 
 
 def keys(row: dict[str, Any]) -> str:
-    """The keys as one text."""
+    """Return the keys as one text."""
     return ",".join(row)
 
 
-def nominal(told: float) -> float | None:
-    """A factory rate; below nothing is unknown."""
-    return told if told > 0 else None
+def nominal(reported: float) -> float | None:
+    """Return a factory rate; a negative one is unknown."""
+    return reported if reported > 0 else None
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -81,9 +81,9 @@ async def test_envelope(make: Make, v3: Connect, profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_device_info(make: Make, v3: Connect, profile: str) -> None:
-    """If it failed: identity and electrics would be read from an answer that no miner gives."""
+    """If it failed: identity and electrical values would be tested with an answer that no miner sends."""
     miner = await make(profile)
-    told = await (await v3(miner)).read("get.device.info")
+    reported = await (await v3(miner)).read("get.device.info")
     boards = range(miner.profile.boards)
     expected = INFO
     miner_keys, power_keys = MINER, POWER
@@ -96,36 +96,36 @@ async def test_device_info(make: Make, v3: Connect, profile: str) -> None:
         miner_keys = miner_keys.replace(
             "UpfreqSpeed,", "UpfreqSpeed,eeprom-liquid-cooling,"
         )
-    assert keys(told) == expected
-    assert keys(told["network"]) == NETWORK
-    assert keys(told["miner"]) == miner_keys
-    assert keys(told["system"]) == SYSTEM
-    assert keys(told["power"]) == power_keys
+    assert keys(reported) == expected
+    assert keys(reported["network"]) == NETWORK
+    assert keys(reported["miner"]) == miner_keys
+    assert keys(reported["system"]) == SYSTEM
+    assert keys(reported["power"]) == power_keys
     truth = miner.v3_truth()
-    assert told["network"]["mac"] == truth.mac == miner.mac
-    assert told["miner"]["working"] == "true"
-    assert told["miner"]["type"] == truth.model
-    assert told["miner"]["board-num"] == str(len(boards))
-    assert told["miner"]["permission"] == "super=255 user1=0 user2=0 user3=0"
-    assert told["miner"]["web-pool"] == 1
-    assert told["system"]["api"] == truth.api_version
-    assert told["system"]["fwversion"] == truth.firmware
-    assert len(told["salt"]) == 8
+    assert reported["network"]["mac"] == truth.mac == miner.mac
+    assert reported["miner"]["working"] == "true"
+    assert reported["miner"]["type"] == truth.model
+    assert reported["miner"]["board-num"] == str(len(boards))
+    assert reported["miner"]["permission"] == "super=255 user1=0 user2=0 user3=0"
+    assert reported["miner"]["web-pool"] == 1
+    assert reported["system"]["api"] == truth.api_version
+    assert reported["system"]["fwversion"] == truth.firmware
+    assert len(reported["salt"]) == 8
     info = (await ask(miner, "get_miner_info"))["Msg"]
-    assert told["miner"]["miner-sn"] == info["minersn"]
-    assert told["system"]["ledstatus"] == info["ledstat"]
+    assert reported["miner"]["miner-sn"] == info["minersn"]
+    assert reported["system"]["ledstatus"] == info["ledstat"]
     devices = (await ask(miner, "edevs"))["DEVS"]
-    assert [told["miner"][f"pcbsn{slot}"] for slot in boards] == [
+    assert [reported["miner"][f"pcbsn{slot}"] for slot in boards] == [
         row["PCB SN"] for row in devices
     ]
-    for part in told:
+    for part in reported:
         assert await (await v3(miner)).read("get.device.info", part) == {
-            part: told[part]
+            part: reported[part]
         }
 
 
 async def test_parts_of_device_info(make: Make, v3: Connect) -> None:
-    """If it failed: a misspelt part would look like an empty one."""
+    """If it failed: a misspelled part would look like an empty one."""
     client = await v3(await make(M60S))
     for part in ("error-code", "coffee", "miner+system", 5):
         answer = await client.ask("get.device.info", part)
@@ -136,15 +136,15 @@ async def test_parts_of_device_info(make: Make, v3: Connect) -> None:
 async def test_status_has_the_keys_of_the_page(
     make: Make, v3: Connect, profile: str
 ) -> None:
-    """If it failed: a field would be tested here that API v3 lacks, or the other way round."""
+    """If it failed: the simulator would have fields that API v3 lacks, or lack fields that it has."""
     miner = await make(profile)
     client = await v3(miner)
-    told = await client.read("get.miner.status", "summary+edevs+pools")
-    assert keys(told) == "summary,edevs,pools"
-    assert keys(told["summary"]) == SUMMARY
-    assert [keys(row) for row in told["edevs"]] == [BOARD] * miner.profile.boards
-    assert [keys(row) for row in told["pools"]] == [POOL]
-    for part, value in told.items():
+    reported = await client.read("get.miner.status", "summary+edevs+pools")
+    assert keys(reported) == "summary,edevs,pools"
+    assert keys(reported["summary"]) == SUMMARY
+    assert [keys(row) for row in reported["edevs"]] == [BOARD] * miner.profile.boards
+    assert [keys(row) for row in reported["pools"]] == [POOL]
+    for part, value in reported.items():
         assert await client.read("get.miner.status", part) == {part: value}
     joined = await client.read("get.miner.status", "summary+pools")
     assert keys(joined) == "summary,pools"
@@ -157,7 +157,7 @@ async def test_status_has_the_keys_of_the_page(
 async def test_status_without_a_param(
     make: Make, v3: Connect, profile: str, code: int, msg: object
 ) -> None:
-    """If it failed: both ways in which firmware answers this would not be tried."""
+    """If it failed: only one of the two answers of firmware would be tested."""
     client = await v3(await make(profile))
     for param in (None, "", ["summary"]):
         answer = await client.ask("get.miner.status", param)
@@ -167,17 +167,17 @@ async def test_status_without_a_param(
 
 
 async def test_pools_of_a_stopped_miner(make: Make, v3: Connect) -> None:
-    """If it failed: a client that asks for the pools alone would see no error."""
+    """If it failed: a client that reads only the pools would see no error."""
     client = await v3(await make(M7BS, state="stopped"))
     assert (await client.ask("get.miner.status", "pools"))["code"] == -1
-    told = await client.read("get.miner.status", "summary+pools")
-    assert told["pools"] == []
-    assert told["summary"]["hash-realtime"] == 0
+    reported = await client.read("get.miner.status", "summary+pools")
+    assert reported["pools"] == []
+    assert reported["summary"]["hash-realtime"] == 0
 
 
 @pytest.mark.parametrize("profile", [M60S, M7BS])
 async def test_btminer_down(make: Make, v3: Connect, profile: str) -> None:
-    """If it failed: a client would never see that the status is gone for a while."""
+    """If it failed: a status that is missing for a while could not be tested."""
     client = await v3(await make(profile, state="btminer_down"))
     assert (await client.ask("get.miner.status", "summary"))["code"] == -1
     assert (await client.read("get.device.info"))["miner"]["working"] == "true"
@@ -185,17 +185,17 @@ async def test_btminer_down(make: Make, v3: Connect, profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_miner_setting(make: Make, v3: Connect, profile: str) -> None:
-    """If it failed: what each version tells of its settings would not be tried."""
+    """If it failed: the settings of each version would not be tested."""
     miner = await make(profile)
-    told = await (await v3(miner)).read("get.miner.setting")
-    assert keys(told) == SETTING[profile]
-    assert told["power-mode"] == miner.v3_truth().power_mode
-    assert told["power-percent"] == (120 if profile == M7BS else 0)
-    assert told["power-limit"] == {M60S: 3600, M7BS: 10030, M64: 3750}[profile]
+    reported = await (await v3(miner)).read("get.miner.setting")
+    assert keys(reported) == SETTING[profile]
+    assert reported["power-mode"] == miner.v3_truth().power_mode
+    assert reported["power-percent"] == (120 if profile == M7BS else 0)
+    assert reported["power-limit"] == {M60S: 3600, M7BS: 10030, M64: 3750}[profile]
 
 
 async def test_other_settings(make: Make, v3: Connect) -> None:
-    """If it failed: the captured answer of a live miner would not be given."""
+    """If it failed: the simulator would not send the captured answer of a real miner."""
     client = await v3(await make(M60S))
     assert await client.read("get.system.setting") == {
         "web-pool": 1,
@@ -220,7 +220,7 @@ async def test_other_settings(make: Make, v3: Connect) -> None:
 
 
 async def test_number_formats(make: Make, v3: Connect) -> None:
-    """If it failed: parsers would not meet whole numbers, decimals and the rounding of 32 bits."""
+    """If it failed: parsers would not be tested with integers, decimals and 32-bit rounding."""
     miner = await make(M7BS)
     client = await v3(miner)
     client.send('{"cmd":"get.miner.status","param":"summary+edevs"}')
@@ -230,8 +230,8 @@ async def test_number_formats(make: Make, v3: Connect) -> None:
     assert re.search(r'"board-temperature":\[\d+(\.\d)?(,\d+(\.\d)?){3}\]', text)
     assert re.search(r'"freq":\d+\.\d{8,},', text)
     assert re.search(r'"factory-hash":140\.24,', text)
-    told = await client.read("get.device.info", "power")
-    kinds = {key: type(value).__name__ for key, value in told["power"].items()}
+    reported = await client.read("get.device.info", "power")
+    kinds = {key: type(value).__name__ for key, value in reported["power"].items()}
     assert kinds == dict.fromkeys(POWER.split(","), "str") | {
         "iin": "float",
         "vin": "float",
@@ -254,7 +254,7 @@ async def test_truth_is_what_the_wire_tells(
     state: str,
     seconds: float,
 ) -> None:
-    """If it failed: every test that compares an entity with the truth would compare with a lie."""
+    """If it failed: every test that compares an entity with the truth would be worthless."""
     miner = await make(profile, state=state)
     miner.set_errors([531, 110])
     clock.advance(seconds)
@@ -347,7 +347,7 @@ async def test_truth_is_what_the_wire_tells(
 async def test_both_ports_tell_the_same(
     make: Make, clock: ManualClock, profile: str
 ) -> None:
-    """If it failed: a value would jump when a client changes the port."""
+    """If it failed: a value would change when a client switches the port."""
     miner = await make(profile, state="upfreq")
     clock.advance(300)
     old, new = miner.truth(), miner.v3_truth()
@@ -375,7 +375,7 @@ async def test_both_ports_tell_the_same(
 
 
 def test_m7bs_is_the_captured_one() -> None:
-    """If it failed: the largest miner would not be the one of the capture."""
+    """If it failed: the largest miner would differ from the captured one."""
     miner = SimulatedMiner(M7BS, clock=ManualClock(), epoch=EPOCH)
     for truth in (miner.truth(), miner.v3_truth()):
         assert truth.phase is Phase.STABLE
@@ -393,7 +393,7 @@ def test_m7bs_is_the_captured_one() -> None:
 
 
 async def test_boards_that_are_gone(make: Make, v3: Connect) -> None:
-    """If it failed: nobody could try what a miner with a dead board looks like."""
+    """If it failed: a miner with a dead board could not be tested."""
     miner = await make(M7BS)
     miner.set_board_count(2)
     client = await v3(miner)
@@ -403,7 +403,7 @@ async def test_boards_that_are_gone(make: Make, v3: Connect) -> None:
 
 
 async def test_history(make: Make, v3: Connect) -> None:
-    """If it failed: a client that reads the history would get no rows to take apart."""
+    """If it failed: a client that reads the history would get no rows."""
     client = await v3(await make(M60S))
     now = int(EPOCH)
     param = {"begin": str(now - 3600), "end": str(now)}
@@ -426,7 +426,7 @@ async def test_history(make: Make, v3: Connect) -> None:
 
 
 async def test_log_download(make: Make, v3: Connect) -> None:
-    """If it failed: a client that reads the log as a frame would pass."""
+    """If it failed: a client that reads the log as a frame would not be noticed."""
     miner = await make(M60S)
     client = await v3(miner)
     size = int((await client.read("get.log.download"))["logsize"])
@@ -436,5 +436,5 @@ async def test_log_download(make: Make, v3: Connect) -> None:
         file = archive.extractfile("miner.log")
         assert file
         assert miner.mac in file.read().decode()
-    # The connection goes on
+    # The connection stays open
     assert await client.read("get.fan.setting")

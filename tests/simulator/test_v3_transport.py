@@ -1,4 +1,4 @@
-"""Frames and connections of 4433, well behaved and badly (section E.1 of docs/protocol.md)."""
+"""Frames and connections of 4433, with and without failures (section E.1 of docs/protocol.md)."""
 
 import asyncio
 from contextlib import suppress
@@ -20,14 +20,14 @@ MINER = "v2c_m60s"
 
 
 async def settle(miner: SimulatedMiner) -> None:
-    """Wait until all connections are gone."""
+    """Wait until all connections are closed."""
     async with asyncio.timeout(2):
         while miner.open_v3_connections:
             await asyncio.sleep(0.01)
 
 
 async def silence(client: V3, seconds: float = 0.1) -> bool:
-    """Whether nothing comes for some time, and the connection stays."""
+    """Return whether nothing is received for some time, and the connection stays open."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await client.reader.read(1)
@@ -36,7 +36,7 @@ async def silence(client: V3, seconds: float = 0.1) -> bool:
 
 
 async def test_bytes_of_the_page(make: Make, v3: Connect) -> None:
-    """If it failed: the length would be counted otherwise than on a real miner."""
+    """If it failed: the length would differ from that of a real miner."""
     client = await v3(await make(MINER))
     client.writer.write(b"\x28\x00\x00\x00" + SALT.encode())
     header = await client.reader.readexactly(4)
@@ -49,7 +49,7 @@ async def test_bytes_of_the_page(make: Make, v3: Connect) -> None:
 
 
 def test_frame_of_a_write() -> None:
-    """If it failed: the tests would send frames that the page does not know."""
+    """If it failed: the tests would send frames that differ from the page."""
     request = (
         '{"cmd":"set.miner.service","ts":1760000000,"token":"zxieOvik",'
         '"account":"super","param":"stop"}'
@@ -58,7 +58,7 @@ def test_frame_of_a_write() -> None:
 
 
 async def test_connection_is_kept(make: Make, v3: Connect) -> None:
-    """If it failed: a client that keeps its connection would have to open one for each request."""
+    """If it failed: a client could not send several requests on one connection."""
     miner = await make(MINER)
     client = await v3(miner)
     for _ in range(20):
@@ -82,7 +82,7 @@ async def test_two_requests_at_once(make: Make, v3: Connect) -> None:
 
 
 async def test_request_in_pieces(make: Make, v3: Connect) -> None:
-    """If it failed: a request that comes in segments would be an error."""
+    """If it failed: a request in several segments would be an error."""
     client = await v3(await make(MINER))
     for letter in len(SETTING).to_bytes(4, "little") + SETTING.encode():
         client.writer.write(bytes((letter,)))
@@ -91,7 +91,7 @@ async def test_request_in_pieces(make: Make, v3: Connect) -> None:
 
 
 async def test_silent_connection_is_closed(make: Make, v3: Connect) -> None:
-    """If it failed: a client would find its kept connection alive for ever."""
+    """If it failed: an idle connection would stay open forever."""
     miner = await make(MINER, timing=QUICK)
     client, half = await v3(miner), await v3(miner)
     half.writer.write(b"\x28\0")
@@ -119,7 +119,7 @@ async def test_heartbeat(make: Make, v3: Connect) -> None:
 
 
 async def test_at_most_ten_clients(make: Make, v3: Connect) -> None:
-    """If it failed: a client that leaves its connections open would not be found out."""
+    """If it failed: a client that leaves its connections open would not be noticed."""
     miner = await make(MINER)
     clients = [await v3(miner) for _ in range(10)]
     for client in clients:
@@ -150,7 +150,7 @@ async def test_at_most_ten_clients(make: Make, v3: Connect) -> None:
 async def test_what_is_not_a_request(
     make: Make, v3: Connect, text: str, msg: str
 ) -> None:
-    """If it failed: rubbish would end the simulator or hang."""
+    """If it failed: invalid data would stop the simulator or make it hang."""
     client = await v3(await make(MINER))
     data = text.encode()
     client.writer.write(len(data).to_bytes(4, "little") + data)
@@ -167,7 +167,7 @@ async def test_a_client_of_the_other_port(make: Make, v3: Connect) -> None:
 
 
 async def test_client_that_goes_away(make: Make, v3: Connect) -> None:
-    """If it failed: a client that drops its connection would end the simulator."""
+    """If it failed: a client that drops its connection would stop the simulator."""
     miner = await make(MINER)
     miner.inject("bytewise")
     for _ in range(3):
@@ -199,7 +199,7 @@ async def test_without_a_v3_port(make: Make) -> None:
 
 
 async def test_v3_port_is_taken(make: Make) -> None:
-    """If it failed: a miner would be half there."""
+    """If it failed: a miner could start with only one of its ports."""
     first = await make(MINER)
     second = SimulatedMiner(MINER, v3_port=first.v3_port)
     with pytest.raises(OSError, match=str(first.v3_port)):
@@ -209,7 +209,7 @@ async def test_v3_port_is_taken(make: Make) -> None:
 
 
 async def test_update_of_the_firmware(clock: ManualClock, v3: Connect) -> None:
-    """If it failed: nobody could try what an update from 2.x to 3.x does to a client."""
+    """If it failed: an update from 2.x to 3.x could not be tested."""
     mac = "CA:01:14:00:04:EB"
     async with SimulatedMiner("v205_m50", clock=clock, mac=mac) as old:
         port = old.port
@@ -229,7 +229,7 @@ async def test_update_of_the_firmware(clock: ManualClock, v3: Connect) -> None:
 
 
 async def test_reports(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: a client that takes the next frame for its answer would pass."""
+    """If it failed: a client that takes the next frame as its answer would not be noticed."""
     miner = await make(MINER)
     client, other = await v3(miner), await v3(miner)
     assert await client.write("set.miner.report", {"gap": 30}) == (0, "ok")
@@ -255,7 +255,7 @@ async def test_reports(make: Make, v3: Connect, clock: ManualClock) -> None:
 async def test_reports_break_the_silence(
     make: Make, v3: Connect, clock: ManualClock
 ) -> None:
-    """If it failed: a client that only listens would lose its connection."""
+    """If it failed: a client that only receives reports would lose its connection."""
     miner = await make(MINER, timing=QUICK)
     client = await v3(miner)
     await client.write("set.miner.report", {"gap": 10})
@@ -272,7 +272,7 @@ async def test_reports_break_the_silence(
 
 
 async def test_refused_ports(make: Make, v3: Connect) -> None:
-    """If it failed: one port that is gone could not be simulated."""
+    """If it failed: a single closed port could not be simulated."""
     miner = await make(MINER)
     client = await v3(miner)
     miner.inject("refuse_4433")
@@ -296,7 +296,7 @@ async def test_refused_ports(make: Make, v3: Connect) -> None:
 
 
 async def test_silent(make: Make, v3: Connect) -> None:
-    """If it failed: a client without a deadline would pass."""
+    """If it failed: a client without a deadline would not be noticed."""
     miner = await make(MINER)
     miner.inject("silent", "get.miner.status", times=1)
     client = await v3(miner)
@@ -306,7 +306,7 @@ async def test_silent(make: Make, v3: Connect) -> None:
 
 
 async def test_close_reset_truncate(make: Make, v3: Connect) -> None:
-    """If it failed: a kept connection that breaks could not be simulated in its ways."""
+    """If it failed: the ways in which a connection breaks could not be simulated."""
     miner = await make(MINER)
     client = await v3(miner)
     whole = await client.ask("get.fan.setting")
@@ -332,7 +332,7 @@ async def test_close_reset_truncate(make: Make, v3: Connect) -> None:
 
 
 async def test_whole_answers(make: Make, v3: Connect) -> None:
-    """If it failed: a client that reads a frame in one go would pass."""
+    """If it failed: a client that reads a frame in one piece would not be noticed."""
     miner = await make(MINER)
     client = await v3(miner)
     whole = await client.ask("get.fan.setting")
@@ -354,21 +354,21 @@ async def test_whole_answers(make: Make, v3: Connect) -> None:
 async def test_lies_about_the_length(
     make: Make, v3: Connect, failure: str, lie: int | None
 ) -> None:
-    """If it failed: a client that believes every length would pass."""
+    """If it failed: a client that trusts every length would not be noticed."""
     miner = await make(MINER)
     client = await v3(miner)
     client.send(SETTING)
     length = len(await client.frame())
     miner.inject(failure, "get.fan.setting")
     client.send(SETTING)
-    told = int.from_bytes(await client.reader.readexactly(4), "little")
-    assert told == (0xFFFFFFFF if lie is None else length + lie)
+    reported = int.from_bytes(await client.reader.readexactly(4), "little")
+    assert reported == (0xFFFFFFFF if lie is None else length + lie)
     await client.reader.readexactly(length)
     assert await silence(client)
 
 
 async def test_frames_between(make: Make, v3: Connect) -> None:
-    """If it failed: a client that takes the next frame for its answer would pass."""
+    """If it failed: a client that takes the next frame as its answer would not be noticed."""
     miner = await make(MINER)
     client = await v3(miner)
     miner.inject("report_between", times=1)
@@ -380,7 +380,7 @@ async def test_frames_between(make: Make, v3: Connect) -> None:
 
 
 async def test_reset_midway(make: Make, v3: Connect) -> None:
-    """If it failed: a frame that never ends could not be simulated in all its ways."""
+    """If it failed: a frame that never ends could not be simulated."""
     miner = await make(MINER)
     client = await v3(miner)
     miner.inject("reset_midway")
@@ -390,7 +390,7 @@ async def test_reset_midway(make: Make, v3: Connect) -> None:
 
 
 async def test_frames_that_are_no_answer(make: Make, v3: Connect) -> None:
-    """If it failed: a client would never meet a frame without an answer in it."""
+    """If it failed: a frame without an answer could not be tested."""
     miner = await make(MINER)
     client = await v3(miner)
     miner.inject("garbage", times=1)
@@ -413,7 +413,7 @@ async def test_frames_that_are_no_answer(make: Make, v3: Connect) -> None:
 
 @pytest.mark.parametrize("code", [-1, -2, -3, -4, -5])
 async def test_errors(make: Make, v3: Connect, code: int) -> None:
-    """If it failed: a refusal would need its cause to be built, or would take effect."""
+    """If it failed: a refusal could not be injected without its cause, or the write would take effect."""
     miner = await make(MINER)
     client = await v3(miner)
     failure = f"error_minus_{-code}"
@@ -428,7 +428,7 @@ async def test_errors(make: Make, v3: Connect, code: int) -> None:
 
 
 async def test_failures_of_writes(make: Make, v3: Connect, clock: ManualClock) -> None:
-    """If it failed: a client that believes an acknowledgement, or repeats a write, would pass."""
+    """If it failed: a client that trusts an acknowledgement or repeats a write would not be noticed."""
     miner = await make(MINER)
     client = await v3(miner)
     miner.inject("answered_not_applied", "set.miner.service", times=1)
@@ -454,7 +454,7 @@ async def test_failures_of_writes(make: Make, v3: Connect, clock: ManualClock) -
 
 
 async def test_clock_that_was_never_set(make: Make, v3: Connect) -> None:
-    """If it failed: a client that takes over the miner's clock would never meet a wrong one."""
+    """If it failed: a wrong clock could not be tested."""
     miner = await make(MINER)
     client = await v3(miner)
     for failure, when in (("clock_zero", 0), ("clock_negative", -28800)):
@@ -463,5 +463,5 @@ async def test_clock_that_was_never_set(make: Make, v3: Connect) -> None:
 
 
 def test_failures_of_frames_say_where() -> None:
-    """If it failed: somebody would look for their effect on 4028."""
+    """If it failed: the help would not say that these failures only affect 4433."""
     assert all(re.search(r"\(4433\)$", what) for what in FRAMES.values())
