@@ -576,14 +576,18 @@ class Writer4433(Writer):
         is answered (E.2), so commands are sent that change nothing.
         """
         device = await self._reader.ask(_DEVICE)
-        if as_bool(as_object(device.get("system")).get("apiswitch")) is False:
-            raise WriteApiDisabledError("the API switch of the miner is off")
+        is_refused = False
         for command, param in harmless_commands(device):
             answer = await self._send(command, param)
             if as_int(answer.get("code")) == 0:
                 return True
-            if not is_inconclusive(answer):
-                raise AccountRefusedError(self.account)
+            if is_refused := not is_inconclusive(answer):
+                break
+        # An accepted command counts for more than the reported switch.
+        if as_bool(as_object(device.get("system")).get("apiswitch")) is False:
+            raise WriteApiDisabledError("the API switch of the miner is off")
+        if is_refused:
+            raise AccountRefusedError(self.account)
         return False
 
     @override
