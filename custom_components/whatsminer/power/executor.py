@@ -18,7 +18,6 @@ from homeassistant.util import dt as dt_util
 from ..api import (
     Activity,
     CommandRefusedError,
-    Dialect,
     MinerState,
     TokenRejectedError,
     TokenTableFullError,
@@ -169,21 +168,6 @@ class Session:
         self._executor.check_loaded()
         if not self.is_current:
             raise self._executor.overtaken()
-
-
-def power_is_mean(state: MinerState) -> bool:
-    """Return whether the miner reports its power only as a mean of five minutes."""
-    return state.info.dialect is Dialect.V2C and not (
-        state.psu and state.psu.input_power is not None
-    )
-
-
-def power_now(state: MinerState) -> float | None:
-    """Return what the miner draws now (W): on API 2.2.x `Power` is a mean, the PSU is not."""
-    mean = state.summary.power if state.summary else None
-    if state.info.dialect is Dialect.V2C and state.psu:
-        return mean if state.psu.input_power is None else state.psu.input_power
-    return mean
 
 
 class PowerExecutor:
@@ -406,7 +390,7 @@ class PowerExecutor:
             if not self.record.touched and not self.record.curtailments:
                 if ended:
                     await self._save()
-                power = power_now(self._coordinator.data)
+                power = self._coordinator.data.power_now
                 return Outcome(
                     confirmed=True,
                     seconds=0.0,
@@ -434,7 +418,7 @@ class PowerExecutor:
 
     async def _act(self, session: Session, mine: Curtailment | None) -> Outcome:
         """Carry out what is decided, then poll until the power shows it."""
-        loop, before = self._hass.loop, power_now(self._coordinator.data)
+        loop, before = self._hass.loop, self._coordinator.data.power_now
         begun, method, confirmed = loop.time(), Method.NONE, True
         try:
             if not self._is_answered:
@@ -461,7 +445,7 @@ class PowerExecutor:
             confirmed=confirmed,
             seconds=round(loop.time() - begun, 2),
             power_before=before,
-            power_after=power_now(self._coordinator.data),
+            power_after=self._coordinator.data.power_now,
             way=method,
             stricter=mine is not None
             and self.decision.curtailment is not None
@@ -572,7 +556,7 @@ class PowerExecutor:
             state = coordinator.data
             if coordinator.fresh and self._is_down(one, state, before):
                 return True
-            limit = DEADLINE_MEAN if power_is_mean(state) else DEADLINE_POWER
+            limit = DEADLINE_MEAN if state.power_is_mean else DEADLINE_POWER
             if loop.time() - begun > limit:
                 return False
             await asyncio.sleep(POLL_INTERVAL)
@@ -583,7 +567,7 @@ class PowerExecutor:
         self, one: Curtailment, state: MinerState, before: float | None
     ) -> bool:
         """Return whether the power is below a curtailment; by the flag alone if it is unknown."""
-        power = power_now(state)
+        power = state.power_now
         if state.mining is False:
             limit = max(STANDBY_POWER, STANDBY_SHARE * (before or 0))
             return power is None or power <= limit
@@ -635,12 +619,12 @@ class PowerExecutor:
             percent = None
         elif percent is None and (assumed or state.status is not None):
             percent = FULL  # none is set, or none was since the miner started
-        lag = DEADLINE_MEAN if power_is_mean(state) else RETRY_FIRST
+        lag = DEADLINE_MEAN if state.power_is_mean else RETRY_FIRST
         return Situation(
             answered=self._is_answered,
             mining=state.mining,
             is_tuned=is_tuned,
-            power=power_now(state),
+            power=state.power_now,
             power_is_settled=monotonic() - self._commanded_at > lag,
             power_limit=limit,
             power_percent=percent,
