@@ -51,11 +51,11 @@ BUSY_STEP = 1.0
 """Seconds in one go while a command is on its way, whose deadlines count."""
 
 CALM = 3
-"""Turns of the loop in which nothing goes on, after which nothing will."""
+"""Turns of the loop without any activity, after which there will be none."""
 
 
 class MovedClock:
-    """The time that has passed in a test: moved by hand, and as fast as any other meanwhile."""
+    """The time that has passed in a test: moved by hand, and else as fast as any other."""
 
     def __init__(self) -> None:
         """Start now."""
@@ -68,7 +68,7 @@ class MovedClock:
 
 
 class World:
-    """A home with miners: its time, its automations, and what the miners were told."""
+    """A home with miners: its time, its automations, and what the miners were notified."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class World:
         self.polling = 0
         self.step = STEP
         self.surroundings: Callable[[], None] = lambda: None
-        """What changes by itself; it is called after every step."""
+        """What changes on its own; it is called after every step."""
 
     # Time
 
@@ -103,7 +103,7 @@ class World:
 
     @property
     def _commanding(self) -> bool:
-        """Whether somebody waits for a miner to do as it was told."""
+        """Return whether a command to a miner is being confirmed."""
         loaded = [
             entry.runtime_data
             for entry in self.entries
@@ -115,7 +115,7 @@ class World:
         )
 
     async def settle(self) -> None:
-        """Let happen what is due; while a miner is being commanded time goes on."""
+        """Let happen what is due; while a miner is being commanded time continues."""
         calm = 0
         while calm < CALM:
             await asyncio.sleep(0.002)
@@ -217,7 +217,7 @@ class World:
         await self.settle()
 
     async def curtail(self, **data: object) -> None:
-        """Stop the miners, or what `data` says, as somebody else would."""
+        """Stop the miners, or what `data` says, as another automation would."""
         await self.hass.services.async_call(
             DOMAIN, "curtail", {"device_id": self.devices, "target": "stop", **data}
         )
@@ -274,7 +274,7 @@ class World:
 
     @property
     def switched(self) -> int:
-        """How often the first miner has been told to stop or to start."""
+        """How often the first miner has been notified to stop or to start."""
         return self.done("power_off", "power_on")
 
 
@@ -318,7 +318,7 @@ async def world(
     """A home in which the blueprints are installed and the miners are set up."""
     clock = MovedClock()
     monkeypatch.setattr(hass.loop, "time", clock)
-    # Our client never closes one side only; and where time jumps, a deadline comes at once.
+    # Our client never closes one side only; and where time jumps, a deadline is over immediately.
     monkeypatch.setattr("simulator.server.HALF_CLOSE_S", 0)
     hass.loop.set_debug(False)
     await hass.config.async_set_time_zone(ZONE)
@@ -373,8 +373,8 @@ async def world(
 
 
 @pytest.fixture
-def told(hass: HomeAssistant) -> list[dict[str, Any]]:
-    """What was sent to `notify.phone`."""
+def notified(hass: HomeAssistant) -> list[dict[str, Any]]:
+    """Return the messages to `notify.phone`."""
     calls: list[dict[str, Any]] = []
 
     @callback

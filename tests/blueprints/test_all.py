@@ -90,7 +90,7 @@ def test_every_input_is_used(name: str, inputs: dict[str, Any]) -> None:
 
 
 def test_manual_hold_and_starts(name: str, inputs: dict[str, Any]) -> None:
-    """Each can be held, and looks anew at every start, reload and every few minutes."""
+    """Each can be held, and looks again at every start, reload and every few minutes."""
     assert inputs["hold"]["default"] == []
     triggers = blueprint(name)["triggers"]
     assert {"trigger": "homeassistant", "event": "start"} in triggers
@@ -158,8 +158,8 @@ async def want_a_stop(world: World, name: str) -> None:
     await world.let_pass_until("07:55")
 
 
-async def dear(world: World) -> None:
-    """It is 8:00, dear, warm, and the grid calls."""
+async def expensive(world: World) -> None:
+    """It is 8:00, expensive, warm, and the grid calls."""
     await world.let_pass_until("08:00")
     await world.set("sensor.price", 0.9)
     await world.set("sensor.room", 30)
@@ -170,9 +170,9 @@ async def dear(world: World) -> None:
 @pytest.mark.parametrize("how", ["disabled", "not loaded", "sensor disabled"])
 @pytest.mark.parametrize("name", STOPPERS)
 async def test_miner_of_which_nothing_is_known(
-    world: World, name: str, how: str, told: list[dict[str, Any]]
+    world: World, name: str, how: str, notified: list[dict[str, Any]]
 ) -> None:
-    """A miner that is passed over without a word runs through every dear hour."""
+    """A miner that is passed over without a word runs through every expensive hour."""
     await want_a_stop(world, name)
     entries, entry = world.hass.config_entries, world.entries[0]
     if how == "disabled":
@@ -186,21 +186,21 @@ async def test_miner_of_which_nothing_is_known(
         )
         await entries.async_reload(entry.entry_id)
     await world.settle()
-    await dear(world)
+    await expensive(world)
     await world.let_pass(minutes=12)
-    # Without its sensor it can be stopped, but nobody will know when to start it.
+    # Without its sensor it can be stopped, but it is unknown when to start it.
     assert world.running == [how != "sensor disabled", False]
-    assert 2 <= len(told) <= 5
+    assert 2 <= len(notified) <= 5
 
 
 @pytest.mark.parametrize("name", [name for name in STOPPERS if name != "heating"])
 async def test_unreachable_is_told_again(
-    world: World, name: str, told: list[dict[str, Any]]
+    world: World, name: str, notified: list[dict[str, Any]]
 ) -> None:
-    """One message in the night is missed; a miner that may be drawing is told every five minutes."""
+    """One message in the night is missed; a miner that may be drawing is notified every five minutes."""
     await want_a_stop(world, name)
     world.miner.inject("refuse")
-    await dear(world)
+    await expensive(world)
     await world.let_pass(minutes=31)
     assert world.runs
-    assert 4 <= len(told) <= 8
+    assert 4 <= len(notified) <= 8

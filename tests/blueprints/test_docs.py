@@ -22,7 +22,7 @@ ROOM = "sensor.living_room_temperature"
 
 @pytest.fixture(autouse=True)
 def said(world: World) -> list[dict[str, Any]]:
-    """What was sent to the phone or written into the logbook."""
+    """Return the messages to the phone and the entries of the logbook."""
     calls: list[dict[str, Any]] = []
 
     @callback
@@ -76,7 +76,7 @@ async def test_every_snippet_loads(
 
 
 def test_numbers_are_those_of_the_forms() -> None:
-    """A default that the page tells wrongly is found out at the wrong moment."""
+    """A default that is wrong on the page is found at the wrong moment."""
 
     def default(name: str, key: str) -> Any:
         return flat(blueprint(name)["blueprint"]["input"])[key]["default"]

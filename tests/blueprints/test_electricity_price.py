@@ -1,4 +1,4 @@
-"""The electricity price: off while it is dear, on when it is cheap, and calm in between."""
+"""The electricity price: off while it is expensive, on when it is cheap, and calm in between."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ async def cheap(world: World) -> None:
 
 
 async def test_normal_day(world: World) -> None:
-    """Dear in the morning and in the evening: the miner is off then and only then."""
+    """Expensive in the morning and in the evening: the miner is off then and only then."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     for hour, price, runs in (
         (8, 0.22, True),
@@ -40,7 +40,7 @@ async def test_normal_day(world: World) -> None:
 
 
 async def test_less_power_in_between(world: World) -> None:
-    """Half of the power while it is a little dear, without a restart; the limit stays untouched."""
+    """Half of the power while it is a little expensive, without a restart; the limit stays untouched."""
     await world.automate(
         "electricity_price",
         miners=world.devices,
@@ -71,7 +71,7 @@ async def test_less_power_in_between(world: World) -> None:
 
 
 async def test_break_even(world: World) -> None:
-    """Mining at a loss is what nobody wants, whatever the price is in absolute terms."""
+    """Mining at a loss costs money, whatever the price is in absolute terms."""
     await world.options(**{CONF_HASHPRICE: 0.05})
     even = float(world.state("sensor", "break_even_price"))
     assert 0.05 < even < 0.1  # 0.05 per TH/s and day at 29 J/TH
@@ -145,7 +145,7 @@ async def test_price_gone_for_long(world: World, action: str, runs: bool) -> Non
 
 
 async def test_restart_in_the_middle(world: World) -> None:
-    """A restart while it is dear must neither start the miner nor forget to."""
+    """A restart while it is expensive must neither start the miner nor forget to."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.price(0.4)
     assert not world.runs
@@ -178,7 +178,7 @@ async def test_shortest_stop_outlasts_a_restart(world: World) -> None:
 
 
 async def test_manual_hold(world: World) -> None:
-    """While somebody holds it, the price may do what it likes."""
+    """During a manual hold the price changes nothing."""
     await world.set(HOLD, ON)
     await world.automate(
         "electricity_price", miners=world.devices, price=PRICE, hold=[HOLD]
@@ -191,7 +191,7 @@ async def test_manual_hold(world: World) -> None:
 
 
 @pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
-async def test_one_of_two_is_away(world: World, told: list[dict[str, Any]]) -> None:
+async def test_one_of_two_is_away(world: World, notified: list[dict[str, Any]]) -> None:
     """A miner that cannot be reached must not save the other from the stop, nor itself."""
     await world.automate(
         "electricity_price",
@@ -203,13 +203,13 @@ async def test_one_of_two_is_away(world: World, told: list[dict[str, Any]]) -> N
     await world.price(0.4)
     await world.let_pass(minutes=3)
     assert world.running == [True, False]
-    assert told == [{"message": "M50 04EB"}]
+    assert notified == [{"message": "M50 04EB"}]
     world.miners[0].clear_failures()
     await world.let_pass(minutes=6)
     assert world.running == [False, False]
 
 
-async def test_refused(world: World, told: list[dict[str, Any]]) -> None:
+async def test_refused(world: World, notified: list[dict[str, Any]]) -> None:
     """A stop that was refused is tried again soon: none of the shortest times has begun."""
     await world.automate(
         "electricity_price",
@@ -219,7 +219,7 @@ async def test_refused(world: World, told: list[dict[str, Any]]) -> None:
     )
     world.miner.api_switch = False
     await world.price(0.4)
-    assert len(told) == 1
+    assert len(notified) == 1
     assert world.curtailment["ended"] is None
     world.miner.api_switch = True
     await world.let_pass(minutes=6)
@@ -250,7 +250,7 @@ async def test_break_even_in_the_unit_of_the_price(
 
 @pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
 async def test_break_even_of_a_miner_that_is_unplugged(world: World) -> None:
-    """The miner that tells the break-even goes for repair: the others must not run at any price."""
+    """The miner that reports the break-even goes for repair: the others must not run at any price."""
     await world.price(0.01)
     await world.options(**{CONF_HASHPRICE: 0.05})
     await world.automate(
@@ -271,7 +271,7 @@ async def test_break_even_of_a_miner_that_is_unplugged(world: World) -> None:
 async def test_stop_of_somebody_else_ends_while_it_is_dear(
     world: World, duration: str
 ) -> None:
-    """A stop to change a filter ends: half an hour at the dearest price would cost more than it."""
+    """A stop to change a filter ends: half an hour at the most expensive price would cost more than it."""
     world.step = 60
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.price(0.9)
@@ -286,7 +286,7 @@ async def test_stop_of_somebody_else_ends_while_it_is_dear(
 
 
 async def test_pause_ends_while_it_is_dear(world: World) -> None:
-    """The weekly pause ends at 13:00, the price has been dear since 12:55: off it stays."""
+    """The weekly pause ends at 13:00, the price has been expensive since 12:55: off it stays."""
     world.step = 60
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.automate("weekly_pause", miners=world.devices)
@@ -330,8 +330,8 @@ async def test_price_that_stands_still(world: World, hours: int, runs: bool) -> 
     assert world.runs is runs
 
 
-async def test_blocked(world: World, told: list[dict[str, Any]]) -> None:
-    """A forgotten hold, or a dead price, costs as much as no automation: it is told, once each."""
+async def test_blocked(world: World, notified: list[dict[str, Any]]) -> None:
+    """A forgotten hold, or a dead price, costs as much as no automation: it is notified, once each."""
     await world.set(HOLD, ON)
     await world.automate(
         "electricity_price",
@@ -341,17 +341,17 @@ async def test_blocked(world: World, told: list[dict[str, Any]]) -> None:
         on_blocked=notify("{{ blocked }}"),
     )
     await world.let_pass(minutes=20)
-    assert not told
+    assert not notified
     await world.price(0.4)
     await world.let_pass(minutes=30)
     await world.price(0.5)
     await world.let_pass(minutes=30)
     assert world.runs
-    assert told == [{"message": "hold"}]
+    assert notified == [{"message": "hold"}]
     await world.set(HOLD, OFF)
     assert not world.runs
     await world.set(PRICE, UNAVAILABLE)
     await world.let_pass(minutes=55)
-    assert len(told) == 1
+    assert len(notified) == 1
     await world.let_pass(minutes=60)
-    assert told[1:] == [{"message": "silent"}]
+    assert notified[1:] == [{"message": "silent"}]

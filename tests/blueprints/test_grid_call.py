@@ -1,4 +1,4 @@
-"""The grid call: off when it has to be, proven, told if not, and back one after the other."""
+"""The grid call: off when it has to be, proven, notified if not, and back one after the other."""
 
 from itertools import pairwise
 from typing import Any
@@ -27,7 +27,7 @@ async def automate(world: World, **inputs: object) -> None:
     await world.automate("grid_call", miners=world.devices, signal=SIGNAL, **inputs)
 
 
-async def test_normal_call(world: World, told: list[dict[str, Any]]) -> None:
+async def test_normal_call(world: World, notified: list[dict[str, Any]]) -> None:
     """All stop within a minute, and come back after the call one by one."""
     await automate(world, on_failure=notify("no"), stagger=120, stagger_random=0)
     await world.let_pass(minutes=5)
@@ -49,7 +49,7 @@ async def test_normal_call(world: World, told: list[dict[str, Any]]) -> None:
     assert counts[0] <= 1
     assert counts[-1] == 3
     assert all(after - before <= 1 for before, after in pairwise(counts))
-    assert not told
+    assert not notified
     assert all(miner.applied.count("power_off") == 1 for miner in world.miners)
 
 
@@ -80,8 +80,10 @@ async def test_random_delay(world: World) -> None:
     assert all(world.running)
 
 
-async def test_power_does_not_fall(world: World, told: list[dict[str, Any]]) -> None:
-    """A miner that says OK and goes on would cost a fine: it is told again, and so is its owner."""
+async def test_power_does_not_fall(
+    world: World, notified: list[dict[str, Any]]
+) -> None:
+    """A miner that says OK and continues would cost a fine: it is commanded again, and its owner notified."""
     await automate(
         world,
         on_failure=notify("{{ failed | join(', ') }}"),
@@ -91,17 +93,17 @@ async def test_power_does_not_fall(world: World, told: list[dict[str, Any]]) -> 
     await world.set(SIGNAL, ON)
     assert world.running == [False, True, False]
     await world.let_pass(minutes=2)
-    assert [call["message"] for call in told] == ["M56S 0B7E"]
+    assert [call["message"] for call in notified] == ["M56S 0B7E"]
     assert sum(c.name == "power_off" for c in world.miners[1].commands) >= 2
-    # The others were left alone meanwhile.
+    # The others were left alone until then.
     assert world.done("power_off") == 1
     world.miners[1].clear_failures()
     await world.let_pass(minutes=7)
     assert not any(world.running)
-    assert len(told) <= 2
+    assert len(notified) <= 2
 
 
-async def test_unreachable_miner(world: World, told: list[dict[str, Any]]) -> None:
+async def test_unreachable_miner(world: World, notified: list[dict[str, Any]]) -> None:
     """A miner that does not answer keeps none of the others from stopping."""
     await automate(world, on_failure=notify("{{ failed | join(', ') }}"), attempts=2)
     world.miners[0].inject("refuse")
@@ -109,7 +111,7 @@ async def test_unreachable_miner(world: World, told: list[dict[str, Any]]) -> No
     await world.set(SIGNAL, ON)
     assert world.running == [True, False, False]
     await world.let_pass(minutes=3)
-    assert [call["message"] for call in told] == ["M50 04EB"]
+    assert [call["message"] for call in notified] == ["M50 04EB"]
     world.miners[0].clear_failures()
     await world.let_pass(minutes=8)
     assert not any(world.running)
@@ -174,7 +176,7 @@ async def test_restart_in_the_middle(world: World) -> None:
 
 
 async def test_manual_hold(world: World) -> None:
-    """While somebody holds it, the grid may call; and it ends a return as well."""
+    """During a manual hold a call changes nothing; and a hold ends a return as well."""
     await world.set(HOLD, ON)
     await automate(world, hold=[HOLD])
     await world.set(SIGNAL, ON)
@@ -220,7 +222,7 @@ async def test_others_stay_as_they_were(world: World) -> None:
 
 
 async def test_by_hand_during_a_call(world: World) -> None:
-    """Somebody starts a miner during a call: it is stopped again, for a fine is a fine."""
+    """The user starts a miner during a call: it is stopped again, for a fine is a fine."""
     await automate(world)
     await world.set(SIGNAL, ON)
     await world.hass.services.async_call(
@@ -232,16 +234,18 @@ async def test_by_hand_during_a_call(world: World) -> None:
 
 
 @pytest.mark.parametrize("timing", [Timing(idle_power_w=1500)])
-async def test_stopped_in_words_only(world: World, told: list[dict[str, Any]]) -> None:
+async def test_stopped_in_words_only(
+    world: World, notified: list[dict[str, Any]]
+) -> None:
     """A miner that calls itself stopped and still draws power has not heeded the call."""
     await automate(world, on_failure=notify("no"), attempts=2)
     await world.set(SIGNAL, ON)
     await world.let_pass(minutes=2)
     assert not any(world.running)
-    assert len(told) == 1
+    assert len(notified) == 1
 
 
-async def test_lowered_and_away(world: World, told: list[dict[str, Any]]) -> None:
+async def test_lowered_and_away(world: World, notified: list[dict[str, Any]]) -> None:
     """Lowered by the price and not to be reached when the grid calls: it may well be drawing."""
     await automate(world, on_failure=notify("{{ failed | join(', ') }}"))
     await world.curtail(target="percent", percent=60, reason="Price")
@@ -250,26 +254,26 @@ async def test_lowered_and_away(world: World, told: list[dict[str, Any]]) -> Non
     await world.set(SIGNAL, ON)
     await world.let_pass(minutes=10)
     assert world.running == [True, False, False]
-    assert told[0] == {"message": "M50 04EB"}
+    assert notified[0] == {"message": "M50 04EB"}
     world.miner.clear_failures()
     await world.let_pass(minutes=6)
     assert not any(world.running)
 
 
-async def test_blocked(world: World, told: list[dict[str, Any]]) -> None:
-    """A call that cannot be heeded may cost a fine: it is told, once for each cause."""
+async def test_blocked(world: World, notified: list[dict[str, Any]]) -> None:
+    """A call that cannot be heeded may cost a fine: it is notified, once for each cause."""
     await world.set(HOLD, ON)
     await automate(world, hold=[HOLD], on_blocked=notify("{{ blocked }}"))
     await world.let_pass(minutes=6)
-    assert not told
+    assert not notified
     await world.set(SIGNAL, ON)
     await world.let_pass(minutes=20)
     assert all(world.running)
-    assert told == [{"message": "hold"}]
+    assert notified == [{"message": "hold"}]
     await world.set(HOLD, OFF)
     assert not any(world.running)
     await world.set(SIGNAL, UNAVAILABLE)
     await world.let_pass(minutes=25)
-    assert len(told) == 1
+    assert len(notified) == 1
     await world.let_pass(minutes=30)
-    assert told[1:] == [{"message": "silent"}]
+    assert notified[1:] == [{"message": "silent"}]

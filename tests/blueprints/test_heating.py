@@ -46,7 +46,7 @@ def automate(world: World) -> Callable[..., Any]:
 
 
 async def test_normal_day(world: World, automate: Callable[..., Any]) -> None:
-    """A cold day: the room stays within a degree of the target, the miner starts now and then."""
+    """A cold day: the room stays within a degree of the target, the miner starts sometimes."""
     room = Room(world, 18)
     room.warm()
     world.step = 120
@@ -84,7 +84,7 @@ async def test_hysteresis(world: World, automate: Callable[..., Any]) -> None:
 
 
 async def test_lock_out(world: World, automate: Callable[..., Any]) -> None:
-    """Too hot is too hot: no shortest time and no manual hold stands in the way."""
+    """Too hot is too hot: no shortest time and no manual hold prevents the stop."""
     await world.set(HOLD, OFF)
     await world.set(SENSOR, 22)
     await automate(hold=[HOLD])
@@ -136,7 +136,7 @@ async def test_flapping_sensor(world: World, automate: Callable[..., Any]) -> No
 async def test_unavailable_sensor(
     world: World, automate: Callable[..., Any], gone: str
 ) -> None:
-    """Nobody knows how hot it is: off after an hour, and on again when it is known."""
+    """It is unknown how hot it is: off after an hour, and on again when it is known."""
     await world.set(SENSOR, 18)
     await automate()
     await world.set(SENSOR, gone)
@@ -186,7 +186,7 @@ async def test_restart_in_the_middle(
 
 
 async def test_manual_hold(world: World, automate: Callable[..., Any]) -> None:
-    """While somebody holds it, cold and warm change nothing."""
+    """During a manual hold cold and warm change nothing."""
     await world.set(HOLD, ON)
     await world.set(SENSOR, 22)
     await automate(hold=[HOLD])
@@ -198,17 +198,17 @@ async def test_manual_hold(world: World, automate: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
 async def test_miner_that_does_not_obey(
-    world: World, automate: Callable[..., Any], told: list[dict[str, Any]]
+    world: World, automate: Callable[..., Any], notified: list[dict[str, Any]]
 ) -> None:
-    """A heater that does not stop has to be told, minute by minute, and stopped in the end."""
+    """A heater that does not stop has to be notified, minute by minute, and stopped in the end."""
     await world.set(SENSOR, 18)
     await automate(on_failure=notify("{{ failed | join }}"))
     world.miner.api_switch = False
     await world.set(SENSOR, 28)
     assert world.running == [True, False]
     await world.let_pass(minutes=3)
-    assert len(told) >= 3
-    assert {call["message"] for call in told} == {"M50 04EB"}
+    assert len(notified) >= 3
+    assert {call["message"] for call in notified} == {"M50 04EB"}
     world.miner.api_switch = True
     await world.let_pass(minutes=2)
     assert world.running == [False, False]

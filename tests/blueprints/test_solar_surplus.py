@@ -165,7 +165,7 @@ async def test_clouds(world: World, house: House, automate: Callable[..., Any]) 
     assert power(world) == pytest.approx(1400, abs=100)
     await house.shine(800, minutes=8)
     assert not world.runs
-    # A start needs the surplus for a while as well, and not at once.
+    # A start needs the surplus for a while as well.
     for _ in range(4):
         await house.shine(4000, minutes=4)
         await house.shine(500, minutes=4)
@@ -195,7 +195,7 @@ async def test_flapping_around_the_start(
 async def test_unavailable_meter(
     world: World, house: House, automate: Callable[..., Any], gone: str
 ) -> None:
-    """Without a meter nobody knows who pays: it stops after a while, and not at once."""
+    """Without a meter it is unknown who pays: it stops, but only after a while."""
     await house.shine(3000, minutes=1)
     await automate()
     await house.shine(3000, minutes=5)
@@ -288,7 +288,7 @@ async def test_restart_in_the_middle(
 async def test_manual_hold(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """While somebody holds it, the sun may do what it likes; also during a delay."""
+    """During a manual hold the sun changes nothing; also during a delay."""
     await world.set(HOLD, OFF)
     await house.shine(3000, minutes=1)
     await automate(hold=[HOLD])
@@ -331,14 +331,14 @@ async def test_miner_that_does_not_obey(
     world: World,
     house: House,
     automate: Callable[..., Any],
-    told: list[dict[str, Any]],
+    notified: list[dict[str, Any]],
 ) -> None:
-    """A stop that failed has to be told, and made up for."""
+    """A stop that failed has to be reported, and applied later."""
     await automate(on_failure=notify("no"))
     world.miner.api_switch = False
     await house.shine(0, minutes=14)
     assert world.runs
-    assert told
+    assert notified
     world.miner.api_switch = True
     await world.let_pass(minutes=22)
     assert not world.runs

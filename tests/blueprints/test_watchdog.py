@@ -10,7 +10,7 @@ from .conftest import HOLD, OFF, ON, World, notify
 
 
 @pytest.fixture
-def automate(world: World, told: list[dict[str, Any]]) -> Callable[..., Any]:
+def automate(world: World, notified: list[dict[str, Any]]) -> Callable[..., Any]:
     """Make the automation."""
 
     async def run(**inputs: object) -> None:
@@ -28,9 +28,9 @@ def automate(world: World, told: list[dict[str, Any]]) -> Callable[..., Any]:
     return run
 
 
-def steps(told: list[dict[str, Any]]) -> list[str]:
-    """The steps that were told."""
-    return [call["message"].split(":")[0] for call in told]
+def steps(notified: list[dict[str, Any]]) -> list[str]:
+    """The steps that were notified."""
+    return [call["message"].split(":")[0] for call in notified]
 
 
 def heal_by(world: World, command: str) -> None:
@@ -44,7 +44,7 @@ def heal_by(world: World, command: str) -> None:
 
 
 async def test_normal_day(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """A healthy miner is left alone, also while it is stopped, curtailed or tunes."""
     await automate()
@@ -61,12 +61,12 @@ async def test_normal_day(
         )
         await world.settle()
         await world.let_pass(minutes=40)
-    assert not told
+    assert not notified
     assert world.done("restart_btminer", "reboot") == 0
 
 
 async def test_restart_helps(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """Two boards are lost in the night: a restart brings them back, and that is all."""
     await automate()
@@ -78,36 +78,36 @@ async def test_restart_helps(
     assert world.done("restart_btminer") == 1
     await world.let_pass(hours=2)
     assert float(world.state("sensor", "hashrate")) > 110
-    assert steps(told) == ["restart"]
+    assert steps(notified) == ["restart"]
     assert re.fullmatch(
-        r"restart: M50 04EB does [\d.]+ of at least 90 TH/s\.", told[0]["message"]
+        r"restart: M50 04EB does [\d.]+ of at least 90 TH/s\.", notified[0]["message"]
     )
     assert world.done("reboot") == 0
 
 
 async def test_reboot_helps(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """If the restart did not help the reboot may."""
     await automate()
     heal_by(world, "reboot")
     world.miner.set_board_count(1)
     await world.let_pass(hours=3)
-    assert steps(told) == ["restart", "reboot"]
+    assert steps(notified) == ["restart", "reboot"]
     assert float(world.state("sensor", "hashrate")) > 110
 
 
 async def test_nothing_helps(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A broken board is for a person: told once, and tried again twice a day at most."""
+    """A broken board is for a person: notified once, and tried again twice a day at most."""
     await automate(daily_limit=2)
     world.miner.set_board_count(1)
     world.step = 120
     await world.let_pass(hours=11)
-    assert steps(told) == ["restart", "reboot", "give_up"]
+    assert steps(notified) == ["restart", "reboot", "give_up"]
     await world.let_pass(hours=13)
-    assert steps(told)[:6] == ["restart", "reboot", "give_up"] * 2
+    assert steps(notified)[:6] == ["restart", "reboot", "give_up"] * 2
     assert world.done("restart_btminer") == 2
     assert world.done("reboot") == 2
 
@@ -121,37 +121,37 @@ async def test_nothing_helps(
 )
 async def test_less_than_the_ladder(
     world: World,
-    told: list[dict[str, Any]],
+    notified: list[dict[str, Any]],
     automate: Callable[..., Any],
     inputs: dict[str, Any],
     expected: list[str],
 ) -> None:
-    """Who wants to be told only, or no reboot, gets that."""
+    """Who wants to be notified only, or no reboot, gets that."""
     await automate(**inputs)
     world.miner.set_board_count(1)
     world.step = 120
     await world.let_pass(hours=3)
-    assert steps(told) == expected
+    assert steps(notified) == expected
     assert world.done("reboot") == 0
 
 
 async def test_dead_pool(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A miner that hashes for nobody earns nothing."""
+    """A miner that hashes without a pool earns nothing."""
     pools = world.miner.profile.pools
     await automate()
     world.miner.machine.set_pools(())
     await world.let_pass(minutes=30)
-    assert steps(told) == ["restart"]
-    assert "has no pool" in told[0]["message"]
+    assert steps(notified) == ["restart"]
+    assert "has no pool" in notified[0]["message"]
     world.miner.machine.set_pools(pools)
     await world.let_pass(hours=2)
-    assert steps(told) == ["restart"]
+    assert steps(notified) == ["restart"]
 
 
 async def test_flapping_hashrate(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """A hashrate that dips and comes back is luck, and no reason for 20 minutes of tuning."""
     await automate()
@@ -160,11 +160,11 @@ async def test_flapping_hashrate(
         await world.let_pass(minutes=8)
         world.miner.set_board_count(3)
         await world.let_pass(minutes=8)
-    assert not told
+    assert not notified
 
 
 async def test_unavailable_miner(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """A miner that does not answer cannot be helped over the network."""
     await automate()
@@ -172,35 +172,35 @@ async def test_unavailable_miner(
     await world.let_pass(minutes=5)
     world.miner.inject("refuse")
     await world.let_pass(minutes=60)
-    assert not told
+    assert not notified
     world.miner.clear_failures()
     await world.let_pass(minutes=12)
-    assert not told
+    assert not notified
     await world.let_pass(minutes=10)
-    assert steps(told) == ["restart"]
+    assert steps(notified) == ["restart"]
 
 
 async def test_restart_in_the_middle(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """A restart of Home Assistant forgets none of the restarts of the miner."""
     await automate()
     world.miner.set_board_count(1)
     await world.let_pass(minutes=20)
-    assert steps(told) == ["restart"]
+    assert steps(notified) == ["restart"]
     await world.let_pass(minutes=30)
     await world.restart(minutes=5)
     await world.let_pass(minutes=20)
-    assert steps(told) == ["restart", "reboot"]
+    assert steps(notified) == ["restart", "reboot"]
     await world.restart(minutes=30)
     await world.let_pass(minutes=30)
-    assert steps(told) == ["restart", "reboot", "give_up"]
+    assert steps(notified) == ["restart", "reboot", "give_up"]
     assert world.done("restart_btminer") == 1
     assert world.done("reboot") == 1
 
 
 async def test_manual_hold(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """Who works on the miner does not want it to restart under his hands."""
     await world.set(HOLD, OFF)
@@ -209,14 +209,14 @@ async def test_manual_hold(
     await world.let_pass(minutes=10)
     await world.set(HOLD, ON)
     await world.let_pass(minutes=60)
-    assert not told
+    assert not notified
     await world.set(HOLD, OFF)
     await world.let_pass(minutes=20)
-    assert steps(told) == ["restart"]
+    assert steps(notified) == ["restart"]
 
 
 async def test_refused(
-    world: World, told: list[dict[str, Any]], automate: Callable[..., Any]
+    world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
     """A miner that takes no commands is not asked every minute; its owner hears of it."""
     await automate()
@@ -224,4 +224,4 @@ async def test_refused(
     world.miner.set_board_count(1)
     world.step = 120
     await world.let_pass(hours=4)
-    assert steps(told) == ["restart", "reboot", "give_up"]
+    assert steps(notified) == ["restart", "reboot", "give_up"]

@@ -66,7 +66,7 @@ async def test_holiday(world: World, name: str, entity: str, free: str) -> None:
     await world.let_pass_until("12:00")
     assert world.runs
     assert world.switched == 0
-    # Somebody finds out that it is none, and again that it is one.
+    # The day turns out to be none, and again to be one.
     await world.set(entity, work)
     assert not world.runs
     await world.let_pass(minutes=15)
@@ -223,9 +223,9 @@ async def test_lowered_by_somebody_else(world: World) -> None:
 
 
 async def test_miner_that_does_not_obey(
-    world: World, told: list[dict[str, Any]]
+    world: World, notified: list[dict[str, Any]]
 ) -> None:
-    """A pause that did not happen has to be told, and made up for."""
+    """A pause that did not happen has to be reported, and applied later."""
     await world.automate(
         "weekly_pause",
         miners=world.devices,
@@ -234,13 +234,13 @@ async def test_miner_that_does_not_obey(
     world.miner.api_switch = False
     await world.let_pass_until("08:01")
     assert world.runs
-    assert told == [{"message": "M50 04EB"}]
+    assert notified == [{"message": "M50 04EB"}]
     await world.let_pass_until("08:11")
-    assert len(told) == 3
+    assert len(notified) == 3
     world.miner.api_switch = True
     await world.let_pass_until("08:16")
     assert not world.runs
-    assert len(told) == 3
+    assert len(notified) == 3
 
 
 async def test_summer_time(world: World) -> None:
@@ -266,9 +266,9 @@ async def test_summer_time(world: World) -> None:
 @pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21, seconds=1)])
 @pytest.mark.parametrize("what", ["restart", "hold", "api"])
 async def test_night_pause_that_could_not_begin_before_midnight(
-    world: World, told: list[dict[str, Any]], what: str
+    world: World, notified: list[dict[str, Any]], what: str
 ) -> None:
-    """At midnight the workday sensor speaks of another day; the night is as dear as it was."""
+    """At midnight the workday sensor speaks of another day; the night is as expensive as it was."""
     await world.set(WORKDAY, ON)
     await world.set(HOLD, OFF)
     await world.automate(
@@ -287,7 +287,7 @@ async def test_night_pause_that_could_not_begin_before_midnight(
         await world.set(HOLD, ON)
         await world.let_pass_until("00:05")
         await world.set(HOLD, OFF)
-        assert told == [{"message": "held"}]
+        assert notified == [{"message": "held"}]
     else:
         world.miner.api_switch = False
         await world.let_pass_until("00:05")
@@ -351,24 +351,24 @@ async def test_loaded_in_the_night(world: World, action: str, runs: bool) -> Non
 
 
 async def test_hold_is_told_once_in_a_pause(
-    world: World, told: list[dict[str, Any]]
+    world: World, notified: list[dict[str, Any]]
 ) -> None:
-    """A forgotten hold runs the miner through every pause; it is told at the first."""
+    """A forgotten hold runs the miner through every pause; it is notified at the first."""
     await world.set(HOLD, ON)
     await world.automate(
         "weekly_pause", miners=world.devices, hold=[HOLD], on_blocked=notify("held")
     )
     await world.let_pass_until("07:55")
-    assert not told
+    assert not notified
     await world.let_pass_until("12:55")
     assert world.runs
-    assert told == [{"message": "held"}]
+    assert notified == [{"message": "held"}]
     await world.let_pass_until("08:30")
-    assert len(told) == 2
+    assert len(notified) == 2
 
 
 async def test_trace_is_still_there(world: World) -> None:
-    """Who asks in the evening why it ran in the morning is sent to the traces, and finds them."""
+    """The traces still say in the evening why it ran in the morning."""
     assert await async_setup_component(world.hass, "trace", {})
     await world.set(HOLD, ON)
     await world.automate("weekly_pause", miners=world.devices, hold=[HOLD])

@@ -1,4 +1,4 @@
-"""Curtailment: down with proof, held, and back to what was before."""
+"""Curtailment: down with proof, held, and back to the previous settings."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -120,7 +120,7 @@ async def test_percent(miner: SimulatedMiner, act: Act) -> None:
 async def test_before_tuning_the_limit_is_used(
     miner: SimulatedMiner, clock: RaceClock, act: Act, call: Call, poll: Poll
 ) -> None:
-    """A miner that is tuning ignores a percent, and would go on at full power."""
+    """A miner that is tuning ignores a percent, and would continue at full power."""
     await call("button", "restart_btminer", "press")
     clock.stop()
     clock.advance(400)
@@ -172,7 +172,7 @@ async def test_resume_without_a_curtailment(
 async def test_second_replaces_the_first(
     miner: SimulatedMiner, clock: RaceClock, act: Act
 ) -> None:
-    """The second of two automations would keep the stop of the first for what was before."""
+    """The second of two automations would take the stop of the first for the previous settings."""
     full = miner.truth().power_w
     await act("curtail", target="percent", percent=60)
     response = await act("curtail", target="stop")
@@ -188,7 +188,7 @@ async def test_second_replaces_the_first(
 
 
 async def test_from_stop_to_less(miner: SimulatedMiner, act: Act) -> None:
-    """After the dearest hour the miner would not go on at the middle price."""
+    """After the most expensive hour the miner would not continue at the middle price."""
     limit = miner.truth().power_limit_w
     await act("curtail", target="stop")
     response = await act("curtail", target="power", power=2000)
@@ -202,7 +202,7 @@ async def test_from_stop_to_less(miner: SimulatedMiner, act: Act) -> None:
 async def test_ends_by_itself(
     hass: HomeAssistant, miner: SimulatedMiner, act: Act, state: Show, poll: Poll
 ) -> None:
-    """The miner would stay off after the dear hour."""
+    """The miner would stay off after the expensive hour."""
     await act("curtail", target="stop", duration={"minutes": 30})
     assert state("sensor", "curtailment_until") > dt_util.utcnow().isoformat()
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=31))
@@ -223,13 +223,13 @@ async def test_survives_a_restart(
     poll: Poll,
 ) -> None:
     """After an update of Home Assistant at noon the miner would never be started again."""
-    await act("curtail", target="stop", duration="00:30:00", reason="dear")
+    await act("curtail", target="stop", duration="00:30:00", reason="expensive")
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert state("sensor", "curtailment") == "stop"
     attributes = entry.runtime_data.curtailment.attributes
-    assert attributes["reason"] == "dear"
+    assert attributes["reason"] == "expensive"
     assert attributes["until"] - attributes["since"] == timedelta(minutes=30)
     assert await hass.config_entries.async_unload(entry.entry_id)
     with later(31):
@@ -238,9 +238,9 @@ async def test_survives_a_restart(
     assert miner.truth().mining is True
     assert state("sensor", "curtailment") == "none"
     assert entry.runtime_data.curtailment.attributes["ended"] is not None
-    assert entry.runtime_data.curtailment.attributes["ended_reason"] == "dear"
+    assert entry.runtime_data.curtailment.attributes["ended_reason"] == "expensive"
     assert await hass.config_entries.async_reload(entry.entry_id)
-    assert entry.runtime_data.curtailment.attributes["ended_reason"] == "dear"
+    assert entry.runtime_data.curtailment.attributes["ended_reason"] == "expensive"
 
 
 async def test_survives_a_reboot_of_the_miner(
@@ -251,7 +251,7 @@ async def test_survives_a_reboot_of_the_miner(
     poll_later: PollLater,
     state: Show,
 ) -> None:
-    """A miner that begins by itself would run through the dearest hour, and nobody be told."""
+    """A miner that starts on its own would run through the most expensive hour, without a notice."""
     await act("curtail", target="stop")
     miner.machine.power_on()
     await miner.tick()
@@ -334,7 +334,7 @@ async def test_refused(miner: SimulatedMiner, act: Act, state: Show) -> None:
 async def test_command_refused(
     miner: SimulatedMiner, act: Act, state: Show, poll_later: PollLater
 ) -> None:
-    """What failed in words would be done all the same, minutes later and by itself."""
+    """What failed with an error would be done all the same, minutes later and unasked."""
     miner.refuse["power_off"] = 132
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", target="stop")
@@ -396,7 +396,7 @@ async def test_restoring_is_tried_again(
     poll_later: PollLater,
     state: Show,
 ) -> None:
-    """A miner that was away when the dear hour ended would stay off for good."""
+    """A miner that was away when the expensive hour ended would stay off for good."""
     await act("curtail", target="stop")
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError):
@@ -425,9 +425,9 @@ async def test_only_what_is_still_wrong_is_told(
     poll_later: PollLater,
     starts: bool,
 ) -> None:
-    """Who finds a miner off after the dear hour would read that it could not be stopped."""
+    """Who finds a miner off after the expensive hour would read that it could not be stopped."""
 
-    def told() -> set[str]:
+    def open_issues() -> set[str]:
         keys = {key for _, key in ir.async_get(hass).issues}
         entry_id = coordinator.config_entry.entry_id
         return {kind for kind in KINDS if f"{kind}_{entry_id}" in keys}
@@ -435,17 +435,17 @@ async def test_only_what_is_still_wrong_is_told(
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError):
         await act("curtail", target="stop")
-    assert told() == {"curtailment_failing"}
+    assert open_issues() == {"curtailment_failing"}
     miner.clear_failures()
     await miner.tick()
     await poll_later(5)
     assert miner.truth().mining is False
-    assert told() == set()
+    assert open_issues() == set()
     if not starts:
         miner.inject("error_23", "power_on")
         with pytest.raises(HomeAssistantError):
             await act("resume")
-        assert told() == {"resume_failing"}
+        assert open_issues() == {"resume_failing"}
 
 
 async def test_two_ends_of_a_miner_that_does_not_start(
@@ -633,20 +633,20 @@ async def test_every_failure_is_told(
     act: Act,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Of two miners that go on running only one would be looked after."""
+    """Of two miners that keep running only one would be looked after."""
     miner.api_switch = False
     await hass.config_entries.async_unload(second.entry_id)
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", device_id=both, target="stop")
-    told = {"not_loaded": "Second", "write_api_disabled": "Miner"}
-    del told[str(error.value.translation_key)]
-    [name] = told.values()
+    names = {"not_loaded": "Second", "write_api_disabled": "Miner"}
+    del names[str(error.value.translation_key)]
+    [name] = names.values()
     [logged] = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
     assert logged.startswith(f"{name}: ")
 
 
 async def test_switch_shows_the_stop(act: Act, state: Show) -> None:
-    """The switch would go on showing a running miner."""
+    """The switch would still show a running miner."""
     assert state("switch", "mining") == STATE_ON
     await act("curtail", target="stop")
     assert state("switch", "mining") == STATE_OFF
@@ -660,7 +660,7 @@ async def test_stop_that_cannot_be_held(
     poll: Poll,
     poll_later: PollLater,
 ) -> None:
-    """A miner that runs again and refuses to stop would burn money, and nobody be told why."""
+    """A miner that runs again and refuses to stop would burn money, without a notice."""
     await act("curtail", target="stop")
     miner.machine.power_on()
     miner.inject("error_23", "power_off")
@@ -719,7 +719,7 @@ async def test_less_does_not_start_what_is_off(
 
 
 async def test_low_enough_already(miner: SimulatedMiner, act: Act) -> None:
-    """A command that changes nothing would still make the miner regulate anew."""
+    """A command that changes nothing would still make the miner regulate again."""
     miner.applied.clear()
     response = await act("curtail", target="power", power=5000)
     assert (response["confirmed"], response["way"]) == (True, "none")
@@ -752,7 +752,7 @@ async def test_old_mean_is_no_reason_to_curtail_again(
     act: Act,
     poll_later: PollLater,
 ) -> None:
-    """Where a mean of five minutes is told, each curtailment would be commanded twice."""
+    """Where the miner reports a mean of five minutes, each curtailment would be commanded twice."""
     full = miner.machine.power_w
     await act("curtail", target="power", power=round(full * 0.6))
     miner.applied.clear()
@@ -771,7 +771,7 @@ async def test_old_news_end_no_curtailment(
     poll_later: PollLater,
     state: Show,
 ) -> None:
-    """A miner that does not answer at the end of the dear hour would stay off for good."""
+    """A miner that does not answer at the end of the expensive hour would stay off for good."""
     await act("curtail", target="stop")
     miner.machine.power_on()
     await coordinator.async_refresh()
@@ -810,7 +810,7 @@ async def test_percent_is_put_back_once_the_miner_tells(
 async def test_percent_whose_answer_was_lost_is_put_back(
     miner: SimulatedMiner, act: Act
 ) -> None:
-    """A percent that nobody knows to be set would never be taken back."""
+    """A percent that is not known to be set would never be restored."""
     miner.inject("applied_no_answer", "set_power_pct_v2")
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", target="percent", percent=60)
@@ -825,7 +825,7 @@ async def test_percent_whose_answer_was_lost_is_put_back(
 async def test_percent_before_a_stop_that_had_no_effect_is_put_back(
     miner: SimulatedMiner, act: Act, state: Show
 ) -> None:
-    """A miner that ignored the stop would stay at 60 % after the dear hour, and nobody be told."""
+    """A miner that ignored the stop would stay at 60 % after the expensive hour, without a notice."""
     before = miner.machine.power_percent
     await act("curtail", target="percent", percent=60)
     miner.inject("answered_not_applied", "power_off")
@@ -852,7 +852,7 @@ async def test_old_reading_of_the_power_proves_nothing(
     act: Act,
     call: Call,
 ) -> None:
-    """What it drew minutes ago would be told as the proof that it is down now."""
+    """What it drew minutes ago would count as the proof that it is down now."""
     clock.stop()
     await call("number", "power_percent", "set_value", value=55)
     clock.advance(400)
@@ -880,8 +880,8 @@ async def test_undone_by_hand_is_not_confirmed(
     call: Call,
     state: Show,
 ) -> None:
-    """The grid operator would be told of a miner that is down, and it draws its full power."""
-    for told in (True, False):
+    """The grid operator would hear of a miner that is down, while it draws its full power."""
+    for returns in (True, False):
         miner.commands.clear()
         task = hass.async_create_task(
             hass.services.async_call(
@@ -889,14 +889,14 @@ async def test_undone_by_hand_is_not_confirmed(
                 "curtail",
                 {"device_id": device_id, "target": "percent", "percent": 60},
                 blocking=True,
-                return_response=told,
+                return_response=returns,
             )
         )
         async with asyncio.timeout(5):
             while not sent(miner, "set_power_pct_v2"):
                 await asyncio.sleep(0)
         await call("number", "power_percent", "set_value", value=100)
-        if told:
+        if returns:
             response = await task
             assert isinstance(response, dict)
             assert response["confirmed"] is False
@@ -911,7 +911,7 @@ async def test_undone_by_hand_is_not_confirmed(
 async def test_no_time_is_not_for_ever(
     miner: SimulatedMiner, act: Act, duration: Any
 ) -> None:
-    """A template that comes to nothing would stop the miner until somebody finds it."""
+    """A template that returns nothing would stop the miner until its owner finds it."""
     with pytest.raises(ServiceValidationError) as error:
         await act("curtail", target="stop", duration=duration)
     assert error.value.translation_key == "curtail_duration_zero"
@@ -921,7 +921,7 @@ async def test_no_time_is_not_for_ever(
 async def test_resumed_in_the_middle(
     hass: HomeAssistant, miner: SimulatedMiner, act: Act, state: Show
 ) -> None:
-    """Of two automations the older would win, or end in words that nobody understands."""
+    """Of two automations the older would win, or end with an error that does not help."""
     limit = miner.truth().power_limit_w
     await act("curtail", target="stop")
     task = hass.async_create_task(act("curtail", target="power", power=2000))
@@ -948,7 +948,7 @@ async def test_on_by_hand_in_the_middle(
     state: Show,
     at_once: bool,
 ) -> None:
-    """Who switches the miner on would see it go off, and stay off after the dear hour."""
+    """Who switches the miner on would see it go off, and stay off after the expensive hour."""
     keep = coordinator.store.async_keep
     by_hand: list[asyncio.Task[None]] = []
 
@@ -1001,11 +1001,11 @@ async def test_unloading_ends_the_watching(
 async def test_unreachable_is_told(
     miner: SimulatedMiner, coordinator: WhatsminerCoordinator, act: Act
 ) -> None:
-    """A miner that runs on because it cannot be reached would be nobody's case."""
+    """A miner that keeps running because it cannot be reached would not be noticed."""
     hass, entry = coordinator.hass, coordinator.config_entry
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError) as error:
-        await act("curtail", target="stop", reason="dear")
+        await act("curtail", target="stop", reason="expensive")
     found = issue(hass, "curtailment_failing", entry)
     assert found
     assert found.translation_placeholders
@@ -1030,16 +1030,16 @@ async def test_full_token_table_is_made_up_for(
     miner.fill_token_table()
     with patch("custom_components.whatsminer.api.v2.miner.BACK_OFF", 0):
         with pytest.raises(HomeAssistantError) as error:
-            await act("curtail", target="stop", reason="dear")
+            await act("curtail", target="stop", reason="expensive")
         assert error.value.translation_key == "token_table_full"
         assert (
             coordinator.config_entry.runtime_data.curtailment.attributes["reason"]
-            == "dear"
+            == "expensive"
         )
         miner.forget_tokens()
         await poll_later(5)
     assert miner.truth().mining is False
-    # It never began by itself, and nobody may be sent to look for who started it.
+    # It never started on its own, so no issue may ask who started it.
     assert (
         coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
         == 0
@@ -1079,7 +1079,7 @@ async def test_reload_while_it_is_asked(
     act: Act,
     action: str,
 ) -> None:
-    """Options saved in that second would stop the miner for nobody, or end a newer stop later."""
+    """Options saved in that second would stop the miner without a reason, or end a newer stop later."""
     asked, goes_on = asyncio.Event(), asyncio.Event()
     refresh = coordinator.async_refresh
     if action == "resume":
@@ -1145,7 +1145,7 @@ async def _end(
         case "by_hand":
             await call("switch", "mining", "turn_on")
         case "replaced":
-            await act("curtail", target="percent", percent=80, reason="dear")
+            await act("curtail", target="percent", percent=80, reason="expensive")
         case "refused":
             miner.api_switch = False
             with pytest.raises(HomeAssistantError):
@@ -1166,8 +1166,8 @@ async def test_what_became_of_it(
     caplog: pytest.LogCaptureFixture,
     by: str,
 ) -> None:
-    """When the dear hour is over, nothing would say why the miner ran through it."""
-    await act("curtail", target="stop", reason="dear", duration="01:00:00")
+    """When the expensive hour is over, nothing would say why the miner ran through it."""
+    await act("curtail", target="stop", reason="expensive", duration="01:00:00")
     assert "curtailment begins" in caplog.text
     miner.machine.power_on()
     miner.inject("error_23", "power_off")
@@ -1180,16 +1180,16 @@ async def test_what_became_of_it(
     await _end(by, miner, act, call, poll_later)
     last = coordinator.config_entry.runtime_data.curtailment.attributes["last"]
     assert last["ended_by"] == by
-    told = [m for m in caplog.messages if "curtailment ends" in m]
-    assert f"ended_by: {by}" in told[-1]
+    ends = [m for m in caplog.messages if "curtailment ends" in m]
+    assert f"ended_by: {by}" in ends[-1]
     if by == "refused":
         assert (last["reason"], last["error_kind"]) == ("refused", "write_api_disabled")
         assert (
             coordinator.config_entry.runtime_data.curtailment.attributes["reason"]
-            == "dear"
+            == "expensive"
         )
     else:
-        assert (last["target"], last["reason"]) == ("stop", "dear")
+        assert (last["target"], last["reason"]) == ("stop", "expensive")
         assert (last["stopped_again"], last["error"]) == (1, error)
         assert last["since"] < last["ended"]
     # Who reads it as text, as a template and InfluxDB do, must not meet names of the code.

@@ -159,7 +159,7 @@ async def test_a_restart_forgets_the_percent_and_gets_it_again(
 async def test_a_person_counts_more(
     hass: HomeAssistant, miner: SimulatedMiner, aim: Any, call: Call, state: Show
 ) -> None:
-    """Who sets a percent would see it changed at the next poll."""
+    """A percent that the user sets would be changed at the next poll."""
     await aim(2500)
     await call("number", "power_percent", "set_value", value=90)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -188,7 +188,7 @@ async def test_stopped_and_curtailed(
 
 
 async def test_refused(miner: SimulatedMiner, aim: Any, state: Show) -> None:
-    """A slider that moves while the miner refuses tells a lie."""
+    """A slider that moves while the miner refuses is wrong."""
     miner.api_switch = False
     with pytest.raises(HomeAssistantError) as error:
         await aim(2500)
@@ -269,7 +269,7 @@ async def test_no_restart_for_a_rounding_error(
 async def test_refused_by_hand_ends_nothing(
     miner: SimulatedMiner, clock: RaceClock, aim: Any, call: Call, state: Show
 ) -> None:
-    """A percent that came to nothing would still end the target, and nobody hold the power."""
+    """A percent that came to nothing would still end the target, and the power would not be held."""
     await aim(2500)
     await call("button", "restart_btminer", "press")
     with pytest.raises(HomeAssistantError) as error:
@@ -290,7 +290,7 @@ async def test_power_of_the_action_counts_more(
     aim: Any,
     state: Show,
 ) -> None:
-    """Who sets a power by action would see the target set another; a refused one changes nothing."""
+    """The target would overwrite a power set by action; a refused one changes nothing."""
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
 
     async def set_power() -> None:

@@ -42,7 +42,7 @@ SERVICE_RESUME: Final = "resume"
 type _Handler = Callable[[ServiceCall], Awaitable[ServiceResponse]]
 type _Check = Callable[[ServiceCall, User], Awaitable[None]]
 type Results[T] = list[tuple[WhatsminerConfigEntry, T]]
-"""What came of an action, miner by miner."""
+"""The results of an action, miner by miner."""
 
 CURTAIL_SCHEMA = probatio.Schema(
     {
@@ -139,7 +139,7 @@ async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
 async def async_each[T](
     call: ServiceCall, act: Callable[[WhatsminerConfigEntry], Awaitable[T]]
 ) -> Results[T]:
-    """Act on all miners at once; a failure of one stops none of the others."""
+    """Act on all miners at the same time; a failure of one stops none of the others."""
 
     async def act_on(entry: WhatsminerConfigEntry) -> T:
         if entry.state is not ConfigEntryState.LOADED:
@@ -169,7 +169,7 @@ def _raise_first(failures: Results[BaseException]) -> None:
 
 
 def _by_name(results: Results[Any]) -> dict[str, Any]:
-    """By the names of the miners; where two have the same, the MAC tells them apart."""
+    """Return results by the names of the miners; where two have the same, with the MAC."""
     titles = Counter(entry.title for entry, _ in results)
     named: dict[str, Any] = {}
     for entry, result in results:
@@ -244,7 +244,7 @@ def _told(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:
 
 
 def _unproven(entry: WhatsminerConfigEntry) -> HomeAssistantError:
-    """Why a curtailment was not confirmed: it is tried again, or somebody has ended it."""
+    """Return why a curtailment was not confirmed: it is tried again, or it was ended."""
     is_active = bool(entry.runtime_data.curtailment.record.curtailments)
     return failed(
         "power_not_reached" if is_active else "curtailment_overtaken", name=entry.title
