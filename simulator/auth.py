@@ -8,8 +8,7 @@ import hashlib
 import json
 from random import Random
 
-from Crypto.Cipher import AES
-from Crypto.Cipher._mode_ecb import EcbMode
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from passlib.hash import md5_crypt
 
 SALT_LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -28,6 +27,17 @@ def crypt(password: str, salt: str) -> str:
     """Return the last field of md5-crypt."""
     hashed: str = md5_crypt.using(salt=salt).hash(password)
     return hashed.split("$")[3]
+
+
+def aes_encrypt(key: bytes, blocks: bytes) -> bytes:
+    """Encrypt whole blocks with AES-256-ECB, as on both ports."""
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(blocks)
+
+
+def aes_decrypt(key: bytes, sealed: bytes) -> bytes:
+    """Decrypt whole blocks; raises ValueError where the last one is not whole."""
+    decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()
+    return decryptor.update(sealed) + decryptor.finalize()
 
 
 def new_salt(random: Random) -> str:
@@ -58,7 +68,7 @@ class Envelope:
         if not sealed or len(sealed) % BLOCK:
             raise BadKey
         try:
-            text = self._cipher().decrypt(sealed).decode(errors="surrogateescape")
+            text = aes_decrypt(self._aes, sealed).decode(errors="surrogateescape")
             request, _ = json.JSONDecoder(strict=False).raw_decode(text)
         except (ValueError, RecursionError) as err:
             raise BadKey from err
@@ -70,10 +80,7 @@ class Envelope:
         """Encrypt an answer, padded with NUL to a whole block."""
         data = text.encode()
         padded = data + b"\0" * (-len(data) % BLOCK)
-        return b64encode(self._cipher().encrypt(padded)).decode()
-
-    def _cipher(self) -> EcbMode:
-        return AES.new(self._aes, AES.MODE_ECB)
+        return b64encode(aes_encrypt(self._aes, padded)).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ import json
 from random import Random
 import string
 
-from Crypto.Cipher import AES
-
-from .auth import BLOCK
+from .auth import BLOCK, aes_decrypt, aes_encrypt
 
 SUPER = "super"
 USERS = ("user1", "user2", "user3")
@@ -41,7 +39,7 @@ def seal(secret: bytes, text: str) -> str:
     """Encrypt a parameter, padded as MicroBT's own client does."""
     data = text.encode()
     length = BLOCK - len(data) % BLOCK
-    sealed = AES.new(secret, AES.MODE_ECB).encrypt(data + bytes([length]) * length)
+    sealed = aes_encrypt(secret, data + bytes([length]) * length)
     return b64encode(sealed).decode()
 
 
@@ -49,7 +47,7 @@ def open_sealed(secret: bytes, param: object) -> object:
     """Decrypt a parameter; ignore PKCS#7 and NUL padding, and anything after the JSON."""
     try:
         sealed = b64decode(param if isinstance(param, str) else "", validate=True)
-        text = AES.new(secret, AES.MODE_ECB).decrypt(sealed).decode()
+        text = aes_decrypt(secret, sealed).decode()
         value, _ = json.JSONDecoder(strict=False).raw_decode(text)
     except (binascii.Error, ValueError, RecursionError) as err:
         raise NotOpened from err

@@ -13,7 +13,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from Crypto.Cipher import AES
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 import pytest
 
 from custom_components.whatsminer.api import (
@@ -650,7 +650,11 @@ def opened(sim: SimulatedMiner, command: str, ts: int, param: str) -> Any:
     """Decrypt a parameter as E.4 says."""
     secret = f"{command}{V3_PASSWORD}{sim.v3_salt}{ts}"
     key = hashlib.sha256(secret.encode()).digest()
-    plain = AES.new(key, AES.MODE_ECB).decrypt(base64.b64decode(param))
+    plain = (
+        Cipher(algorithms.AES(key), modes.ECB())
+        .decryptor()
+        .update(base64.b64decode(param))
+    )
     return json.loads(plain[: -plain[-1]])
 
 

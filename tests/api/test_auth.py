@@ -6,7 +6,7 @@ import json
 import time
 import traceback
 
-from Crypto.Cipher import AES
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 import pytest
 
 from custom_components.whatsminer.api.errors import (
@@ -76,12 +76,17 @@ each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.passwor
 
 def unsealed(envelope: JsonObject, aes_key: bytes) -> bytes:
     """The plaintext of a request, padding and all."""
-    return AES.new(aes_key, AES.MODE_ECB).decrypt(base64.b64decode(envelope["data"]))
+    return (
+        Cipher(algorithms.AES(aes_key), modes.ECB())
+        .decryptor()
+        .update(base64.b64decode(envelope["data"]))
+    )
 
 
 def sealed(plain: bytes, aes_key: bytes = AES_1) -> str:
     """An answer, encrypted as the miner does it."""
-    return base64.b64encode(AES.new(aes_key, AES.MODE_ECB).encrypt(plain)).decode()
+    encryptor = Cipher(algorithms.AES(aes_key), modes.ECB()).encryptor()
+    return base64.b64encode(encryptor.update(plain) + encryptor.finalize()).decode()
 
 
 @each_vector

@@ -7,7 +7,8 @@ import hashlib
 import json
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from Crypto.Cipher import AES
+from Crypto.Cipher._mode_ecb import EcbMode
 from passlib.hash import md5_crypt
 
 from ..errors import InvalidAnswerError
@@ -53,16 +54,16 @@ def derive_token(password: str, challenge: JsonObject) -> Token:
     return Token(sign, hashlib.sha256(key.encode("ascii")).digest(), salt)
 
 
-def aes_ecb(key: bytes) -> Cipher[modes.ECB]:
-    """The cipher of either port; Home Assistant itself brings what it is made of."""
-    return Cipher(algorithms.AES(key), modes.ECB())
+def aes_ecb(key: bytes) -> EcbMode:
+    """Return the cipher of either port."""
+    return AES.new(key, AES.MODE_ECB)
 
 
 def encrypt(command: JsonObject, aes_key: bytes) -> JsonObject:
     """Put a command (with its token) into the envelope (B.3)."""
     plain = json.dumps(command, separators=(",", ":"), ensure_ascii=False).encode()
     plain += bytes(-len(plain) % BLOCK)
-    data = base64.b64encode(aes_ecb(aes_key).encryptor().update(plain))
+    data = base64.b64encode(aes_ecb(aes_key).encrypt(plain))
     return {"enc": 1, "data": data.decode("ascii")}
 
 
@@ -75,8 +76,7 @@ def decrypt(answer: JsonObject, aes_key: bytes) -> JsonObject:
         return answer
     try:
         cipher = base64.b64decode("".join(encrypted.split()), validate=True)
-        decryptor = aes_ecb(aes_key).decryptor()
-        plain = decryptor.update(cipher) + decryptor.finalize()
+        plain = aes_ecb(aes_key).decrypt(cipher)
     except (binascii.Error, ValueError) as err:
         raise InvalidAnswerError("answer cannot be decrypted") from err
     return parse_padded(plain)

@@ -112,7 +112,7 @@ def encrypt_param(param: Any, digest: bytes) -> str:
     plain = json.dumps(param, separators=(",", ":"), ensure_ascii=False).encode()
     missing = BLOCK - len(plain) % BLOCK
     plain += bytes([missing]) * missing
-    return base64.b64encode(aes_ecb(digest).encryptor().update(plain)).decode()
+    return base64.b64encode(aes_ecb(digest).encrypt(plain)).decode()
 
 
 # What the miner is told
