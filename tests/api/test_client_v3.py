@@ -1427,6 +1427,32 @@ async def test_an_unknown_account(start: Start, client: Client) -> None:
     assert caught.value.account == "admin"
 
 
+@pytest.mark.parametrize(
+    ("unknown", "checked"),
+    [
+        (["set.miner.report"], True),
+        (["set.miner.report", "set.system.led"], True),
+        (["set.miner.report", "set.system.led", "set.system.webpools"], False),
+    ],
+)
+async def test_an_account_where_the_command_of_the_check_is_unknown(
+    start: Start, client: Client, unknown: list[str], checked: bool
+) -> None:
+    """The right password would be refused on firmware that lacks one optional command."""
+    sim = await start()
+    before = sim.v3_truth()
+    sim.refuse = dict.fromkeys(unknown, -2)
+    assert await (await client(sim)).check_password() is checked
+    assert sim.v3_truth() == before
+    miner = await client(sim)
+    await miner.stop_mining()
+    assert "set.miner.service" in sim.applied
+    if checked:
+        wrong = await client(sim, v3_password="wrong")
+        with pytest.raises(AccountRefusedError):
+            await wrong.check_password()
+
+
 async def test_an_account_without_permission(start: Start, client: Client) -> None:
     """It can be read with any account, and written with none but a permitted one."""
     sim = await start()

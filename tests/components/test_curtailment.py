@@ -20,9 +20,11 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.whatsminer.api import CommandRefusedError
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.controls import MINING
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.exceptions import markdown
 from custom_components.whatsminer.power.executor import _Retry
 from simulator import SimulatedMiner
 
@@ -984,6 +986,29 @@ async def test_refused_by_hand_ends_nothing(
     assert miner.truth().mining is True
 
 
+async def test_words_of_the_miner_are_no_markdown(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    coordinator: WhatsminerCoordinator,
+    act: Act,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hostile miner could put a link or a picture into the repair issue."""
+
+    async def refuse() -> None:
+        raise CommandRefusedError("power_on", 132, "![x](http://example.com)")
+
+    clock.race()
+    await act("curtail", target="stop")
+    monkeypatch.setattr(coordinator.miner, "start_mining", refuse)
+    with pytest.raises(HomeAssistantError):
+        await act("resume")
+    found = issue(hass, "resume_failing", coordinator.config_entry)
+    assert found
+    assert found.translation_placeholders
+    assert r"\!\[x\]" in found.translation_placeholders["error"]
+
+
 async def test_unloading_ends_the_watching(
     hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, act: Act
 ) -> None:
@@ -1009,7 +1034,7 @@ async def test_unreachable_is_told(
     found = issue(hass, "curtailment_failing", entry)
     assert found
     assert found.translation_placeholders
-    assert found.translation_placeholders["error"] == str(error.value)
+    assert found.translation_placeholders["error"] == markdown(str(error.value))
     assert coordinator.config_entry.runtime_data.curtailment.attributes["error"] == str(
         error.value
     )

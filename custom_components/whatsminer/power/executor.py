@@ -27,7 +27,7 @@ from ..api import (
 from ..commander import DEADLINE_REACHABLE, Commander
 from ..const import DOMAIN, LOGGER
 from ..controls import FULL, MINING, POWER_LIMIT, POWER_PERCENT, Control, lowest_power
-from ..exceptions import failed, invalid
+from ..exceptions import failed, invalid, markdown
 from .percent import can_percent
 from .policy import (
     TOLERANCE,
@@ -902,7 +902,8 @@ class PowerExecutor:
             kind = RESUME_FAILING
             if not concerned and not self.record.touched:
                 return
-        self._create_issue(kind, ir.IssueSeverity.ERROR, error=str(err))
+        shown = markdown(str(err))  # it may quote the miner
+        self._create_issue(kind, ir.IssueSeverity.ERROR, error=shown)
         for other in concerned:
             self._change_one(other, error=str(err), error_kind=err.translation_key)
         await self._save()
