@@ -26,7 +26,7 @@ from .commander import (
 from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
 from .coordinator import WhatsminerCoordinator
 from .exceptions import failed
-from .store import POWER_PERCENT as PERCENT_KEY, MinerStore
+from .store import LOWEST_SHARE, POWER_PERCENT as PERCENT_KEY, MinerStore
 
 QUIET_TIME = 2.0
 """Seconds that a command of a user that restarts the miner waits for a newer one: several taps
@@ -35,8 +35,6 @@ on a number are one write, and one restart."""
 FULL = 100
 """Percent of the tuned power."""
 HIGHEST_LIMIT = 99_999.0
-LOWEST_SHARE = 0.4
-"""Of the tuned power: what lies below leads to unbalanced boards and restarts (H.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,6 +337,12 @@ def forget_what_is_read(store: MinerStore, state: MinerState) -> None:
 
 
 # The bounds of the power, for every entity and action that sets it
+
+
+def highest_limit(coordinator: WhatsminerCoordinator) -> float:
+    """Return the option, else the API's highest limit (W): an observed one must not forbid more."""
+    option = coordinator.config_entry.options.get(CONF_POWER_LIMIT_MAX)
+    return float(option or HIGHEST_LIMIT)
 
 
 def highest_power(coordinator: WhatsminerCoordinator) -> float:

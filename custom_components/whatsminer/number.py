@@ -28,6 +28,7 @@ from .controls import (
     TEMPERATURE_OFFSET,
     UPFREQ_SPEED,
     Control,
+    highest_limit,
     highest_power,
     lowest_power,
 )
@@ -82,7 +83,7 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
         native_unit_of_measurement=UnitOfPower.WATT,
         native_step=50,  # each step restarts the miner; an action may set any value
         min_fn=lowest_power,
-        max_fn=highest_power,
+        max_fn=highest_limit,
         control=POWER_LIMIT,
     ),
     WhatsminerNumberDescription(
@@ -166,7 +167,8 @@ class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
     @property
     @override
     def native_value(self) -> float | None:
-        return self._value
+        value: object = self._value  # perhaps stored by another version
+        return value if isinstance(value, int | float) else None
 
     @override
     async def async_set_native_value(self, value: float) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-import math
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -30,8 +29,13 @@ _SAVE_DELAY = 5
 _SAME_START = timedelta(minutes=2)
 _MAX_FAULTS = 100
 """Faults that are gone and still stored, so that none is announced twice."""
+LOWEST_SHARE = 0.4
+"""Of the highest limit: what lies below leads to unbalanced boards and restarts (H.2)."""
 _HIGHEST_SOLD = 15_000
 """W; no WhatsMiner on the market has a higher limit."""
+_HIGHEST_LIMIT = 100_000
+"""W; no number that is stored is higher."""
+_MAX_TEXT = 255
 _RAMP = timedelta(minutes=6)
 """The power takes some minutes to follow a percent, and some firmware reports a mean of five (D.4)."""
 
@@ -67,9 +71,18 @@ def _check_object(value: Any) -> None:
         raise TypeError(f"{value!r} is not an object")
 
 
-def _check_number(value: Any) -> None:
-    if value is not None and not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a number")
+def _check_power(value: Any) -> None:
+    if value is not None and not 0 < value <= _HIGHEST_LIMIT:
+        raise ValueError(f"{value!r} is no power")
+
+
+def _check_values(value: Any) -> None:
+    for key, one in value.items():
+        is_number = isinstance(one, int | float) and abs(one) <= _HIGHEST_LIMIT
+        if not (
+            is_number or one is None or (isinstance(one, str) and len(one) <= _MAX_TEXT)
+        ):
+            raise TypeError(f"{key} has an impossible value")
 
 
 def _check_flag(value: Any) -> None:
@@ -98,10 +111,12 @@ def _check_faults(value: Any) -> None:
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
-    "power_ceiling": _check_number,
+    "power_ceiling": _check_power,
     "info": _check_info,
     "run": _check_time,
-    "tuned_power": _check_number,
+    "tuned_power": _check_power,
+    "settings": _check_values,
+    "reported": _check_values,
     "percent_restarts": _check_flag,
     "faults": _check_faults,
 }
@@ -259,11 +274,16 @@ class MinerStore:
         """Take the highest limit that two polls in a row report; one poll alone may be an error.
 
         The very first one is needed before there are two; it counts if any miner can have it.
+        A limit below the range that follows from the ceiling shows that the ceiling is too high.
         """
         before, self._limit = self._limit, limit
-        ceiling = self._values.power_ceiling
+        ceiling = self._values.power_ceiling or 0
         confirmed = limit == before or (not ceiling and (limit or 0) <= _HIGHEST_SOLD)
-        if limit and confirmed and limit > (ceiling or 0):
+        if (
+            limit
+            and confirmed
+            and not LOWEST_SHARE * ceiling <= limit <= (ceiling or -1)
+        ):
             self._values.power_ceiling = limit
             self._save()
 

@@ -458,7 +458,7 @@ async def test_options_narrow_the_bounds(
     entity_id: Callable[[str, str], str],
 ) -> None:
     """Who must protect the wiring of the house needs bounds of their own."""
-    number = hass.states.get(entity_id("number", "power_limit"))
+    number = hass.states.get(entity_id("number", "power_target"))
     assert number
     assert (number.attributes["min"], number.attributes["max"]) == (1400, 3500)
 

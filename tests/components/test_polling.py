@@ -450,7 +450,7 @@ async def test_lowered_limit_does_not_lower_the_bound(
     """Who once lowers the limit must be able to raise it again, also after a restart."""
 
     def bounds() -> tuple[float, float]:
-        number = hass.states.get(entity_id("number", "power_limit"))
+        number = hass.states.get(entity_id("number", "power_target"))
         assert number
         return number.attributes["min"], number.attributes["max"]
 
@@ -475,9 +475,26 @@ async def test_one_odd_limit_moves_no_bound(
     for each in (odd, state, odd, state):
         coordinator.store.observe(each)
     assert coordinator.store.power_ceiling == 3500
-    coordinator.store.observe(odd)
-    coordinator.store.observe(odd)
+    for each in (odd, odd):
+        coordinator.store.observe(each)
     assert coordinator.store.power_ceiling == 65535
+    for each in (state, odd, state, state):
+        coordinator.store.observe(each)
+    assert coordinator.store.power_ceiling == 3500
+
+
+async def test_bound_forbids_no_limit_of_the_miner(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """A miner that had a low limit when it was added could never be raised to its full power."""
+    limit = hass.states.get(entity_id("number", "power_limit"))
+    target = hass.states.get(entity_id("number", "power_target"))
+    assert limit
+    assert target
+    assert limit.attributes["max"] == 99_999
+    assert target.attributes["max"] == coordinator.store.power_ceiling == 3500
 
 
 async def test_bound_is_only_what_the_miner_said(

@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 import pytest
@@ -39,6 +39,11 @@ VARIANTS: dict[str, Any] = {
     "a list": [],
     "ceiling is text": {"power_ceiling": "much"},
     "ceiling is an object": {"power_ceiling": {}},
+    "ceiling is below 0": {"power_ceiling": -5},
+    "ceiling has no end": {"power_ceiling": 1e308},
+    "settings are no values": {"settings": {"temperature_offset": {}}},
+    "settings are other values": {"settings": {"temperature_offset": "x" * 300}},
+    "reported is no value": {"reported": {"mining": []}},
     "unknown dialect": {"info": {"dialect": "9", "model": None}},
     "info is a list": {"info": []},
     "info without a dialect": {"info": {"model": "M50"}},
@@ -57,6 +62,21 @@ VARIANTS: dict[str, Any] = {
 def key_of(entry: MockConfigEntry) -> str:
     """Return the key of the file of an entry."""
     return f"{DOMAIN}.{entry.entry_id}"
+
+
+@pytest.mark.usefixtures("entity_registry_enabled_by_default")
+async def test_a_stored_setting_of_another_kind_is_unknown(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    entry: MockConfigEntry,
+    state: Show,
+) -> None:
+    """A number would show a word of another version, and cards and automations would fail on it."""
+    data = {"settings": {"temperature_offset": "warm", "upfreq_speed": 5}}
+    hass_storage[key_of(entry)] = {"version": 1, "key": key_of(entry), "data": data}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("number", "temperature_offset") == STATE_UNKNOWN
 
 
 @pytest.mark.parametrize("stored", VARIANTS.values(), ids=VARIANTS.keys())
