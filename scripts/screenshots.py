@@ -43,7 +43,7 @@ async def repair(house: House, person: Person) -> Locator:
     house.miner.api_switch = False
     await house.reload(NAME)
     await house.until_state(f"binary_sensor.{SLUG}_write_access", "off")
-    await person.open_repair(f"{NAME} takes no commands")
+    await person.open_repair(f"{NAME} does not accept commands")
     await person.sees("API switch is off")
     house.miner.api_switch = True
     return person.card

@@ -284,7 +284,7 @@ async def test_every_action_on_every_firmware(
         with pytest.raises(ServiceValidationError) as refused:
             await act(name, **case.data)
         assert refused.value.translation_key == "not_supported"
-        assert "Miner speaks API" in str(refused.value)
+        assert "Miner uses API" in str(refused.value)
         assert not writes(miner)
         return
     assert not case.effect(miner) or name == "restore_settings"
@@ -380,7 +380,7 @@ async def test_what_the_miner_refuses_and_does_not_answer(
     miner.refuse["set_zone"] = 132
     assert "refused the command set_zone" in await refused(act, "set_time_zone", **zone)
     miner.refuse["set_zone"] = 14
-    assert "does not know" in await refused(act, "set_time_zone", **zone)
+    assert "does not support" in await refused(act, "set_time_zone", **zone)
     miner.refuse.clear()
     miner.inject("applied_no_answer", "set_zone")
     sentence = await refused(act, "set_time_zone", **zone)
@@ -463,7 +463,7 @@ async def test_a_miner_that_does_not_answer(
     for name in ("set_pools", "get_data", "download_logs"):
         data = CASES["set_pools"].data if name == "set_pools" else {}
         data |= {"command": "summary"} if name == "get_data" else {}
-        assert "Nothing answers at 127.0.0.1" in await refused(act, name, **data)
+        assert "No device responds at 127.0.0.1" in await refused(act, name, **data)
 
 
 async def test_an_entry_that_is_not_loaded(
@@ -689,7 +689,7 @@ async def test_network_that_is_not_taken(
     task = hass.async_create_task(refused(act, "set_network", dhcp=True, **SURE))
     await until(lambda: any("net_config" in name for name in writes(miner)))
     miner.machine.reboot()
-    assert (await task).startswith("network_not_taken: Miner is back")
+    assert (await task).startswith("network_not_taken: Miner is online again")
 
 
 @pytest.mark.parametrize(
@@ -698,7 +698,7 @@ async def test_network_that_is_not_taken(
         (
             "set_network",
             STATIC,
-            "not_at_address: Miner does not answer at 192.168.2.16",
+            "not_at_address: Miner does not respond at 192.168.2.16",
         ),
         ("set_network", {"dhcp": True}, "not_back: Miner was not found again"),
         ("factory_reset", {}, "not_back: Miner was not found again"),

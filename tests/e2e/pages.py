@@ -67,7 +67,7 @@ class Person:
         await self.page.get_by_role("button", name="OK").click()
         await self.box("Host").fill(HOST)
         await self.box("Port").fill(str(port))
-        await self.box("Port of API 3").fill(str(v3_port))
+        await self.box("API 3 port").fill(str(v3_port))
         await self.submit()
 
     async def give_password(self, password: str) -> None:
@@ -97,7 +97,7 @@ class Person:
         """Open the options."""
         row = await self.open_entry(title)
         await row.get_by_role("button", name="Configure").click()
-        await self.sees("All of it may stay empty")
+        await self.sees("All options are optional")
 
     async def unfold(self, section: str) -> Locator:
         """Open a part of the form that is folded away."""

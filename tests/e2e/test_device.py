@@ -115,7 +115,7 @@ async def test_command_that_fails(house: House, person: Person) -> None:
     await person.open_device(NAME)
     await person.toggle("Mining")
     await expect(person.page.locator("notification-manager")).to_contain_text(
-        "does not know the command power_off"
+        "does not support the command power_off"
     )
     await expect(person.row("switch", "Mining").get_by_role("switch")).to_be_checked()
     assert house.miner.truth().mining

@@ -41,7 +41,7 @@ async def test_the_same_miner_twice(empty_house: House, newcomer: Person) -> Non
 async def test_nobody_answers(empty_house: House, newcomer: Person) -> None:
     """A wrong address must be told in a sentence, with what was typed still there to correct."""
     await newcomer.begin_to_add(1, 1)
-    await newcomer.sees("Nothing answers at 127.0.0.1.")
+    await newcomer.sees("No device responds at 127.0.0.1.")
     await expect(newcomer.box("Port")).to_have_value("1")
 
 

@@ -21,7 +21,7 @@ async def test_repair(house: House, person: Person) -> None:
     await house.reload(NAME)
     await house.until_state(f"binary_sensor.{SLUG}_write_access", "off")
 
-    await person.open_repair(f"{NAME} takes no commands")
+    await person.open_repair(f"{NAME} does not accept commands")
     await person.sees("API switch is off")
     await person.sees("Under Remote Ctrl turn on Miner API Switch")
     await person.submit()  # too soon
@@ -42,7 +42,7 @@ async def test_options(house: House, person: Person) -> None:
         prices.locator("ha-selector-entity").first, "Select an entity", "Hashprice"
     )
     await person.submit()
-    await person.sees("which is no price of electricity")
+    await person.sees("which is not an electricity price")
     prices = await person.unfold("Cost and revenue")
     picker = prices.locator("ha-selector-entity").first
     await picker.get_by_role("button").last.click()  # takes it away
@@ -77,7 +77,7 @@ async def test_another_address(house: House, person: Person) -> None:
     moved = simulate(MINERS[0], 60)
     async with moved:
         await (await person.open_menu(NAME, "Reconfigure")).click()
-        await person.sees("Where the miner is now")
+        await person.sees("Enter the miner's new address")
         await person.box("Port").fill(str(house.miners[1].port))
         await person.submit()
         await person.sees("Another miner has the address")
