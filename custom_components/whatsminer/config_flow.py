@@ -176,7 +176,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     @override
     def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
-        """Hand out the options flow."""
+        """Return the options flow."""
         return WhatsminerOptionsFlow()
 
     @override
@@ -220,7 +220,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._form("user", USER_SCHEMA, user_input, errors)
 
     async def _async_step_password(self) -> ConfigFlowResult:
-        """Go on with the step that fits what the miner speaks."""
+        """Continue with the password step for the API of the miner."""
         assert self._info
         if not self._info.has_accounts:
             return await self.async_step_admin()
@@ -335,10 +335,10 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         schema: probatio.Schema,
         user_input: dict[str, Any] | None,
     ) -> ConfigFlowResult:
-        """Prove what was entered, and create or update the entry."""
+        """Verify the input, and create or update the entry."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            # What was entered before counts no more, also if it is left empty now.
+            # An earlier input no longer counts, also if the field is empty now.
             fields = {str(key) for key in schema.schema}
             kept = {key: self._data[key] for key in self._data.keys() - fields}
             self._data = kept | user_input
@@ -383,7 +383,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _async_finish(self) -> ConfigFlowResult:
-        """Create the entry, or update the one whose password was asked for."""
+        """Create the entry, or update the one of the reauth flow."""
         if self.source == SOURCE_REAUTH:
             entry = self._get_reauth_entry()
             return self.async_update_reload_and_abort(entry, data=self._data)
@@ -403,7 +403,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         user_input: dict[str, Any] | None,
         errors: dict[str, str],
     ) -> ConfigFlowResult:
-        """Show a form that keeps what was typed."""
+        """Show a form that keeps the input."""
         if user_input is None and CONF_ACCOUNT in self._data:
             user_input = {CONF_ACCOUNT: self._data[CONF_ACCOUNT]}
         named = {"host": "", "model": "", "account": "", **self._named}
@@ -432,7 +432,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_check(
         self, mac: str | None, *, prove: bool = True
     ) -> dict[str, str]:
-        """Connect, and prove the password if there is one; give back what is wrong and where."""
+        """Connect, and verify the password if there is one; return errors by field."""
         host = self._data[CONF_HOST]
         self._named |= {"host": host}
         try:
@@ -516,7 +516,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         }
 
     def _price_error(self, options: dict[str, Any]) -> _OptionsError | None:
-        """Sensors that tell something else than a price, or prices that cannot be compared."""
+        """Return the error for a sensor that is not a price, or for prices in two currencies."""
         market = Market(self.hass, options)
         for kind, error in (
             (CONF_PRICE_SENSOR, "not_a_price"),

@@ -1,4 +1,4 @@
-"""The faults of a miner: which of them are new, and which stay until somebody does something."""
+"""The faults of a miner: which of them are new, and which persist until the user acts."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +20,7 @@ from .coordinator import WhatsminerCoordinator
 from .exceptions import markdown
 
 STAYS = timedelta(minutes=10)
-"""Pools and weak mains come and go by themselves (F.2); what is there for so long does not."""
+"""Faults of pools and mains often clear on their own (F.2); older ones do not."""
 
 MAX_ANNOUNCED = 20
 """New faults of one poll that become events; a miner with more of them has one problem, not many."""
@@ -70,7 +70,7 @@ REMEDIES: dict[str, frozenset[int]] = {
     "fault_network": frozenset({713}),
     "fault_pool": frozenset({2000, 2010, *range(2020, 2031), 2040, 2050}),
 }
-"""The issues with which an owner is told what to do, and the codes that call for each."""
+"""The repair issues, and the codes that create each."""
 
 
 def fault_type(code: int) -> FaultType:
@@ -86,9 +86,9 @@ def fault_words(fault: Fault) -> str:
 
 @lru_cache(maxsize=16)
 def posix_zone(text: str) -> ZoneInfo | None:
-    """The zone that `CST-8` or `CET-1CEST,M3.5.0,M10.5.0/3` stands for.
+    """Return the time zone of `CST-8` or `CET-1CEST,M3.5.0,M10.5.0/3`.
 
-    Python only reads such a text as the last line of a zone file, so it is given one.
+    Python only reads such a text as the last line of a zone file, hence the file.
     """
     counts = struct.pack(">6L", 0, 0, 0, 0, 1, 1)
     block = b"TZif2" + bytes(15) + counts + bytes(7)
@@ -99,7 +99,7 @@ def posix_zone(text: str) -> ZoneInfo | None:
 
 
 def fault_time(fault: Fault, state: MinerState) -> datetime | None:
-    """When the miner noted it (UTC); unknown where it does not tell its own zone."""
+    """Return when the miner noted it (UTC); None where it does not report its zone."""
     text = state.settings and state.settings.timezone
     zone = posix_zone(text) if text else None
     if fault.time and zone:
@@ -127,7 +127,7 @@ class FaultLog:
 
     @callback
     def on_new(self, listener: Callable[[Fault], None]) -> CALLBACK_TYPE:
-        """Tell a listener of each fault that appears; gives what ends that."""
+        """Call a listener for each fault that appears; return what ends that."""
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
 
@@ -135,7 +135,7 @@ class FaultLog:
     def _follow(self) -> None:
         state = self._coordinator.data
         if state.faults is None:
-            return  # a list that was not told is no end of a fault
+            return  # a missing list does not end a fault
         new = self._coordinator.store.observe_faults(state.faults, state.read_at)
         for fault in new[:MAX_ANNOUNCED]:
             for listener in self._listeners:

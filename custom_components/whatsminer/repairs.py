@@ -1,4 +1,4 @@
-"""Repairs: the write-access doctor, which tells the causes apart and looks again live."""
+"""Repairs: the *write access* flow, which finds the cause and checks the miner again."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ class WriteAccessFlow(RepairsFlow):
     async def async_step_again(
         self, user_input: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
-        """Examine again, with the password that was asked for if that proves to be right."""
+        """Check again, with the entered password if the miner accepts it."""
         if not user_input:
             return await self.async_step_init()
         data = {**self._entry.data, **user_input}
@@ -84,7 +84,7 @@ class WriteAccessFlow(RepairsFlow):
     async_step_wrong_password = async_step_again
 
     def _ask(self, error: WhatsminerError, host: str) -> RepairsFlowResult:
-        """Go on with the step that fits the cause."""
+        """Continue with the step for the cause."""
         step = _STEPS.get(translation_key(error), "unreachable")
         return self._form(step, markdown_placeholders(error, host))
 

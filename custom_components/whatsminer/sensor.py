@@ -56,7 +56,7 @@ class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
     entity_class: type[EnergySensor] | None = None
     """What makes more of the value than to show it."""
     noise: float = 0
-    """How far the value must move to be shown anew: less is worth no row in a database."""
+    """Smallest change that is shown: less is not worth a row in the database."""
 
 
 def _start(state: MinerState, seconds: float | None) -> datetime | None:
@@ -77,7 +77,7 @@ def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState],
 
 
 def _faults(state: MinerState) -> str | None:
-    """All faults in words, as far as a state has room for them."""
+    """Return all faults as text, cut to the length of a state."""
     if state.faults is None:
         return None
     texts = "; ".join(f"{fault.code}: {fault_words(fault)}" for fault in state.faults)
@@ -583,10 +583,10 @@ async def async_setup_entry(
     entry: WhatsminerConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add what this miner tells, now and whenever it tells more.
+    """Add a sensor for each value that the miner reports, also for later ones.
 
-    What it told in an earlier run exists at once, so that nothing vanishes when Home Assistant
-    starts while the miner is stopped and says little.
+    Values of an earlier run get their sensor immediately, so that none vanishes when Home Assistant
+    starts while the miner is stopped and reports little.
     """
     coordinator = entry.runtime_data.coordinator
     earlier = {
@@ -636,7 +636,7 @@ async def async_setup_entry(
 
 
 def exists(description: WhatsminerSensorDescription, state: MinerState) -> bool:
-    """Whether this miner has a reading: by its own test, else because it told a value."""
+    """Return whether this miner has a reading: by its own test, or because it reported a value."""
     if description.exists_fn:
         return description.exists_fn(state)
     return description.value_fn(state) is not None
@@ -701,7 +701,7 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
     @property
     @override
     def available(self) -> bool:
-        """Always, so without super(): a curtailment goes on while its miner is away."""
+        """Return True: a curtailment continues while its miner is offline."""
         return True
 
     @property

@@ -165,7 +165,7 @@ _BY_VALUE: dict[tuple[int, int], str] = {
     (51, 2): "Board {}: many CRC errors",
     (51, 3): "Board {}: unstable",
     (51, 7): "Board {}: frequency ramp timed out",
-    # Factory data; the value tells missing from wrong, but not which is which
+    # Factory data; the value distinguishes missing from wrong, but not which is which
     (86, 0): "Product serial missing or wrong",
     (86, 1): "Product type missing or wrong",
     (86, 2): "Miner serial missing or wrong",

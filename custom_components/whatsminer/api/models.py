@@ -137,7 +137,7 @@ COIN_TYPES = ("BTC", "BCH", "BSV", "DCR", "HC", "DGB", "SHA256")
 """What `set.miner.cointype` takes (E.6)."""
 
 
-# What a miner is told
+# Values of commands
 
 
 @final
@@ -200,7 +200,7 @@ class Preheat:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinerInfo:
-    """Who the miner is; read once per connection and then now and then."""
+    """The identity of the miner; read once per connection and then periodically."""
 
     dialect: Dialect
     api_version: str | None = None
@@ -212,10 +212,10 @@ class MinerInfo:
     hostname: str | None = None
     led_auto: bool | None = None
     api_switch: bool | None = None
-    """Whether the miner lets anybody write, where it tells (3.x)."""
+    """Whether the miner accepts writes, where it reports that (3.x)."""
     features: frozenset[Feature] = frozenset()
     unreadable: frozenset[Feature] = frozenset()
-    """Features that can be set, while the miner cannot be asked for them (D.4)."""
+    """Features that can be set but not read (D.4)."""
     cooling: Cooling | None = None
 
     @property
@@ -258,7 +258,7 @@ class Summary:
     efficiency: float | None = None
     """J/TH; the miner's own, or power / hashrate where it says none."""
     power_limit: float | None = None
-    """The limit in force; None while there is none (the miner says 0)."""
+    """The active limit; None while there is none (the miner reports 0)."""
     power_mode: PowerMode | None = None
     temperature: float | None = None
     environment_temperature: float | None = None
@@ -345,7 +345,7 @@ class Psu:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The `status` answer (C.7): what was commanded, whether it mines or not."""
+    """The `status` answer (C.7): the commanded state, whether it mines or not."""
 
     off: bool | None = None
     """The stopped flag; True means not mining. None where the miner has none."""
@@ -375,7 +375,7 @@ class Fault:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the owner has set and seldom changes (C.8, E.5). Old firmware tells little of it."""
+    """Settings that the owner seldom changes (C.8, E.5). Old firmware reports few of them."""
 
     web_pools: bool | None = None
     power_off_cool: bool | None = None
@@ -435,7 +435,7 @@ class MinerState:
     def mining(self) -> bool | None:
         """Whether the miner is set to mine (also while it starts or tunes).
 
-        None while neither its flag nor its hashing tells.
+        None while neither its flag nor its hashrate shows it.
         """
         if self.status and self.status.off is not None:
             return self.activity is not Activity.STOPPED
@@ -445,14 +445,14 @@ class MinerState:
 
     @property
     def power_mode(self) -> PowerMode | None:
-        """The power mode in force, else the one that was set."""
+        """The active power mode, else the one that was set."""
         if self.summary and self.summary.power_mode:
             return self.summary.power_mode
         return self.status.power_mode if self.status else None
 
     @property
     def power_limit(self) -> float | None:
-        """The power limit in force, else the one that was set (W)."""
+        """The active power limit, else the one that was set (W)."""
         if self.summary and self.summary.power_limit:
             return self.summary.power_limit
         return self.status.power_limit_set if self.status else None

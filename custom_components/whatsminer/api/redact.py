@@ -1,4 +1,4 @@
-"""What a miner hands out as it is: raw answers without what is private in them, and logs."""
+"""Raw answers of a miner without their private data, and its logs."""
 
 from collections.abc import Container
 import re
@@ -24,9 +24,9 @@ _MOMENT = re.compile(r"\d{1,10}", re.ASCII)
 
 
 def redacted(value: Any, depth: int = 0) -> Any:
-    """The same value, with all that is private in it replaced.
+    """Return the same value, with all private data in it replaced.
 
-    Raises InvalidAnswerError for what is nested so deeply that nobody could show it.
+    Raise InvalidAnswerError if it is nested too deeply to be shown.
     """
     if depth > _DEEPEST:
         raise InvalidAnswerError("an answer that is nested too deeply")
@@ -51,7 +51,7 @@ def redacted(value: Any, depth: int = 0) -> Any:
 def check_data(
     allowed: Container[str], command: str, param: str | dict[str, str] | None
 ) -> None:
-    """Raise ValueError for what is no read command, or not to be asked for like this."""
+    """Raise ValueError if it is not a read command, or does not take this parameter."""
     if command not in allowed:
         parts = command.split("+")
         if len(parts) < 2 or not all(p in allowed and p in JOINABLE for p in parts):

@@ -46,7 +46,7 @@ function compare(a, b) {
   return a.localeCompare(b, undefined, { numeric: true });
 }
 
-/** Give each miner an address of its own: its name as far as it can stand in one. */
+/** Give each miner an address of its own: its name as far as an address allows. */
 function withPaths(miners) {
   const taken = new Set(["overview"]);
   for (const miner of miners) {

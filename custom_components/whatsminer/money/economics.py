@@ -1,4 +1,4 @@
-"""Economics: what mining costs and earns, by prices that other sensors tell."""
+"""Economics: cost and revenue of mining, by the prices of other sensors."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -118,7 +118,7 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on from the highest number that is known from before.
+        """Continue from the highest known previous value.
 
         Restored data is up to 15 minutes old after a power cut; the recorder knows better then.
         """
@@ -161,9 +161,9 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
     @property
     @override
     def native_value(self) -> float:
-        """Down to 10 Wh: a stopped miner need not write a state every half minute.
+        """Return the energy in steps of 10 Wh, so that a stopped miner writes few states.
 
-        Cut off and not rounded, so that no state is ahead of what was counted.
+        Cut off and not rounded, so that no state is ahead of the count.
         """
         return math.floor(round(self._energy * 100, 6)) / 100
 

@@ -1,4 +1,4 @@
-"""The integration's own actions, addressed by device: curtail, resume, and those of maintenance.py."""
+"""The integration's own actions, addressed by device: curtail, resume, and those of device.py."""
 
 import asyncio
 from collections import Counter
@@ -115,7 +115,7 @@ async def _async_check_control(call: ServiceCall, user: User) -> None:
 
 
 def _unauthorized(call: ServiceCall, key: str, **named: str) -> Unauthorized:
-    """Return core's error for a missing right, with a sentence; core's own has none."""
+    """Return core's error for a missing right, with a translated message; core's own has none."""
     error = Unauthorized(context=call.context, permission=POLICY_CONTROL)
     error.translation_domain = DOMAIN
     error.translation_key = key
@@ -125,7 +125,7 @@ def _unauthorized(call: ServiceCall, key: str, **named: str) -> Unauthorized:
 
 
 async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
-    """The miners that an action is addressed to; those that are disabled only if all are."""
+    """Return the miners that an action targets; disabled ones only if all are disabled."""
     found = [
         call.hass.config_entries.async_get_entry(entry_id)
         for entry_id in sorted(await async_extract_config_entry_ids(call))
@@ -160,7 +160,7 @@ async def async_each[T](
 
 
 def _raise_first(failures: Results[BaseException]) -> None:
-    """Raise what went wrong first, if anything; only one can be raised, so log the others."""
+    """Raise the first error, if any, and log the others."""
     for entry, error in failures[1:]:
         known = isinstance(error, HomeAssistantError)
         LOGGER.error("%s: %s", entry.title, error, exc_info=None if known else error)
@@ -179,7 +179,7 @@ def _by_name(results: Results[Any]) -> dict[str, Any]:
 
 
 async def _async_maintain(action: Action, call: ServiceCall) -> ServiceResponse:
-    """Do one of the actions of maintenance.py."""
+    """Run one of the actions of device.py."""
     action.check(call.data)
     if action.for_one(call.data) and len(await async_entries(call)) > 1:
         raise invalid("one_miner_only")
@@ -194,7 +194,7 @@ async def _async_maintain(action: Action, call: ServiceCall) -> ServiceResponse:
 
 
 async def _async_curtail(call: ServiceCall) -> ServiceResponse:
-    """Bring the power of miners down, and say whether and how it fell."""
+    """Reduce the power of miners, and return whether and how it fell."""
     target: Target = call.data[ATTR_TARGET]
     amount: int | None = None
     if target is not Target.STOP:
@@ -207,7 +207,7 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
     if duration is not None and duration < timedelta(seconds=1):
         raise invalid("curtail_duration_zero")
     reason: str | None = call.data.get(ATTR_REASON)
-    return _told(
+    return _respond(
         call,
         await async_each(
             call,
@@ -221,7 +221,7 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
 async def _async_resume(call: ServiceCall) -> ServiceResponse:
     """End the curtailment with a reason, or all of them."""
     reason: str | None = call.data.get(ATTR_REASON)
-    return _told(
+    return _respond(
         call,
         await async_each(
             call, lambda entry: entry.runtime_data.curtailment.async_resume(reason)
@@ -229,8 +229,8 @@ async def _async_resume(call: ServiceCall) -> ServiceResponse:
     )
 
 
-def _told(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:
-    """The response, or an error for who does not look at one."""
+def _respond(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:
+    """Return the response, or raise an error if the caller wants none."""
     if call.return_response:
         return _response(results)
     _raise_first(
@@ -252,7 +252,7 @@ def _unproven(entry: WhatsminerConfigEntry) -> HomeAssistantError:
 
 
 def _response(results: Results[Outcome]) -> ServiceResponse:
-    """The outcome of one miner, or the sum of several and each of them."""
+    """Return the outcome of one miner, or the sum of several and each of them."""
     outcomes = [outcome for _, outcome in results]
     if len(outcomes) == 1:
         return cast(ServiceResponse, asdict(outcomes[0]))

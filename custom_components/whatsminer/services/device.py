@@ -1,4 +1,4 @@
-"""The actions for what an owner seldom does to a miner: one row each, and the way they all go."""
+"""The administrators' actions: one row each, and the function that runs them all."""
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -43,55 +43,55 @@ ATTR_CONFIRM: Final = "confirm"
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """Something that a miner is told or asked, and how to see that it did it."""
+    """A command or read of a miner, and how to confirm it."""
 
     name: str
     feature: Feature | None
-    """What a miner must be able to; None where that depends on what is asked for."""
+    """The feature that a miner must have; None where that depends on the data."""
     send: Callable[[WhatsminerCoordinator, Data], Awaitable[Any]]
-    """Say it once; what comes back is the response, unless `after` gives another."""
+    """Send it once and return the response, unless `after` returns another."""
     fields: Mapping[Any, Any] = field(default_factory=dict)
     confirm: bool = False
-    """Whether it must be confirmed in so many words, for what it does."""
+    """Whether the user must confirm it explicitly."""
     response: SupportsResponse = SupportsResponse.NONE
     reads: bool = False
-    """Whether the miner is only asked."""
+    """Whether it only reads."""
     for_one: Callable[[Data], bool] = lambda _: False
-    """Whether it makes sense for one miner at a time only."""
+    """Return whether it can only run for one miner at a time."""
     blocked: Callable[[MinerState], str | None] = lambda _: None
-    """The key of the sentence why the miner would refuse it now."""
+    """Return the key of the error if the miner would refuse it now."""
     shows: Callable[[MinerState, Data], bool | None] | None = None
-    """Return whether the miner shows the effect, in `section`; None where its answers lack it."""
+    """Return whether the miner reports the effect, in `section`; None where its answers lack it."""
     section: Section = Section.SETTINGS
-    tells: Callable[[MinerState], bool] = lambda _: True
-    """Whether this miner shows it now, beside what `unreadable` says."""
+    readable: Callable[[MinerState], bool] = lambda _: True
+    """Return whether this miner reports it now, in addition to `unreadable`."""
     interrupts: bool = False
-    """Whether its network restarts."""
+    """Whether the miner's network restarts."""
     reboots: bool = False
     """Whether its control board reboots."""
     user_command: Callable[[Data], tuple[str, Any]] | None = None
-    """The control that it comes to, and its value: it counts more than a target or curtailment."""
+    """Return the equivalent control and value: it overrides a power target or curtailment."""
     after: (
         Callable[[WhatsminerCoordinator, Data, MinerState], Awaitable[Any]] | None
     ) = None
-    """How to see it where no state tells; gets the state before, and may give a response."""
+    """Confirm it where no poll reports it; gets the previous state, may return a response."""
 
     def __post_init__(self) -> None:
-        """What must be confirmed has a field for it, which may be missing: we say it better."""
+        """Add the optional field `confirm`: a missing one raises our own error."""
         if self.confirm:
             confirmation = {probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean}
             object.__setattr__(self, "fields", {**self.fields, **confirmation})
 
     def check(self, data: Data) -> None:
-        """Raise what it would do unless it is confirmed."""
+        """Raise an error with the consequences unless the user confirmed."""
         if self.confirm and not data[ATTR_CONFIRM]:
             raise invalid(f"confirm_{self.name}")
 
     async def async_run(self, runtime: WhatsminerData, data: Data) -> Response | None:
-        """Do it for one miner.
+        """Run it for one miner.
 
-        Raises a translated HomeAssistantError when the miner cannot do it, refuses it, does not
-        show it before the deadline, or when nobody can know.
+        Raise a translated HomeAssistantError when the miner does not support it, refuses it, does
+        not report the effect before the deadline, or when the result is unknown.
         """
         coordinator = runtime.coordinator
         name, info = coordinator.config_entry.title, coordinator.miner.info
@@ -102,12 +102,12 @@ class Action:
                 "not_supported", name=name, version=info.api_version or info.dialect
             )
         if not self.reads:
-            # What follows is compared with what is now.
+            # The effect is compared with the current state.
             await coordinator.async_refresh_all()
         before = coordinator.data
         if reason := self.blocked(before):
             raise invalid(reason, name=name)
-        with in_words(coordinator):
+        with translated_errors(coordinator):
             if self.reads:
                 result = await self.send(coordinator, data)
             else:
@@ -117,7 +117,7 @@ class Action:
         return result or {}
 
     async def _async_command(self, commander: Commander, data: Data) -> Any:
-        """Send it as every command, and give back what came of it."""
+        """Send it through the commander, and return the result."""
         coordinator = commander.coordinator
         before, shows = coordinator.data, self.shows
         result: Any = None
@@ -130,7 +130,7 @@ class Action:
                 if not self.after:
                     raise
                 LOGGER.debug(
-                    "%s: %s not answered, looking", coordinator.name, self.name
+                    "%s: %s not answered, reading back", coordinator.name, self.name
                 )
 
         def sent(_: bool) -> None:
@@ -142,7 +142,7 @@ class Action:
             shows
             and self.feature not in before.info.unreadable
             and self.section not in before.failed
-            and self.tells(before)
+            and self.readable(before)
         ):
             done = lambda state: shows(state, data)  # noqa: E731
         if not await commander.async_command(
@@ -161,8 +161,8 @@ class Action:
 
 
 @contextmanager
-def in_words(coordinator: WhatsminerCoordinator) -> Generator[None]:
-    """Say in a sentence what the client raises."""
+def translated_errors(coordinator: WhatsminerCoordinator) -> Generator[None]:
+    """Raise a translated error for an error of the client."""
     try:
         yield
     except ValueError as err:
@@ -173,7 +173,7 @@ def in_words(coordinator: WhatsminerCoordinator) -> Generator[None]:
         raise translated(HomeAssistantError, err, coordinator.host) from err
 
 
-# What takes more than a line
+# Helpers of the table
 
 
 def _pools(data: Data) -> list[PoolLogin]:
@@ -181,14 +181,14 @@ def _pools(data: Data) -> list[PoolLogin]:
 
 
 def _shows_pools(state: MinerState, data: Data) -> bool:
-    told = [(pool.url, pool.user) for pool in state.pools or () if pool.url]
-    return told == [(pool.url, pool.user) for pool in _pools(data)]
+    reported = [(pool.url, pool.user) for pool in state.pools or () if pool.url]
+    return reported == [(pool.url, pool.user) for pool in _pools(data)]
 
 
 def _shows(**wanted: str) -> Callable[[MinerState, Data], bool | None]:
-    """Return what compares fields of the settings with the fields of an action.
+    """Return a function that compares the settings with the fields of an action.
 
-    It returns None where the answers of the miner lack all of them.
+    The function returns None where the answers of the miner lack all of them.
     """
 
     def shows(state: MinerState, data: Data) -> bool | None:
@@ -203,7 +203,7 @@ def _shows(**wanted: str) -> Callable[[MinerState, Data], bool | None]:
 
 
 def _only(data: Data, cls: type) -> Data:
-    """Those fields of an action that are fields of a class."""
+    """Return those fields of an action that are fields of a class."""
     return {f.name: data[f.name] for f in fields(cls) if f.name in data}
 
 
@@ -217,7 +217,7 @@ async def _set_leds(coordinator: WhatsminerCoordinator, data: Data) -> None:
 async def _reset(
     coordinator: WhatsminerCoordinator, command: Callable[[], Awaitable[None]]
 ) -> None:
-    """What was commanded before is no longer so then, and not known to be so without an answer."""
+    """Send a reset, and drop the stored settings, also if the miner does not answer."""
     try:
         await command()
     except UnknownOutcomeError:
@@ -231,7 +231,7 @@ async def _preheat(coordinator: WhatsminerCoordinator, data: Data) -> Response:
 
 
 async def _change_password(coordinator: WhatsminerCoordinator, data: Data) -> None:
-    """The entry has the new one at once, so that it opens the miner after a restart too."""
+    """Change the password, and save it in the entry, so that it works after a restart too."""
     miner, entry = coordinator.miner, coordinator.config_entry
     new: str = data["new_password"]
     try:
@@ -247,7 +247,7 @@ async def _change_password(coordinator: WhatsminerCoordinator, data: Data) -> No
 async def _prove_custom_data(
     coordinator: WhatsminerCoordinator, data: Data, before: MinerState
 ) -> None:
-    """No poll reads it, so it is asked for once."""
+    """Read the text back once, because no poll reads it."""
     miner = coordinator.miner
     texts = await miner.get_custom_data()
     if texts.get(data["key"]) != data["value"]:
@@ -282,7 +282,7 @@ ACTIONS: tuple[Action, ...] = (
         send=lambda c, data: c.miner.set_pools(*_pools(data)),
         shows=_shows_pools,
         section=Section.POOLS,
-        tells=lambda state: bool(state.pools),  # a stopped miner may tell none
+        readable=lambda state: bool(state.pools),  # a stopped miner may report none
     ),
     Action(
         name="set_power",
@@ -325,7 +325,7 @@ ACTIONS: tuple[Action, ...] = (
         send=_set_leds,
         shows=lambda state, data: state.info.led_auto is not bool(data["patterns"]),
         section=Section.INFO,
-        tells=lambda state: state.info.led_auto is not None,
+        readable=lambda state: state.info.led_auto is not None,
     ),
     Action(
         name="set_hostname",
@@ -334,7 +334,7 @@ ACTIONS: tuple[Action, ...] = (
         send=lambda c, data: c.miner.set_hostname(data["hostname"]),
         shows=lambda state, data: state.info.hostname == data["hostname"],
         section=Section.INFO,
-        tells=lambda state: not state.info.renames_after_reboot,
+        readable=lambda state: not state.info.renames_after_reboot,
         interrupts=True,
     ),
     Action(

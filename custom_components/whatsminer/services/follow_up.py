@@ -1,4 +1,4 @@
-"""Follows a miner that is away because it was told to: until it is back, here or elsewhere."""
+"""Wait for a miner that restarts after a command, at its old or new address."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,15 +15,15 @@ from ..coordinator import WhatsminerCoordinator, async_connect
 from ..exceptions import failed, translated
 
 INTERVAL = 2.0
-"""Seconds between two looks."""
+"""Seconds between two reads."""
 
 
 async def async_looks(
     coordinator: WhatsminerCoordinator,
 ) -> AsyncGenerator[WhatsminerCoordinator]:
-    """Look at all of a miner again and again, for as long as a reboot may take.
+    """Read all of a miner repeatedly, for as long as a reboot may take.
 
-    Its entry may be reloaded meanwhile, because firmware or address have changed.
+    Its entry may be reloaded in that time, because firmware or address have changed.
     """
     loop, entry = coordinator.hass.loop, coordinator.config_entry
     end = loop.time() + DEADLINE_REBOOT
@@ -39,7 +39,7 @@ async def async_looks(
 async def async_after_reset(
     coordinator: WhatsminerCoordinator, before: MinerState
 ) -> None:
-    """See it reboot, and learn at once that password and API switch are not what they were."""
+    """Wait for the reboot, then check the write access, which the reset has changed."""
     is_back = rebooted(before)
     async for now in async_looks(coordinator):
         if is_back(now.data):
@@ -52,7 +52,7 @@ async def async_after_reset(
 async def async_after_update(
     coordinator: WhatsminerCoordinator, before: MinerState
 ) -> dict[str, Any]:
-    """See it reboot with another version of its firmware."""
+    """Wait for the reboot, and return the old and the new version of the firmware."""
     name, was = coordinator.config_entry.title, before.info.firmware or ""
     is_back, said = rebooted(before), was
     async for now in async_looks(coordinator):
@@ -71,14 +71,14 @@ async def async_after_update(
 async def async_after_network(
     coordinator: WhatsminerCoordinator, network: Network, before: MinerState
 ) -> None:
-    """Find it where it is now, and let its entry know."""
+    """Find the miner at its new address, and update its entry."""
     entry, address = coordinator.config_entry, network.address
     if address is None or address == coordinator.host:
         is_back, back = rebooted(before), False
         async for now in async_looks(coordinator):
-            told = now.data.settings and now.data.settings.network
+            reported = now.data.settings and now.data.settings.network
             back = is_back(now.data) or back
-            if back and (not told or told.dhcp in (None, network.dhcp)):
+            if back and (not reported or reported.dhcp in (None, network.dhcp)):
                 return
         if back:
             raise failed("network_not_taken", name=entry.title)

@@ -1,4 +1,4 @@
-"""Logs that a miner hands out, and images of firmware that it is given, as files."""
+"""Download the log of a miner, and upload firmware images, as files."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,13 +16,13 @@ from ..coordinator import WhatsminerCoordinator
 from ..exceptions import failed, invalid
 
 PIECE = 1 << 16
-"""Bytes of an image that are read at once."""
+"""Bytes of an image that are read per step."""
 STEP = 10
-"""Percent of an image between two words on its progress."""
+"""Percent of an image between two notifications of the progress."""
 
 
 async def async_download_log(coordinator: WhatsminerCoordinator) -> dict[str, Any]:
-    """Keep the miner's log in our folder of the configuration, in place of the one before."""
+    """Save the miner's log in our folder of the configuration; it replaces the previous one."""
     hass, name = coordinator.hass, coordinator.config_entry.title
     # Only hexadecimal digits: what a miner reports must never become a path.
     mac = re.sub(r"[^0-9a-f]", "", coordinator.config_entry.unique_id or "")
@@ -45,7 +45,7 @@ async def async_download_log(coordinator: WhatsminerCoordinator) -> dict[str, An
 
 @asynccontextmanager
 async def _whole_file(hass: HomeAssistant, path: Path) -> AsyncGenerator[BinaryIO]:
-    """A file that takes the place of the one before when it is whole, and else is gone."""
+    """Open a file that replaces the previous one when complete, and is deleted otherwise."""
     run = hass.async_add_executor_job
     part = path.with_suffix(".part")
 
@@ -73,7 +73,7 @@ async def _whole_file(hass: HomeAssistant, path: Path) -> AsyncGenerator[BinaryI
 async def async_send_image(
     coordinator: WhatsminerCoordinator, path: str, platform: str
 ) -> None:
-    """Let the miner install an image that is made for its platform."""
+    """Upload an image; raise unless it is made for the miner's platform."""
     hass, miner = coordinator.hass, coordinator.miner
     name, info = coordinator.config_entry.title, miner.info
     if info.platform and info.platform.upper() != platform.upper():
@@ -90,17 +90,17 @@ async def async_send_image(
         ) from err
     LOGGER.info("%s: installing %s, %s bytes, over %s", name, path, size, info.firmware)
     notification = f"{DOMAIN}_firmware_{coordinator.config_entry.entry_id}"
-    told = -STEP
+    notified = -STEP
 
     def progress(sent: int) -> None:
-        nonlocal told
+        nonlocal notified
         percent = 100 * sent // size
-        if percent < told + STEP:
+        if percent < notified + STEP:
             return
-        told = percent - percent % STEP
+        notified = percent - percent % STEP
         persistent_notification.async_create(
             hass,
-            f"{told} % of the image is sent. Do not switch the miner off.",
+            f"{notified} % of the image is sent. Do not switch the miner off.",
             f"Firmware update of {name}",
             notification,
         )
@@ -130,7 +130,7 @@ async def async_send_image(
 
 
 def open_image(path: str) -> tuple[BinaryIO, int]:
-    """Open a file, and tell its size; what is no file is not waited for."""
+    """Open a file, and return it with its size; raise if it is not a regular file."""
     if not Path(path).is_file():
         raise FileNotFoundError(2, "no such file")
     file = Path(path).open("rb")

@@ -105,7 +105,7 @@ BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
 _GENTLE_PERCENT_SINCE = (2, 0, 5)
 
 
-# What the miner is told
+# Commands
 
 type Encoded = list[tuple[str, JsonObject]]
 """Commands with their parameters, to be sent one after the other.
@@ -321,7 +321,7 @@ def has_gentle_percent(dialect: Dialect, api_version: str | None) -> bool:
 
 
 def parse_version(answer: JsonObject) -> MinerInfo:
-    """`get_version` (C.6): the dialect, and as much of the rest as it tells.
+    """`get_version` (C.6): the dialect, and the rest as far as it is reported.
 
     Raises NotWhatsminerError when the answer is not that of a WhatsMiner (E.7).
     """
@@ -382,7 +382,7 @@ def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
 
 
 def parse_settings(answer: JsonObject) -> Settings:
-    """`get_miner_info` (C.8): what the owner has set, of which it tells little."""
+    """`get_miner_info` (C.8): the settings, of which it reports few."""
     detail = as_object(answer.get("Msg"))
     if not detail:
         raise InvalidAnswerError("get_miner_info without an object")
@@ -624,7 +624,7 @@ def activity_of(
     summary: Summary | None,
     summary_error: WhatsminerError | None,
 ) -> Activity | None:
-    """What the miner is doing; None when neither flag nor summary tell."""
+    """What the miner is doing; None when neither flag nor summary show it."""
     off = status.off if status else None
     now = summary and first(summary.hashrate_5s, summary.hashrate, default=None)
     if off and dialect is Dialect.V1 and now:
@@ -637,7 +637,7 @@ def activity_of(
         return idle and Activity.RESTARTING
     if summary is None or summary.hashrate is None:
         return None
-    # Hashrates are means, and may hold a rest of before; chips at 0 MHz do not hash.
+    # Hashrates are means, and may include earlier values; chips at 0 MHz do not hash.
     if not now or summary.frequency_average == 0:
         return idle
     return Activity.TUNING if summary.stable is False else Activity.MINING

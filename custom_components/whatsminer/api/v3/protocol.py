@@ -115,7 +115,7 @@ def encrypt_param(param: Any, digest: bytes) -> str:
     return base64.b64encode(aes_ecb(digest).encrypt(plain)).decode()
 
 
-# What the miner is told
+# Commands
 
 type Encoded = list[tuple[str, Any]]
 """Commands with their parameters, to be sent one after the other."""
@@ -320,7 +320,7 @@ def parse_device(device: JsonObject) -> MinerInfo:
 def parse_settings(
     device: JsonObject, setting: JsonObject, system: JsonObject, fan: JsonObject
 ) -> Settings:
-    """What the owner has set, of the four answers that tell of it (E.5)."""
+    """The settings, from the four answers that contain them (E.5)."""
     miner = as_object(device.get("miner"))
     delay = as_object(system.get("time-randomized"))
     return Settings(
@@ -480,7 +480,7 @@ def parse_psu(device: JsonObject) -> Psu:
 
 
 def parse_status(device: JsonObject, setting: JsonObject) -> Status:
-    """What was commanded: `miner` of `get.device.info`, and `get.miner.setting` (E.5)."""
+    """The commanded state: `miner` of `get.device.info`, and `get.miner.setting` (E.5)."""
     miner, power = (as_object(device.get(part)) for part in ("miner", "power"))
     working = as_bool(miner.get("working"))
     percent = setting.get("power-percent")
@@ -527,7 +527,7 @@ def activity_of(
     summary: Summary | None,
     summary_error: WhatsminerError | None,
 ) -> Activity | None:
-    """What the miner is doing; None when neither service nor summary tell."""
+    """What the miner is doing; None when neither service nor summary show it."""
     if status and status.off:
         return Activity.STOPPED
     # What does not hash may be stopped as well, unless the miner said that it is not.
