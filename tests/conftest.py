@@ -1,4 +1,4 @@
-"""What every test needs."""
+"""Fixtures for every test."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The rules of the house that no other test would notice."""
+"""The rules of the code that no other test checks."""
 
 import ast
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ REGISTRIES = [
 
 @cache
 def tracked() -> list[Path]:
-    """All files that are, or are about to be, in the repository."""
+    """Return all files of the repository, also new ones."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -39,7 +39,7 @@ def tracked() -> list[Path]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The full names of all modules that a file imports, also within functions."""
+    """Return the full names of all modules that a file imports, also within functions."""
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_bytes(), path)):
         match node:
@@ -53,7 +53,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def importers(folder: str, forbidden: str) -> list[str]:
-    """The files of a folder that import what they must not."""
+    """Return the files of a folder that import forbidden modules."""
     files = list((ROOT / folder).rglob("*.py"))
     assert files
     return [
@@ -65,7 +65,7 @@ def importers(folder: str, forbidden: str) -> list[str]:
 
 
 def test_imports_are_seen() -> None:
-    """The tests below would be green for ever if nothing were found."""
+    """The tests below would always pass if nothing were found."""
     seen = set(imports(ROOT / API / "v2" / "miner.py"))
     assert "asyncio" in seen
     assert "custom_components.whatsminer.api.transport.begin_transfer" in seen
@@ -84,7 +84,7 @@ def test_imports_are_seen() -> None:
     ],
 )
 def test_nobody_imports_what_it_must_not(folder: str, forbidden: str) -> None:
-    """A shared helper would hide a shared mistake; the client would not be reusable."""
+    """Shared code would hide a shared mistake; the client would not be reusable."""
     assert importers(folder, forbidden) == []
 
 
@@ -111,17 +111,17 @@ def matches(patterns: list[str]) -> list[str]:
 
 
 def test_nothing_points_outside_the_repository() -> None:
-    """A reader of a clone would follow it into nothing."""
+    """A reader would follow a path that does not exist in a clone."""
     assert matches(OUTSIDE) == []
 
 
 def test_no_package_registry_is_named() -> None:
-    """A user who installs from another one, or from none, must be able to."""
+    """A user could not install from another package index, or without one."""
     assert matches(REGISTRIES) == []
 
 
 def test_the_search_finds_something() -> None:
-    """The two tests above would be green for ever if nothing were searched."""
+    """The two tests above would always pass if nothing were searched."""
     assert len(tracked()) > 50
     assert matches(["The rules of the house that no other"]) != []
 
@@ -150,7 +150,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("runtime",),
     ("services", "config_flow", "repairs", "diagnostics", *PLATFORMS),
 )
-"""From the ground up: a module imports its own floor and those below."""
+"""The floors from bottom to top: a module imports from its own floor and those below."""
 
 PURE = (
     "api/capabilities.py",
@@ -170,7 +170,7 @@ PURE = (
     "power/policy.py",
     "power/record.py",
 )
-"""What decides: it is tested with tables, and needs neither Home Assistant nor an event loop."""
+"""The modules that decide: tested with tables, without Home Assistant and event loop."""
 
 
 @cache
@@ -185,7 +185,7 @@ def graph() -> dict[str, set[str]]:
     }
 
     def known(name: str) -> str | None:
-        """Return the module that a name is, or is in."""
+        """Return the module of a name."""
         while name and name not in names:
             name = name.rpartition(".")[0]
         return name or None
@@ -202,7 +202,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def test_no_cycle() -> None:
-    """A cycle, even for types only, means that two files can only be read together."""
+    """With a cycle, even for types only, two files could only be understood together."""
     rest = {module: set(uses) for module, uses in graph().items()}
     while free := {module for module, uses in rest.items() if not uses & rest.keys()}:
         for module in free:
@@ -219,7 +219,7 @@ def floor_of(module: str) -> int | None:
 
 
 def test_imports_go_down() -> None:
-    """What is below must work, and be tested, without what is above."""
+    """A lower floor could not work or be tested without a higher one."""
     wrong = [
         f"{module} -> {used}"
         for module, uses in graph().items()
@@ -232,7 +232,7 @@ def test_imports_go_down() -> None:
 
 
 def test_what_decides_is_pure() -> None:
-    """A decision that needs an event loop can only be tried slowly, and so is tried little."""
+    """A decision that needs an event loop would be slow to test, and so be tested less."""
     found = [
         f"{name}: {imported}"
         for name in PURE
@@ -247,11 +247,11 @@ WIRE_WORDS = re.compile(
     r"""\bDialect\b|["'](?:Msg|msg|STATUS|[gs]et\.[a-z_]+\.[a-z_]+)["']"""
 )
 DIALECT_LEFT = {"power/curtailment.py", "power/executor.py"}
-"""These still ask which API answered; the list is to become empty."""
+"""These modules still check which API answered; the list should become empty."""
 
 
 def test_only_the_client_knows_the_dialects() -> None:
-    """A new generation of firmware would have to be taught to every room."""
+    """A new generation of firmware would need changes in every package."""
     root = ROOT / COMPONENT
     found = {
         str(path.relative_to(root))

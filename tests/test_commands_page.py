@@ -1,4 +1,4 @@
-"""docs/commands.md: every command of the vendor is somewhere in Home Assistant, and proven."""
+"""docs/commands.md: every command of the vendor is available in Home Assistant, and tested."""
 
 import importlib.util
 from pathlib import Path
@@ -36,7 +36,7 @@ ROWS = re.findall(r"^\| `([\w.]+)` \|(.*)\|$", PAGE, re.MULTILINE)
 
 @pytest.fixture
 def script() -> ModuleType:
-    """scripts/commands_page.py."""
+    """Return scripts/commands_page.py as a module."""
     spec = importlib.util.spec_from_file_location(
         "commands_page", ROOT / "scripts" / "commands_page.py"
     )
@@ -47,12 +47,12 @@ def script() -> ModuleType:
 
 
 def test_the_page_is_not_stale(script: ModuleType) -> None:
-    """A page that is behind the code promises what is not there, or hides what is."""
+    """An outdated page would promise missing features, or hide existing ones."""
     assert script.page() == PAGE, "run scripts/commands_page.py"
 
 
 def test_every_command_has_a_whole_row() -> None:
-    """A command without a row, or a row without a place or a proof, is out of an owner's reach."""
+    """A user would not find a command without a row, or where it is and how it is tested."""
     assert [name for name, _ in ROWS] == [command.name for command in COMMANDS]
     known = {f"{dialect}.x" for dialect in Dialect}
     for name, rest in ROWS:
@@ -67,7 +67,7 @@ def test_every_command_has_a_whole_row() -> None:
 
 
 def test_every_place_exists() -> None:
-    """Who looks for an entity or an action that is not there gives up."""
+    """A user would search for an entity or an action that does not exist."""
     actions = yaml.safe_load(
         (ROOT / "custom_components" / "whatsminer" / "services.yaml").read_text()
     )
@@ -79,15 +79,15 @@ def test_every_place_exists() -> None:
     assert len(named) > 100
     for platform, key in named:
         assert key in keys[platform], f"{platform} {key}"
-    # The other way round: nothing that commands a miner does without a command of the vendor.
-    told = {f"{platform}.{key}" for platform, key in named}
+    # Also: everything that commands a miner belongs to a command of the vendor.
+    documented = {f"{platform}.{key}" for platform, key in named}
     for platform in ("action", "button", "event", "number", "select", "switch"):
         for key in keys[platform]:
-            assert f"{platform}.{key}" in told
+            assert f"{platform}.{key}" in documented
 
 
 def test_every_proof_exists() -> None:
-    """A promise without a test is a hope."""
+    """The page would promise a feature without a test."""
     proofs = set(re.findall(r"`(\w+\.py)::(\w+)`", PAGE))
     assert len(proofs) > 8
     for name, test in proofs:
@@ -98,14 +98,14 @@ def test_every_proof_exists() -> None:
 
 
 def test_the_common_test_of_actions_has_them_all() -> None:
-    """An action that is not among its cases is not proven by it."""
+    """The page would name a test that does not cover the action."""
     for name, rest in ROWS:
         if "test_every_action_on_every_firmware" in rest:
             assert set(re.findall(r"action `(\w+)`", rest)) & set(CASES), name
 
 
 def test_every_feature_has_its_place(script: ModuleType) -> None:
-    """What the client can do and nobody can ask for might as well not be there."""
+    """A feature of the client would not be available to users."""
     for feature in Feature:
         commands = [command for command in COMMANDS if feature in command.features]
         assert commands, feature
@@ -119,7 +119,7 @@ def test_a_stale_page_is_found(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The check must say when it finds something, and the command must mend it."""
+    """The check would miss an outdated page, or the command not update it."""
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "PAGE", tmp_path / "commands.md")
     script.PAGE.write_text(PAGE.replace("`power_off`", "`power_out`"))

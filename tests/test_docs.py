@@ -1,4 +1,4 @@
-"""docs/: what the pages promise is proven by tests that exist."""
+"""docs/: every promise of the pages has a test that exists."""
 
 from dataclasses import dataclass
 import json
@@ -17,12 +17,12 @@ PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def read(name: str) -> str:
-    """A page."""
+    """Return a page."""
     return (ROOT / "docs" / name).read_text()
 
 
 def exists(path: str, name: str) -> bool:
-    """Whether there is such a test."""
+    """Return whether a test exists."""
     source = (ROOT / path).read_text()
     return re.search(rf"^(async )?def {name}\(", source, re.MULTILINE) is not None
 
@@ -38,7 +38,7 @@ ROWS = re.findall(
 
 
 def test_every_miner_is_in_the_table() -> None:
-    """A generation that nobody tests must not be promised."""
+    """The page would promise a generation that is not tested."""
     assert COLUMNS
     assert set(re.findall(r"`(\w+)`", COLUMNS[1])) == set(PROFILES)
 
@@ -47,7 +47,7 @@ def test_every_miner_is_in_the_table() -> None:
     ("feature", "cells", "proof"), ROWS, ids=[row[0] for row in ROWS]
 )
 def test_every_cell_has_its_proof(feature: str, cells: str, proof: str) -> None:
-    """A promise without a test is a hope."""
+    """The page would promise a feature without a test."""
     assert len(cells.split("|")) == 4
     assert exists(*proof.split("::"))
 
@@ -83,13 +83,13 @@ def failure_rows() -> list[FailureRow]:
 
 
 def test_every_failure_has_its_row() -> None:
-    """If it failed: a user could not look up the effect of some failure."""
+    """A user could not look up the effect of a failure."""
     named = [failure for row in failure_rows() for failure in row.failures]
     assert sorted(named) == sorted(FAILURES)
 
 
 def test_what_becomes_of_commands() -> None:
-    """The column of the commands says what the matrix of all failures and commands asserts."""
+    """The column about commands would differ from what the matrix of failures tests."""
     from .api.test_fault_matrix import UNREADABLE_4028, UNREADABLE_4433  # noqa: PLC0415
 
     def becomes(failure: str) -> str:
@@ -105,7 +105,7 @@ def test_what_becomes_of_commands() -> None:
 
 
 def test_every_row_names_a_test() -> None:
-    """A promise without a test is a hope."""
+    """The page would promise a feature without a test."""
     page = read("reliability.md")
     page = page[page.index("## Failures") : page.index("## Measured")]
     rows = re.findall(r"^\|.*\|$", page, re.MULTILINE)
@@ -121,7 +121,7 @@ def test_every_row_names_a_test() -> None:
 
 
 def test_the_page_is_what_was_measured() -> None:
-    """A figure that somebody typed or forgot to measure again is worth nothing."""
+    """The page would show figures that were typed or not measured again."""
     made = subprocess.run(
         (
             sys.executable,
@@ -139,7 +139,7 @@ def test_the_page_is_what_was_measured() -> None:
 
 
 def test_what_was_measured_meets_its_goals() -> None:
-    """The page would promise what is not so. CPU depends on what else the machine did."""
+    """The page would promise wrong figures. CPU depends on what else the machine did."""
     figures = json.loads(read("performance.json"))
     goals = [
         goal

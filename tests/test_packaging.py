@@ -1,4 +1,4 @@
-"""Packaging: what Home Assistant, the Marketplace and GitHub ask of the repository, asked here first."""
+"""Packaging: the requirements of Home Assistant, the Marketplace and GitHub, tested here first."""
 
 import ast
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ LANGUAGES = sorted((HOUSE / "translations").glob("*.json"))
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a JSON file, or a YAML file in which every value is a text."""
+    """Return a JSON file, or a YAML file with every value as text."""
     text = path.read_text()
     return (
         json.loads(text) if path.suffix == ".json" else yaml.load(text, yaml.BaseLoader)
@@ -50,7 +50,7 @@ HACS = load(ROOT / "hacs.json")
 
 
 def test_version_is_told_by_the_changelog() -> None:
-    """A user who updates must find what the version brings."""
+    """A user who updates would not find what the version changes."""
     headings = re.findall(
         r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
     )
@@ -63,7 +63,7 @@ def test_version_is_told_by_the_changelog() -> None:
 
 
 def test_floor_is_told_once() -> None:
-    """Who has an older Home Assistant must not be offered what does not run there."""
+    """A user with an older Home Assistant would be offered a version that does not run there."""
     floor = HACS["homeassistant"]
     assert (
         f"Home Assistant {floor.rpartition('.')[0]} or newer"
@@ -77,7 +77,7 @@ def test_floor_is_told_once() -> None:
 
 
 def test_floor_is_what_runs_here() -> None:
-    """`scripts/test --floor` would prove nothing with another Home Assistant."""
+    """`scripts/test --floor` would test another Home Assistant than the oldest supported one."""
     floor, here = AwesomeVersion(HACS["homeassistant"]), AwesomeVersion(HA_VERSION)
     assert here == floor if Path(sys.prefix).name == ".venv-floor" else here > floor
 
@@ -87,7 +87,7 @@ def test_floor_is_what_runs_here() -> None:
 
 @pytest.fixture
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """What scripts/release runs, with copies of all that it writes."""
+    """Return the module of scripts/release, with copies of the files that it writes."""
     spec = importlib.util.spec_from_file_location(
         "release_zip", ROOT / "scripts" / "release_zip.py"
     )
@@ -106,7 +106,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_zip_is_what_the_marketplace_installs(release: ModuleType) -> None:
-    """A folder too many, or a file too few, and nothing works after the download."""
+    """The integration would not work after the download because of a missing file or a wrong folder."""
     assert HACS["zip_release"] is True
     assert HACS["hide_default_branch"] is True  # a branch has no zip
     package = release.build()
@@ -132,14 +132,14 @@ def test_zip_is_what_the_marketplace_installs(release: ModuleType) -> None:
 def test_zip_works_in_a_fresh_home_assistant(
     release: ModuleType, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that only exists in the repository would be missed by everyone else."""
+    """A user would miss a file that only exists in the repository."""
     release.try_out(release.build())
     assert "works in a fresh Home Assistant" in capfd.readouterr().out
 
 
 @pytest.mark.timeout(240)
 def test_broken_zip_is_not_released(release: ModuleType) -> None:
-    """The test above, and the release, would be green for ever if nothing were tried."""
+    """The test above and the release would always pass if they tested nothing."""
     package = release.build()
     broken = package.with_name("broken.zip")
     with ZipFile(package) as whole, ZipFile(broken, "w") as part:
@@ -151,7 +151,7 @@ def test_broken_zip_is_not_released(release: ModuleType) -> None:
 
 
 def test_version_is_raised_everywhere(release: ModuleType) -> None:
-    """A manifest and a changelog that differ confuse everyone who reports a bug."""
+    """Manifest and changelog would differ, which confuses users who report a bug."""
     changelog = release.CHANGELOG.read_text().replace("## [Unreleased]", "## [9.0.0]")
     release.CHANGELOG.write_text(
         changelog.replace("## ", "## [Unreleased]\n\n* Something new.\n\n## ", 1)
@@ -178,7 +178,7 @@ def test_version_is_raised_everywhere(release: ModuleType) -> None:
 def test_version_is_not_raised_by_mistake(
     release: ModuleType, version: str, complaint: str
 ) -> None:
-    """A release that must be taken back has been installed by then."""
+    """A broken release would be installed by users before it can be withdrawn."""
     released = release.CHANGELOG.read_text().replace("## [Unreleased]", "## [9.0.0]")
     release.CHANGELOG.write_text(released)
     with pytest.raises(release.ReleaseError, match=complaint):
@@ -188,7 +188,7 @@ def test_version_is_not_raised_by_mistake(
 
 
 def test_tag_must_be_the_version(release: ModuleType) -> None:
-    """The Marketplace offers the tag; Home Assistant then shows the manifest's version."""
+    """The Marketplace would offer one version (the tag), and Home Assistant show another (the manifest)."""
     options = release.argparse.Namespace(version=None, tag="9.9.9", check=False)
     with pytest.raises(release.ReleaseError, match=r"The tag is 9\.9\.9"):
         release.main(options)
@@ -202,11 +202,11 @@ WRITES = {
     ("release", "release"): {"contents": "write"},
     ("codeql", "analyze"): {"security-events": "write"},
 }
-"""What a job may write: a release, and what the search for security faults has found."""
+"""The permissions to write that a job may have: releases, and findings of the security scan."""
 
 
 def jobs() -> Iterator[Any]:
-    """Every job of every workflow."""
+    """Return every job of every workflow."""
     for path in WORKFLOWS:
         for name, job in load(path)["jobs"].items():
             yield pytest.param(job, id=f"{path.stem}-{name}")
@@ -216,13 +216,13 @@ each_job = pytest.mark.parametrize("job", [*jobs()])
 
 
 def test_there_are_workflows() -> None:
-    """The tests below would be green for ever if there were none."""
+    """The tests below would always pass if there were no jobs."""
     assert {path.stem for path in WORKFLOWS} >= {"lint", "release", "test", "validate"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned(path: Path) -> None:
-    """A tag can be moved to other code; a commit cannot. The comment says which version it is."""
+    """An action could change its code: a tag can move, a commit cannot. The comment names the version."""
     used = re.findall(r"uses: *(.+)$", path.read_text(), re.MULTILINE)
     steps = [step for job in load(path)["jobs"].values() for step in job["steps"]]
     assert len(used) == len([step for step in steps if "uses" in step])
@@ -234,7 +234,7 @@ def test_actions_are_pinned(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_may_do_nothing_by_default(path: Path) -> None:
-    """What a workflow may do, a dependency that was taken over may do."""
+    """A compromised dependency would have all permissions of the workflow."""
     workflow = load(path)
     assert workflow["permissions"] == {}
     assert "pull_request_target" not in workflow["on"]
@@ -245,7 +245,7 @@ def test_workflows_may_do_nothing_by_default(path: Path) -> None:
 
 @each_job
 def test_jobs_keep_no_credentials_and_end(job: dict[str, Any]) -> None:
-    """A test that hangs would run for six hours, and code under test could read a token."""
+    """A test that hangs would run for six hours, and tested code could read a token."""
     assert int(job["timeout-minutes"]) <= 60
     for step in job["steps"]:
         if step.get("uses", "").startswith("actions/checkout@"):
@@ -254,7 +254,7 @@ def test_jobs_keep_no_credentials_and_end(job: dict[str, Any]) -> None:
 
 @each_job
 def test_commands_of_jobs_exist(job: dict[str, Any]) -> None:
-    """A workflow with a wrong command is only found out once it is public."""
+    """A wrong command in a workflow would only be noticed in public."""
     included = job.get("strategy", {}).get("matrix", {}).get("include", [])
     for step in job["steps"]:
         command = step.get("run", "")
@@ -266,19 +266,20 @@ def test_commands_of_jobs_exist(job: dict[str, Any]) -> None:
             assert words[0].startswith("scripts/")
             script = ROOT / words[0]
             assert os.access(script, os.X_OK)
-            for option in (word for word in words if word.startswith("--")):
+            options = [part for part in words[1:] if part.startswith("--")]
+            for option in options:
                 assert option in helped(script), f"{words[0]} does not know {option}"
 
 
 def helped(script: Path) -> list[str]:
-    """What the script says of itself, word by word."""
+    """Return the words of a script's help."""
     return subprocess.run(
         [script, "--help"], check=True, capture_output=True, text=True
     ).stdout.split()
 
 
 def test_release_attaches_what_was_built() -> None:
-    """A release without its zip cannot be installed."""
+    """A release without its zip could not be installed."""
     workflow = load(ROOT / ".github" / "workflows" / "release.yml")
     build, publish = [
         step for step in workflow["jobs"]["release"]["steps"] if "run" in step
@@ -291,13 +292,13 @@ def test_release_attaches_what_was_built() -> None:
 
 
 def test_dependabot_follows_actions_and_packages() -> None:
-    """A pin that nobody moves is an old version with known holes."""
+    """A dependency would stay at an old version with known vulnerabilities."""
     updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
     assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip"}
 
 
 def test_devcontainer_runs_the_demo() -> None:
-    """Who opens the repository in a container wants to see it work."""
+    """The development container would not work."""
     container = load(ROOT / ".devcontainer" / "devcontainer.json")
     for command in (container["postCreateCommand"], container["postAttachCommand"]):
         assert os.access(ROOT / command, os.X_OK)
@@ -310,7 +311,7 @@ def test_devcontainer_runs_the_demo() -> None:
 
 @pytest.mark.parametrize("name", ["bug", "feature"])
 def test_issue_form_is_valid(name: str) -> None:
-    """GitHub shows an empty page instead of a form with an error."""
+    """GitHub would show an empty page instead of a form that has an error."""
     form = load(ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml")
     assert form["name"]
     assert form["description"]
@@ -322,7 +323,7 @@ def test_issue_form_is_valid(name: str) -> None:
 
 
 def test_bug_form_asks_for_what_is_needed() -> None:
-    """A report without these costs both sides a day."""
+    """A bug report would lack the information that is needed."""
     form = load(ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml")
     required = {
         field["id"]
@@ -343,7 +344,7 @@ def test_bug_form_asks_for_what_is_needed() -> None:
 
 
 def test_manifest_is_valid() -> None:
-    """Home Assistant does not load an integration without a valid manifest."""
+    """Home Assistant would not load the integration without a valid manifest."""
     assert list(MANIFEST) == [
         "domain",
         "name",
@@ -370,7 +371,7 @@ def test_manifest_is_valid() -> None:
 
 
 def test_hacs_json_is_valid() -> None:
-    """The Marketplace leaves out a key that it does not know."""
+    """The Marketplace would ignore an unknown key."""
     assert HACS.keys() <= {
         *("name", "homeassistant", "zip_release", "filename", "hide_default_branch")
     }
@@ -380,7 +381,7 @@ def test_hacs_json_is_valid() -> None:
 
 
 def test_requirements_are_those_of_the_tests() -> None:
-    """A user gets what the manifest asks for; so must the tests."""
+    """The tests would use other package versions than a user's installation."""
     tested = {
         requirement.name: next(iter(requirement.specifier)).version
         for line in (ROOT / "requirements_test.txt").read_text().splitlines()
@@ -394,7 +395,7 @@ def test_requirements_are_those_of_the_tests() -> None:
 
 
 def imports() -> set[str]:
-    """All modules that the integration imports from elsewhere."""
+    """Return all third-party modules that the integration imports."""
     found = set()
     for path in HOUSE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
@@ -406,7 +407,7 @@ def imports() -> set[str]:
 
 
 def test_imports_are_required() -> None:
-    """A package that only the tests bring along is missing in a fresh Home Assistant."""
+    """A package that only the tests install would be missing in a new Home Assistant."""
     packages = {module.partition(".")[0] for module in imports()}
     foreign = packages - sys.stdlib_module_names
     provided = importlib.metadata.packages_distributions()
@@ -420,7 +421,7 @@ def test_imports_are_required() -> None:
 
 
 def test_components_that_are_used_are_named() -> None:
-    """Home Assistant might set up the integration before what it uses."""
+    """Home Assistant could set up the integration before its dependencies."""
     used = {
         module.split(".")[2]
         for module in imports()
@@ -439,7 +440,7 @@ def test_components_that_are_used_are_named() -> None:
 
 
 def test_brand_images_are_there() -> None:
-    """Without them the integration has a grey square for a face."""
+    """The integration would have no icon."""
     for name, size in (("icon.png", 256), ("icon@2x.png", 512)):
         head = (HOUSE / "brand" / name).read_bytes()[:24]
         assert head[:8] == b"\x89PNG\r\n\x1a\n"
@@ -451,7 +452,7 @@ URL = re.compile(r"\b(?:https?|ftps?|mqtts?)://|\bwww\.", re.IGNORECASE)
 
 
 def leaves(texts: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """All texts, each with the keys that lead to it."""
+    """Return all texts, each with its path of keys."""
     if isinstance(texts, dict):
         for key, below in texts.items():
             yield from leaves(below, *path, key)
@@ -460,7 +461,7 @@ def leaves(texts: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def text(value: Any) -> None:
-    """Check a translation the way hassfest does."""
+    """Return the errors that hassfest would find in a translation."""
     cv.string_with_no_html(value)
     assert value == value.strip()
     assert not URL.search(value), "pass it as a placeholder"
@@ -474,14 +475,14 @@ def text(value: Any) -> None:
     ["<b>bold</b>", " space", "see https://example.com", "'{host}'", "{a b}", "{}"],
 )
 def test_wrong_translations_are_noticed(wrong: str) -> None:
-    """The test below would be green for ever if it noticed nothing."""
+    """The test below would always pass if the check found nothing."""
     with pytest.raises((AssertionError, probatio.Invalid)):
         text(wrong)
 
 
 @pytest.mark.parametrize("path", LANGUAGES, ids=lambda path: path.stem)
 def test_translations_are_valid(path: Path) -> None:
-    """A text that Home Assistant cannot fill in is shown as its key, or not at all."""
+    """A text with a wrong placeholder would be shown as its key, or not at all."""
     texts = load(path)
     assert texts.keys() <= {
         *(
@@ -512,7 +513,7 @@ def test_translations_are_valid(path: Path) -> None:
 
 
 def test_actions_have_texts_and_icons() -> None:
-    """An action without them is a riddle in the automation editor."""
+    """An action would have no name or description in the automation editor."""
     path = HOUSE / "services.yaml"
     actions = load(path) if path.exists() else {}
     texts = load(HOUSE / "translations" / "en.json").get("services", {})
@@ -529,7 +530,7 @@ def test_actions_have_texts_and_icons() -> None:
 
 
 def test_actions_are_for_miners() -> None:
-    """The editor would offer every device of the house; hassfest refuses a filter by device."""
+    """The editor would offer all devices; hassfest refuses a filter by device."""
     actions = load(HOUSE / "services.yaml")
     assert actions
     for name, action in actions.items():
@@ -538,7 +539,7 @@ def test_actions_are_for_miners() -> None:
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an action, also those in a section."""
+    """Return the fields of an action, also those in a section."""
     found = {}
     for name, field in fields.items():
         found |= flat(field["fields"]) if "fields" in field else {name: field}
@@ -546,7 +547,7 @@ def flat(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_icons_are_valid() -> None:
-    """Home Assistant shows no icon at all where it cannot read one."""
+    """Home Assistant would show no icon where it cannot read one."""
     icons = load(HOUSE / "icons.json")
     for _, icon in leaves(icons):
         assert re.fullmatch(r"mdi:[a-z0-9-]+", icon)

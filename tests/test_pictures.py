@@ -1,4 +1,4 @@
-"""Pictures: every page shows those that there are, small enough to load, with words for who cannot see them."""
+"""Pictures: every picture of a page exists, is small enough to load, and has an alternative text."""
 
 from pathlib import Path
 import re
@@ -13,7 +13,7 @@ RAW = "https://raw.githubusercontent.com/ha-whatsminer/ha-whatsminer/main/"
 
 
 def shown(page: Path) -> list[tuple[str, Path]]:
-    """The pictures of a page: what is said of them, and where they are."""
+    """Return the pictures of a page: alternative text and path."""
     return [
         (
             words,
@@ -27,7 +27,7 @@ def shown(page: Path) -> list[tuple[str, Path]]:
 
 
 def taken() -> set[str]:
-    """The pictures that scripts/screenshots takes, by the names in its table."""
+    """Return the pictures that scripts/screenshots takes, by the names in its table."""
     source = (ROOT / "scripts" / "screenshots.py").read_text()
     table = source[source.index("PICTURES:") : source.index("async def live")]
     blueprints = (ROOT / "blueprints" / "automation" / "whatsminer").glob("*.yaml")
@@ -39,24 +39,24 @@ def taken() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_picture_is_there(page: Path) -> None:
-    """A broken picture is the first thing that a newcomer sees; words stand for it to who cannot see."""
+    """A newcomer would see a broken picture; a blind user would have no text for it."""
     for words, picture in shown(page):
         assert picture.is_file(), picture
         assert len(words) > 10, f"{picture.name} says nothing of what it shows"
 
 
 def test_no_picture_is_left_over() -> None:
-    """A picture that no page shows grows old unseen, and is downloaded all the same."""
+    """A picture that no page shows would become outdated, and still be downloaded."""
     used = {picture for page in PAGES for _, picture in shown(page)}
     assert {*IMAGES.iterdir()} == used
 
 
 def test_every_picture_can_be_taken_again() -> None:
-    """A picture that is taken by hand lies as soon as something changes."""
+    """A picture that is taken manually would be wrong after the next change."""
     assert {picture.stem for picture in IMAGES.iterdir()} == taken()
 
 
 def test_pictures_are_small() -> None:
-    """Who reads on a phone must not wait for megabytes."""
+    """A user with a phone would wait for megabytes."""
     for picture in IMAGES.iterdir():
         assert picture.stat().st_size < 150_000, picture.name

@@ -1,4 +1,4 @@
-"""The README and the pages for users: what people read first must be true."""
+"""The README and the pages for users: their statements must be true."""
 
 import json
 from pathlib import Path
@@ -33,16 +33,16 @@ TABLES = {
 
 
 def test_table_of_entities() -> None:
-    """An entity that the table leaves out, or calls on when it is off, is not found."""
+    """A user would not find an entity that is missing in the table or enabled in the table only."""
     rows = re.findall(
         r"^\| (\w+) \| (`.+?`[^|]*) \| [^|]+ \| (yes|no) \|", ENTITIES, re.MULTILINE
     )
-    told = {
+    documented = {
         (platform, key): enabled == "yes"
         for platform, keys, enabled in rows
         for key in re.findall(r"`(\w+)`", keys)
     }
-    assert told == {
+    assert documented == {
         (platform, description.key): description.entity_registry_enabled_default
         for platform, table in TABLES.items()
         for description in table
@@ -50,7 +50,7 @@ def test_table_of_entities() -> None:
 
 
 def test_troubleshooting_quotes_real_sentences() -> None:
-    """Who searches the page for an error must find it."""
+    """A user would not find an error on the page."""
     texts = json.loads(
         (ROOT / "custom_components/whatsminer/translations/en.json").read_text()
     )
@@ -69,7 +69,7 @@ def test_troubleshooting_quotes_real_sentences() -> None:
 
 
 def test_links_of_the_readme() -> None:
-    """It is shown far from its repository too, so a relative link or picture leads nowhere."""
+    """Outside of GitHub, a relative link or picture would not work."""
     targets = re.findall(r"(?:\]\(|^\[.+\]: )([^)\s]+)", README, re.MULTILINE)
     assert all(target.startswith("https://") for target in targets)
     own = [
@@ -100,7 +100,7 @@ RELATIVE = re.compile(r"(?:\]\(|^\[[^\]]+\]: )([^)\s:]+)(?=[)\s])", re.MULTILINE
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    """A link into nothing is found by the reader who needs it."""
+    """A link would lead to nothing."""
     text = page.read_text()
     targets = [(ROOT, target) for target in OWN.findall(text)]
     targets += [(page.parent, target) for target in RELATIVE.findall(text)]
@@ -119,12 +119,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_no_link_to_a_heading_of_the_start_page() -> None:
-    """The start page of a repository is its README, whose headings may move to a page."""
+    """Links to the repository's start page would miss headings that moved to another page."""
     for page in LINKED:
         for anchor in re.findall(rf"/{PUBLIC}#([\w-]+)", page.read_text()):
             assert f"\n## {anchor.capitalize()}" in README, f"{page.name}: #{anchor}"
 
 
 def test_texts_are_short() -> None:
-    """A wall of text is not read."""
+    """Users would not read long paragraphs."""
     assert len(README.splitlines()) < 130

@@ -1,4 +1,4 @@
-"""Logs that are downloaded and firmware that is installed: whole or not at all."""
+"""Download of logs and installation of firmware: complete or not at all."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ every_way = pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, clock: RaceClock) -> None:
-    """The miner's time races, nobody waits long, and an image is read in small pieces."""
+    """Let the miner's time run fast, shorten the waits, and read an image in small pieces."""
     monkeypatch.setattr(
         "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
     )
@@ -48,7 +48,7 @@ def act(
     entry: MockConfigEntry,
     tmp_path: Path,
 ) -> Act:
-    """Call an action for the miner; the configuration and what may be read are in a folder."""
+    """Return a function that calls an action for the miner, with its configuration and readable files in one folder."""
     hass.config.config_dir = str(tmp_path / "config")
     (tmp_path / "config").mkdir()
     (tmp_path / "media").mkdir()
@@ -68,7 +68,7 @@ def act(
 
 
 async def refused(act: Act, action: str, **data: Any) -> str:
-    """Call an action that must fail; returns its key and its sentence."""
+    """Call an action that must fail; return its key and its message."""
     with pytest.raises(HomeAssistantError) as error:
         await act(action, **data)
     assert "{" not in str(error.value)
@@ -79,12 +79,12 @@ async def refused(act: Act, action: str, **data: Any) -> str:
 
 
 def kept(tmp_path: Path) -> list[str]:
-    """What is in our folder of the configuration."""
+    """Return the files in the integration's folder of the configuration."""
     return [path.name for path in (tmp_path / "config" / DOMAIN).iterdir()]
 
 
 def content(path: Path | str) -> bytes:
-    """What is in a file."""
+    """Return the contents of a file."""
     return Path(path).read_bytes()
 
 
@@ -92,7 +92,7 @@ def content(path: Path | str) -> bytes:
 async def test_a_log_is_what_the_miner_has(
     act: Act, miner: SimulatedMiner, tmp_path: Path
 ) -> None:
-    """Whoever helps with a sick miner asks for its log first."""
+    """A user could not get the log, which is needed first to help with a faulty miner."""
     for _ in range(2):  # the second takes the place of the first
         response = await act("download_logs")
         path = Path(response["path"])
@@ -107,7 +107,7 @@ async def test_a_log_is_what_the_miner_has(
 async def test_half_a_log_is_none(
     act: Act, miner: SimulatedMiner, tmp_path: Path, fault: str
 ) -> None:
-    """A log that ends in the middle would be taken for whole, or replace a good one."""
+    """A truncated log would look complete, or replace a good one."""
     miner.inject(fault)
     sentence = await refused(act, "download_logs")
     assert sentence.split(":")[0] in ("log_incomplete", "invalid_answer")
@@ -122,7 +122,7 @@ async def test_half_a_log_is_none(
 
 
 async def test_a_log_that_cannot_be_kept(act: Act, tmp_path: Path) -> None:
-    """A full disk must not look like a broken miner."""
+    """A full disk would look like a failure of the miner."""
     (tmp_path / "config" / DOMAIN).write_text("no folder")
     assert (await refused(act, "download_logs")).startswith("log_not_kept")
 
@@ -130,7 +130,7 @@ async def test_a_log_that_cannot_be_kept(act: Act, tmp_path: Path) -> None:
 async def test_two_downloads_at_once(
     act: Act, miner: SimulatedMiner, tmp_path: Path
 ) -> None:
-    """Two automations must not write into one file."""
+    """Two automations would write into one file."""
     first, second = await asyncio.gather(act("download_logs"), act("download_logs"))
     assert first == second
     assert content(first["path"]) == miner.log
@@ -142,7 +142,7 @@ async def test_two_downloads_at_once(
 
 @pytest.fixture
 def install(act: Act, miner: SimulatedMiner, tmp_path: Path) -> Act:
-    """Install an image, made for this miner unless another is given."""
+    """Install an image; the default is one for this miner."""
     platform = miner.profile.platform
 
     async def run(image: bytes | None = None, **data: Any) -> Any:
@@ -155,7 +155,7 @@ def install(act: Act, miner: SimulatedMiner, tmp_path: Path) -> Act:
 
 
 async def fails(install: Act, *image: bytes, **data: Any) -> str:
-    """Install an image that is not taken; returns the key and the sentence."""
+    """Install an image that is refused; return the key and the message."""
     with pytest.raises(HomeAssistantError) as error:
         await install(*image, **data)
     assert "{" not in str(error.value)
@@ -170,12 +170,12 @@ async def test_new_firmware_is_seen_running(
     entry: MockConfigEntry,
     state: Show,
 ) -> None:
-    """An update that only seems to have worked is found out when the next fault comes."""
+    """A user would not notice that an update had no effect."""
     before = miner.profile.firmware
-    words: list[str] = []
+    texts: list[str] = []
 
     def notice(kind: str, notifications: dict[str, Any]) -> None:
-        words.extend(f"{kind} {n['message']}" for n in notifications.values())
+        texts.extend(f"{kind} {n['message']}" for n in notifications.values())
 
     async_register_callback(hass, notice)
     seen: set[str] = set()
@@ -192,8 +192,8 @@ async def test_new_firmware_is_seen_running(
     assert miner.truth().firmware == VERSION
     assert miner.last_upload == make_image(miner.profile.platform, VERSION)
     assert "restarting" in seen
-    assert any("50 % of the image" in word for word in words)
-    assert words[-1].startswith("UpdateType.REMOVED") or "removed" in words[-1]
+    assert any("50 % of the image" in text for text in texts)
+    assert texts[-1].startswith("UpdateType.REMOVED") or "removed" in texts[-1]
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
     watching.cancel()
@@ -204,14 +204,14 @@ async def test_new_firmware_is_seen_running(
 async def test_new_firmware_without_an_answer(
     install: Act, miner: SimulatedMiner, fault: str
 ) -> None:
-    """What the miner did not say is seen by its version."""
+    """An update without a final answer would look like a failure, although the version shows that it succeeded."""
     miner.inject(fault)
     assert (await install())["version_after"] == VERSION
 
 
 @every_way
 async def test_an_image_that_is_not_taken(install: Act, miner: SimulatedMiner) -> None:
-    """The owner would believe in a version that does not run."""
+    """The user would assume a version that is not running."""
     miner.inject("image_refused")
     assert (await fails(install)).startswith("firmware_refused")
     miner.clear_failures()
@@ -227,7 +227,7 @@ async def test_an_image_that_is_not_taken(install: Act, miner: SimulatedMiner) -
 async def test_an_upload_that_breaks_off(
     install: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody knows what the miner makes of half an image, and it must not be said to be fine."""
+    """A user would assume that the miner is fine after half an image; its state is unknown."""
     monkeypatch.setattr(
         "custom_components.whatsminer.services.follow_up.DEADLINE_REBOOT", 0.5
     )
@@ -243,28 +243,28 @@ async def test_an_upload_that_breaks_off(
 async def test_what_is_never_sent(
     install: Act, miner: SimulatedMiner, tmp_path: Path
 ) -> None:
-    """A wrong file in a miner leaves a brick."""
+    """A wrong file would make a miner unusable."""
 
-    async def told(*image: bytes, **data: Any) -> str:
+    async def message(*image: bytes, **data: Any) -> str:
         with pytest.raises(ServiceValidationError) as error:
             await install(*image, **data)
         return f"{error.value.translation_key}: {error.value}"
 
-    assert (await told(platform="H6OS")).startswith("wrong_platform")
-    assert (await told(b"")).startswith("nonsense")
+    assert (await message(platform="H6OS")).startswith("wrong_platform")
+    assert (await message(b"")).startswith("nonsense")
     missing = tmp_path / "media" / "missing.bin"
-    assert (await told(path=str(missing))).startswith("file_unreadable")
-    assert (await told(path=str(tmp_path / "media"))).startswith("file_unreadable")
+    assert (await message(path=str(missing))).startswith("file_unreadable")
+    assert (await message(path=str(tmp_path / "media"))).startswith("file_unreadable")
     secret = tmp_path / "config" / "secrets.yaml"
     secret.write_text("hidden")
-    assert (await told(path=str(secret))).startswith("path_not_allowed")
+    assert (await message(path=str(secret))).startswith("path_not_allowed")
     link = tmp_path / "media" / "link.bin"
     link.symlink_to(secret)
-    assert (await told(path=str(link))).startswith("path_not_allowed")
+    assert (await message(path=str(link))).startswith("path_not_allowed")
     huge = tmp_path / "media" / "huge.bin"
     with huge.open("wb") as file:
         file.truncate(MAX_FIRMWARE + 1)
-    assert str(MAX_FIRMWARE) in await told(path=str(huge))
+    assert str(MAX_FIRMWARE) in await message(path=str(huge))
     assert "update_firmware" not in [command.name for command in miner.commands]
     # The platform may be written as one likes.
     assert (await install(platform="h616"))["version_after"] == VERSION
@@ -274,16 +274,19 @@ async def test_what_is_never_sent(
 async def test_an_image_on_a_disk_that_fails(
     install: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lost share would be taken for a lost miner; and the file must be closed again."""
+    """An unavailable network drive would look like an offline miner, and the file would stay open."""
     opened: list[BinaryIO] = []
     really_open = files.open_image
 
     class Failing(io.BytesIO):
-        """Gives its first piece, and then no more."""
+        """Return the first piece, then fail."""
+
+        begun = False
 
         def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell():
+            if self.begun:
                 raise OSError(5, "Input/output error")
+            self.begun = True
             return super().read(size)
 
     def open_failing(path: str) -> tuple[BinaryIO, int]:
@@ -303,7 +306,7 @@ async def test_an_image_on_a_disk_that_fails(
 async def test_a_download_that_is_given_up(
     hass: HomeAssistant, act: Act, miner: SimulatedMiner, tmp_path: Path
 ) -> None:
-    """A script that is stopped must leave no half file behind."""
+    """A stopped script would leave half of a file behind."""
     miner.inject("stalled_log")
     task = hass.async_create_task(act("download_logs"))
     async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""The actions for what is seldom done: each on every firmware that has it, and refused in words."""
+"""The maintenance actions: each on every firmware that has it, and with a message when it is refused."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -29,12 +29,12 @@ type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 
 MOVED = "192.168.2.16"
-"""An address that the simulated miner is given; it answers there, too."""
+"""The address that the actions set; the simulated miner also answers there."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A simulated miner, and over which port it is commanded."""
+    """A simulated miner, and the port for its commands."""
 
     profile: str
     v3: bool = False
@@ -53,15 +53,15 @@ ONLY_3 = frozenset({"3.x"})
 
 @dataclass(frozen=True)
 class Case:
-    """One call, which firmware can do it, and what the miner is like then."""
+    """One call, the firmware that supports it, and the expected state of the miner."""
 
     data: dict[str, Any]
     on: frozenset[str]
     effect: Callable[[SimulatedMiner], bool]
     wrong: dict[str, Any] = field(default_factory=dict)
-    """What makes no sense to a miner that can do it."""
+    """Data that the action must refuse."""
     says: str = ""
-    """Part of the sentence then."""
+    """Part of the expected message."""
 
 
 POOLS = [
@@ -190,19 +190,19 @@ every_setup = pytest.mark.parametrize("setup", SETUPS)
 
 
 def test_every_action_is_tried() -> None:
-    """An action that nobody tried on a miner would fail in the hands of its first user."""
+    """An untested action could fail for its first user."""
     assert {action.name for action in ACTIONS} == CASES.keys() | OWN_TESTS
 
 
 @pytest.fixture
 def setup() -> str:
-    """The setup, for tests that need only one."""
+    """Return the setup, for tests that need only one."""
     return "2.0"
 
 
 @pytest.fixture
 async def miner(setup: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
-    """A simulated miner whose time races."""
+    """Start a simulated miner whose time runs fast."""
     how = SETUPS[setup]
     async with SimulatedMiner(
         how.profile,
@@ -218,7 +218,7 @@ async def miner(setup: str, clock: RaceClock) -> AsyncGenerator[SimulatedMiner]:
 
 @pytest.fixture(autouse=True)
 async def _quick(monkeypatch: pytest.MonkeyPatch, miner: SimulatedMiner) -> None:
-    """Look often for a miner that is away; it is to be found where it was told to be."""
+    """Search for an offline miner often, at the address that was set."""
     monkeypatch.setattr(
         "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
     )
@@ -238,7 +238,7 @@ async def _quick(monkeypatch: pytest.MonkeyPatch, miner: SimulatedMiner) -> None
 def act(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
 ) -> Act:
-    """Call an action for the miner, as a script does; returns the response if there is one."""
+    """Return a function that calls an action for the miner, as a script does, and returns the response."""
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
 
     async def run(action: str, **data: Any) -> Any:
@@ -255,7 +255,7 @@ def act(
 
 
 def writes(miner: SimulatedMiner) -> list[str]:
-    """What was told to the miner since the log of it was cleared."""
+    """Return the writes that the miner received since the list was cleared."""
     harmless = {"set.miner.report", "status"}
     return [
         command.name
@@ -266,7 +266,7 @@ def writes(miner: SimulatedMiner) -> list[str]:
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Wait for it; tests fail when it does not come."""
+    """Wait until a condition holds; fail if it never does."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -277,7 +277,7 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
 async def test_every_action_on_every_firmware(
     act: Act, miner: SimulatedMiner, setup: str, name: str
 ) -> None:
-    """An action is said to have worked, and the miner is as before; or it is sent in vain."""
+    """An action would be reported as successful without effect, or sent to a miner that does not support it."""
     case = CASES[name]
     miner.commands.clear()
     if setup not in case.on:
@@ -300,7 +300,7 @@ async def test_every_action_on_every_firmware(
 
 
 async def refused(act: Act, name: str, **data: Any) -> str:
-    """Call an action that must fail; returns its key and its sentence, which must be whole."""
+    """Call an action that must fail; return its key and its complete message."""
     with pytest.raises(HomeAssistantError) as error:
         await act(name, **data)
     sentence = str(error.value)
@@ -314,7 +314,7 @@ async def refused(act: Act, name: str, **data: Any) -> str:
 async def test_nonsense_is_refused_with_its_bounds(
     act: Act, miner: SimulatedMiner, setup: str
 ) -> None:
-    """Who types a wrong gateway would lose the miner, or not be told what would be right."""
+    """A user who enters a wrong gateway would lose the miner, or not see what is allowed."""
     miner.commands.clear()
     tried = 0
     for name, case in CASES.items():
@@ -332,21 +332,21 @@ async def test_nonsense_is_refused_with_its_bounds(
 async def test_what_is_dangerous_must_be_confirmed(
     hass: HomeAssistant, act: Act, miner: SimulatedMiner, sure: dict[str, Any]
 ) -> None:
-    """A slip of the finger would reset a miner, or lose it in the network."""
+    """A wrong click would reset a miner, or make it unreachable."""
     data = {
         "set_network": {"dhcp": True},
         "set_ssh": {"enabled": True},
         "update_firmware": {"path": "/media/image", "platform": "H616"},
     }
     miner.commands.clear()
-    told = {
+    messages = {
         action.name: await refused(
             act, action.name, **data.get(action.name, {}), **sure
         )
         for action in ACTIONS
         if action.confirm
     }
-    assert told.keys() == {
+    assert messages.keys() == {
         "preheat",
         "set_ssh",
         "set_network",
@@ -354,7 +354,7 @@ async def test_what_is_dangerous_must_be_confirmed(
         "factory_reset",
         "update_firmware",
     }
-    for name, sentence in told.items():
+    for name, sentence in messages.items():
         assert sentence.startswith(f"confirm_{name}: Nothing was sent. ")
         assert sentence.endswith("turn on Confirm (confirm: true)")
     assert not writes(miner)
@@ -365,7 +365,7 @@ async def test_what_is_dangerous_must_be_confirmed(
 async def test_without_a_password_nothing_is_told(
     act: Act, miner: SimulatedMiner, setup: str
 ) -> None:
-    """Who only reads would look for the reason in the miner."""
+    """A user without a password would search for the reason in the miner."""
     for name, case in CASES.items():
         if setup in case.on:
             assert (await refused(act, name, **case.data)).startswith("no_password")
@@ -375,7 +375,7 @@ async def test_without_a_password_nothing_is_told(
 async def test_what_the_miner_refuses_and_does_not_answer(
     act: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The owner would not know whether it was done, not done, or cannot be known."""
+    """The user would not know whether the command succeeded, failed, or has an unknown result."""
     zone = CASES["set_time_zone"].data
     miner.refuse["set_zone"] = 132
     assert "refused the command set_zone" in await refused(act, "set_time_zone", **zone)
@@ -384,7 +384,7 @@ async def test_what_the_miner_refuses_and_does_not_answer(
     miner.refuse.clear()
     miner.inject("applied_no_answer", "set_zone")
     sentence = await refused(act, "set_time_zone", **zone)
-    assert sentence.startswith("unknown_outcome")  # 2.0 does not tell its time zone
+    assert sentence.startswith("unknown_outcome")  # 2.0 does not report its time zone
     assert writes(miner).count("set_zone") == 3
     miner.api_switch = False
     assert "API switch is off" in await refused(act, "set_time_zone", **zone)
@@ -393,7 +393,7 @@ async def test_what_the_miner_refuses_and_does_not_answer(
 async def test_what_can_be_read_back_is(
     act: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pools that were acknowledged and not taken would mine for nobody, or for others."""
+    """A user would not notice that the miner acknowledged the pools but still uses others."""
     monkeypatch.setattr(maintenance, "DEADLINE_FLAG", 0.1)
     pools = CASES["set_pools"].data
     miner.inject("answered_not_applied", "update_pools")
@@ -409,7 +409,7 @@ async def test_what_can_be_read_back_is(
 async def test_custom_data_is_read_back(
     act: Act, miner: SimulatedMiner, setup: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A note that the miner did not keep would be missed when it is needed."""
+    """A user would not notice that the miner did not save a note."""
     monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.5)
     command = "set.device.custom_data" if setup == "3.x" else "set_customer_msg"
     data = CASES["set_custom_data"].data
@@ -425,7 +425,7 @@ async def test_custom_data_is_read_back(
 async def test_a_power_by_hand_ends_the_target(
     act: Act, call: Call, coordinator: WhatsminerCoordinator
 ) -> None:
-    """Two that set the power would pull at the miner for ever; a slip ends nothing."""
+    """A power target would overwrite the set power again and again; an invalid call would end the target."""
     target = coordinator.config_entry.runtime_data.power_target
     await call("number", "power_target", "set_value", value=2500)
     assert target.watts == 2500
@@ -439,14 +439,14 @@ async def test_a_power_by_hand_ends_the_target(
 async def test_pools_of_a_stopped_miner(
     act: Act, miner: SimulatedMiner, call: Call
 ) -> None:
-    """Old firmware does not tell its pools while it is stopped: the change is no failure."""
+    """On old firmware, which does not report pools while stopped, a successful change would look like a failure."""
     await call("switch", "mining", "turn_off")
     await act("set_pools", **CASES["set_pools"].data)
     assert CASES["set_pools"].effect(miner)
 
 
 async def test_leds_go_back_to_the_miner(act: Act, miner: SimulatedMiner) -> None:
-    """They would blink for ever."""
+    """The lights would blink forever."""
     await act("set_led", patterns={"color": "green"})
     assert miner.truth().led_auto is False
     await act("set_led")
@@ -457,7 +457,7 @@ async def test_leds_go_back_to_the_miner(act: Act, miner: SimulatedMiner) -> Non
 async def test_a_miner_that_does_not_answer(
     act: Act, miner: SimulatedMiner, setup: str
 ) -> None:
-    """The action would seem to have worked while the miner was off."""
+    """The action would look successful although the miner is stopped."""
     miner.inject("refuse")
     await miner.tick()
     for name in ("set_pools", "get_data", "download_logs"):
@@ -469,7 +469,7 @@ async def test_a_miner_that_does_not_answer(
 async def test_an_entry_that_is_not_loaded(
     hass: HomeAssistant, act: Act, entry: MockConfigEntry
 ) -> None:
-    """An action that vanishes with its miner breaks the automation without a word."""
+    """An automation would fail without a reason after its miner was removed."""
     await hass.config_entries.async_unload(entry.entry_id)
     for action in ACTIONS:
         assert hass.services.has_service(DOMAIN, action.name)
@@ -480,7 +480,7 @@ async def test_an_entry_that_is_not_loaded(
 async def test_the_newest_call_counts(
     hass: HomeAssistant, act: Act, miner: SimulatedMiner
 ) -> None:
-    """Two automations while the miner restarts: one must not believe that its zone is set."""
+    """While the miner restarts, one of two automations would wrongly assume that its time zone is set."""
     miner.inject("refuse_4433")
     await miner.tick()
     early = hass.async_create_task(
@@ -506,27 +506,27 @@ async def test_pools_and_passwords_are_shown_nowhere(
     secrets: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Error and log are what people post when they ask for help; the fixture reads the log."""
+    """A password would be in an error or a log that a user posts; the fixture reads the log."""
     monkeypatch.setattr(maintenance, "DEADLINE_FLAG", 0.1)
     hush = {"url": POOLS[0]["url"], "user": "Hush_user", "password": "Hush_pass"}
     secrets |= {"Hush_user", "Hush_pass", "Hush_new", "Hush new"}
-    told = [
+    messages = [
         await refused(act, "set_pools", pools=[hush | {"url": "nowhere"}]),
         await refused(act, "set_pools", pools=[hush | {"password": "Hush_pass\n"}]),
         await refused(act, "change_password", new_password="Hush new"),
     ]
     miner.inject("answered_not_applied")
-    told += [
+    messages += [
         await refused(act, "set_pools", pools=[hush]),
         await refused(act, "change_password", new_password="Hush_new"),
     ]
     miner.clear_failures()
     miner.refuse = {"update_pools": 132, "update_pwd": 132}
-    told += [
+    messages += [
         await refused(act, "set_pools", pools=[hush]),
         await refused(act, "change_password", new_password="Hush_new"),
     ]
-    for text in told:
+    for text in messages:
         assert "Hush" not in text
 
 
@@ -534,7 +534,7 @@ async def test_pools_and_passwords_are_shown_nowhere(
     "wrong", [{"more": 1}, {"user": None}, {"password": ["Hush_pass"]}]
 )
 async def test_a_wrong_form_shows_no_secret(act: Act, wrong: dict[str, Any]) -> None:
-    """The editor shows this error, and so do the traces of automations."""
+    """A secret would be in the error that the editor and traces of automations show."""
     pool = {"url": "Hush_url", "user": "Hush_user", "password": "Hush_pass"}
     with pytest.raises(probatio.Invalid) as error:
         await act("set_pools", pools=[pool | wrong])
@@ -548,7 +548,7 @@ async def test_a_wrong_form_shows_no_secret(act: Act, wrong: dict[str, Any]) -> 
 async def test_an_entity_stands_for_its_miner(
     act: Act, miner: SimulatedMiner, entry: MockConfigEntry, hass: HomeAssistant
 ) -> None:
-    """The editor offers entities too; two of one miner must not do it twice."""
+    """An action for two entities of one miner would be executed twice."""
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
     chosen = [entity.entity_id for entity in entities[:2]]
     miner.commands.clear()
@@ -563,7 +563,7 @@ async def test_an_entity_stands_for_its_miner(
 async def test_raw_answers_without_what_is_private(
     act: Act, miner: SimulatedMiner, coordinator: WhatsminerCoordinator, setup: str
 ) -> None:
-    """An answer that is shown to others would give the pool account away."""
+    """A response that a user shows to others would contain the pool account."""
     private = {pool.user for pool in miner.truth().pools}
     params: dict[str, Any] = {"get.miner.history": {"begin": "1", "end": "2"}}
     for command in coordinator.miner.data_commands:
@@ -598,7 +598,7 @@ async def test_a_new_password_holds(
     coordinator: WhatsminerCoordinator,
     setup: str,
 ) -> None:
-    """Home Assistant would lock itself out, at once or at its next start."""
+    """Home Assistant would lose access, immediately or at its next start."""
     await act("change_password", new_password="Other_2")
     key = CONF_V3_PASSWORD if setup == "3.x" else CONF_PASSWORD
     assert entry.data[key] == "Other_2"
@@ -614,12 +614,12 @@ async def test_a_new_password_holds(
 async def test_a_password_that_does_not_hold(
     act: Act, call: Call, miner: SimulatedMiner, entry: MockConfigEntry, setup: str
 ) -> None:
-    """A password that the miner did not take must not replace the one that opens it."""
+    """A password that the miner did not accept would replace the valid one."""
     before = dict(entry.data)
     command = "set.user.change_passwd" if setup == "3.x" else "update_pwd"
     miner.inject("answered_not_applied", command)
-    told = await refused(act, "change_password", new_password="Other_2")
-    assert told.startswith("password_unclear")
+    message = await refused(act, "change_password", new_password="Other_2")
+    assert message.startswith("password_unclear")
     assert dict(entry.data) == before
     await call("switch", "fast_boot", "turn_on")
 
@@ -637,7 +637,7 @@ async def test_moved_miner_is_followed(
     clock: RaceClock,
     state: Show,
 ) -> None:
-    """The miner would be there and Home Assistant would look for it where it was."""
+    """Home Assistant would look for the miner at its old address."""
     clock.stop()
     clock.rate = 30
     clock.race()
@@ -660,7 +660,7 @@ async def test_moved_miner_is_followed(
 async def test_back_to_dhcp_at_the_same_address(
     act: Act, miner: SimulatedMiner, entry: MockConfigEntry
 ) -> None:
-    """A router that gives the same address again must not look like a failure."""
+    """The action would fail when the router assigns the same address again."""
     before = miner.machine.reboots
     await act("set_network", dhcp=True, **SURE)
     assert miner.machine.reboots == before + 1
@@ -673,7 +673,7 @@ async def test_network_that_is_not_taken(
     miner: SimulatedMiner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who reads that the miner is lost would pull its plug, though it is back as it was."""
+    """A user would restart a miner that is reachable again with its previous settings."""
     monkeypatch.setattr(
         "custom_components.whatsminer.services.follow_up.DEADLINE_REBOOT", 4
     )
@@ -713,7 +713,7 @@ async def test_a_miner_that_is_not_found_again(
     data: dict[str, Any],
     key: str,
 ) -> None:
-    """The entry must not point to where no miner is; the owner must hear of it."""
+    """The entry would have an address without a miner, and the user would not be notified."""
     monkeypatch.setattr(
         "custom_components.whatsminer.services.follow_up.DEADLINE_REBOOT", 0.3
     )
@@ -725,7 +725,7 @@ async def test_a_miner_that_is_not_found_again(
 async def test_another_miner_at_the_new_address(
     act: Act, miner: SimulatedMiner, entry: MockConfigEntry, clock: RaceClock
 ) -> None:
-    """Two miners with one address: commands for one would reach the other."""
+    """With two miners on one address, commands for one would reach the other."""
     miner.inject("answered_not_applied", "net_config")
     async with SimulatedMiner("v205_m50", port=0, seed=7, password=PASSWORD) as other:
         connect = transport.Line.connect
@@ -736,8 +736,8 @@ async def test_another_miner_at_the_new_address(
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(transport.Line, "connect", connect_other)
-            told = await refused(act, "set_network", **STATIC, **SURE)
-    assert told.startswith("wrong_miner")
+            message = await refused(act, "set_network", **STATIC, **SURE)
+    assert message.startswith("wrong_miner")
     assert entry.data[CONF_HOST] == "127.0.0.1"
 
 
@@ -749,7 +749,7 @@ async def test_what_is_left_after_a_factory_reset(
     miner: SimulatedMiner,
     entry: MockConfigEntry,
 ) -> None:
-    """The owner would find out at the next command that there is no way in any more."""
+    """The user would only notice at the next command that the password has changed."""
     await act("factory_reset", **SURE)
     assert state("binary_sensor", "write_access") == "off"
     assert state("sensor", "power") != "unavailable"
@@ -759,7 +759,7 @@ async def test_what_is_left_after_a_factory_reset(
 async def test_preheating(
     act: Act, miner: SimulatedMiner, call: Call, clock: RaceClock
 ) -> None:
-    """Who starts a cold hydro miner waits long; who preheats it must know when it is warm."""
+    """A user who preheats a hydro miner would not know when it is ready."""
     assert (await refused(act, "preheat", **SURE)).startswith("preheat_needs_stop")
     await call("switch", "mining", "turn_off")
     assert miner.truth().preheat is None
@@ -773,7 +773,7 @@ async def test_preheating(
 
 
 async def test_only_liquid_cooled_miners_are_preheated(act: Act) -> None:
-    """An air cooled one would be said to warm up."""
+    """An air-cooled miner would be reported as preheating."""
     assert (await refused(act, "preheat", **SURE)).startswith("not_supported")
 
 
@@ -787,7 +787,7 @@ async def test_several_miners_at_once(
     entry: MockConfigEntry,
     address: dict[str, Any],
 ) -> None:
-    """One that fails must not keep the others from it, nor two get the same address."""
+    """One failing miner would stop the action for the others, or two miners would get the same address."""
     async with SimulatedMiner("v205_m50", seed=7, password=PASSWORD) as other:
         second = MockConfigEntry(
             domain=DOMAIN,
@@ -807,11 +807,11 @@ async def test_several_miners_at_once(
         ]
         answer = await act("get_data", device_id=devices, command="get_version")
         assert answer["miners"].keys() == {"Miner", "Other"}
-        told = await refused(act, "set_network", device_id=devices, **STATIC, **SURE)
-        assert told.startswith("one_miner_only")
+        message = await refused(act, "set_network", device_id=devices, **STATIC, **SURE)
+        assert message.startswith("one_miner_only")
         miner.refuse["set_zone"] = 132
         zone = CASES["set_time_zone"].data
-        told = await refused(act, "set_time_zone", device_id=devices, **zone)
-        assert told.startswith("command_refused")
+        message = await refused(act, "set_time_zone", device_id=devices, **zone)
+        assert message.startswith("command_refused")
         assert other.truth().settings.zonename == "Europe/Berlin"
         await hass.config_entries.async_unload(second.entry_id)

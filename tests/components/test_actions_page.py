@@ -1,4 +1,4 @@
-"""docs/actions.md: its tables are those of the code, and every example on it does what it says."""
+"""docs/actions.md: its tables match the code, and every example works."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -61,14 +61,14 @@ EFFECTS: dict[str, Any] = {
 
 
 def action_of(example: str) -> str:
-    """The action that an example is for."""
+    """Return the action of an example."""
     found = re.search(r"action: whatsminer\.(\w+)", example)
     assert found
     return found[1]
 
 
 def rows() -> dict[str, list[str]]:
-    """The tables of all actions, by action."""
+    """Return the tables of all actions, by action."""
     return {
         name: [cell.strip() for cell in cells.split("|")]
         for name, cells in re.findall(
@@ -78,7 +78,7 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_every_action_is_on_the_page() -> None:
-    """An action that is nowhere explained is used wrongly, or not at all."""
+    """A user would not find how to use an action."""
     named = {"curtail", "resume", *BY_NAME}
     assert rows().keys() == FORMS.keys() == named
     assert {action_of(example) for example in EXAMPLES} == named == EFFECTS.keys()
@@ -86,7 +86,7 @@ def test_every_action_is_on_the_page() -> None:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_tables_are_true(name: str) -> None:
-    """The owner of an old miner would look in vain for why it does not work."""
+    """The owner of an old miner would not find out why an action does not work."""
     action, cells = BY_NAME[name], rows()[name]
     for dialect, cell in zip(Dialect, cells, strict=False):
         air, liquid = (
@@ -106,7 +106,7 @@ def test_the_tables_are_true(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_fields_are_those_of_form_and_page(name: str) -> None:
-    """A field that the form or the page leaves out cannot be found, and a wrong one fails."""
+    """A user would not find a field, or enter one that does not exist."""
     schema = (
         BY_NAME[name].fields
         if name in BY_NAME
@@ -120,12 +120,14 @@ def test_fields_are_those_of_form_and_page(name: str) -> None:
     assert form.keys() == wanted
     section = PAGE.split(f"\n### {name}\n")[-1].split("\n##")[0]
     if name in BY_NAME:
-        told = dict(re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", section, re.MULTILINE))
-        assert told.keys() == wanted
+        documented = dict(
+            re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", section, re.MULTILINE)
+        )
+        assert documented.keys() == wanted
         for key in schema:
-            # What must be confirmed is not asked for by the schema, but in a better sentence.
+            # The schema does not require the confirmation: the action itself has a better message.
             needed = type(key).__name__ == "Required" or str(key) == ATTR_CONFIRM
-            assert (told[str(key)] == "yes") is needed
+            assert (documented[str(key)] == "yes") is needed
             assert bool(form[str(key)].get("required")) is needed
 
 
@@ -133,7 +135,7 @@ def test_fields_are_those_of_form_and_page(name: str) -> None:
 async def miner(
     example: str, clock: RaceClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[SimulatedMiner]:
-    """The miner that an example is for; it is where it was told to be."""
+    """Start the miner of an example; it is also found at the address that an action sets."""
     name = action_of(example)
     async with SimulatedMiner(
         MINERS.get(name, "v2c_m60s"),
@@ -173,7 +175,7 @@ async def test_every_example_does_what_it_says(
     example: str,
     tmp_path: Path,
 ) -> None:
-    """What is copied from a page is believed to be right."""
+    """A user would copy an example that does not work."""
     name = action_of(example)
     hass.config.config_dir = str(tmp_path)
     hass.config.allowlist_external_dirs = {str(tmp_path)}
@@ -210,7 +212,7 @@ async def run(
     device: str | None = None,
     data: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Run something as a script does; returns its variables."""
+    """Run actions as a script does; return its variables."""
     if device:
         script = {**script, "target": {"device_id": device}, "data": data}
     sequence = await async_validate_actions_config(hass, cv.SCRIPT_SCHEMA(script))

@@ -1,4 +1,4 @@
-"""The dialogs: each failure has its own sentence, and each can be mended in the same dialog."""
+"""The config flows: each failure has its own message, and each can be fixed in the same dialog."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -56,13 +56,13 @@ type Form = dict[str, Any]
 
 @pytest.fixture
 def form(address: Form, credentials: Form) -> Form:
-    """What a user enters who knows everything, in both steps."""
+    """Return the complete input of both steps."""
     return {**address, **credentials}
 
 
 @pytest.fixture
 async def other_server() -> AsyncGenerator[Callable[[bytes], int]]:
-    """A server that is no WhatsMiner; `answer` is what it says to everything."""
+    """Start a server that is not a WhatsMiner; `answer` is its answer to every request."""
     answer = b""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,7 +93,7 @@ async def _start(hass: HomeAssistant) -> str:
 
 
 async def _submit(hass: HomeAssistant, flow_id: str, form: Form) -> ConfigFlowResult:
-    """Fill in the step that is asked, with what of the form belongs to it; go on to the end."""
+    """Submit the steps with their part of the form until the flow ends or shows an error; return the result."""
     while True:
         result = await _submit_once(hass, flow_id, form)
         if result["type"] is not FlowResultType.FORM or result["errors"]:
@@ -103,7 +103,7 @@ async def _submit(hass: HomeAssistant, flow_id: str, form: Form) -> ConfigFlowRe
 async def _submit_once(
     hass: HomeAssistant, flow_id: str, form: Form
 ) -> ConfigFlowResult:
-    """Fill in the step that is shown, and return the next."""
+    """Submit the current step; return the next."""
     shown = await hass.config_entries.flow.async_configure(flow_id)
     schema = shown["data_schema"]
     assert schema
@@ -114,7 +114,7 @@ async def _submit_once(
 
 
 async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
-    """The same dialog, filled in rightly, creates the entry."""
+    """Submit the same dialog with valid data; check that it creates the entry."""
     result = await _submit(hass, flow_id, form)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"] == form
@@ -128,7 +128,7 @@ async def _recover(hass: HomeAssistant, flow_id: str, form: Form) -> None:
 async def test_creates_entry(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form, entered: str
 ) -> None:
-    """Nobody could add a miner; a name without model and MAC would mix up two of them.
+    """A user could not add a miner; a name without model and MAC would mix up two of them.
 
     Who copies the address of the miner's web page would read that nothing answers there.
     """
@@ -148,7 +148,7 @@ async def test_creates_entry(
     "entered", ["::1", "[::1]", "[::1]:{port}", "http://[::1]/", "0:0:0:0:0:0:0:1"]
 )
 async def test_ipv6(hass: HomeAssistant, entered: str) -> None:
-    """An IPv6 address was accepted, and then there were no entities."""
+    """An IPv6 address would be accepted, but the entry would have no entities."""
     socket_allow_hosts(["127.0.0.1", "::1"])
     async with SimulatedMiner(
         "v205_m50", host="::1", password=PASSWORD, v3_port=None
@@ -176,7 +176,7 @@ async def test_ipv6(hass: HomeAssistant, entered: str) -> None:
     "entered", ["", " ", "a b", "http://", "[::1", "1.2.3.4:x", "1.2.3.4:0", "me@host"]
 )
 async def test_no_address(hass: HomeAssistant, form: Form, entered: str) -> None:
-    """A slip must be named at its field, not looked for in the network."""
+    """A user would search for a typing error in the network."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_HOST: entered})
     assert result["errors"] == {CONF_HOST: "invalid_host"}
@@ -186,7 +186,7 @@ async def test_no_address(hass: HomeAssistant, form: Form, entered: str) -> None
 async def test_password_is_optional(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Who only wants to look must not need a password, nor be offered controls."""
+    """A user who only wants sensors would need a password, or see controls."""
     del form[CONF_PASSWORD]
     await _recover(hass, await _start(hass), form)
     assert not hass.states.async_entity_ids(["switch", "number", "select", "button"])
@@ -197,7 +197,7 @@ async def test_password_is_optional(
 async def test_changes_nothing(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Proving the password must not restart a miner or change a setting."""
+    """The check of the password would restart a miner or change a setting."""
     before = miner.truth()
     await _recover(hass, await _start(hass), form)
     assert miner.truth() == before
@@ -212,7 +212,7 @@ async def test_changes_nothing(
 async def test_refuses_nothing_on_1x(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """On 1.x the state of the LEDs is unknown, so not even they may be touched."""
+    """On 1.x the check of the password would change the LEDs, whose state is unknown."""
     await _recover(hass, await _start(hass), form)
     sent = {command.name for command in miner.commands if command.encrypted}
     assert sent == {"status"}
@@ -221,7 +221,7 @@ async def test_refuses_nothing_on_1x(
 async def test_unreachable(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form, unused_tcp_port: int
 ) -> None:
-    """Who mistypes the address must read that nothing answers there."""
+    """A user with a wrong address would not learn that no miner responds there."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_PORT: unused_tcp_port})
     assert result["errors"] == {"base": "cannot_connect"}
@@ -232,7 +232,7 @@ async def test_unreachable(
 async def test_wrong_password(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """A wrong password must be named at the field, not on the first refused command."""
+    """A user would notice a wrong password only at the first command."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_PASSWORD: "wrong"})
     assert result["errors"] == {CONF_PASSWORD: "wrong_password"}
@@ -242,7 +242,7 @@ async def test_wrong_password(
 async def test_write_api_disabled(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Who forgot the switch in WhatsMinerTool must be sent there."""
+    """A user would not learn that the API switch in WhatsMinerTool is off."""
     miner.api_switch = False
     flow_id = await _start(hass)
     result = await _submit_once(hass, flow_id, form)
@@ -262,7 +262,7 @@ async def test_write_api_disabled(
 async def test_the_switch_may_be_turned_on_later(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Who cannot turn the switch on now ended with a read-only miner, and found no way back."""
+    """A user who cannot turn the API switch on now would keep a read-only miner."""
     miner.api_switch = False
     result = await _submit(hass, await _start(hass), form)
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -278,7 +278,7 @@ async def test_the_switch_may_be_turned_on_later(
 async def test_token_table_full(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Who has another program that eats all tokens must be told so, and for how long."""
+    """A user would not learn that another program uses all tokens, and for how long."""
     miner.fill_token_table()
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, form)
@@ -304,7 +304,7 @@ async def test_not_a_whatsminer(
     other_server: Callable[[bytes], int],
     answer: bytes,
 ) -> None:
-    """Who enters the address of another device must not be told to wait for it."""
+    """A user who enters the address of another device would wait for it in vain."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_PORT: other_server(answer)})
     assert result["errors"] == {"base": "not_whatsminer"}
@@ -314,7 +314,7 @@ async def test_not_a_whatsminer(
 async def test_no_answer(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """A miner that is starting must not be called unreachable."""
+    """A starting miner would be reported as unreachable."""
     miner.inject("close")
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, form)
@@ -327,7 +327,7 @@ async def test_no_answer(
 async def test_stopped_1x_cannot_say_who_it_is(
     hass: HomeAssistant, miner: SimulatedMiner, clock: RaceClock, form: Form
 ) -> None:
-    """Without its MAC a miner must not be added: it could not be told from another."""
+    """A miner without a MAC address would be added, although it cannot be identified."""
     miner.machine.power_off()
     clock.advance(60)
     flow_id = await _start(hass)
@@ -341,7 +341,7 @@ async def test_stopped_1x_cannot_say_who_it_is(
 async def test_miner_without_mac(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Who reads that the mining process is down would start what is running."""
+    """A user would read that the mining process is down although it is running."""
     miner.inject("hide=mac")
     miner.inject("hide=MAC")
     flow_id = await _start(hass)
@@ -355,7 +355,7 @@ async def test_miner_without_mac(
 async def test_an_account_can_be_typed(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Firmware that calls its account admin could not be commanded."""
+    """A user could not control firmware whose account is named admin."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_ACCOUNT: " admin "})
     assert result["errors"] == {CONF_V3_PASSWORD: "account_refused"}
@@ -366,7 +366,7 @@ async def test_an_account_can_be_typed(
 async def test_unexpected_error(
     hass: HomeAssistant, form: Form, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A fault of ours must be a sentence and a trace in the log, not a dead dialog."""
+    """An unexpected error would end in an unusable dialog instead of a message and a traceback in the log."""
     flow_id = await _start(hass)
     with patch(
         "custom_components.whatsminer.config_flow.async_connect",
@@ -389,7 +389,7 @@ async def test_same_miner_only_once(
 
 
 async def test_entered_values_stay(hass: HomeAssistant, address: Form) -> None:
-    """Nothing typed is lost when an attempt fails."""
+    """A user would have to enter everything again after a failed attempt."""
     result = await _submit(hass, await _start(hass), {**address, CONF_PORT: 1})
     schema = result["data_schema"]
     assert schema
@@ -404,7 +404,7 @@ async def test_entered_values_stay(hass: HomeAssistant, address: Form) -> None:
 async def test_api_3_asks_for_an_account(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Who has new firmware must not be asked for the password of the old one."""
+    """A user with new firmware would have to enter the password of old firmware."""
     flow_id = await _start(hass)
     for wrong in ({CONF_V3_PASSWORD: "wrong"}, {CONF_ACCOUNT: "user1"}):
         result = await _submit(hass, flow_id, {**form, **wrong})
@@ -419,7 +419,7 @@ async def test_api_3_asks_for_an_account(
 async def test_api_switch_is_told_before_it_is_needed(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """API 3 tells its switch: it must be said before the user wonders."""
+    """A user would not learn that the API switch is off, which API 3 reports."""
     miner.api_switch = False
     flow_id = await _start(hass)
     result = await _submit_once(hass, flow_id, form)
@@ -433,14 +433,14 @@ async def test_api_switch_is_told_before_it_is_needed(
 async def test_api_3_without_password(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
-    """Reading needs no account."""
+    """A user who only reads would have to enter an account."""
     miner.api_switch = False
     await _recover(hass, await _start(hass), form)
     assert not hass.states.async_entity_ids(["switch", "number", "select", "button"])
 
 
 def test_five_failures_have_five_sentences() -> None:
-    """Two failures with the same sentence send people looking in the wrong place."""
+    """Two failures with the same message would send users to the wrong place."""
     keys = (
         "cannot_connect",
         "not_whatsminer",
@@ -490,7 +490,7 @@ async def test_options_narrow_the_bounds(
 async def test_options_while_the_miner_is_away(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """The bounds can be set before the miner has ever answered."""
+    """A user could not set the bounds before the miner has answered once."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {CONF_POWER_LIMIT_MIN: 9000}
@@ -500,12 +500,12 @@ async def test_options_while_the_miner_is_away(
 
 
 async def _options(hass: HomeAssistant, entry: MockConfigEntry) -> ConfigFlowResult:
-    """Open the options."""
+    """Open the options; return the form."""
     return await hass.config_entries.options.async_init(entry.entry_id)
 
 
 def _fields(schema: Any) -> dict[str, Any]:
-    """All fields of a form with what they suggest, those of sections too."""
+    """Return all fields of a form with their suggested values, also those in sections."""
     fields: dict[str, Any] = {}
     for key, value in schema.schema.items():
         if isinstance(value, section):
@@ -538,7 +538,7 @@ SECTIONS = {
 
 
 def _filled_in(options: dict[str, Any]) -> dict[str, Any]:
-    """The same as the form sends it."""
+    """Return the values as the form sends them."""
     form = {
         name: {key: options[key] for key in keys if key in options}
         for name, keys in SECTIONS.items()
@@ -550,7 +550,7 @@ def _filled_in(options: dict[str, Any]) -> dict[str, Any]:
 async def test_options_are_kept_and_shown_again(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """Who opens the options to change one must not lose the others."""
+    """A user who changes one option would lose the others."""
     result = await _options(hass, entry)
     assert set(_fields(result["data_schema"]).values()) == {None}
     await hass.config_entries.options.async_configure(
@@ -565,7 +565,7 @@ async def test_options_are_kept_and_shown_again(
 async def test_prices_are_offered_for_the_next_miner(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """Who has ten miners would type the same price ten times."""
+    """A user with ten miners would have to enter the same price ten times."""
     hass.config_entries.async_update_entry(entry, options=ALL_OPTIONS)
     second = MockConfigEntry(domain=DOMAIN, unique_id="c2:11:20:00:00:02")
     second.add_to_hass(hass)
@@ -591,7 +591,7 @@ async def test_prices_are_offered_for_the_next_miner(
 async def test_fixed_prices_name_their_units(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """A price in cents would be taken for a price in euros."""
+    """A price in cents would be read as a price in euros."""
     hass.states.async_set("sensor.price", "1", {"unit_of_measurement": "NOK/kWh"})
     options = {CONF_PRICE_SENSOR: "sensor.price"}
     hass.config_entries.async_update_entry(entry, options=options)
@@ -609,7 +609,7 @@ async def test_fixed_prices_name_their_units(
 async def test_options_open_in_a_browser(
     hass: HomeAssistant, hass_client: ClientSessionGenerator, entry: MockConfigEntry
 ) -> None:
-    """A form that cannot be sent to the browser shows an unknown error and no fields."""
+    """A form that cannot be sent to the browser would show an unknown error and no fields."""
     hass.config_entries.async_update_entry(entry, options=ALL_OPTIONS)
     assert await async_setup_component(hass, "config", {})
     client = await hass_client()
@@ -634,7 +634,7 @@ async def test_options_open_in_a_browser(
 async def test_emptied_options_are_not_used(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """Nobody could get rid of a price sensor again."""
+    """A user could not remove a price sensor."""
     hass.config_entries.async_update_entry(entry, options=ALL_OPTIONS)
     result = await _options(hass, entry)
     await hass.config_entries.options.async_configure(
@@ -684,7 +684,7 @@ async def test_options_refuse_what_is_no_price(
     error: str,
     named: dict[str, str],
 ) -> None:
-    """Who picks the power sensor of the house for its price must not find out by the bill."""
+    """A user who selects a power sensor as the price would only notice by the bill."""
     for entity_id, unit in units.items():
         hass.states.async_set(entity_id, "1", {"unit_of_measurement": unit})
     result = await _options(hass, entry)
@@ -710,7 +710,7 @@ async def test_options_refuse_what_is_no_price(
 async def test_options_with_a_price_that_is_not_there_yet(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """Nothing can be said against a sensor that has not started."""
+    """A user could not select a sensor that has not started yet."""
     result = await _options(hass, entry)
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], _filled_in({CONF_PRICE_SENSOR: "sensor.price"})
@@ -722,7 +722,7 @@ async def test_options_with_a_price_that_is_not_there_yet(
 async def test_every_option_is_explained(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """A field without a text shows its key."""
+    """A field without a text would show its key."""
     result = await _options(hass, entry)
     texts = TEXTS["options"]["step"]["init"]
     forms = {None: texts, **texts["sections"]}
@@ -751,7 +751,7 @@ async def test_another_password_of_api_3(
     entry: MockConfigEntry,
     miner: SimulatedMiner,
 ) -> None:
-    """Who changed the password read that the firmware had been updated."""
+    """A user who changed the password would read that the firmware was updated."""
     entry.async_start_reauth(hass)
     await hass.async_block_till_done()
     [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
@@ -772,7 +772,7 @@ async def test_a_password_taken_away_during_a_curtailment(
     entry: MockConfigEntry,
     clock: RaceClock,
 ) -> None:
-    """The miner stayed stopped without a reason on screen."""
+    """A user would not see why the miner is stopped."""
     clock.race()
     await _curtail(hass, coordinator)
     clock.stop()
@@ -791,7 +791,7 @@ async def test_a_password_taken_away_during_a_curtailment(
 async def test_a_password_taken_away_without_a_curtailment(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
 ) -> None:
-    """A warning about nothing teaches people to ignore warnings."""
+    """A warning without a reason would make users ignore warnings."""
     entry.async_start_reauth(hass)
     await hass.async_block_till_done()
     [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)

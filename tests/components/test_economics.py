@@ -33,7 +33,7 @@ from .conftest import RaceClock
 
 type Show = Callable[[str, str], str]
 type Poll = Callable[[], Awaitable[None]]
-type Tell = Callable[[str, str | float, str | None], None]
+type ReportPrice = Callable[[str, str | float, str | None], None]
 type SetUp = Callable[..., Awaitable[None]]
 
 PRICE = "sensor.electricity_price"
@@ -43,8 +43,8 @@ KEYS = {row.key for row in ECONOMICS if not row.key.endswith("_total")}
 
 
 @pytest.fixture
-def tell(hass: HomeAssistant) -> Tell:
-    """Let a price sensor say something."""
+def report_price(hass: HomeAssistant) -> ReportPrice:
+    """Return a function that sets the state of a price sensor."""
 
     def run(entity_id: str, value: str | float, unit: str | None) -> None:
         attributes = {"unit_of_measurement": unit} if unit else {}
@@ -55,7 +55,7 @@ def tell(hass: HomeAssistant) -> Tell:
 
 @pytest.fixture
 def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> SetUp:
-    """Set the integration up with options."""
+    """Return a function that sets up the integration with options."""
 
     async def run(**options: Any) -> None:
         hass.config_entries.async_update_entry(entry, options=options)
@@ -69,7 +69,7 @@ def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> SetUp:
 def shown(
     hass: HomeAssistant, entity_id: Callable[[str, str], str]
 ) -> Callable[[str], tuple[float, str]]:
-    """Number and unit of a sensor."""
+    """Return a function that reads number and unit of a sensor."""
 
     def read(key: str) -> tuple[float, str]:
         state = hass.states.get(entity_id("sensor", key))
@@ -81,7 +81,7 @@ def shown(
 
 @pytest.fixture
 def existing(hass: HomeAssistant, entry: MockConfigEntry) -> Callable[[], set[str]]:
-    """Which of the sensors there are, by the registry."""
+    """Return a function that reads which of the sensors are in the registry."""
 
     def read() -> set[str]:
         registry = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
@@ -97,12 +97,12 @@ async def test_all_four(
     hass: HomeAssistant,
     miner: SimulatedMiner,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
 ) -> None:
-    """Whoever decides by these numbers loses money with each that is wrong."""
-    tell(PRICE, 0.3, "EUR/kWh")
-    tell(HASHPRICE, 0.048, "EUR/TH/day")
+    """A user who decides by these numbers would lose money."""
+    report_price(PRICE, 0.3, "EUR/kWh")
+    report_price(HASHPRICE, 0.048, "EUR/TH/day")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
     truth = miner.truth()
     cost = round(truth.power_w) / 1000 * 0.3
@@ -115,13 +115,13 @@ async def test_all_four(
     ):
         assert shown(key) == (pytest.approx(value, rel=1e-3), unit), key
     # The definition of break-even, by the numbers themselves.
-    tell(PRICE, shown("break_even_price")[0], "EUR/kWh")
+    report_price(PRICE, shown("break_even_price")[0], "EUR/kWh")
     await hass.async_block_till_done()
     assert shown("margin_per_hour")[0] == pytest.approx(0, abs=2e-3)
 
 
 @pytest.mark.parametrize(
-    ("told", "unit", "per_kwh", "money"),
+    ("price", "unit", "per_kwh", "money"),
     [
         (0.25, "EUR/kWh", 0.25, "EUR"),
         (0.25, "€/kWh", 0.25, "€"),
@@ -148,23 +148,23 @@ async def test_units_of_the_price(
     hass: HomeAssistant,
     miner: SimulatedMiner,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
-    told: float,
+    price: float,
     unit: str | None,
     per_kwh: float,
     money: str,
 ) -> None:
-    """A price of 25 ct that is taken for 25 EUR stops every miner in the house."""
+    """A price of 25 ct that is read as 25 EUR would stop every miner."""
     hass.config.currency = "NOK"
-    tell(PRICE, told, unit)
+    report_price(PRICE, price, unit)
     await set_up(**{CONF_PRICE_SENSOR: PRICE})
     cost = round(miner.truth().power_w) / 1000 * per_kwh
     assert shown("cost_per_hour") == (pytest.approx(cost), f"{money}/h")
 
 
 @pytest.mark.parametrize(
-    ("told", "unit", "per_th", "money"),
+    ("price", "unit", "per_th", "money"),
     [
         (0.05, "USD/TH/day", 0.05, "USD"),
         (0.05, "USD/TH/s/day", 0.05, "USD"),
@@ -182,15 +182,15 @@ async def test_units_of_the_price(
 async def test_units_of_the_hashprice(
     miner: SimulatedMiner,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
-    told: float,
+    price: float,
     unit: str | None,
     per_th: float,
     money: str,
 ) -> None:
-    """A revenue that is a thousand times too high keeps a miner running at a loss."""
-    tell(HASHPRICE, told, unit)
+    """A revenue that is a thousand times too high would keep a miner running at a loss."""
+    report_price(HASHPRICE, price, unit)
     await set_up(**{CONF_HASHPRICE_SENSOR: HASHPRICE})
     truth = miner.truth()
     revenue = truth.hashrate_ths * per_th / 24
@@ -214,13 +214,13 @@ async def test_units_of_the_hashprice(
 async def test_break_even_is_written_like_the_price(
     miner: SimulatedMiner,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
     price_unit: str | None,
     break_even: float,
 ) -> None:
-    """An automation that compares both would else compare 0.08 with 80."""
-    tell(PRICE, 1, price_unit)
+    """An automation that compares the two prices would compare 0.08 with 80."""
+    report_price(PRICE, 1, price_unit)
     truth = miner.truth()
     hashprice = 24 * truth.power_w / 1000 / truth.hashrate_ths  # 1 EUR/kWh breaks even
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: hashprice})
@@ -233,11 +233,11 @@ async def test_break_even_is_written_like_the_price(
 async def test_fixed_hashprice_is_in_the_currency_of_the_price(
     miner: SimulatedMiner,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
 ) -> None:
-    """A number has no unit, and half of the margin would be in another currency."""
-    tell(PRICE, 1, "SEK/kWh")
+    """A fixed number has no unit, so the margin would mix two currencies."""
+    report_price(PRICE, 1, "SEK/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.5})
     revenue = miner.truth().hashrate_ths * 0.5 / 24
     assert shown("revenue_per_hour") == (pytest.approx(revenue, rel=1e-3), "SEK/h")
@@ -248,23 +248,23 @@ async def test_fixed_hashprice_is_in_the_currency_of_the_price(
 async def test_unknown_price_costs_nothing_that_is_known(
     hass: HomeAssistant,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     state: Show,
     value: str | None,
 ) -> None:
-    """A price that is missing for an hour must not read as free electricity."""
-    tell(PRICE, 0.3, "EUR/kWh")
+    """A price that is missing for an hour would look like free electricity."""
+    report_price(PRICE, 0.3, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     assert float(state("sensor", "cost_per_hour")) > 0
     if value is None:
         hass.states.async_remove(PRICE)
     else:
-        tell(PRICE, value, "EUR/kWh")
+        report_price(PRICE, value, "EUR/kWh")
     await hass.async_block_till_done()
     assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
     assert state("sensor", "margin_per_hour") == STATE_UNKNOWN
     for key in ("revenue_per_hour", "break_even_price"):
-        if value is None:  # nobody knows any more in which money
+        if value is None:  # the currency is unknown too
             assert state("sensor", key) == STATE_UNKNOWN
         else:
             assert float(state("sensor", key)) > 0
@@ -272,20 +272,20 @@ async def test_unknown_price_costs_nothing_that_is_known(
 
 @pytest.mark.parametrize("unit", ["W", "kWh", "%", "EUR/h", "EUR/TH/day"])
 async def test_sensor_that_is_no_price(
-    set_up: SetUp, tell: Tell, state: Show, unit: str
+    set_up: SetUp, report_price: ReportPrice, state: Show, unit: str
 ) -> None:
-    """A price sensor that was replaced by another must not turn watts into money."""
-    tell(PRICE, 0.3, unit)
+    """A power sensor that replaces the price sensor would turn watts into money."""
+    report_price(PRICE, 0.3, unit)
     await set_up(**{CONF_PRICE_SENSOR: PRICE})
     assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
 
 
 async def test_unknown_hashprice_earns_nothing_that_is_known(
-    hass: HomeAssistant, set_up: SetUp, tell: Tell, state: Show
+    hass: HomeAssistant, set_up: SetUp, report_price: ReportPrice, state: Show
 ) -> None:
-    """A fixed number, perhaps of last year, must not stand in for a sensor that is silent."""
-    tell(PRICE, 0.3, "EUR/kWh")
-    tell(HASHPRICE, STATE_UNAVAILABLE, "EUR/TH/day")
+    """A fixed number, which may be a year old, would replace the value of an unavailable sensor."""
+    report_price(PRICE, 0.3, "EUR/kWh")
+    report_price(HASHPRICE, STATE_UNAVAILABLE, "EUR/TH/day")
     await set_up(
         **{
             CONF_PRICE_SENSOR: PRICE,
@@ -302,17 +302,17 @@ async def test_follows_prices_between_polls(
     hass: HomeAssistant,
     miner: SimulatedMiner,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
 ) -> None:
-    """The price changes at the full hour, and half a minute late is a wrong history."""
-    tell(PRICE, 0.3, "EUR/kWh")
-    tell(HASHPRICE, 0.05, "EUR/TH/day")
+    """The price changes on the hour; a change half a minute later would make the history wrong."""
+    report_price(PRICE, 0.3, "EUR/kWh")
+    report_price(HASHPRICE, 0.05, "EUR/TH/day")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
     before = {key: shown(key)[0] for key in KEYS}
     asked = len(miner.commands)
-    tell(PRICE, 0.6, "EUR/kWh")
-    tell(HASHPRICE, 0.1, "EUR/TH/day")
+    report_price(PRICE, 0.6, "EUR/kWh")
+    report_price(HASHPRICE, 0.1, "EUR/TH/day")
     await hass.async_block_till_done()
     assert len(miner.commands) == asked
     for key in KEYS:
@@ -324,12 +324,12 @@ async def test_stopped_miner(
     miner: SimulatedMiner,
     clock: RaceClock,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
     poll: Poll,
 ) -> None:
-    """A stopped miner earns 0 and still costs a little, and its owner waits for break-even."""
-    tell(PRICE, 0.3, "EUR/kWh")
+    """A stopped miner earns 0 and still has a cost; the user also needs its break-even price."""
+    report_price(PRICE, 0.3, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     break_even = shown("break_even_price")
     assert break_even[0] > 0
@@ -348,12 +348,12 @@ async def test_stopped_miner_that_says_nothing(
     miner: SimulatedMiner,
     clock: RaceClock,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     state: Show,
     poll: Poll,
 ) -> None:
-    """On old firmware nothing is known of the power then, so nothing of the cost."""
-    tell(PRICE, 0.3, "EUR/kWh")
+    """On old firmware the power of a stopped miner is unknown, so a cost would be made up."""
+    report_price(PRICE, 0.3, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     break_even = state("sensor", "break_even_price")
     miner.machine.power_off()
@@ -371,7 +371,7 @@ async def test_break_even_outlasts_a_restart(
     set_up: SetUp,
     shown: Callable[[str], tuple[float, str]],
 ) -> None:
-    """A miner that waits for cheap electricity would wait for ever."""
+    """A miner that waits for cheap electricity would never start."""
     miner.machine.power_off()
     clock.advance(1200)
     stored = State("sensor.m50_04eb_break_even_price", "0.1")
@@ -388,7 +388,7 @@ async def test_break_even_is_unknown_before_it_ever_mined(
     state: Show,
     poll: Poll,
 ) -> None:
-    """While it starts and tunes, power and hashrate do not belong together."""
+    """While a miner starts and tunes, power and hashrate do not match, so the break-even price would be wrong."""
     miner.machine.power_off()
     clock.advance(1200)
     await set_up(**{CONF_HASHPRICE: 0.06})
@@ -417,15 +417,15 @@ async def test_break_even_is_unknown_before_it_ever_mined(
 )
 async def test_two_currencies_have_no_margin(
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     state: Show,
     price: str,
     hashprice: str,
     known: bool,
 ) -> None:
-    """Dollars minus crowns is a number that looks like a profit."""
-    tell(PRICE, 0.3, price)
-    tell(HASHPRICE, 0.05, hashprice)
+    """Dollars minus crowns would look like a profit."""
+    report_price(PRICE, 0.3, price)
+    report_price(HASHPRICE, 0.05, hashprice)
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
     for key in ("margin_per_hour", "break_even_price"):
         assert (state("sensor", key) != STATE_UNKNOWN) is known, key
@@ -449,7 +449,7 @@ async def test_only_what_the_options_ask_for(
     options: dict[str, Any],
     expected: set[str],
 ) -> None:
-    """Sensors that are unknown for ever are what people turn an integration off for."""
+    """A user without prices would see sensors that stay unknown forever."""
     await set_up(**options)
     assert existing() == expected
 
@@ -458,11 +458,11 @@ async def test_removed_option_takes_its_sensors_away(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     existing: Callable[[], set[str]],
 ) -> None:
-    """Emptied fields must not leave dead entities on the device page."""
-    tell(PRICE, 0.3, "EUR/kWh")
+    """A cleared option would leave unavailable entities on the device page."""
+    report_price(PRICE, 0.3, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     assert existing() == KEYS
     for economics, expected in (
@@ -482,14 +482,14 @@ async def test_removed_option_takes_its_sensors_away(
 async def test_price_that_comes_later(
     hass: HomeAssistant,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     state: Show,
     shown: Callable[[str], tuple[float, str]],
 ) -> None:
-    """At the start of Home Assistant the price's integration may be slower than this one."""
+    """A price sensor that starts later than this integration would be ignored."""
     await set_up(**{CONF_PRICE_SENSOR: PRICE})
     assert state("sensor", "cost_per_hour") == STATE_UNKNOWN
-    tell(PRICE, 0.3, "SEK/kWh")
+    report_price(PRICE, 0.3, "SEK/kWh")
     await hass.async_block_till_done()
     assert shown("cost_per_hour")[1] == "SEK/h"
 
@@ -501,12 +501,12 @@ async def test_price_that_comes_later(
 async def test_no_unit_before_the_price_has_one(
     hass: HomeAssistant,
     set_up: SetUp,
-    tell: Tell,
+    report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
     earnings: dict[str, Any],
     money: str,
 ) -> None:
-    """A number that changes its unit at every start gets no statistics."""
+    """A sensor that changes its unit at every start would have no statistics."""
     seen = set()
 
     @callback
@@ -517,19 +517,23 @@ async def test_no_unit_before_the_price_has_one(
             seen.add(state.attributes["unit_of_measurement"])
 
     hass.bus.async_listen(EVENT_STATE_CHANGED, note)
-    tell(HASHPRICE, 0.5, f"{money}/TH/day")
+    report_price(HASHPRICE, 0.5, f"{money}/TH/day")
     await set_up(**{CONF_PRICE_SENSOR: PRICE}, **earnings)
-    tell(PRICE, 0.3, f"{money}/MWh")
+    report_price(PRICE, 0.3, f"{money}/MWh")
     await hass.async_block_till_done()
     assert shown("break_even_price")[0] > 0
     assert seen == {f"{money}/MWh", f"{money}/h"}
 
 
-async def test_miner_that_is_away(
-    miner: SimulatedMiner, set_up: SetUp, tell: Tell, state: Show, poll: Poll
+async def test_miner_that_is_offline(
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    report_price: ReportPrice,
+    state: Show,
+    poll: Poll,
 ) -> None:
-    """What is not known to run must not be counted as cost, nor as free."""
-    tell(PRICE, 0.3, "EUR/kWh")
+    """An offline miner would be shown with a cost, or as free."""
+    report_price(PRICE, 0.3, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     miner.inject("refuse")
     for _ in range(3):
@@ -538,11 +542,15 @@ async def test_miner_that_is_away(
         assert state("sensor", key) == STATE_UNAVAILABLE, key
 
 
-async def test_break_even_while_its_miner_is_away(
-    miner: SimulatedMiner, set_up: SetUp, tell: Tell, state: Show, poll: Poll
+async def test_break_even_while_its_miner_is_offline(
+    miner: SimulatedMiner,
+    set_up: SetUp,
+    report_price: ReportPrice,
+    state: Show,
+    poll: Poll,
 ) -> None:
-    """An automation may stop ten miners by the break-even of one, and that one is unplugged."""
-    tell(PRICE, 0.3, "EUR/kWh")
+    """An automation that stops ten miners by the break-even price of one would fail when that one is unplugged."""
+    report_price(PRICE, 0.3, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     even = state("sensor", "break_even_price")
     assert float(even) > 0
@@ -555,7 +563,7 @@ async def test_break_even_while_its_miner_is_away(
 async def test_names(
     hass: HomeAssistant, entry: MockConfigEntry, set_up: SetUp
 ) -> None:
-    """A user's automation names these; they are part of the contract."""
+    """Automations of users would lose their entities."""
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.05})
     for key in (
         "cost_per_hour",

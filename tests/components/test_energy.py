@@ -1,4 +1,4 @@
-"""Energy: the meter agrees with the miner, and no restart, gap or power cut makes it lie."""
+"""Energy: the meter matches the miner, also after a restart, a gap or a power cut."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -49,18 +49,18 @@ KWH = {"unit_of_measurement": "kWh"}
 
 @pytest.fixture
 def mock_recorder_before_hass(async_test_recorder: object) -> None:
-    """Prepare the database of the recorder, which must be there before Home Assistant."""
+    """Prepare the database of the recorder, which must exist before Home Assistant starts."""
 
 
 @pytest.fixture(autouse=True)
 def _steady_time(freezer: FrozenDateTimeFactory) -> None:
-    """Let the time of day stand still until a test moves it."""
+    """Freeze the time of day until a test moves it."""
     freezer.move_to("2026-11-20 10:00:00+00:00")
 
 
 @pytest.fixture
 def energy(state: Show) -> Callable[[], float]:
-    """Read the meter."""
+    """Return a function that reads the meter."""
     return lambda: float(state("sensor", "energy"))
 
 
@@ -71,7 +71,7 @@ def pass_time(
     freezer: FrozenDateTimeFactory,
     poll: Poll,
 ) -> Pass:
-    """Let time pass with its polls; gives back the kWh that the simulated miner has used."""
+    """Return a function that lets time pass with its polls, and returns the kWh that the simulated miner has used."""
 
     async def run(seconds: int) -> float:
         used = 0.0
@@ -89,7 +89,7 @@ def pass_time(
 
 @pytest.fixture
 def old_states(hass: HomeAssistant) -> Callable[[float], None]:
-    """Let Home Assistant have stored the meter some minutes before a power cut."""
+    """Return a function that stores the meter's state, as some minutes before a power cut."""
 
     def store(energy: float) -> None:
         data = {"native_value": energy, "native_unit_of_measurement": "kWh"}
@@ -123,7 +123,7 @@ START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 def test_a_reading_without_a_witness(
     powers: list[float], expected: list[float] | None
 ) -> None:
-    """One wrong answer would add hundreds of kWh to the meter for ever."""
+    """One wrong answer would add hundreds of kWh to the meter forever."""
     meter = Meter()
     readings = [
         Reading(START + timedelta(seconds=30 * number), watts)
@@ -142,7 +142,7 @@ async def test_a_spike_in_one_poll(
     freezer: FrozenDateTimeFactory,
     pass_time: Pass,
 ) -> None:
-    """The same through all of Home Assistant: the Energy dashboard would never recover."""
+    """One wrong answer would spoil the Energy dashboard forever: the same test in all of Home Assistant."""
     used = await pass_time(120)
     state = coordinator.data
     assert state.summary
@@ -169,7 +169,7 @@ async def test_an_hour_with_a_stop(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """Who pays for electricity would not know what the miner's part of it was."""
+    """A user would not know the miner's share of the electricity bill."""
     assert energy() == 0
     used = await pass_time(1800)
     miner.machine.power_off()
@@ -188,7 +188,7 @@ async def test_restart_of_the_mining_process(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """A minute without answers and twenty of tuning are when an estimate goes wrong."""
+    """The meter would be wrong after a minute without answers, or after twenty minutes of tuning."""
     used = await pass_time(600)
     miner.machine.restart()
     used += await pass_time(3000)
@@ -201,7 +201,7 @@ async def test_one_missed_poll(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """A single lost answer must neither count twice nor cost half a minute."""
+    """A single lost answer would count energy twice or lose half a minute."""
     used = await pass_time(120)
     before = energy()
     miner.inject("refuse")
@@ -220,7 +220,7 @@ async def test_one_poll_without_a_power(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """A summary that is cut off now and then must not lose a minute each time."""
+    """A summary that is truncated from time to time would lose a minute each time."""
     used = await pass_time(120)
     miner.inject("truncate", "summary")
     used += await pass_time(30)
@@ -236,7 +236,7 @@ async def test_read_of_something_else(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """A power that was carried over from the poll before says nothing about the time since."""
+    """The power of the previous poll would be counted for a time in which it is unknown."""
     await pass_time(60)
     before = energy()
     freezer.tick(60)
@@ -253,7 +253,7 @@ async def test_gap_is_not_invented(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """Who pulls the plug for ten minutes must not be charged for them."""
+    """Ten minutes without mains would be counted."""
     used = await pass_time(300)
     miner.inject("refuse")
     await pass_time(600)
@@ -274,7 +274,7 @@ async def test_clock_that_jumps(
     monkeypatch: pytest.MonkeyPatch,
     hours: int,
 ) -> None:
-    """A computer that wakes up, or learns the time late, must not add or take hours."""
+    """A computer that wakes up or corrects its clock would add or remove hours."""
     used = await pass_time(300)
     read = coordinator.miner.read
 
@@ -297,7 +297,7 @@ async def test_reload_keeps_it(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """Each change of an option would lose up to 10 Wh, or all."""
+    """Each change of an option would lose up to 10 Wh, or the whole meter."""
     used = 0.0
     for _ in range(10):
         used += await pass_time(30)
@@ -313,7 +313,7 @@ async def test_restart_keeps_it(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """The year's sum would begin again with each update of Home Assistant."""
+    """The year's total would restart at 0 with each update of Home Assistant."""
     old_states(1234.5678)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
@@ -345,10 +345,10 @@ async def test_power_cut(
     unit: str,
     expected: float,
 ) -> None:
-    """What is stored is up to 15 minutes old then; the Energy dashboard must not run backwards."""
+    """The stored state is up to 15 minutes old after a power cut, so the Energy dashboard would count backwards."""
     unit_of = {"unit_of_measurement": unit}
-    for told in (recorded, STATE_UNAVAILABLE, STATE_UNKNOWN):
-        hass.states.async_set(ENTITY, told, unit_of)
+    for value in (recorded, STATE_UNAVAILABLE, STATE_UNKNOWN):
+        hass.states.async_set(ENTITY, value, unit_of)
         freezer.tick(30)
     await async_wait_recording_done(hass)
     hass.states.async_remove(ENTITY)
@@ -381,7 +381,7 @@ async def test_broken_recorder(
     error: Exception,
     reason: str,
 ) -> None:
-    """A database that is away must not take the meter with it; the log says why, in one line each."""
+    """The meter would fail with an unavailable database; the log gives the reason in one line."""
 
     def fail(*_: object) -> None:
         raise error
@@ -393,8 +393,8 @@ async def test_broken_recorder(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert energy() == 10.0
-    told = [line for line in caplog.messages if "cannot be asked" in line]
-    assert told == [f"{ENTITY}: the recorder cannot be asked: {reason}"]
+    logged = [line for line in caplog.messages if "cannot be asked" in line]
+    assert logged == [f"{ENTITY}: the recorder cannot be asked: {reason}"]
 
 
 async def test_energy_dashboard(
@@ -404,7 +404,7 @@ async def test_energy_dashboard(
     energy: Callable[[], float],
     pass_time: Pass,
 ) -> None:
-    """The Energy dashboard must take it, and its sums be what the miner has used."""
+    """The Energy dashboard would not accept the meter, or show a wrong total."""
     assert await async_setup_component(hass, "energy", {})
     manager = await async_get_manager(hass)
     await manager.async_update(
@@ -442,7 +442,7 @@ async def test_stopped_miner_writes_little(
     clock: RaceClock,
     pass_time: Pass,
 ) -> None:
-    """A state every half minute for a miner that draws 15 W fills the database for nothing."""
+    """A miner that uses 15 W would add a state to the database every half minute."""
     miner.machine.power_off()
     clock.advance(600)
     await pass_time(60)
@@ -463,7 +463,7 @@ async def test_exists_once_a_power_is_told(
     poll: Poll,
     energy: Callable[[], float],
 ) -> None:
-    """A meter that can never count would stand at 0 for ever."""
+    """A meter without a readable power would show 0 forever."""
     miner.inject("truncate", "summary")
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()

@@ -1,4 +1,4 @@
-"""Faults: each is told once, in words and in time, and some tell their owner what to do."""
+"""Faults: each is reported once, as text and with its time; some create a repair issue that says what to do."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("coordinator")
 async def events(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator, entity_id: Find
 ) -> list[State]:
-    """Every event that an automation sees from now on."""
+    """Return a list of the events that an automation receives."""
     seen: list[State] = []
     times: set[str] = set()
 
@@ -63,7 +63,7 @@ async def events(
 
 @pytest.fixture
 def codes(events: list[State]) -> Callable[[], list[int]]:
-    """The codes of the events since it was asked last."""
+    """Return a function that returns the codes of the events since its last call."""
 
     def take() -> list[int]:
         taken = [state.attributes["code"] for state in events]
@@ -77,7 +77,7 @@ def codes(events: list[State]) -> Callable[[], list[int]]:
 def after(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, clock: RaceClock
 ) -> Pass:
-    """Let time pass, poll by poll."""
+    """Return a function that lets time pass, poll by poll."""
 
     async def run(time: timedelta) -> None:
         for _ in range(round(time / SCAN_INTERVAL)):
@@ -91,7 +91,7 @@ def after(
 
 @pytest.fixture
 def restart(hass: HomeAssistant, entry: MockConfigEntry) -> Restart:
-    """Set the entry up again, as a restart of Home Assistant does."""
+    """Return a function that sets up the entry again, like a restart of Home Assistant."""
 
     async def run() -> None:
         await hass.config_entries.async_reload(entry.entry_id)
@@ -111,7 +111,7 @@ async def test_a_fault_is_told_once(
     state: Show,
     after: Pass,
 ) -> None:
-    """Too few events leave a fault unseen, too many teach an owner to ignore them."""
+    """A user would miss a fault, or get so many events that they are ignored."""
     assert state("event", "fault") == STATE_UNKNOWN
     miner.set_errors([110])
     await after(SLOW)
@@ -122,7 +122,7 @@ async def test_a_fault_is_told_once(
     assert state("sensor", "fault").startswith("110: Intake fan speed wrong")
     assert state("binary_sensor", "problem") == STATE_ON
     await after(SLOW)
-    assert codes() == [], "told again while it stays"
+    assert codes() == [], "reported again while it lasts"
     miner.set_errors([110, 2010, 541])
     await after(SLOW)
     assert sorted(codes()) == [541, 2010], "only those that are new"
@@ -139,7 +139,7 @@ async def test_a_fault_is_told_once(
 async def test_one_note_of_the_miner_is_told_once(
     miner: SimulatedMiner, codes: Callable[[], list[int]], after: Pass
 ) -> None:
-    """The same note that vanishes and shows again, as lists of old firmware do, is no new fault."""
+    """The same entry that disappears and reappears, as on old firmware, would be reported as a new fault."""
     miner.set_errors([110])
     noted = dict(miner.machine.errors)
     await after(SLOW)
@@ -160,16 +160,16 @@ async def test_what_was_known_is_not_told_after_a_restart(
     after: Pass,
     restart: Restart,
 ) -> None:
-    """Each restart of Home Assistant would wake the owner up for what is long known."""
+    """Each restart of Home Assistant would notify the user of known faults."""
     miner.set_errors([110])
     await after(SLOW)
     assert codes() == [110]
-    told = state("event", "fault")
+    reported = state("event", "fault")
     await restart()
     await after(SLOW)
     assert codes() == []
-    assert state("event", "fault") == told
-    # What came while Home Assistant was away is told, though.
+    assert state("event", "fault") == reported
+    # A fault that appeared while Home Assistant was not running is reported.
     await hass.config_entries.async_unload(entry.entry_id)
     miner.set_errors([110, 541])
     await hass.config_entries.async_setup(entry.entry_id)
@@ -183,7 +183,7 @@ async def test_a_list_that_fails_is_no_end_of_a_fault(
     state: Show,
     after: Pass,
 ) -> None:
-    """A lost answer must not make the same fault new."""
+    """After a lost answer, the same fault would be reported again."""
     miner.set_errors([541])
     await after(SLOW)
     assert codes() == [541]
@@ -204,7 +204,7 @@ async def test_the_time_is_that_of_the_miners_own_log(
     after: Pass,
     zone: str,
 ) -> None:
-    """A time of another zone sends an owner to the wrong place of the log."""
+    """With the wrong time zone, a user would search at the wrong place in the log."""
     miner.machine.change(timezone=zone)
     if zone != "nonsense":
         miner.machine.timezone = zone
@@ -216,16 +216,18 @@ async def test_the_time_is_that_of_the_miners_own_log(
     if zone == "nonsense":
         assert event.attributes["time"] is None
         return
-    told = datetime.fromisoformat(event.attributes["time"])
-    assert told.tzinfo == UTC
+    reported = datetime.fromisoformat(event.attributes["time"])
+    assert reported.tzinfo == UTC
     written = miner.time.local(noted, 0)
-    assert abs(told - datetime.fromisoformat(f"{written}+00:00")) < timedelta(minutes=1)
+    assert abs(reported - datetime.fromisoformat(f"{written}+00:00")) < timedelta(
+        minutes=1
+    )
 
 
 async def test_a_time_without_a_zone_is_no_time(
     miner: SimulatedMiner, events: list[State], after: Pass
 ) -> None:
-    """Up to 2.2 a miner does not tell its zone; a guess would be hours off."""
+    """A miner up to 2.2 does not report its time zone; a guessed time would be wrong by hours."""
     miner.set_errors([110])
     await after(SLOW)
     (event,) = events
@@ -233,7 +235,7 @@ async def test_a_time_without_a_zone_is_no_time(
 
 
 def test_zones() -> None:
-    """Summer time, odd minutes and rubbish."""
+    """Summer time, half-hour zones or invalid text would give a wrong time."""
     winter, summer = datetime(2026, 1, 5, 12), datetime(2026, 7, 5, 12)
 
     def hours(text: str, time: datetime) -> float:
@@ -257,7 +259,7 @@ def test_zones() -> None:
 
 
 def table() -> dict[int, str]:
-    """Every code that section F.2 of the page writes out, with its part of the table."""
+    """Return every code in section F.2 of the page, with its part of the table."""
     rows = PAGE.read_text().split("## F.2 Table", 1)[1].split("\n# G.", 1)[0]
     found: dict[int, str] = {}
     part = ""
@@ -287,11 +289,11 @@ PARTS = {
     "Software, data, factory": {"software", "other"},
 }
 UNNAMED = {900, 902, 9999}
-"""What the page itself calls unknown."""
+"""The codes that the page calls unknown."""
 
 
 def test_every_code_of_the_page_has_words_and_a_type() -> None:
-    """A fault that says nothing but its number sends its owner to a search engine."""
+    """A user would see only the number of a fault and have to search for it."""
     codes = table()
     assert len(codes) > 150
     assert set(codes.values()) == set(PARTS)
@@ -305,7 +307,7 @@ def test_every_code_of_the_page_has_words_and_a_type() -> None:
 async def test_every_code_shows(
     miner: SimulatedMiner, events: list[State], state: Show, after: Pass
 ) -> None:
-    """Whatever a miner lists, sensor and event say it in the same words."""
+    """Sensor and event would have different texts for the same fault."""
     codes = sorted(table())
     for code in codes[:: len(codes) // 8]:
         miner.set_errors([code])
@@ -343,11 +345,11 @@ async def test_what_stays_becomes_an_issue(
     code: int,
     kind: str,
 ) -> None:
-    """An owner who is not told what to do leaves the miner as it is, until it breaks."""
+    """A user who does not learn what to do would leave the fault until the miner breaks."""
     miner.set_errors([code, 9010])
     await after(STAYS / 2)
     assert not issue(hass, kind, entry), (
-        "weak mains and pools come and go by themselves"
+        "faults of mains and pools disappear without an action of the user"
     )
     await after(STAYS)
     found = issue(hass, kind, entry)
@@ -366,7 +368,7 @@ async def test_what_stays_becomes_an_issue(
 async def test_what_nobody_can_mend_raises_no_issue(
     hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, after: Pass
 ) -> None:
-    """Advice that does not help makes all advice worthless."""
+    """Advice that does not help would make users ignore all advice."""
     miner.set_errors([541, 9010, 800, 2310])
     await after(STAYS * 2)
     assert not [kind for kind in REMEDIES if issue(hass, kind, entry)]
@@ -375,7 +377,7 @@ async def test_what_nobody_can_mend_raises_no_issue(
 async def test_an_issue_names_a_few_and_goes_with_the_entry(
     hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, after: Pass
 ) -> None:
-    """A wall of codes is not read; an issue of a miner that was removed stays for ever."""
+    """A user would not read a long list of codes, and the issue of a removed miner would stay forever."""
     miner.set_errors([2000, 2010, 2020, 2021, 2022, 2030, 2040])
     await after(STAYS * 2)
     found = issue(hass, "fault_pool", entry)
@@ -389,7 +391,7 @@ async def test_an_issue_names_a_few_and_goes_with_the_entry(
 
 
 def test_every_issue_says_what_to_do() -> None:
-    """An issue that only repeats the fault is no help."""
+    """An issue that only repeats the fault would not help."""
     texts: dict[str, Any] = load("translations/en.json")["issues"]
     assert {kind for kind in texts if kind.startswith("fault_")} == set(REMEDIES)
     for kind in REMEDIES:
@@ -402,7 +404,7 @@ def test_every_issue_says_what_to_do() -> None:
 
 
 def test_every_type_and_attribute_has_a_name() -> None:
-    """The picker of an automation would offer bare keys."""
+    """The automation editor would show keys instead of texts."""
     texts = load("translations/en.json")["entity"]["event"]["fault"]["state_attributes"]
     assert set(texts["event_type"]["state"]) == {kind.value for kind in FaultType}
     assert set(texts) == {"event_type", "code", "text", "time"}
@@ -415,7 +417,7 @@ async def test_what_is_remembered_of_faults_does_not_grow(
     restart: Restart,
     hass_storage: dict[str, Any],
 ) -> None:
-    """A sick board with other codes every hour must not fill the disk over the years."""
+    """A faulty board with new codes every hour would fill the disk over the years."""
     for number in range(4):
         miner.set_errors([520_000 + 80 * number + chip for chip in range(80)])
         await after(SLOW)

@@ -94,7 +94,7 @@ def test_is_translated(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_are_those_of_the_entities(language: str) -> None:
-    """Two entities of the same name cannot be told apart."""
+    """A user could not distinguish two entities with the same name."""
     texts = load(language)
     for platform in ("sensor", "binary_sensor", "switch", "number", "select", "button"):
         names = [

@@ -571,7 +571,7 @@ async def test_enabled_by_default(
         if not found.disabled_by
     }
     assert len(enabled) < 45
-    # What the first owners asked for
+    # Requested by the first users
     assert enabled >= {
         "power",
         "hashrate",

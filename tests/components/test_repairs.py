@@ -1,4 +1,4 @@
-"""The write-access doctor and the repair issues: each cause named apart, and looked at live."""
+"""The write access repair flow and the repair issues: each cause has its own text, and is checked live."""
 
 from collections.abc import Awaitable, Callable, Generator
 from http import HTTPStatus
@@ -39,7 +39,7 @@ async def doctor(
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
 ) -> Doctor:
-    """Open the repair flow as the frontend does, or go on with it."""
+    """Return a function that opens the repair flow as the frontend does, or continues it."""
     assert await async_setup_component(hass, "repairs", {})
     client = await hass_client()
     flow_id = ""
@@ -61,7 +61,7 @@ async def doctor(
 
 @pytest.fixture(autouse=True)
 def _no_secret_in_issues(hass: HomeAssistant) -> Generator[None]:
-    """Issues are shown to every administrator, and logged."""
+    """A secret would be shown to every administrator, or logged."""
     yield
     assert PASSWORD not in str(ir.async_get(hass).issues)
 
@@ -80,7 +80,7 @@ async def test_api_switch_off(
     state: Show,
     doctor: Doctor,
 ) -> None:
-    """Who sees commands refused must be led to the switch, and told when it is on."""
+    """A user whose commands are refused would not find the API switch, or not see when it is on."""
     assert not issue(hass, "write_access", entry)
     miner.api_switch = False
     await _refused(call)
@@ -107,7 +107,7 @@ async def test_wrong_password(
     call: Call,
     doctor: Doctor,
 ) -> None:
-    """The doctor takes the new password, and asks nobody again."""
+    """A user would have to enter a new password twice."""
     miner.set_password("changed")
     await _refused(call)
     result = await doctor(None)
@@ -132,7 +132,7 @@ async def test_token_table_full(
     doctor: Doctor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another program eats all tokens: neither the password nor the switch is to blame."""
+    """When another program uses all tokens, a user would search at the password or the switch."""
     monkeypatch.setattr("custom_components.whatsminer.api.v2.miner.BACK_OFF", 0)
     miner.forget_tokens()
     miner.fill_token_table()
@@ -148,7 +148,7 @@ async def test_token_table_full(
 async def test_full_token_table_at_start_is_no_case_for_the_doctor(
     hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner, state: Show
 ) -> None:
-    """What heals in three minutes must not raise an alarm that stays."""
+    """A problem that ends within three minutes would leave an issue."""
     miner.fill_token_table()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
@@ -163,7 +163,7 @@ async def test_switch_that_is_turned_on_later(
     state: Show,
     poll: Poll,
 ) -> None:
-    """Who turns the switch on must not have to tell Home Assistant."""
+    """After turning the API switch on, a user would also have to confirm it in Home Assistant."""
     miner.api_switch = False
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
@@ -182,7 +182,7 @@ async def test_account_without_permission(
     miner: SimulatedMiner,
     doctor: Doctor,
 ) -> None:
-    """An account of API 3 that may not write is not a wrong password."""
+    """A user would change the password although the account of API 3 only lacks the permission to write."""
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_ACCOUNT: "user1", CONF_V3_PASSWORD: "user1"}
     )
@@ -208,7 +208,7 @@ async def test_firmware_refuses(
     call: Call,
     doctor: Doctor,
 ) -> None:
-    """A firmware that refuses the command itself needs an update, not a password."""
+    """A user would change the password although the firmware needs an update."""
     miner.api_switch = False
     await _refused(call)
     miner.api_switch = True
@@ -229,7 +229,7 @@ async def test_miner_that_cannot_be_asked(
     call: Call,
     doctor: Doctor,
 ) -> None:
-    """The doctor must not call a miner well that it could not ask."""
+    """The repair flow would report success for a miner that it could not read."""
     miner.api_switch = False
     await _refused(call)
     miner.api_switch = True
@@ -256,7 +256,7 @@ async def test_another_miner_at_the_address(
     state: Show,
     poll: Poll,
 ) -> None:
-    """After DHCP has shuffled, no number and no command of one miner may be that of the other."""
+    """After a DHCP change, values and commands of one miner would belong to another."""
     await miner.stop()
     other = SimulatedMiner("v205_m50", port=address["port"], seed=7, password=PASSWORD)
     async with other:
@@ -280,7 +280,7 @@ async def test_another_miner_at_the_address(
 async def test_another_miner_at_start(
     hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner
 ) -> None:
-    """The same, found when Home Assistant starts; the issue goes with the entry."""
+    """The same when Home Assistant starts; and the issue would stay after the entry is removed."""
     hass.config_entries.async_update_entry(entry, unique_id="aa:bb:cc:dd:ee:ff")
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
@@ -296,7 +296,7 @@ async def test_no_commands_wanted(
     miner: SimulatedMiner,
     call: Call,
 ) -> None:
-    """Who takes the password away is content with sensors, and must not be warned for ever."""
+    """A user who removes the password on purpose would be warned forever."""
     miner.set_password("changed")
     await _refused(call)
     assert issue(hass, "write_access", entry)
@@ -314,14 +314,14 @@ async def test_issues_of_a_disabled_entry(
     miner: SimulatedMiner,
     call: Call,
 ) -> None:
-    """A warning of a miner that is taken out of use would stay; one of a miner in use must."""
+    """The issue of a disabled miner would stay, or that of an active miner disappear."""
     miner.api_switch = False
     await _refused(call)
     ir.async_ignore_issue(hass, DOMAIN, f"write_access_{entry.entry_id}", True)
     await hass.config_entries.async_reload(entry.entry_id)
     found = issue(hass, "write_access", entry)
     assert found
-    assert found.dismissed_version, "what was ignored is shown again"
+    assert found.dismissed_version, "an ignored issue is shown again"
     await hass.config_entries.async_set_disabled_by(
         entry.entry_id, ConfigEntryDisabler.USER
     )
@@ -332,7 +332,7 @@ async def test_issues_of_a_disabled_entry(
 
 
 def test_every_step_has_words() -> None:
-    """A step without words is an empty dialog."""
+    """A step without texts would be an empty dialog."""
     steps = load("translations/en.json")["issues"]["write_access"]["fix_flow"]["step"]
     assert set(steps) == {
         "wrong_password",

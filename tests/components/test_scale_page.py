@@ -1,4 +1,4 @@
-"""docs/scale.md: Home Assistant takes its snippets, and they name what a miner has."""
+"""docs/scale.md: Home Assistant accepts its snippets, and they name entities that a miner has."""
 
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -23,7 +23,7 @@ SNIPPETS: list[Any] = [
 
 
 def parts(name: str) -> list[Any]:
-    """What stands under a key, in all snippets that have it."""
+    """Return the values of a key in all snippets."""
     return [snippet[name] for snippet in SNIPPETS if name in snippet]
 
 
@@ -33,14 +33,14 @@ def parts(name: str) -> list[Any]:
 async def test_snippets_are_taken(
     hass: HomeAssistant, name: str, schema: Callable[[Any], Any]
 ) -> None:
-    """Home Assistant would start without its recorder, and a hall would tell nothing."""
+    """Home Assistant would start without its recorder, and a hall would send no states."""
     assert parts(name)
     for part in parts(name):
         schema({name: part})
 
 
 async def test_mqtt_sensors_are_taken(hass: HomeAssistant) -> None:
-    """The Home Assistant that collects would not show the hall."""
+    """The central Home Assistant would not show the hall."""
     sensors = [sensor for part in parts("mqtt") for sensor in part["sensor"]]
     assert sensors
     for sensor in sensors:
@@ -50,7 +50,7 @@ async def test_mqtt_sensors_are_taken(hass: HomeAssistant) -> None:
 async def test_automation_finds_what_is_told(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator
 ) -> None:
-    """A status that stays the same would not be known to the one that collects."""
+    """The central Home Assistant would not know a state that never changes."""
     [[automation]] = parts("automation")
     template = AUTOMATION(automation)["actions"][0]["repeat"]["for_each"]
     template.hass = hass
@@ -63,7 +63,7 @@ async def test_automation_finds_what_is_told(
 async def test_every_glob_finds_an_entity(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator
 ) -> None:
-    """What was renamed since would be missing in a database, and nobody would be told."""
+    """A renamed entity would be missing in a user's database without any error."""
     globs = set(re.findall(r"^ +- (\w+\.\*\w*)$", PAGE, re.MULTILINE))
     assert len(globs) > 6
     ids = hass.states.async_entity_ids()
