@@ -1,4 +1,4 @@
-"""Simulated miners, a real automation engine, and one clock for both that a test moves."""
+"""Simulated miners, a real automation engine, and one clock for both that a test advances."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -44,11 +44,11 @@ MONDAY = datetime(2027, 5, 3)
 """A Monday in the local time of the tests."""
 
 STEP = 60.0
-"""Seconds in one go, each to a full minute, so that whatever is due by the clock comes in time."""
+"""Seconds of one step, each up to a full minute, so that scheduled events are on time."""
 TICK = 0.6
-"""Seconds within which all that is due at a full minute happens."""
+"""Seconds after a full minute within which everything that is due happens."""
 BUSY_STEP = 1.0
-"""Seconds in one go while a command is on its way, whose deadlines count."""
+"""Seconds of one step while a command with deadlines is running."""
 
 CALM = 3
 """Turns of the loop without any activity, after which there will be none."""
@@ -63,7 +63,7 @@ class MovedClock:
         self.moved = 0.0
 
     def __call__(self) -> float:
-        """Read the clock."""
+        """Return the time."""
         return self._real() + self.moved
 
 
@@ -78,7 +78,7 @@ class World:
         miners: list[SimulatedMiner],
         entries: list[MockConfigEntry],
     ) -> None:
-        """Take over the time."""
+        """Take control of the time."""
         self.hass = hass
         self.clock = clock
         self.wall = wall
@@ -94,7 +94,7 @@ class World:
 
     @property
     def now(self) -> datetime:
-        """The time on the wall."""
+        """The local time."""
         return dt_util.now()
 
     def _advance(self, seconds: float) -> None:
@@ -145,25 +145,25 @@ class World:
             await self.settle()
 
     async def jump(self, moment: datetime) -> None:
-        """Let a long time pass in one go, as for a computer that was asleep."""
+        """Let a long time pass in one step, as for a computer that was asleep."""
         self._advance(moment.timestamp() - self.now.timestamp())
         await self.settle()
 
     # Sensors and helpers
 
     async def set(self, entity_id: str, state: object, **attributes: object) -> None:
-        """Let a sensor say something."""
+        """Set the state of a sensor."""
         self.hass.states.async_set(entity_id, str(state), attributes)
         await self.settle()
 
     async def price(self, price: float, unit: str = "EUR/kWh") -> None:
-        """Let electricity cost this much."""
+        """Set the price of electricity."""
         await self.set("sensor.price", price, unit_of_measurement=unit)
 
     # Automations
 
     async def automate(self, blueprint: str, **inputs: object) -> None:
-        """Make an automation of a blueprint, with these inputs and else its defaults."""
+        """Create an automation from a blueprint, with these inputs and otherwise its defaults."""
         await self.load(
             {
                 "id": f"{blueprint}_{len(self.config)}",
@@ -185,7 +185,7 @@ class World:
         assert {state.state for state in loaded} == {STATE_ON}
 
     async def reload(self, *, without: bool = False) -> None:
-        """Reload the automations, or take them all away."""
+        """Reload the automations, or remove them all."""
         with patch(
             "homeassistant.config.load_yaml_config_file",
             return_value={"automation": [] if without else self.config},
@@ -194,7 +194,7 @@ class World:
         await self.settle()
 
     async def restart(self, **down: float) -> None:
-        """Restart Home Assistant, which is away for a while."""
+        """Stop Home Assistant for a while, and start it again."""
         await self.reload(without=True)
         for entry in self.entries:
             assert await self.hass.config_entries.async_unload(entry.entry_id)
@@ -210,7 +210,7 @@ class World:
     # Miners
 
     async def options(self, **options: object) -> None:
-        """Choose options of the first miner, which reloads it."""
+        """Set options of the first miner, and reload it."""
         entry = self.entries[0]
         self.hass.config_entries.async_update_entry(entry, options=options)
         await self.hass.config_entries.async_reload(entry.entry_id)
@@ -239,14 +239,14 @@ class World:
         return [entry.device_id for entry in found if entry and entry.device_id]
 
     def entity(self, platform: str, key: str, number: int = 0) -> str:
-        """An entity of a miner by platform and key."""
+        """Return the entity of a miner by platform and key."""
         unique_id = f"{format_mac(self.miners[number].mac)}_{key}"
         found = er.async_get(self.hass).async_get_entity_id(platform, DOMAIN, unique_id)
         assert found, f"no {platform} {key}"
         return found
 
     def state(self, platform: str, key: str, number: int = 0) -> str:
-        """What an entity of a miner shows."""
+        """Return the state of an entity of a miner."""
         found = self.hass.states.get(self.entity(platform, key, number))
         assert found
         return found.state
@@ -260,16 +260,16 @@ class World:
 
     @property
     def running(self) -> list[bool]:
-        """Which miners really mine, or are on their way to."""
+        """Which miners are really mining or starting."""
         return [miner.truth().mining for miner in self.miners]
 
     @property
     def runs(self) -> bool:
-        """Whether the first miner really mines, or is on its way to."""
+        """Whether the first miner is really mining or starting."""
         return self.running[0]
 
     def done(self, *names: str, number: int = 0) -> int:
-        """How often a miner has taken one of these commands."""
+        """Return how often a miner has applied one of these commands."""
         return sum(name in names for name in self.miners[number].applied)
 
     @property
@@ -280,7 +280,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def zone() -> Generator[None]:
-    """Let the home be in a time zone with summer time."""
+    """Restore the time zone after the test."""
     before = dt_util.get_default_time_zone()
     yield
     dt_util.set_default_time_zone(before)
@@ -288,19 +288,19 @@ def zone() -> Generator[None]:
 
 @pytest.fixture
 def begin() -> datetime:
-    """When the test begins, in the local time of the home."""
+    """Return the start of the test, in the local time of the home."""
     return MONDAY + timedelta(hours=7, seconds=1)
 
 
 @pytest.fixture
 def profiles() -> tuple[str, ...]:
-    """The miners of the home."""
+    """Return the profiles of the miners."""
     return ("v205_m50",)
 
 
 @pytest.fixture
 def timing() -> Timing | None:
-    """How the miners behave, if not as their profiles do."""
+    """Return the timing of the miners; None means that of their profiles."""
     return None
 
 
@@ -315,7 +315,7 @@ async def world(
     timing: Timing | None,
     unused_tcp_port: int,
 ) -> AsyncGenerator[World]:
-    """A home in which the blueprints are installed and the miners are set up."""
+    """Set up a home with the blueprints and the miners."""
     clock = MovedClock()
     monkeypatch.setattr(hass.loop, "time", clock)
     # Our client never closes one side only; and where time jumps, a deadline is over immediately.
@@ -386,12 +386,12 @@ def notified(hass: HomeAssistant) -> list[dict[str, Any]]:
 
 
 def notify(message: str) -> list[dict[str, Any]]:
-    """Actions that send a message."""
+    """Return actions that send a message."""
     return [{"action": "notify.phone", "data": {"message": message}}]
 
 
 def blueprint(name: str) -> dict[str, Any]:
-    """A blueprint as it is in its file."""
+    """Return a blueprint from its file."""
     loaded = yaml_util.load_yaml_dict(BLUEPRINTS / f"{name}.yaml")
     return dict(loaded)
 

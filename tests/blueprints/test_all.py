@@ -1,4 +1,4 @@
-"""Every blueprint: a form that a newcomer can fill in, and that works with what it must have."""
+"""Every blueprint: its form is easy to fill in, and it works with the required inputs only."""
 
 import re
 from typing import Any
@@ -25,7 +25,7 @@ URL = "https://github.com/ha-whatsminer/ha-whatsminer/blob/main"
 
 
 def flat(inputs: dict[str, Any]) -> dict[str, Any]:
-    """All inputs, without their sections."""
+    """Return all inputs, without their sections."""
     return {
         key: value
         for name, item in inputs.items()
@@ -35,23 +35,23 @@ def flat(inputs: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
-    """The name of a blueprint."""
+    """Return the name of a blueprint."""
     return str(request.param)
 
 
 @pytest.fixture
 def inputs(name: str) -> dict[str, Any]:
-    """Its inputs."""
+    """Return its inputs."""
     return flat(blueprint(name)["blueprint"]["input"])
 
 
 def test_all_are_here() -> None:
-    """A blueprint that no test loads may be broken by the next Home Assistant."""
+    """A blueprint without a test could break with the next Home Assistant."""
     assert sorted(path.stem for path in BLUEPRINTS.glob("*")) == sorted(NAMES)
 
 
 def test_form(name: str, inputs: dict[str, Any]) -> None:
-    """A field without a name, a selector or a default that fits cannot be filled in."""
+    """A user could not fill in a field without a name, a selector or a valid default."""
     data = blueprint(name)
     loaded = Blueprint(
         data, expected_domain="automation", schema=AUTOMATION_BLUEPRINT_SCHEMA
@@ -73,14 +73,14 @@ def test_form(name: str, inputs: dict[str, Any]) -> None:
 
 
 def test_collapsed_sections_need_nothing(name: str) -> None:
-    """A field that must be filled in is not found in a section that is closed."""
+    """A user would not find a required field in a closed section."""
     for section in blueprint(name)["blueprint"]["input"].values():
         if section.get("collapsed"):
             assert all("default" in item for item in section["input"].values())
 
 
 def test_every_input_is_used(name: str, inputs: dict[str, Any]) -> None:
-    """A field that does nothing is a promise that is broken."""
+    """A field would have no effect."""
     text = (BLUEPRINTS / f"{name}.yaml").read_text()
     used = set(re.findall(r"!input (\w+)", text))
     assert used == set(inputs)
@@ -99,7 +99,7 @@ def test_manual_hold_and_starts(name: str, inputs: dict[str, Any]) -> None:
 
 
 def required(world: World) -> dict[str, dict[str, Any]]:
-    """What must be filled in."""
+    """Return the required inputs."""
     return {
         "electricity_price": {"miners": world.devices, "price": "sensor.price"},
         "grid_call": {"miners": world.devices, "signal": "input_boolean.call"},
@@ -123,7 +123,7 @@ async def test_required_inputs_are_enough(
     inputs: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With nothing but these it loads and runs, though no sensor has ever said a word."""
+    """With only the required inputs and no sensor values, a blueprint would not load or run."""
     for entity in ("sensor.price", "input_boolean.call", "sensor.room", "sensor.grid"):
         await world.set(entity, "unknown")
     filled = required(world)[name]
@@ -146,7 +146,7 @@ STOPPERS = ("electricity_price", "grid_call", "heating", "weekly_pause")
 
 
 async def want_a_stop(world: World, name: str) -> None:
-    """Make the automation, and let it be time to stop."""
+    """Create the automation, and set the conditions for a stop."""
     for entity, state in (
         ("sensor.price", 0.1),
         ("sensor.room", 18),
@@ -194,7 +194,7 @@ async def test_miner_of_which_nothing_is_known(
 
 
 @pytest.mark.parametrize("name", [name for name in STOPPERS if name != "heating"])
-async def test_unreachable_is_told_again(
+async def test_unreachable_miner_is_reported_again(
     world: World, name: str, notified: list[dict[str, Any]]
 ) -> None:
     """One message in the night is missed; a miner that may be drawing is notified every five minutes."""

@@ -1,4 +1,4 @@
-"""docs/automations.md: every piece of YAML on it loads, and the plain ones do what they say."""
+"""docs/automations.md: all its YAML loads, and the plain automations work."""
 
 from pathlib import Path
 import re
@@ -35,20 +35,20 @@ def said(world: World) -> list[dict[str, Any]]:
 
 
 def snippet(world: World, text: str) -> dict[str, Any]:
-    """An automation of the page, for the simulated miner."""
+    """Return an automation of the page, for the simulated miner."""
     parsed = yaml_util.parse_yaml(text.replace(DEVICE, world.devices[0]))
     assert isinstance(parsed, dict)
     return {"id": parsed["alias"], **parsed}
 
 
 async def plain(world: World, alias: str) -> None:
-    """Load one of the plain ones."""
+    """Load one of the plain automations."""
     found = [text for text in SNIPPETS if text.startswith(f"alias: {alias}\n")]
     await world.load(snippet(world, *found))
 
 
 def test_every_blueprint_is_on_the_page() -> None:
-    """A blueprint without a link cannot be imported with one click."""
+    """A user could not import a blueprint with one click."""
     links = re.findall(r"blueprint_url=(\S+?)\)", TEXT)
     assert sorted(map(unquote, links)) == sorted(
         blueprint(name)["blueprint"]["source_url"] for name in NAMES
@@ -58,7 +58,7 @@ def test_every_blueprint_is_on_the_page() -> None:
 async def test_every_snippet_loads(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is copied from a page has to work as it is."""
+    """A user would copy YAML that does not work."""
     automations = [snippet(world, text) for text in SNIPPETS]
     uses = [a["use_blueprint"] for a in automations if "use_blueprint" in a]
     assert {Path(use["path"]).stem for use in uses} == set(NAMES)
@@ -105,7 +105,7 @@ def test_numbers_are_those_of_the_forms() -> None:
 
 
 async def test_plain_weekly_pause(world: World) -> None:
-    """Off from 8 to 13 on a workday, on again after it."""
+    """The miner would not stop from 8 to 13 on a workday, or not start again."""
     world.step = 300
     await world.set("binary_sensor.workday_sensor", ON)
     await plain(world, "Pause on workday mornings")
@@ -119,7 +119,7 @@ async def test_plain_weekly_pause(world: World) -> None:
 
 
 async def test_plain_electricity_price(world: World) -> None:
-    """Off above the one price, on below the other."""
+    """The miner would not stop above one price, or not start below the other."""
     await world.set(PRICE, 0.2)
     await plain(world, "Stop while electricity is expensive")
     for price, runs in ((0.35, False), (0.27, False), (0.2, True), (0.27, True)):
@@ -129,7 +129,7 @@ async def test_plain_electricity_price(world: World) -> None:
 
 
 async def test_plain_solar_surplus(world: World) -> None:
-    """The miner takes the sun less the reserve; without sun it stops."""
+    """The miner would not use the surplus minus the reserve, or not stop without sun."""
     sun = 2500.0
 
     def measure() -> None:
@@ -149,7 +149,7 @@ async def test_plain_solar_surplus(world: World) -> None:
 
 
 async def test_plain_heating(world: World) -> None:
-    """Off when it is warm, or when the sensor is dead."""
+    """The miner would not stop when it is warm, or when the sensor is dead."""
     await world.set(ROOM, 20)
     await plain(world, "Keep the living room warm")
     await world.set(ROOM, 21.5)
@@ -164,7 +164,7 @@ async def test_plain_heating(world: World) -> None:
 
 
 async def test_plain_grid_call(world: World, said: list[dict[str, Any]]) -> None:
-    """Off at the call with a proof in the logbook, or a message; back after it."""
+    """The miner would not stop at a grid call, without a logbook entry or a message, or not start after it."""
     await world.set(CALL, OFF)
     await plain(world, "Stop for the grid, with proof")
     await world.set(CALL, ON)
@@ -189,7 +189,7 @@ async def test_plain_grid_call(world: World, said: list[dict[str, Any]]) -> None
 
 
 async def test_plain_watchdog(world: World, said: list[dict[str, Any]]) -> None:
-    """A restart after a quarter of an hour, and no second one."""
+    """The miner would not be restarted after a quarter of an hour, or more than once."""
     world.miner.set_board_count(3)
     await plain(world, "Restart it when it mines too little")
     await world.let_pass(minutes=20)

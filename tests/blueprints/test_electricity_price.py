@@ -13,7 +13,7 @@ PRICE = "sensor.price"
 
 @pytest.fixture(autouse=True)
 async def cheap(world: World) -> None:
-    """Begin with a low price; all that matters here happens at full five minutes."""
+    """Start with a low price; everything in these tests happens at full five minutes."""
     world.step = 300
     await world.price(0.1)
 
@@ -99,7 +99,7 @@ async def test_break_even(world: World) -> None:
 
 
 async def test_flapping_price(world: World) -> None:
-    """Tuning takes 20 minutes: a price around the limit must not cost an hour of each."""
+    """Tuning takes 20 minutes: a price that crosses the limit often would cost most of the mining time."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     world.step = 60
     for minute in range(60):
@@ -116,7 +116,7 @@ async def test_flapping_price(world: World) -> None:
 
 @pytest.mark.parametrize("gone", [UNAVAILABLE, UNKNOWN, "nan", "rubbish"])
 async def test_unavailable_price(world: World, gone: str) -> None:
-    """No price is not a low price, nor a high one; after an hour the miner may earn again."""
+    """A missing price would be treated as low or high, or the miner would stay off for more than an hour."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.set(PRICE, gone)
     await world.let_pass(minutes=20)
@@ -135,7 +135,7 @@ async def test_unavailable_price(world: World, gone: str) -> None:
     ("action", "runs"), [("stop", False), ("leave", True), ("resume", True)]
 )
 async def test_price_gone_for_long(world: World, action: str, runs: bool) -> None:
-    """What happens then is for the owner to choose."""
+    """A user could not choose what happens without a price."""
     await world.automate(
         "electricity_price", miners=world.devices, price=PRICE, unknown_action=action
     )
@@ -161,7 +161,7 @@ async def test_restart_in_the_middle(world: World) -> None:
 
 
 async def test_shortest_stop_outlasts_a_restart(world: World) -> None:
-    """The shortest times are there for the hardware; a restart is no way around them."""
+    """A restart would shorten the minimum times, which protect the hardware."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.price(0.4)
     await world.let_pass(minutes=1)
@@ -191,8 +191,10 @@ async def test_manual_hold(world: World) -> None:
 
 
 @pytest.mark.parametrize("profiles", [("v205_m50", "v204_m30sp")])
-async def test_one_of_two_is_away(world: World, notified: list[dict[str, Any]]) -> None:
-    """A miner that cannot be reached must not save the other from the stop, nor itself."""
+async def test_one_of_two_is_offline(
+    world: World, notified: list[dict[str, Any]]
+) -> None:
+    """An unreachable miner would keep the other from stopping, or keep running itself."""
     await world.automate(
         "electricity_price",
         miners=world.devices,
@@ -210,7 +212,7 @@ async def test_one_of_two_is_away(world: World, notified: list[dict[str, Any]]) 
 
 
 async def test_refused(world: World, notified: list[dict[str, Any]]) -> None:
-    """A stop that was refused is tried again soon: none of the shortest times has begun."""
+    """After a refused stop, the automation would wait for a minimum time before it retries."""
     await world.automate(
         "electricity_price",
         miners=world.devices,
@@ -232,7 +234,7 @@ async def test_refused(world: World, notified: list[dict[str, Any]]) -> None:
 async def test_break_even_in_the_unit_of_the_price(
     world: World, unit: str, scale: float
 ) -> None:
-    """Break-even is written like the price; taken for EUR/kWh it would never stop a miner."""
+    """A break-even price in another unit would be read as EUR/kWh and never stop a miner."""
     await world.price(0.01 * scale, unit)
     await world.options(**{CONF_HASHPRICE: 0.05, CONF_PRICE_SENSOR: PRICE})
     sensor = world.entity("sensor", "break_even_price")
@@ -268,7 +270,7 @@ async def test_break_even_of_a_miner_that_is_unplugged(world: World) -> None:
 
 
 @pytest.mark.parametrize("duration", ["00:10:00", "00:40:00"])
-async def test_stop_of_somebody_else_ends_while_it_is_dear(
+async def test_stop_of_another_user_ends_while_it_is_expensive(
     world: World, duration: str
 ) -> None:
     """A stop to change a filter ends: half an hour at the most expensive price would cost more than it."""
@@ -285,7 +287,7 @@ async def test_stop_of_somebody_else_ends_while_it_is_dear(
     assert world.curtailment["ended_reason"] == "Filter"
 
 
-async def test_pause_ends_while_it_is_dear(world: World) -> None:
+async def test_pause_ends_while_it_is_expensive(world: World) -> None:
     """The weekly pause ends at 13:00, the price has been expensive since 12:55: off it stays."""
     world.step = 60
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
@@ -300,7 +302,7 @@ async def test_pause_ends_while_it_is_dear(world: World) -> None:
 
 
 async def test_started_by_hand_runs_for_the_shortest_run(world: World) -> None:
-    """Who starts it by hand without a hold gets the shortest run, and no more: the page says so."""
+    """A miner that a user starts without a hold would not run for the minimum time that the page promises."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.price(0.9)
     await world.hass.services.async_call(
@@ -313,8 +315,10 @@ async def test_started_by_hand_runs_for_the_shortest_run(world: World) -> None:
 
 
 @pytest.mark.parametrize(("hours", "runs"), [(0, True), (2, False)])
-async def test_price_that_stands_still(world: World, hours: int, runs: bool) -> None:
-    """The price integration has died with last night's price: for ever cheap, if one likes."""
+async def test_price_that_is_no_longer_updated(
+    world: World, hours: int, runs: bool
+) -> None:
+    """A price that is no longer updated would keep the miner running, although the user has limited its age."""
     await world.automate(
         "electricity_price",
         miners=world.devices,
@@ -323,7 +327,7 @@ async def test_price_that_stands_still(world: World, hours: int, runs: bool) -> 
         unknown_action="stop",
     )
     await world.let_pass(minutes=100)
-    await world.price(0.1)  # the same again, but it speaks
+    await world.price(0.1)  # the same price, reported again
     await world.let_pass(minutes=100)
     assert world.runs
     await world.let_pass(minutes=30)

@@ -18,17 +18,17 @@ pytestmark = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 async def quiet(world: World) -> None:
-    """Begin without a call."""
+    """Start without a call."""
     await world.set(SIGNAL, OFF)
 
 
 async def automate(world: World, **inputs: object) -> None:
-    """Make the automation."""
+    """Return a function that creates the automation."""
     await world.automate("grid_call", miners=world.devices, signal=SIGNAL, **inputs)
 
 
 async def test_normal_call(world: World, notified: list[dict[str, Any]]) -> None:
-    """All stop within a minute, and come back after the call one by one."""
+    """The miners would not stop within a minute, or not return one by one after the call."""
     await automate(world, on_failure=notify("no"), stagger=120, stagger_random=0)
     await world.let_pass(minutes=5)
     assert all(world.running)
@@ -54,7 +54,7 @@ async def test_normal_call(world: World, notified: list[dict[str, Any]]) -> None
 
 
 async def test_call_during_the_return(world: World) -> None:
-    """The grid calls again before all are back: the return ends, those back stop again."""
+    """With a new call during the return, miners would keep running or starting."""
     await automate(world, stagger=300, stagger_random=0)
     await world.set(SIGNAL, ON)
     await world.let_pass(minutes=10)
@@ -70,7 +70,7 @@ async def test_call_during_the_return(world: World) -> None:
 
 
 async def test_random_delay(world: World) -> None:
-    """A whole street that comes back in the same second is what the grid fears."""
+    """All homes would return in the same second and overload the grid."""
     await automate(world, return_delay=0, stagger=0, stagger_random=3600, minimum_off=0)
     await world.set(SIGNAL, ON)
     await world.set(SIGNAL, OFF)
@@ -104,7 +104,7 @@ async def test_power_does_not_fall(
 
 
 async def test_unreachable_miner(world: World, notified: list[dict[str, Any]]) -> None:
-    """A miner that does not answer keeps none of the others from stopping."""
+    """A miner that does not respond would keep the others from stopping."""
     await automate(world, on_failure=notify("{{ failed | join(', ') }}"), attempts=2)
     world.miners[0].inject("refuse")
     await world.let_pass(minutes=3)
@@ -118,7 +118,7 @@ async def test_unreachable_miner(world: World, notified: list[dict[str, Any]]) -
 
 
 async def test_flapping_signal(world: World) -> None:
-    """A loose contact must not start and stop the miners every minute."""
+    """A loose contact would start and stop the miners every minute."""
     await automate(world, return_delay=0, stagger=0, stagger_random=0, minimum_off=10)
     for minute in range(40):
         await world.set(SIGNAL, OFF if minute % 2 else ON)
@@ -130,7 +130,7 @@ async def test_flapping_signal(world: World) -> None:
 
 @pytest.mark.parametrize("gone", [UNAVAILABLE, UNKNOWN])
 async def test_unavailable_signal(world: World, gone: str) -> None:
-    """A signal that is gone neither stops nor starts anything, unless its owner wants that."""
+    """An unavailable signal would stop or start the miners although the user did not choose that."""
     await automate(world)
     await world.set(SIGNAL, gone)
     await world.let_pass(minutes=40)
@@ -144,7 +144,7 @@ async def test_unavailable_signal(world: World, gone: str) -> None:
 
 @pytest.mark.parametrize(("action", "count"), [("stop", 0), ("resume", 3)])
 async def test_signal_gone_for_long(world: World, action: str, count: int) -> None:
-    """What happens then is for the owner to choose."""
+    """A user could not choose what happens without a signal."""
     await automate(world, unknown_action=action)
     if action == "resume":
         await world.set(SIGNAL, ON)
@@ -156,7 +156,7 @@ async def test_signal_gone_for_long(world: World, action: str, count: int) -> No
 
 
 async def test_restart_in_the_middle(world: World) -> None:
-    """A restart in the middle of a call, of a return, and a call while it is away."""
+    """A restart during a call or a return, or a call while Home Assistant is stopped, would be lost."""
     await automate(world, stagger=240, stagger_random=0)
     await world.set(SIGNAL, ON)
     await world.restart(minutes=3)
@@ -192,7 +192,7 @@ async def test_manual_hold(world: World) -> None:
 
 
 async def test_inverted_signal(world: World) -> None:
-    """A contact that opens for a call."""
+    """A contact that opens for a call would have the opposite effect."""
     await world.set(SIGNAL, ON)
     await automate(world, stop_state="off")
     await world.let_pass(minutes=2)
@@ -202,7 +202,7 @@ async def test_inverted_signal(world: World) -> None:
 
 
 async def test_others_stay_as_they_were(world: World) -> None:
-    """Off by hand, or stopped by another automation: not for a grid call to start."""
+    """A grid call would start a miner that the user or another automation has stopped."""
     await automate(world)
     await world.hass.services.async_call(
         "switch", "turn_off", {"entity_id": world.entity("switch", "mining", 0)}
@@ -221,7 +221,7 @@ async def test_others_stay_as_they_were(world: World) -> None:
     assert world.running == [False, False, True]
 
 
-async def test_by_hand_during_a_call(world: World) -> None:
+async def test_user_starts_a_miner_during_a_call(world: World) -> None:
     """The user starts a miner during a call: it is stopped again, for a fine is a fine."""
     await automate(world)
     await world.set(SIGNAL, ON)
@@ -234,10 +234,10 @@ async def test_by_hand_during_a_call(world: World) -> None:
 
 
 @pytest.mark.parametrize("timing", [Timing(idle_power_w=1500)])
-async def test_stopped_in_words_only(
+async def test_reports_a_stop_but_uses_power(
     world: World, notified: list[dict[str, Any]]
 ) -> None:
-    """A miner that calls itself stopped and still draws power has not heeded the call."""
+    """A miner that reports a stop but still uses power would go unnoticed."""
     await automate(world, on_failure=notify("no"), attempts=2)
     await world.set(SIGNAL, ON)
     await world.let_pass(minutes=2)
@@ -245,8 +245,10 @@ async def test_stopped_in_words_only(
     assert len(notified) == 1
 
 
-async def test_lowered_and_away(world: World, notified: list[dict[str, Any]]) -> None:
-    """Lowered by the price and not to be reached when the grid calls: it may well be drawing."""
+async def test_curtailed_and_offline(
+    world: World, notified: list[dict[str, Any]]
+) -> None:
+    """A miner that is curtailed by the price and offline during a call would go unnoticed, although it may use power."""
     await automate(world, on_failure=notify("{{ failed | join(', ') }}"))
     await world.curtail(target="percent", percent=60, reason="Price")
     world.miner.inject("refuse")

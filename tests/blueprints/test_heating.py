@@ -12,10 +12,10 @@ SENSOR = "sensor.room"
 
 
 class Room:
-    """A room that loses heat, and gets that of the miner."""
+    """A room that loses heat, and is heated by the miner."""
 
     def __init__(self, world: World, degrees: float) -> None:
-        """Begin at a temperature."""
+        """Start at a temperature."""
         self.world = world
         self.degrees = degrees
         self.outside = 5.0
@@ -24,7 +24,7 @@ class Room:
         world.surroundings = self.warm
 
     def warm(self) -> None:
-        """Let the time since the last look pass: 120 W/K to the outside, 1.5 kWh/K."""
+        """Update the temperature: 120 W/K to the outside, 1.5 kWh/K."""
         hours = (self.world.now - self._then).total_seconds() / 3600
         self._then = self.world.now
         power = self.world.miner.truth().power_w - 120 * (self.degrees - self.outside)
@@ -35,7 +35,7 @@ class Room:
 
 @pytest.fixture
 def automate(world: World) -> Callable[..., Any]:
-    """Make the automation."""
+    """Return a function that creates the automation."""
 
     async def run(**inputs: object) -> None:
         await world.automate(
@@ -67,7 +67,7 @@ async def test_normal_day(world: World, automate: Callable[..., Any]) -> None:
 
 
 async def test_hysteresis(world: World, automate: Callable[..., Any]) -> None:
-    """In between nothing changes, from either side."""
+    """The miner would start or stop between the two temperatures."""
     await world.set(SENSOR, 20.7)
     await automate()
     for degrees, runs in (
@@ -106,7 +106,7 @@ async def test_lock_out(world: World, automate: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21)])
 async def test_quiet_hours(world: World, automate: Callable[..., Any]) -> None:
-    """Who sleeps next to it wants it off at 22:00 sharp, however cold it is."""
+    """The miner would run during the quiet hours because it is cold."""
     world.step = 300
     await world.set(SENSOR, 15)
     await automate(
@@ -123,7 +123,7 @@ async def test_quiet_hours(world: World, automate: Callable[..., Any]) -> None:
 
 
 async def test_flapping_sensor(world: World, automate: Callable[..., Any]) -> None:
-    """A sensor in the draught must not switch a miner that needs 20 minutes to tune."""
+    """A sensor in a draught would keep switching a miner that needs 20 minutes to tune."""
     await world.set(SENSOR, 20)
     await automate()
     for minute in range(120):
@@ -150,7 +150,7 @@ async def test_unavailable_sensor(
 
 
 async def test_silent_sensor(world: World, automate: Callable[..., Any]) -> None:
-    """An empty battery leaves the last value standing for ever, and the miner would heat on."""
+    """With an empty sensor battery, the last value would stay and the miner would keep heating."""
     await world.set(SENSOR, 18)
     await automate(stale_minutes=30)
     for _ in range(5):
@@ -167,7 +167,7 @@ async def test_silent_sensor(world: World, automate: Callable[..., Any]) -> None
 async def test_restart_in_the_middle(
     world: World, automate: Callable[..., Any]
 ) -> None:
-    """After a restart it is what the temperature asks for, within the shortest times."""
+    """After a restart the miner would not follow the temperature, or ignore the minimum times."""
     await world.set(SENSOR, 18)
     await automate()
     await world.set(SENSOR, 22)

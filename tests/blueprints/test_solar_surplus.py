@@ -1,4 +1,4 @@
-"""The solar surplus: the miner takes what would go to the grid, and little that comes from it."""
+"""The solar surplus: the miner uses the power that would be exported, and imports little."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,28 +14,28 @@ BATTERY = "sensor.battery"
 
 
 class House:
-    """A house with a solar roof, whose meter sees the miner too."""
+    """A house with solar panels, whose meter includes the miner."""
 
     def __init__(self, world: World) -> None:
         """Connect the miner."""
         self.world = world
         self.sun: Callable[[], float] = lambda: 0.0
-        """W that the roof makes."""
+        """Power of the solar panels in W."""
         self.load = 400.0
         self.factor, self.unit = 1.0, "W"
         self.silent = False
         self.bought = self.sold = self.mined = 0.0
-        """kWh."""
+        """The totals in kWh."""
         self._then = world.now
         world.surroundings = self.measure
 
     @property
     def surplus(self) -> float:
-        """W that go to the grid."""
+        """Exported power in W."""
         return self.sun() - self.load - self.world.miner.truth().power_w
 
     def measure(self) -> None:
-        """Read the meter."""
+        """Update the meter."""
         hours = (self.world.now - self._then).total_seconds() / 3600
         self._then = self.world.now
         surplus = self.surplus
@@ -50,7 +50,7 @@ class House:
             )
 
     async def shine(self, watts: float, **period: float) -> None:
-        """Let the sun shine on the roof for a while."""
+        """Set the solar power for a while."""
         self.sun = lambda: watts
         self.measure()
         await self.world.let_pass(**period)
@@ -58,7 +58,7 @@ class House:
 
 @pytest.fixture
 def house(world: World) -> House:
-    """A house."""
+    """Return the house."""
     house = House(world)
     house.measure()
     return house
@@ -66,7 +66,7 @@ def house(world: World) -> House:
 
 @pytest.fixture
 def automate(world: World) -> Callable[..., Any]:
-    """Make the automation."""
+    """Return a function that creates the automation."""
 
     async def run(**inputs: object) -> None:
         await world.automate(
@@ -80,13 +80,13 @@ def automate(world: World) -> Callable[..., Any]:
 
 
 async def stopped(world: World, house: House) -> None:
-    """Let it get dark until the miner has stopped."""
+    """Remove the sun until the miner has stopped."""
     await house.shine(0, minutes=20)
     assert not world.runs
 
 
 def power(world: World) -> float:
-    """What the miner really draws."""
+    """Return the true power of the miner."""
     return world.miner.truth().power_w
 
 
@@ -94,7 +94,7 @@ def power(world: World) -> float:
 async def test_normal_day(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """From dawn to dusk: the miner eats most of the surplus, and buys little."""
+    """During a day the miner would use too little of the surplus, or import too much."""
 
     def sun() -> float:
         hour = world.now.hour + world.now.minute / 60
@@ -120,7 +120,7 @@ async def test_normal_day(
 async def test_follows(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """The reserve goes to the grid, and all the rest to the miner, in both directions."""
+    """The miner would not use exactly the surplus minus the reserve, up and down."""
     await house.shine(3000, minutes=1)
     await automate(reserve=200)
     for sun in (3000, 2400, 3500, 2200):
@@ -144,7 +144,7 @@ async def test_every_kind_of_meter(
     factor: float,
     unit: str,
 ) -> None:
-    """A sign or a unit that is misread runs the miner at night and stops it at noon."""
+    """With a misread sign or unit, the miner would run at night and stop at noon."""
     house.factor, house.unit = factor, unit
     await house.shine(2900, minutes=1)
     await automate(sign=sign)
@@ -153,7 +153,7 @@ async def test_every_kind_of_meter(
 
 
 async def test_clouds(world: World, house: House, automate: Callable[..., Any]) -> None:
-    """Clouds that come and go must not stop and start it; too little sun for long must."""
+    """Short clouds would stop the miner, or a long lack of sun would not."""
     await house.shine(3500, minutes=1)
     await automate()
     for _ in range(6):
@@ -182,7 +182,7 @@ async def test_clouds(world: World, house: House, automate: Callable[..., Any]) 
 async def test_flapping_around_the_start(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """At the edge of what it needs the miner must not start every quarter of an hour."""
+    """With just enough surplus, the miner would start every quarter of an hour."""
     await automate()
     await stopped(world, house)
     edge = 400 + 100 + 1400  # load, reserve, and the least the miner takes
@@ -216,7 +216,7 @@ async def test_unavailable_meter(
 async def test_frozen_meter(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """A meter that says the same for ever must not keep the miner on through the night."""
+    """A meter that no longer changes would keep the miner running through the night."""
     await house.shine(3000, minutes=1)
     await automate()
     await house.shine(3000, minutes=5)
@@ -228,7 +228,7 @@ async def test_frozen_meter(
 async def test_leave_on_unknown(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """Who rather risks to buy may choose so."""
+    """A user who accepts imports could not choose that."""
     await house.shine(3000, minutes=1)
     await automate(unknown_action="leave")
     house.silent = True
@@ -240,7 +240,7 @@ async def test_leave_on_unknown(
 async def test_battery_floor(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """The miner must not empty the battery that the evening needs."""
+    """The miner would empty the battery that is needed in the evening."""
     await world.set(BATTERY, 80)
     await house.shine(3000, minutes=1)
     await automate(battery=BATTERY, battery_floor=60)
@@ -261,7 +261,7 @@ async def test_battery_floor(
 async def test_restart_in_the_middle(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """A restart at noon must not stop the miner, and one at night must not start it."""
+    """A restart at noon would stop the miner, or one at night start it."""
     await house.shine(3000, minutes=1)
     await automate()
     await house.shine(3000, minutes=5)
@@ -304,7 +304,7 @@ async def test_manual_hold(
 async def test_switched_off_by_hand(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
-    """A miner that is off for repair must not start because the sun shines."""
+    """A miner that is off for repair would start in the sun."""
     await house.shine(4000, minutes=1)
     await automate()
     await world.hass.services.async_call(
@@ -317,7 +317,7 @@ async def test_switched_off_by_hand(
 async def test_wrong_number(
     world: World, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The power limit next to it in the list would restart the miner every two minutes."""
+    """A user could select the power limit, which would restart the miner every two minutes."""
     await house.shine(2500, minutes=1)
     await world.automate(
         "solar_surplus", power_target=world.entity("number", "power_limit"), grid=GRID

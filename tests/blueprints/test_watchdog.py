@@ -1,4 +1,4 @@
-"""The watchdog: it helps a sick miner, leaves the others alone, and knows when to give up."""
+"""The watchdog: it restarts a faulty miner, leaves the others alone, and gives up after some attempts."""
 
 from collections.abc import Callable
 import re
@@ -11,7 +11,7 @@ from .conftest import HOLD, OFF, ON, World, notify
 
 @pytest.fixture
 def automate(world: World, notified: list[dict[str, Any]]) -> Callable[..., Any]:
-    """Make the automation."""
+    """Return a function that creates the automation."""
 
     async def run(**inputs: object) -> None:
         await world.automate(
@@ -34,7 +34,7 @@ def steps(notified: list[dict[str, Any]]) -> list[str]:
 
 
 def heal_by(world: World, command: str) -> None:
-    """Let the boards come back when this command has been taken."""
+    """Repair the boards when the miner applies this command."""
 
     def look() -> None:
         if world.done(command):
@@ -46,7 +46,7 @@ def heal_by(world: World, command: str) -> None:
 async def test_normal_day(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A healthy miner is left alone, also while it is stopped, curtailed or tunes."""
+    """A healthy miner would be restarted, for example while it is stopped, curtailed or tuning."""
     await automate()
     world.step = 120
     await world.let_pass(hours=2)
@@ -68,7 +68,7 @@ async def test_normal_day(
 async def test_restart_helps(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """Two boards are lost in the night: a restart brings them back, and that is all."""
+    """A miner that lost two boards would not be restarted, or more than once."""
     await automate()
     heal_by(world, "restart_btminer")
     world.miner.set_board_count(1)
@@ -88,7 +88,7 @@ async def test_restart_helps(
 async def test_reboot_helps(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """If the restart did not help the reboot may."""
+    """A miner that a restart does not repair would not be rebooted."""
     await automate()
     heal_by(world, "reboot")
     world.miner.set_board_count(1)
@@ -153,7 +153,7 @@ async def test_dead_pool(
 async def test_flapping_hashrate(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A hashrate that dips and comes back is luck, and no reason for 20 minutes of tuning."""
+    """A short dip in the hashrate would cost 20 minutes of tuning."""
     await automate()
     for _ in range(6):
         world.miner.set_board_count(1)
@@ -166,7 +166,7 @@ async def test_flapping_hashrate(
 async def test_unavailable_miner(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A miner that does not answer cannot be helped over the network."""
+    """The watchdog would send commands to a miner that does not respond."""
     await automate()
     world.miner.set_board_count(1)
     await world.let_pass(minutes=5)
@@ -183,7 +183,7 @@ async def test_unavailable_miner(
 async def test_restart_in_the_middle(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A restart of Home Assistant forgets none of the restarts of the miner."""
+    """A restart of Home Assistant would reset the count of restarts of the miner."""
     await automate()
     world.miner.set_board_count(1)
     await world.let_pass(minutes=20)
@@ -202,7 +202,7 @@ async def test_restart_in_the_middle(
 async def test_manual_hold(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """Who works on the miner does not want it to restart under his hands."""
+    """A miner would restart while a user works on it."""
     await world.set(HOLD, OFF)
     await automate(hold=[HOLD])
     world.miner.set_board_count(1)
@@ -218,7 +218,7 @@ async def test_manual_hold(
 async def test_refused(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """A miner that takes no commands is not asked every minute; its owner hears of it."""
+    """A miner that refuses commands would receive one every minute, or the user would not be notified."""
     await automate()
     world.miner.api_switch = False
     world.miner.set_board_count(1)

@@ -1,4 +1,4 @@
-"""The weekly pause: in time, never on a holiday, and not forgotten over a restart."""
+"""The weekly pause: on time, never on a holiday, and kept over a restart."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +15,12 @@ WORKDAY = "binary_sensor.workday"
 
 @pytest.fixture(autouse=True)
 def fast(world: World) -> None:
-    """Days are long; all that matters here happens at full five minutes."""
+    """Use long steps: everything in these tests happens at full five minutes."""
     world.step = 300
 
 
 async def test_normal_day(world: World) -> None:
-    """Who pays most from 8 to 13 wants the miner off then, and on for the rest of the day."""
+    """The miner would run from 8 to 13, when electricity is expensive, or be off for the rest of the day."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.let_pass_until("07:55")
     assert world.runs
@@ -39,7 +39,7 @@ async def test_normal_day(world: World) -> None:
 
 @pytest.mark.parametrize("begin", [MONDAY + timedelta(days=4, hours=12)])
 async def test_weekend_and_last_day(world: World) -> None:
-    """A pause on Saturday, or after the last day, costs money for nothing."""
+    """The miner would pause on Saturday or after the last day."""
     world.step = 1800
     monday = MONDAY + timedelta(days=7)
     await world.automate(
@@ -59,7 +59,7 @@ async def test_weekend_and_last_day(world: World) -> None:
     [("calendars", CALENDAR, ON), ("workdays", WORKDAY, OFF)],
 )
 async def test_holiday(world: World, name: str, entity: str, free: str) -> None:
-    """On a holiday electricity is cheap all day, and the miner is to earn."""
+    """The miner would pause on a holiday, when electricity is cheap all day."""
     work = OFF if free == ON else ON
     await world.set(entity, free)
     await world.automate("weekly_pause", miners=world.devices, **{name: [entity]})
@@ -76,7 +76,7 @@ async def test_holiday(world: World, name: str, entity: str, free: str) -> None:
 
 @pytest.mark.parametrize("begin", [MONDAY + timedelta(days=4, hours=21)])
 async def test_pause_over_midnight_belongs_to_the_day_it_begins(world: World) -> None:
-    """From Friday 22:00 to 6:00 means all of that night, though Saturday is no workday."""
+    """A pause from Friday 22:00 to 6:00 would end at midnight because Saturday is not a workday."""
     await world.set(WORKDAY, ON)
     await world.automate(
         "weekly_pause",
@@ -99,7 +99,7 @@ async def test_pause_over_midnight_belongs_to_the_day_it_begins(world: World) ->
 
 
 async def test_flapping_sensor(world: World) -> None:
-    """A sensor that cannot decide must not start the miner every minute."""
+    """A sensor that keeps changing would start the miner every minute."""
     await world.set(WORKDAY, ON)
     await world.automate("weekly_pause", miners=world.devices, workdays=[WORKDAY])
     await world.let_pass_until("08:01")
@@ -117,7 +117,7 @@ async def test_flapping_sensor(world: World) -> None:
     ("action", "runs"), [("pause", False), ("run", True), ("leave", True)]
 )
 async def test_unavailable_sensor(world: World, action: str, runs: bool) -> None:
-    """A dead sensor changes nothing at first, and then what its owner chose."""
+    """An unavailable sensor would change something immediately, or not apply the user's choice later."""
     await world.set(WORKDAY, ON)
     await world.automate(
         "weekly_pause",
@@ -142,7 +142,7 @@ async def test_unavailable_sensor(world: World, action: str, runs: bool) -> None
 
 
 async def test_restart_in_the_middle(world: World) -> None:
-    """Home Assistant restarts for an update: the pause holds, and ends when it has to."""
+    """After an update of Home Assistant, the pause would end early or late."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.let_pass_until("09:00")
     since = world.curtailment["since"]
@@ -155,8 +155,8 @@ async def test_restart_in_the_middle(world: World) -> None:
     assert world.runs
 
 
-async def test_away_when_it_should_pause(world: World) -> None:
-    """Home Assistant was away at 8: the pause begins when it is back, not tomorrow."""
+async def test_not_running_when_it_should_pause(world: World) -> None:
+    """If Home Assistant was not running at 8, the pause would only start the next day."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.let_pass_until("07:50")
     await world.restart(minutes=30)
@@ -164,7 +164,7 @@ async def test_away_when_it_should_pause(world: World) -> None:
 
 
 async def test_manual_hold(world: World) -> None:
-    """Who takes over by hand does not want to be overruled at the next full hour."""
+    """A user's manual change would be overwritten."""
     await world.set(HOLD, ON)
     await world.automate("weekly_pause", miners=world.devices, hold=[HOLD])
     await world.let_pass_until("09:00")
@@ -179,7 +179,7 @@ async def test_manual_hold(world: World) -> None:
 
 
 async def test_switched_off_by_hand(world: World) -> None:
-    """A miner that is off for repair must not start because a pause is over."""
+    """A miner that is off for repair would start after a pause."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.hass.services.async_call(
         "switch", "turn_off", {"entity_id": world.entity("switch", "mining")}
@@ -190,7 +190,7 @@ async def test_switched_off_by_hand(world: World) -> None:
 
 
 async def test_curtailed_by_somebody_else(world: World) -> None:
-    """What another automation has stopped is not for this one to start."""
+    """The pause would start a miner that another automation has stopped."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.hass.services.async_call(
         "whatsminer",
@@ -203,7 +203,7 @@ async def test_curtailed_by_somebody_else(world: World) -> None:
 
 
 async def test_lowered_by_somebody_else(world: World) -> None:
-    """Half of the power is not the pause that it has to be; afterwards it is at half again."""
+    """A miner at half power would not be stopped in a pause, or not return to half power after it."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.hass.services.async_call(
         "whatsminer",
@@ -244,7 +244,7 @@ async def test_miner_that_does_not_obey(
 
 
 async def test_summer_time(world: World) -> None:
-    """On the last Sunday of October the hour from 2 to 3 comes twice; the pause ends at 6."""
+    """On the last Sunday of October, when the hour from 2 to 3 repeats, the pause would not end at 6."""
     await world.automate(
         "weekly_pause",
         miners=world.devices,
@@ -303,7 +303,7 @@ async def test_night_pause_that_could_not_begin_before_midnight(
 
 @pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21, seconds=1)])
 async def test_night_that_is_no_pause(world: World) -> None:
-    """A night that was free before midnight stays free after it, also if that was decided late."""
+    """A night without a pause before midnight would get one after it."""
     await world.set(WORKDAY, OFF)
     await world.automate(
         "weekly_pause",
@@ -335,7 +335,7 @@ async def test_night_that_is_no_pause(world: World) -> None:
 @pytest.mark.parametrize("begin", [MONDAY + timedelta(hours=21, seconds=1)])
 @pytest.mark.parametrize(("action", "runs"), [("pause", False), ("run", True)])
 async def test_loaded_in_the_night(world: World, action: str, runs: bool) -> None:
-    """What the calendar said before midnight cannot be known then: it is as its owner chose."""
+    """Without the workday state from before midnight, the user's choice would not apply."""
     await world.set(WORKDAY, ON)
     await world.let_pass_until("00:30")
     await world.automate(
@@ -350,7 +350,7 @@ async def test_loaded_in_the_night(world: World, action: str, runs: bool) -> Non
     assert world.runs is runs
 
 
-async def test_hold_is_told_once_in_a_pause(
+async def test_hold_is_reported_once_in_a_pause(
     world: World, notified: list[dict[str, Any]]
 ) -> None:
     """A forgotten hold runs the miner through every pause; it is notified at the first."""
@@ -392,7 +392,7 @@ async def test_trace_is_still_there(world: World) -> None:
 async def test_pause_over_the_change_of_the_clock(
     world: World, moment: datetime, pause_at: str
 ) -> None:
-    """The clock goes back from 3 to 2 within the pause: it must not end and begin again."""
+    """When the clock goes back from 3 to 2 within the pause, the pause would end and start again."""
     await world.automate(
         "weekly_pause",
         miners=world.devices,
