@@ -90,7 +90,7 @@ PROOFS: dict[str, str] = {
     "action.get_data": "test_actions.py::test_raw_answers_without_what_is_private",
     "sensor": _READ,
     "binary_sensor": _READ,
-    "event": "test_fault_event.py::test_a_fault_is_told_once",
+    "event": "test_fault_event.py::test_a_fault_is_reported_once",
     "button": _CONTROL,
     "switch": _SETTING,
     "number": _SETTING,

@@ -83,7 +83,7 @@ def test_imports_are_seen() -> None:
         pytest.param(SIMULATOR, "tests", id="tests stay outside the simulator"),
     ],
 )
-def test_nobody_imports_what_it_must_not(folder: str, forbidden: str) -> None:
+def test_no_forbidden_imports(folder: str, forbidden: str) -> None:
     """Shared code would hide a shared mistake; the client would not be reusable."""
     assert importers(folder, forbidden) == []
 

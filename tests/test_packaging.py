@@ -49,7 +49,7 @@ HACS = load(ROOT / "hacs.json")
 # Versions
 
 
-def test_version_is_told_by_the_changelog() -> None:
+def test_changelog_names_the_version() -> None:
     """A user who updates would not find what the version changes."""
     headings = re.findall(
         r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
@@ -62,7 +62,7 @@ def test_version_is_told_by_the_changelog() -> None:
     assert headings[-len(released) :] == released
 
 
-def test_floor_is_told_once() -> None:
+def test_minimum_version_is_stated_once() -> None:
     """A user with an older Home Assistant would be offered a version that does not run there."""
     floor = HACS["homeassistant"]
     assert (

@@ -301,7 +301,7 @@ async def test_pause_ends_while_it_is_expensive(world: World) -> None:
     assert ran <= 6
 
 
-async def test_started_by_hand_runs_for_the_shortest_run(world: World) -> None:
+async def test_started_by_the_user_runs_for_the_minimum_time(world: World) -> None:
     """A miner that a user starts without a hold would not run for the minimum time that the page promises."""
     await world.automate("electricity_price", miners=world.devices, price=PRICE)
     await world.price(0.9)

@@ -301,7 +301,7 @@ async def test_manual_hold(
     assert not world.runs
 
 
-async def test_switched_off_by_hand(
+async def test_switched_off_by_the_user(
     world: World, house: House, automate: Callable[..., Any]
 ) -> None:
     """A miner that is off for repair would start in the sun."""

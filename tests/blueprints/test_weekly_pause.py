@@ -178,7 +178,7 @@ async def test_manual_hold(world: World) -> None:
     assert world.runs
 
 
-async def test_switched_off_by_hand(world: World) -> None:
+async def test_switched_off_by_the_user(world: World) -> None:
     """A miner that is off for repair would start after a pause."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.hass.services.async_call(
@@ -189,7 +189,7 @@ async def test_switched_off_by_hand(world: World) -> None:
     assert world.done("power_on") == 0
 
 
-async def test_curtailed_by_somebody_else(world: World) -> None:
+async def test_curtailed_by_another_automation(world: World) -> None:
     """The pause would start a miner that another automation has stopped."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.hass.services.async_call(
@@ -202,7 +202,7 @@ async def test_curtailed_by_somebody_else(world: World) -> None:
     assert world.curtailment["reason"] == "Too hot"
 
 
-async def test_lowered_by_somebody_else(world: World) -> None:
+async def test_lowered_by_another_automation(world: World) -> None:
     """A miner at half power would not be stopped in a pause, or not return to half power after it."""
     await world.automate("weekly_pause", miners=world.devices)
     await world.hass.services.async_call(

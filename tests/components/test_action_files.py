@@ -127,7 +127,7 @@ async def test_a_log_that_cannot_be_kept(act: Act, tmp_path: Path) -> None:
     assert (await refused(act, "download_logs")).startswith("log_not_kept")
 
 
-async def test_two_downloads_at_once(
+async def test_two_simultaneous_downloads(
     act: Act, miner: SimulatedMiner, tmp_path: Path
 ) -> None:
     """Two automations would write into one file."""

@@ -362,7 +362,7 @@ async def test_what_is_dangerous_must_be_confirmed(
 
 @pytest.mark.parametrize("password", [None])
 @pytest.mark.parametrize("setup", ["2.0", "3.x"])
-async def test_without_a_password_nothing_is_told(
+async def test_without_a_password_nothing_is_sent(
     act: Act, miner: SimulatedMiner, setup: str
 ) -> None:
     """A user without a password would search for the reason in the miner."""
@@ -422,7 +422,7 @@ async def test_custom_data_is_read_back(
 
 
 @pytest.mark.parametrize("setup", ["2.2", "3.x"])
-async def test_a_power_by_hand_ends_the_target(
+async def test_set_power_ends_the_target(
     act: Act, call: Call, coordinator: WhatsminerCoordinator
 ) -> None:
     """A power target would overwrite the set power again and again; an invalid call would end the target."""
@@ -545,7 +545,7 @@ async def test_a_wrong_form_shows_no_secret(act: Act, wrong: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("setup", ["2.0"])
-async def test_an_entity_stands_for_its_miner(
+async def test_an_entity_selects_its_miner(
     act: Act, miner: SimulatedMiner, entry: MockConfigEntry, hass: HomeAssistant
 ) -> None:
     """An action for two entities of one miner would be executed twice."""

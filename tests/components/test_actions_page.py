@@ -167,7 +167,7 @@ async def miner(
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=action_of)
-async def test_every_example_does_what_it_says(
+async def test_every_example_works(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,

@@ -312,7 +312,7 @@ async def test_unloading_ends_the_confirming(
 
 
 @pytest.mark.parametrize("profile", ["v1_m20s"])
-async def test_setting_that_cannot_be_asked_for(
+async def test_setting_that_cannot_be_read(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
@@ -491,7 +491,7 @@ async def test_identify_ends_with_a_reload(
     assert not any("led" in command.name for command in miner.commands)
 
 
-async def test_identify_and_the_miner_goes_away(
+async def test_identify_and_the_miner_goes_offline(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,

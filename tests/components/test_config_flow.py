@@ -324,7 +324,7 @@ async def test_no_answer(
 
 
 @pytest.mark.parametrize("profile", ["v1_m20s"])
-async def test_stopped_1x_cannot_say_who_it_is(
+async def test_stopped_1x_reports_no_mac(
     hass: HomeAssistant, miner: SimulatedMiner, clock: RaceClock, form: Form
 ) -> None:
     """A miner without a MAC address would be added, although it cannot be identified."""
@@ -416,7 +416,7 @@ async def test_api_3_asks_for_an_account(
 
 
 @pytest.mark.parametrize("profile", ["v3_m7bs"])
-async def test_api_switch_is_told_before_it_is_needed(
+async def test_api_switch_is_reported_before_it_is_needed(
     hass: HomeAssistant, miner: SimulatedMiner, form: Form
 ) -> None:
     """A user would not learn that the API switch is off, which API 3 reports."""
@@ -457,7 +457,7 @@ async def test_options_narrow_the_bounds(
     entry: MockConfigEntry,
     entity_id: Callable[[str, str], str],
 ) -> None:
-    """Who must protect the wiring of the house needs bounds of their own."""
+    """A user could not limit the power to what the wiring allows."""
     number = hass.states.get(entity_id("number", "power_target"))
     assert number
     assert (number.attributes["min"], number.attributes["max"]) == (1400, 3500)
@@ -487,7 +487,7 @@ async def test_options_narrow_the_bounds(
     assert (number.attributes["min"], number.attributes["max"]) == (2000, 3000)
 
 
-async def test_options_while_the_miner_is_away(
+async def test_options_while_the_miner_is_offline(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
     """A user could not set the bounds before the miner has answered once."""
@@ -766,7 +766,7 @@ async def test_another_password_of_api_3(
     await hass.async_block_till_done()
 
 
-async def test_a_password_taken_away_during_a_curtailment(
+async def test_password_removed_during_a_curtailment(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
@@ -788,7 +788,7 @@ async def test_a_password_taken_away_during_a_curtailment(
     await hass.async_block_till_done()
 
 
-async def test_a_password_taken_away_without_a_curtailment(
+async def test_password_removed_without_a_curtailment(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
 ) -> None:
     """A warning without a reason would make users ignore warnings."""

@@ -344,7 +344,7 @@ async def test_stopped_miner(
 
 
 @pytest.mark.parametrize("profile", ["v1_m20s"])
-async def test_stopped_miner_that_says_nothing(
+async def test_stopped_miner_that_reports_no_power(
     miner: SimulatedMiner,
     clock: RaceClock,
     set_up: SetUp,
@@ -454,7 +454,7 @@ async def test_only_what_the_options_ask_for(
     assert existing() == expected
 
 
-async def test_removed_option_takes_its_sensors_away(
+async def test_removed_option_removes_its_sensors(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     set_up: SetUp,

@@ -456,7 +456,7 @@ async def test_stopped_miner_writes_little(
     assert 1 <= sum(map(written, events)) <= 3
 
 
-async def test_exists_once_a_power_is_told(
+async def test_exists_once_a_power_is_reported(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,

@@ -104,7 +104,7 @@ def restart(hass: HomeAssistant, entry: MockConfigEntry) -> Restart:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-async def test_a_fault_is_told_once(
+async def test_a_fault_is_reported_once(
     miner: SimulatedMiner,
     codes: Callable[[], list[int]],
     events: list[State],
@@ -136,7 +136,7 @@ async def test_a_fault_is_told_once(
     assert codes() == [110], "it came back"
 
 
-async def test_one_note_of_the_miner_is_told_once(
+async def test_one_entry_of_the_miner_is_reported_once(
     miner: SimulatedMiner, codes: Callable[[], list[int]], after: Pass
 ) -> None:
     """The same entry that disappears and reappears, as on old firmware, would be reported as a new fault."""
@@ -151,7 +151,7 @@ async def test_one_note_of_the_miner_is_told_once(
     assert codes() == []
 
 
-async def test_what_was_known_is_not_told_after_a_restart(
+async def test_known_faults_are_not_reported_after_a_restart(
     hass: HomeAssistant,
     miner: SimulatedMiner,
     entry: MockConfigEntry,
@@ -292,7 +292,7 @@ UNNAMED = {900, 902, 9999}
 """The codes that the page calls unknown."""
 
 
-def test_every_code_of_the_page_has_words_and_a_type() -> None:
+def test_every_code_of_the_page_has_a_text_and_a_type() -> None:
     """A user would see only the number of a fault and have to search for it."""
     codes = table()
     assert len(codes) > 150
@@ -365,7 +365,7 @@ async def test_what_stays_becomes_an_issue(
     assert not issue(hass, kind, entry)
 
 
-async def test_what_nobody_can_mend_raises_no_issue(
+async def test_fault_without_a_remedy_creates_no_issue(
     hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, after: Pass
 ) -> None:
     """Advice that does not help would make users ignore all advice."""

@@ -31,7 +31,7 @@ def test_module() -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
-def test_stands_alone() -> None:
+def test_is_self_contained() -> None:
     """A file that it imports would be cached under an address that never changes."""
     source = MODULE.read_text()
     assert "import " not in source.replace("important ", "")

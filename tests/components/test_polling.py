@@ -306,7 +306,7 @@ async def test_board_that_appears_later(
     assert state("sensor", "board_2_hashrate") == STATE_UNKNOWN
 
 
-async def test_faults_in_words(
+async def test_faults_as_text(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     state: Show,
@@ -513,7 +513,7 @@ async def test_bound_is_only_what_the_miner_said(
 
 
 @pytest.mark.parametrize("profile", ["v204_m30sp"])
-async def test_bounds_of_a_miner_that_never_told_its_limit(
+async def test_bounds_of_a_miner_that_never_reported_its_limit(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,

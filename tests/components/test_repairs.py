@@ -221,7 +221,7 @@ async def test_firmware_refuses(
     assert result["type"] == "create_entry"
 
 
-async def test_miner_that_cannot_be_asked(
+async def test_miner_that_cannot_be_read(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
@@ -331,7 +331,7 @@ async def test_issues_of_a_disabled_entry(
     assert issue(hass, "write_access", entry)
 
 
-def test_every_step_has_words() -> None:
+def test_every_step_has_texts() -> None:
     """A step without texts would be an empty dialog."""
     steps = load("translations/en.json")["issues"]["write_access"]["fix_flow"]["step"]
     assert set(steps) == {

@@ -47,7 +47,7 @@ async def test_mqtt_sensors_are_taken(hass: HomeAssistant) -> None:
         MQTT_SENSOR(sensor)
 
 
-async def test_automation_finds_what_is_told(
+async def test_automation_finds_what_is_sent(
     hass: HomeAssistant, coordinator: WhatsminerCoordinator
 ) -> None:
     """The central Home Assistant would not know a state that never changes."""

@@ -665,7 +665,7 @@ async def test_both_ways_where_the_document_lets_it(
         assert outcome(await writer(miner)("set_target_freq", percent="20")) == OK
 
 
-async def test_heat_mode_is_told_on_4433(
+async def test_heat_mode_is_reported_on_4433(
     make: Make, writer: type[Writer], v3: Connect
 ) -> None:
     """If it failed: a heat mode could not be read back."""
@@ -716,7 +716,7 @@ async def test_start_at_boot(
         await owner.authorize()
 
 
-async def test_web_pools_and_log_server_are_told_on_4433(
+async def test_web_pools_and_log_server_are_reported_on_4433(
     make: Make, writer: type[Writer], v3: Connect
 ) -> None:
     """If it failed: a setting of one port would not be visible on the other."""

@@ -30,6 +30,6 @@ def test_imports_nothing_of_the_integration(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_first_line_says_what_it_is(file: Path) -> None:
+def test_every_file_has_a_docstring(file: Path) -> None:
     """If it failed: a reader would have to open every file to find the right one."""
     assert file.read_text().startswith('"""')

@@ -261,7 +261,7 @@ def test_time_in_one_stride_or_in_many() -> None:
         assert second.accepted_shares == first.accepted_shares
 
 
-def test_a_standing_clock_stands_still() -> None:
+def test_time_stops_with_the_clock() -> None:
     """If it failed: the true state and the answers would differ between two reads."""
     miner, clock = at_rest()
     clock.advance(12.5)

@@ -120,7 +120,7 @@ async def test_endless_request_is_refused(make: Make) -> None:
     assert json.loads(answer)["Code"] == 23
 
 
-async def test_client_that_goes_away(make: Make) -> None:
+async def test_client_that_disconnects(make: Make) -> None:
     """If it failed: a client that drops its connection would stop the simulator."""
     miner = await make()
     miner.inject("bytewise")
@@ -171,7 +171,7 @@ async def test_real_time_passes_by_itself() -> None:
         assert (await ask(miner, "status"))["STATUS"] == "S"
 
 
-async def test_port_that_somebody_took_meanwhile(make: Make) -> None:
+async def test_port_that_is_in_use_after_a_reboot(make: Make) -> None:
     """If it failed: a port that is in use after a reboot would stop the simulator."""
     miner = await make()
     miner.inject("refuse")

@@ -72,7 +72,7 @@ async def test_connection_is_kept(make: Make, v3: Connect) -> None:
     await settle(miner)
 
 
-async def test_two_requests_at_once(make: Make, v3: Connect) -> None:
+async def test_two_pipelined_requests(make: Make, v3: Connect) -> None:
     """If it failed: bytes of the second request would be lost."""
     client = await v3(await make(MINER))
     client.send(SALT)
@@ -166,7 +166,7 @@ async def test_a_client_of_the_other_port(make: Make, v3: Connect) -> None:
     assert await client.reader.read() == b""
 
 
-async def test_client_that_goes_away(make: Make, v3: Connect) -> None:
+async def test_client_that_disconnects(make: Make, v3: Connect) -> None:
     """If it failed: a client that drops its connection would stop the simulator."""
     miner = await make(MINER)
     miner.inject("bytewise")
@@ -462,6 +462,6 @@ async def test_clock_that_was_never_set(make: Make, v3: Connect) -> None:
         assert (await client.ask("get.fan.setting"))["when"] == when
 
 
-def test_failures_of_frames_say_where() -> None:
+def test_failures_of_frames_name_their_port() -> None:
     """If it failed: the help would not say that these failures only affect 4433."""
     assert all(re.search(r"\(4433\)$", what) for what in FRAMES.values())
