@@ -260,15 +260,15 @@ def test_commands_of_jobs_exist(job: dict[str, Any]) -> None:
         command = step.get("run", "")
         assert "${{" not in command, "what GitHub puts in could be a command of its own"
         for each in included or [{}]:
-            words = command.replace("$ARGUMENTS", each.get("arguments", "")).split()
-            if not words or words[0] == "gh":
+            parts = command.replace("$ARGUMENTS", each.get("arguments", "")).split()
+            if not parts or parts[0] == "gh":
                 continue
-            assert words[0].startswith("scripts/")
-            script = ROOT / words[0]
+            assert parts[0].startswith("scripts/")
+            script = ROOT / parts[0]
             assert os.access(script, os.X_OK)
-            options = [part for part in words[1:] if part.startswith("--")]
+            options = [part for part in parts[1:] if part.startswith("--")]
             for option in options:
-                assert option in helped(script), f"{words[0]} does not know {option}"
+                assert option in helped(script), f"{parts[0]} does not know {option}"
 
 
 def helped(script: Path) -> list[str]:

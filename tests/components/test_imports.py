@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# In a new Python: here everything is imported already. The last line tells whether all was imported in the executor,
+# In a new Python: here everything is imported already. The last line says whether all was imported in the executor,
 # and what the first use of the cipher still imports.
 SCRIPT = """
 import asyncio, sys, threading
@@ -49,7 +49,7 @@ print("imported")
     "first", ["component", "config_flow", "diagnostics", "repairs"]
 )
 def test_the_cipher_is_imported_off_the_event_loop(first: str) -> None:
-    """Its import takes up to 0.1 s, in which no light and no door would react."""
+    """Its import needs up to 0.1 s, in which Home Assistant would not react."""
     done = subprocess.run(
         (sys.executable, "-c", SCRIPT, ROOT, first),
         check=False,
