@@ -14,6 +14,7 @@ from .controls import forget_what_is_read
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
+from .money.learning import ISSUE as WORN, Learning
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
@@ -39,6 +40,7 @@ ISSUES = (
     WRONG_MINER,
     WRITE_ACCESS,
     PERCENT_RESTARTS,
+    WORN,
     *REMEDIES,
 )
 
@@ -68,12 +70,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
         curtailment=curtailment,
         power_target=PowerTarget(commander, curtailment),
         fault_log=FaultLog(coordinator),
+        learning=Learning(commander),
     )
     # After the runtime data is there: the reauth flow that this may start looks at it.
     await commander.write_access.async_start(budget=coordinator.end_setup())
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     data.curtailment.start()
     data.fault_log.start()
+    data.learning.start()
     data.power_target.start()
     PercentWatch(commander, data.power_target.note_percent_restart).start()
     return True

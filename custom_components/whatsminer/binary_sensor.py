@@ -39,6 +39,11 @@ def _stable(data: WhatsminerData) -> bool | None:
     return summary.stable if summary else None
 
 
+def _worn(data: WhatsminerData) -> bool | None:
+    profile = data.learning.profile
+    return None if profile.wear is None else profile.worn
+
+
 CONNECTIVITY = "connectivity"
 
 BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
@@ -61,6 +66,13 @@ BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.SUMMARY,),
         value_fn=_stable,
+    ),
+    WhatsminerBinarySensorDescription(
+        key="worn",
+        translation_key="worn",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=_worn,
     ),
     WhatsminerBinarySensorDescription(
         key="write_access",

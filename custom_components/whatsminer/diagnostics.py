@@ -48,6 +48,8 @@ async def async_get_config_entry_diagnostics(
         "write_access": entry.runtime_data.commander.write_access.is_given,
         "power_ceiling": coordinator.store.power_ceiling,
         "curtailment": coordinator.store.curtailment,
+        "profile": coordinator.store.profile,
+        "curve": entry.runtime_data.learning.curve,
         "state": state,
         "failed": {section: _name(error) for section, error in failed.items()},
     }

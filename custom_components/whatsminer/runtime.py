@@ -7,6 +7,7 @@ from homeassistant.config_entries import ConfigEntry
 from .commander import Commander
 from .coordinator import WhatsminerCoordinator
 from .faults import FaultLog
+from .money.learning import Learning
 from .power.executor import PowerExecutor
 from .power.target import PowerTarget
 
@@ -22,3 +23,4 @@ class WhatsminerData:
     curtailment: PowerExecutor
     power_target: PowerTarget
     fault_log: FaultLog
+    learning: Learning

@@ -36,6 +36,7 @@ from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
 from .faults import fault_words
 from .money.economics import economics_sensors
 from .money.energy import EnergySensor
+from .money.profile import ProfileState
 from .power.policy import SOURCES, TargetStatus
 from .power.record import Target
 from .runtime import WhatsminerConfigEntry, WhatsminerData
@@ -428,7 +429,8 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
 class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
     """A sensor of what the integration itself does, also while the miner is away."""
 
-    feature: Feature
+    feature: Feature | None
+    """What the miner must be able to do; None where reading is enough."""
     value_fn: Callable[[WhatsminerData], Value]
     attributes_fn: Callable[[WhatsminerData], dict[str, Any]] = lambda _: {}
 
@@ -490,6 +492,27 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_LIMIT,
         value_fn=lambda data: data.power_target.restarts_today,
+    ),
+    OwnSensorDescription(
+        key="profile_state",
+        translation_key="profile_state",
+        device_class=SensorDeviceClass.ENUM,
+        options=[state.value for state in ProfileState],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=None,
+        value_fn=lambda data: data.learning.profile.state,
+        attributes_fn=lambda data: data.learning.attributes,
+    ),
+    OwnSensorDescription(
+        key="sweet_spot_power",
+        translation_key="sweet_spot_power",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=None,
+        value_fn=lambda data: data.learning.sweet_spot_power,
+        attributes_fn=lambda data: data.learning.sweet_spot_attributes,
     ),
 )
 
@@ -625,7 +648,8 @@ async def async_setup_entry(
     async_add_entities(
         WhatsminerOwnSensor(entry.runtime_data, description)
         for description in OWN_SENSORS
-        if coordinator.can(description.feature)
+        if description.feature is None
+        or coordinator.can(description.feature)
         or (
             # A curtailment that is active can be seen without a password, too.
             description.feature is Feature.MINING
@@ -692,6 +716,7 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
     """What the integration itself does with the miner."""
 
     entity_description: OwnSensorDescription
+    _unrecorded_attributes = frozenset({"curve"})
 
     def __init__(self, data: WhatsminerData, description: OwnSensorDescription) -> None:
         """Show what the parts of a loaded entry know."""

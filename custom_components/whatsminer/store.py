@@ -62,6 +62,8 @@ class StoredValues:
     """The curtailment that is active, and the end of the last one."""
     power_target: dict[str, Any] = field(default_factory=dict)
     """The power target, and the restarts that it has caused."""
+    profile: dict[str, Any] = field(default_factory=dict)
+    """The learned profile: power and hashrate at each percent."""
     faults: dict[str, dict[str, str | None]] = field(default_factory=dict)
     """By code: when the miner noted it, and since when it is listed; None if it is gone."""
 
@@ -204,6 +206,17 @@ class MinerStore:
         """Store `curtailment` or `power_target` immediately: they must survive a crash."""
         setattr(self._values, name, values)
         await self.async_save()
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """What the miner does with its power, as it is stored."""
+        return self._values.profile
+
+    @callback
+    def keep_profile(self, values: dict[str, Any]) -> None:
+        """Store the learned profile; it changes every five minutes at most."""
+        self._values.profile = values
+        self._save()
 
     def reported(self, key: str) -> Any:
         """Return what the miner reported last for an entity, or None."""

@@ -184,7 +184,7 @@ CASES = {
         SURE, EVERY, lambda s: not s.api_switch and s.machine.resets == 1
     ),
 }
-OWN_TESTS = {"preheat", "update_firmware", "download_logs", "get_data"}
+OWN_TESTS = {"preheat", "update_firmware", "download_logs", "get_data", "reset_profile"}
 every_case = pytest.mark.parametrize("name", CASES)
 every_setup = pytest.mark.parametrize("setup", SETUPS)
 

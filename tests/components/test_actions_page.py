@@ -50,6 +50,7 @@ EFFECTS: dict[str, Any] = {
     "set_log_server": lambda s: s.truth().settings.log_server.ip == "192.168.1.5",
     "set_custom_data": lambda s: s.truth().settings.custom["msg0"] == "shelf 7",
     "download_logs": lambda s: "get.log.download" in {c.name for c in s.commands},
+    "reset_profile": lambda s: s.truth().mining,
     "get_data": lambda s: "summary" in {c.name for c in s.commands},
     "change_password": lambda s: s.v3_passwords["super"] == "Example_7",
     "set_permission": lambda s: "set.miner.service" in s.v3_permissions["user1"],

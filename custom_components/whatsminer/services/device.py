@@ -176,6 +176,11 @@ def translated_errors(coordinator: WhatsminerCoordinator) -> Generator[None]:
 # Helpers of the table
 
 
+async def _reset_profile(coordinator: WhatsminerCoordinator, data: Data) -> None:
+    runtime: WhatsminerData = coordinator.config_entry.runtime_data
+    runtime.learning.reset(wear_only=data["wear_only"])
+
+
 def _pools(data: Data) -> list[PoolLogin]:
     return [PoolLogin(**pool) for pool in data["pools"]]
 
@@ -457,6 +462,13 @@ ACTIONS: tuple[Action, ...] = (
         feature=Feature.DOWNLOAD_LOGS,
         send=lambda c, _: async_download_log(c),
         response=SupportsResponse.OPTIONAL,
+        reads=True,
+    ),
+    Action(
+        name="reset_profile",
+        feature=None,
+        fields={probatio.Optional("wear_only", default=False): cv.boolean},
+        send=_reset_profile,
         reads=True,
     ),
     Action(
