@@ -40,6 +40,11 @@ PRICE = "sensor.electricity_price"
 HASHPRICE = "sensor.hashprice"
 KEYS = {row.key for row in ECONOMICS if not row.key.endswith("_total")}
 """The sensors that show the present; the totals have a file of their own."""
+OF_THE_CURVE = {"break_even_price", "full_power_below", "most_profitable_power"}
+"""Those that are known while the miner is offline."""
+PROFILED = {"full_power_below", "most_profitable_power"}
+"""Those that are unknown until the profile has a first window."""
+BY_HASHPRICE = {"revenue_per_hour", "break_even_price", "full_power_below"}
 
 
 @pytest.fixture
@@ -309,14 +314,14 @@ async def test_follows_prices_between_polls(
     report_price(PRICE, 0.3, "EUR/kWh")
     report_price(HASHPRICE, 0.05, "EUR/TH/day")
     await set_up(**{CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE_SENSOR: HASHPRICE})
-    before = {key: shown(key)[0] for key in KEYS}
+    before = {key: shown(key)[0] for key in KEYS - PROFILED}
     asked = len(miner.commands)
     report_price(PRICE, 0.6, "EUR/kWh")
     report_price(HASHPRICE, 0.1, "EUR/TH/day")
     await hass.async_block_till_done()
     assert len(miner.commands) == asked
-    for key in KEYS:
-        assert shown(key)[0] == pytest.approx(2 * before[key], rel=1e-4), key
+    for key, value in before.items():
+        assert shown(key)[0] == pytest.approx(2 * value, rel=1e-4), key
 
 
 @pytest.mark.parametrize("profile", ["v205_m50", "v3_m7bs"])
@@ -359,7 +364,7 @@ async def test_stopped_miner_that_reports_no_power(
     miner.machine.power_off()
     clock.advance(60)
     await poll()
-    for key in KEYS - {"break_even_price"}:
+    for key in KEYS - OF_THE_CURVE:
         assert state("sensor", key) == STATE_UNAVAILABLE, key
     assert state("sensor", "break_even_price") == break_even
 
@@ -374,7 +379,7 @@ async def test_break_even_outlasts_a_restart(
     """A miner that waits for cheap electricity would never start."""
     miner.machine.power_off()
     clock.advance(1200)
-    stored = State("sensor.m50_04eb_break_even_price", "0.1")
+    stored = State("sensor.m50_04eb_stop_above", "0.1")
     mock_restore_cache_with_extra_data(hass, [(stored, {"efficiency": 25.0})])
     await set_up(**{CONF_HASHPRICE: 0.06})
     # 40 TH per kWh and second, 1 TH/s for an hour earns 0.0025
@@ -438,8 +443,8 @@ async def test_two_currencies_have_no_margin(
     [
         ({}, set()),
         ({CONF_PRICE_SENSOR: PRICE}, {"cost_per_hour"}),
-        ({CONF_HASHPRICE: 0.05}, {"revenue_per_hour", "break_even_price"}),
-        ({CONF_HASHPRICE_SENSOR: HASHPRICE}, {"revenue_per_hour", "break_even_price"}),
+        ({CONF_HASHPRICE: 0.05}, BY_HASHPRICE),
+        ({CONF_HASHPRICE_SENSOR: HASHPRICE}, BY_HASHPRICE),
         ({CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: 0.0}, KEYS),
     ],
 )
@@ -512,7 +517,7 @@ async def test_no_unit_before_the_price_has_one(
     @callback
     def note(event: Event[EventStateChangedData]) -> None:
         state = event.data["new_state"]
-        keys = "break_even_price", "revenue_per_hour"
+        keys = "stop_above", "revenue_per_hour"
         if state and state.entity_id.endswith(keys) and state.state != STATE_UNKNOWN:
             seen.add(state.attributes["unit_of_measurement"])
 
@@ -538,7 +543,7 @@ async def test_miner_that_is_offline(
     miner.inject("refuse")
     for _ in range(3):
         await poll()
-    for key in KEYS - {"break_even_price"}:
+    for key in KEYS - OF_THE_CURVE:
         assert state("sensor", key) == STATE_UNAVAILABLE, key
 
 

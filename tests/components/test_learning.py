@@ -13,9 +13,17 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.whatsminer.const import DOMAIN, SCAN_INTERVAL
+from custom_components.whatsminer.const import (
+    CONF_FIXED_PRICE,
+    CONF_HASHPRICE,
+    CONF_PRICE_SENSOR,
+    DOMAIN,
+    SCAN_INTERVAL,
+)
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.diagnostics import async_get_config_entry_diagnostics
+from custom_components.whatsminer.money.best import break_even
+from custom_components.whatsminer.money.economics import FULL_BELOW
 from custom_components.whatsminer.money.profile import Profile, poll_of
 from simulator import SimulatedMiner
 
@@ -99,6 +107,7 @@ async def test_levels_are_learned_and_kept(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
+    profile: str,
     miner: SimulatedMiner,
     set_percent: SetPercent,
     state: Show,
@@ -110,11 +119,11 @@ async def test_levels_are_learned_and_kept(
     assert state("sensor", "sweet_spot_power") == STATE_UNKNOWN
     truth = {}
     for percent in (100, 80, 60):
-        if percent != 100:
+        if percent != 100 or profile == "v3_m7bs":  # which starts at 120
             await set_percent(percent)
         await pass_time(24)
-        told = miner.truth()
-        truth[percent] = told.power_w, told.hashrate_ths
+        now = miner.truth()
+        truth[percent] = now.power_w, now.hashrate_ths
         if percent == 100:
             assert state("sensor", "profile_state") == "one_level"
     found = curve(hass, entity_id)
@@ -222,6 +231,7 @@ def worn_profile(base: object) -> dict[str, Any]:
                     [9, 60, 2100, 126, 0],
                 ],
                 "frozen": [5.24, 0.8, 0.0, [100, 35]],
+                "classes": {},
                 "wear": -0.05,
                 "worn": True,
             }
@@ -247,3 +257,60 @@ async def test_a_stored_profile_that_nobody_understands(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert state("sensor", "profile_state") == "empty"
+
+
+async def test_prices_and_power_come_from_the_curve(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    state: Show,
+) -> None:
+    """An owner who stops at the average break-even stops too early, and runs too long at full power."""
+    base = poll_of(coordinator.data, None, None).base
+    coordinator.store.keep_profile(worn_profile(base))
+    hass.states.async_set("sensor.price", "100", {"unit_of_measurement": "EUR/MWh"})
+    options = {CONF_PRICE_SENSOR: "sensor.price", CONF_HASHPRICE: 0.05}
+    hass.config_entries.async_update_entry(entry, options=options)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    levels = entry.runtime_data.learning.profile.levels
+    limits = break_even(levels, 0.05, 15)
+    assert limits
+    shown = {
+        key: float(state("sensor", key)) for key in ("break_even_price", FULL_BELOW)
+    }
+    assert shown["break_even_price"] == pytest.approx(limits.stop_above * 1000, 1e-4)
+    assert shown[FULL_BELOW] == pytest.approx(limits.full_below * 1000, 1e-4)
+    assert shown[FULL_BELOW] < limits.average * 1000 < shown["break_even_price"]
+    # Just on both sides of each price, the power is what its name says.
+    for price, expected in (
+        (shown[FULL_BELOW] * 0.99, {3500}),
+        (shown[FULL_BELOW] * 1.01, {round(x.watts) for x in levels[:-1]}),
+        (shown["break_even_price"] * 0.99, {round(levels[0].watts)}),
+        (shown["break_even_price"] * 1.01, {0}),
+        (-50, {3500}),
+    ):
+        hass.states.async_set(
+            "sensor.price", str(price), {"unit_of_measurement": "EUR/MWh"}
+        )
+        await hass.async_block_till_done()
+        assert int(float(state("sensor", "most_profitable_power"))) in expected, price
+    hass.states.async_set("sensor.price", "unavailable")
+    await hass.async_block_till_done()
+    assert state("sensor", "most_profitable_power") == STATE_UNKNOWN
+
+
+async def test_without_a_curve_the_power_is_unknown(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    state: Show,
+) -> None:
+    """A nameplate in place of the curve would run the miner where it loses money."""
+    options = {CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05}
+    hass.config_entries.async_update_entry(entry, options=options)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state("sensor", "most_profitable_power") == STATE_UNKNOWN
+    assert state("sensor", FULL_BELOW) == STATE_UNKNOWN
+    assert float(state("sensor", "break_even_price")) > 0

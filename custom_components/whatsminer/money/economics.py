@@ -1,6 +1,6 @@
 """Economics: cost and revenue of mining, by the prices of other sensors."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import math
@@ -13,7 +13,12 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, EntityCategory, Platform
+from homeassistant.const import (
+    ATTR_UNIT_OF_MEASUREMENT,
+    EntityCategory,
+    Platform,
+    UnitOfPower,
+)
 from homeassistant.core import (
     Event,
     EventStateChangedData,
@@ -35,6 +40,8 @@ from ..const import (
 )
 from ..coordinator import WhatsminerCoordinator
 from ..entity import WhatsminerDescription, WhatsminerEntity
+from .best import BreakEven, Rates, best_level, break_even
+from .curve import Level
 from .energy import LONGEST_STEP
 
 _MINOR = {
@@ -231,13 +238,48 @@ def _break_even(summary: Summary, market: Market) -> float | None:
     return hashprice / 24 / (summary.efficiency / 1000) / market.price_unit[1]
 
 
+IDLE = 15.0
+"""What a stopped miner draws (W)."""
+
+
+def _limits(levels: Sequence[Level], market: Market) -> BreakEven | None:
+    """Return the prices between which the levels change, per kWh; None while one is unknown."""
+    hashprice = market.hashprice.amount
+    if hashprice is None or not market.knows_money or not market.one_currency:
+        return None
+    return break_even(levels, hashprice, IDLE)
+
+
+def _full_below(levels: Sequence[Level], market: Market) -> float | None:
+    """Return the price below which full power earns most, written like the price."""
+    limits = _limits(levels, market)
+    return limits and limits.full_below / market.price_unit[1]
+
+
+def _stop_above(levels: Sequence[Level], market: Market) -> float | None:
+    """Return the price above which no level earns anything, written like the price."""
+    limits = _limits(levels, market)
+    return limits and limits.stop_above / market.price_unit[1]
+
+
+def _best_power(levels: Sequence[Level], market: Market) -> float | None:
+    """Return the power that earns most at the present price; 0 is stop."""
+    price, hashprice = market.price.amount, market.hashprice.amount
+    if not levels or price is None or hashprice is None or not market.one_currency:
+        return None
+    best = best_level(levels, Rates(hashprice, price, IDLE))
+    return round(best.watts) if best else 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class EconomicsDescription(WhatsminerDescription, SensorEntityDescription):
     """A sensor, the prices it needs, and how it comes from them."""
 
     exists_fn: Callable[[Market], bool]
     unit_fn: Callable[[Market], str]
-    value_fn: Callable[[Summary, Market], float | None]
+    value_fn: Callable[[Summary, Market], float | None] = lambda *_: None
+    curve_fn: Callable[[Sequence[Level], Market], float | None] = lambda *_: None
+    """The value from the learned curve, where that is known."""
 
 
 _SIGNS = {
@@ -258,7 +300,10 @@ def _code(money: str, home: str) -> str:
     return code if re.fullmatch(r"[A-Z]{3}", code) else home
 
 
-BREAK_EVEN = "break_even_price"
+STOP_ABOVE = "break_even_price"
+"""The key is that of the sensor that this one replaces."""
+FULL_BELOW = "full_power_below"
+MOST_PROFITABLE = "most_profitable_power"
 
 COST_TOTAL = "cost_total"
 REVENUE_TOTAL = "revenue_total"
@@ -296,14 +341,35 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
         value_fn=_margin,
     ),
     EconomicsDescription(
-        key=BREAK_EVEN,
-        translation_key=BREAK_EVEN,
+        key=STOP_ABOVE,
+        translation_key=STOP_ABOVE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=4,
         entity_category=EntityCategory.DIAGNOSTIC,
         exists_fn=lambda market: market.has_hashprice,
         unit_fn=lambda market: market.price_unit[0],
         value_fn=_break_even,
+        curve_fn=_stop_above,
+    ),
+    EconomicsDescription(
+        key=FULL_BELOW,
+        translation_key=FULL_BELOW,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=4,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        exists_fn=lambda market: market.has_hashprice,
+        unit_fn=lambda market: market.price_unit[0],
+        curve_fn=_full_below,
+    ),
+    EconomicsDescription(
+        key=MOST_PROFITABLE,
+        translation_key=MOST_PROFITABLE,
+        device_class=SensorDeviceClass.POWER,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        exists_fn=lambda market: market.has_price and market.has_hashprice,
+        unit_fn=lambda _: UnitOfPower.WATT,
+        curve_fn=_best_power,
     ),
     EconomicsDescription(
         key=COST_TOTAL,
@@ -382,6 +448,11 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
         return self.coordinator.data.summary
 
     @property
+    def _value(self) -> float | None:
+        summary = self._summary
+        return summary and self.entity_description.value_fn(summary, self._market)
+
+    @property
     @override
     def native_unit_of_measurement(self) -> str | None:
         return self.entity_description.unit_fn(self._market)
@@ -396,17 +467,33 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> float | None:
-        summary = self._summary
-        value = summary and self.entity_description.value_fn(summary, self._market)
+        value = self._value
         # Digits and not decimals: an hour may earn millionths of a bitcoin.
         return None if value is None else float(f"{value:.6g}")
 
 
-class BreakEvenSensor(EconomicsSensor, RestoreEntity):
-    """The price of electricity at which mining just pays.
+class CurveSensor(EconomicsSensor):
+    """What the prices and the learned curve lead to, also while the miner is stopped or offline."""
 
-    By the efficiency with which the miner mines, or has mined last: who waits with a stopped
-    miner for cheap electricity needs to know what is cheap.
+    @property
+    @override
+    def available(self) -> bool:
+        """It is known while its miner is offline: others may follow it."""
+        return True
+
+    @property
+    @override
+    def _value(self) -> float | None:
+        levels = self.coordinator.config_entry.runtime_data.learning.profile.levels
+        return self.entity_description.curve_fn(levels, self._market)
+
+
+class StopAboveSensor(CurveSensor, RestoreEntity):
+    """The price of electricity above which no power earns anything.
+
+    Before a curve is known, that at which revenue and cost are equal, by the efficiency with which
+    the miner mines or has mined last: an owner who waits with a stopped miner for cheap
+    electricity needs to know what is cheap.
     """
 
     _efficiency: float | None = None
@@ -420,9 +507,11 @@ class BreakEvenSensor(EconomicsSensor, RestoreEntity):
 
     @property
     @override
-    def available(self) -> bool:
-        """It is known while its miner is away, for others may be looked after by it."""
-        return True
+    def _value(self) -> float | None:
+        known = super()._value
+        if known is not None:
+            return known
+        return self.entity_description.value_fn(self._summary, self._market)
 
     @property
     @override
@@ -543,7 +632,9 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
 
 
 _CLASSES: dict[str, type[EconomicsSensor]] = {
-    BREAK_EVEN: BreakEvenSensor,
+    STOP_ABOVE: StopAboveSensor,
+    FULL_BELOW: CurveSensor,
+    MOST_PROFITABLE: CurveSensor,
     COST_TOTAL: TotalSensor,
     REVENUE_TOTAL: TotalSensor,
 }
