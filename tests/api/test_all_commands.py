@@ -99,13 +99,13 @@ class Case:
     feature: Feature
     effect: Callable[[SimulatedMiner], Any]
     """Whether the miner did it."""
-    told: Callable[[Any], Any] = lambda _: True
-    """Whether its next answers tell so, where it tells of the feature at all."""
+    reported: Callable[[Any], Any] = lambda _: True
+    """Whether its next answers show it, where it reports the feature at all."""
     cooling: Cooling | None = None
     first: Call | None = None
     """What makes it differ from what is, where it may not."""
     after: Call | None = None
-    """What lets it be told."""
+    """What makes it report that."""
 
 
 def on_4028(*dialects: Dialect, **commands: dict[str, Any]) -> dict[Dialect, Wire]:
@@ -164,14 +164,14 @@ CASES: dict[str, Case] = {
         on_4028(set_low_power={}) | on_4433("set.miner.power_mode", "low"),
         Feature.POWER_MODE,
         effect=lambda s: s.truth().settings.power_mode == "low",
-        told=lambda s: s.power_mode is PowerMode.LOW,
+        reported=lambda s: s.power_mode is PowerMode.LOW,
     ),
     "set_power_mode, normal": Case(
         lambda m: m.set_power_mode(PowerMode.NORMAL),
         on_4028(set_normal_power={}) | on_4433("set.miner.power_mode", "normal"),
         Feature.POWER_MODE,
         effect=lambda s: s.truth().settings.power_mode == "normal",
-        told=lambda s: s.power_mode is PowerMode.NORMAL,
+        reported=lambda s: s.power_mode is PowerMode.NORMAL,
         first=lambda m: m.set_power_mode(PowerMode.LOW),
     ),
     "set_power_mode, high": Case(
@@ -179,7 +179,7 @@ CASES: dict[str, Case] = {
         on_4028(set_high_power={}) | on_4433("set.miner.power_mode", "high"),
         Feature.POWER_MODE,
         effect=lambda s: s.truth().settings.power_mode == "high",
-        told=lambda s: s.power_mode is PowerMode.HIGH,
+        reported=lambda s: s.power_mode is PowerMode.HIGH,
         first=lambda m: m.set_power_mode(PowerMode.LOW),
     ),
     "set_power_limit": Case(
@@ -188,7 +188,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.power_limit", 3200),
         Feature.POWER_LIMIT,
         effect=lambda s: s.truth().settings.power_limit_set == 3200,
-        told=lambda s: s.power_limit == 3200,
+        reported=lambda s: s.power_limit == 3200,
     ),
     "set_power_percent, fast": Case(
         lambda m: m.set_power_percent(60, fast=True),
@@ -199,7 +199,7 @@ CASES: dict[str, Case] = {
             s.truth().power_percent == 60
             or s.truth().frequency_average_mhz < 0.9 * s.truth().frequency_target_mhz
         ),
-        told=lambda s: s.status.power_percent == 60,
+        reported=lambda s: s.status.power_percent == 60,
     ),
     "restore_power_percent": Case(
         lambda m: m.restore_power_percent(),
@@ -207,7 +207,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.power_percent", {"percent": "100", "mode": "normal"}),
         Feature.RESTORE_POWER_PERCENT,
         effect=lambda s: s.truth().power_percent in (None, 100),
-        told=lambda s: s.status.power_percent == 100,
+        reported=lambda s: s.status.power_percent == 100,
         first=lambda m: m.set_power_percent(80),
     ),
     "set_power": Case(
@@ -215,7 +215,7 @@ CASES: dict[str, Case] = {
         on_4028(V2C, set_power={"power": "3000"}) | on_4433("set.miner.power", 3000),
         Feature.POWER,
         effect=lambda s: s.truth().settings.power_set_w == 3000,
-        told=lambda s: s.settings.power == 3000,
+        reported=lambda s: s.settings.power == 3000,
     ),
     "set_target_frequency": Case(
         lambda m: m.set_target_frequency(-10),
@@ -223,7 +223,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.target_freq", -10),
         Feature.TARGET_FREQUENCY,
         effect=lambda s: s.truth().settings.target_freq == -10,
-        told=lambda s: s.status.target_frequency == -10,
+        reported=lambda s: s.status.target_frequency == -10,
     ),
     "set_upfreq_speed": Case(
         lambda m: m.set_upfreq_speed(5),
@@ -231,7 +231,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.upfreq_speed", 5),
         Feature.UPFREQ_SPEED,
         effect=lambda s: s.truth().settings.upfreq_speed == 5,
-        told=lambda s: s.settings.upfreq_speed == 5,
+        reported=lambda s: s.settings.upfreq_speed == 5,
     ),
     "set_fast_boot": Case(
         lambda m: m.set_fast_boot(True),
@@ -240,7 +240,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.fastboot", "enable"),
         Feature.FAST_BOOT,
         effect=lambda s: s.truth().settings.fast_boot is True,
-        told=lambda s: s.summary.fast_boot is True,
+        reported=lambda s: s.summary.fast_boot is True,
         first=lambda m: m.set_fast_boot(False),
     ),
     "set_fast_boot, off": Case(
@@ -250,7 +250,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.fastboot", "disable"),
         Feature.FAST_BOOT,
         effect=lambda s: s.truth().settings.fast_boot is False,
-        told=lambda s: s.summary.fast_boot is False,
+        reported=lambda s: s.summary.fast_boot is False,
         first=lambda m: m.set_fast_boot(True),
     ),
     "set_fast_hash": Case(
@@ -258,7 +258,7 @@ CASES: dict[str, Case] = {
         on_4433("set.miner.fast_hash", 1),
         Feature.FAST_HASH,
         effect=lambda s: s.truth().settings.fast_hash is True,
-        told=lambda s: s.status.fast_hash is True,
+        reported=lambda s: s.status.fast_hash is True,
     ),
     "set_start_at_boot": Case(
         lambda m: m.set_start_at_boot(True),
@@ -281,7 +281,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.heat_mode", "heating"),
         Feature.HEAT_MODE,
         effect=lambda s: s.truth().settings.heat_mode == "heating",
-        told=lambda s: s.settings.heat_mode is HeatMode.HEATING,
+        reported=lambda s: s.settings.heat_mode is HeatMode.HEATING,
         cooling=LIQUID,
     ),
     "set_heat_mode, anti-freezing": Case(
@@ -290,7 +290,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.heat_mode", "anti-freezing"),
         Feature.HEAT_MODE,
         effect=lambda s: s.truth().settings.heat_mode.startswith("anti-"),
-        told=lambda s: s.settings.heat_mode is HeatMode.ANTI_FREEZING,
+        reported=lambda s: s.settings.heat_mode is HeatMode.ANTI_FREEZING,
         cooling=LIQUID,
     ),
     "set_power_off_cool": Case(
@@ -299,7 +299,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.fan.poweroff_cool", 1),
         Feature.POWER_OFF_COOL,
         effect=lambda s: s.truth().settings.poweroff_cool is True,
-        told=lambda s: s.settings.power_off_cool is True,
+        reported=lambda s: s.settings.power_off_cool is True,
         cooling=AIR,
     ),
     "set_fan_zero_speed": Case(
@@ -308,7 +308,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.fan.zero_speed", 0),
         Feature.FAN_ZERO_SPEED,
         effect=lambda s: s.truth().settings.fan_zero_speed is False,
-        told=lambda s: s.settings.fan_zero_speed is False,
+        reported=lambda s: s.settings.fan_zero_speed is False,
         first=lambda m: m.set_fan_zero_speed(True),
         cooling=AIR,
     ),
@@ -318,7 +318,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.fan.temp_offset", -5),
         Feature.TEMPERATURE_OFFSET,
         effect=lambda s: s.truth().settings.temp_offset == -5,
-        told=lambda s: s.settings.temperature_offset == -5,
+        reported=lambda s: s.settings.temperature_offset == -5,
         cooling=AIR,
     ),
     "set_pools": Case(
@@ -328,7 +328,7 @@ CASES: dict[str, Case] = {
         effect=lambda s: (
             [p.url for p in s.truth().settings.pools] == [POOL_1.url, POOL_2.url]
         ),
-        told=lambda s: (
+        reported=lambda s: (
             [(p.url, p.user) for p in s.pools]
             == [(POOL_1.url, "acc.w1"), (POOL_2.url, "acc.w1")]
         ),
@@ -339,14 +339,14 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.pools", POOLS_4433[:1]),
         Feature.POOLS,
         effect=lambda s: s.truth().settings.pools[0].password == "x",
-        told=lambda s: [p.url for p in s.pools] == [POOL_1.url],
+        reported=lambda s: [p.url for p in s.pools] == [POOL_1.url],
     ),
     "set_web_pools": Case(
         lambda m: m.set_web_pools(True),
         on_4028(enable_web_pools={}) | on_4433("set.system.webpools", "enable"),
         Feature.WEB_POOLS,
         effect=lambda s: s.truth().settings.web_pools is True,
-        told=lambda s: s.settings.web_pools is True,
+        reported=lambda s: s.settings.web_pools is True,
         first=lambda m: m.set_web_pools(False),
     ),
     "set_web_pools, off": Case(
@@ -354,21 +354,21 @@ CASES: dict[str, Case] = {
         on_4028(disable_web_pools={}) | on_4433("set.system.webpools", "disable"),
         Feature.WEB_POOLS,
         effect=lambda s: s.truth().settings.web_pools is False,
-        told=lambda s: s.settings.web_pools is False,
+        reported=lambda s: s.settings.web_pools is False,
     ),
     "set_coin_type": Case(
         lambda m: m.set_coin_type("BTC"),
         on_4433("set.miner.cointype", {"cointype": "BTC"}),
         Feature.COIN_TYPE,
         effect=lambda s: s.truth().settings.coin_type == "BTC",
-        told=lambda s: s.settings.coin_type == "BTC",
+        reported=lambda s: s.settings.coin_type == "BTC",
     ),
     "set_leds, red": Case(
         lambda m: m.set_leds(RED),
         on_4028(set_led=LED_RED) | on_4433("set.system.led", [LED_RED]),
         Feature.LED,
         effect=lambda s: s.truth().led_auto is not True,
-        told=lambda s: s.info.led_auto is not True,
+        reported=lambda s: s.info.led_auto is not True,
     ),
     "set_leds, both": Case(
         lambda m: m.set_leds(RED, GREEN),
@@ -376,14 +376,14 @@ CASES: dict[str, Case] = {
         | on_4433("set.system.led", [LED_RED, LED_GREEN]),
         Feature.LED,
         effect=lambda s: s.truth().led_auto is not True,
-        told=lambda s: s.info.led_auto is not True,
+        reported=lambda s: s.info.led_auto is not True,
     ),
     "set_led_auto": Case(
         lambda m: m.set_led_auto(),
         on_4028(set_led={"param": "auto"}) | on_4433("set.system.led", "auto"),
         Feature.LED,
         effect=lambda s: s.truth().led_auto is not False,
-        told=lambda s: s.info.led_auto is not False,
+        reported=lambda s: s.info.led_auto is not False,
         first=lambda m: m.blink(),
     ),
     "set_hostname": Case(
@@ -392,7 +392,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.system.hostname", {"hostname": "garage-1"}),
         Feature.HOSTNAME,
         effect=lambda s: s.truth().settings.hostname == "garage-1",
-        told=lambda s: s.info.hostname == "garage-1",
+        reported=lambda s: s.info.hostname == "garage-1",
         after=lambda m: m.reboot(),
     ),
     "set_time_zone": Case(
@@ -404,7 +404,7 @@ CASES: dict[str, Case] = {
         ),
         Feature.TIME_ZONE,
         effect=lambda s: s.truth().settings.zonename == "Europe/Berlin",
-        told=lambda s: (
+        reported=lambda s: (
             (s.settings.timezone, s.settings.zone_name)
             == ("CET-1CEST", "Europe/Berlin")
         ),
@@ -416,14 +416,16 @@ CASES: dict[str, Case] = {
         effect=lambda s: (
             s.truth().settings.ntp_servers == ("pool.ntp.org", "192.168.2.1")
         ),
-        told=lambda s: s.settings.ntp_servers == ("pool.ntp.org", "192.168.2.1"),
+        reported=lambda s: s.settings.ntp_servers == ("pool.ntp.org", "192.168.2.1"),
     ),
     "set_random_delay": Case(
         lambda m: m.set_random_delay(10, 20),
         on_4433("set.system.time_randomized", {"start": 10, "stop": 20}),
         Feature.RANDOM_DELAY,
         effect=lambda s: s.truth().settings.time_randomized == (10, 20),
-        told=lambda s: (s.settings.random_start, s.settings.random_stop) == (10, 20),
+        reported=lambda s: (
+            (s.settings.random_start, s.settings.random_stop) == (10, 20)
+        ),
     ),
     "set_log_server": Case(
         lambda m: m.set_log_server(LogServer(address="192.168.2.5", port=514)),
@@ -433,7 +435,7 @@ CASES: dict[str, Case] = {
         ),
         Feature.LOG_SERVER,
         effect=lambda s: getattr(s.truth().settings.log_server, "port", None) == "514",
-        told=lambda s: (
+        reported=lambda s: (
             s.settings.log_server == LogServer(address="192.168.2.5", port=514)
         ),
     ),
@@ -458,7 +460,7 @@ CASES: dict[str, Case] = {
         effect=lambda s: (
             getattr(s.truth().settings.network, "ip", None) == "192.168.2.16"
         ),
-        told=lambda s: s.settings.network == NETWORK,
+        reported=lambda s: s.settings.network == NETWORK,
     ),
     "set_network, DHCP": Case(
         lambda m: m.set_network(Network(dhcp=True)),
@@ -466,7 +468,7 @@ CASES: dict[str, Case] = {
         | on_4433("set.system.net_config", "dhcp"),
         Feature.NETWORK,
         effect=lambda s: s.truth().settings.network is None,
-        told=lambda s: s.settings.network.dhcp is True,
+        reported=lambda s: s.settings.network.dhcp is True,
         first=lambda m: m.set_network(NETWORK),
     ),
     "set_custom_data": Case(
@@ -505,7 +507,7 @@ CASES: dict[str, Case] = {
         on_4028(power_on={}) | on_4433("set.miner.service", "start"),
         Feature.MINING,
         effect=lambda s: s.truth().mining,
-        told=lambda s: s.mining,
+        reported=lambda s: s.mining,
         first=lambda m: m.stop_mining(),
     ),
     "restart_btminer": Case(
@@ -513,7 +515,7 @@ CASES: dict[str, Case] = {
         on_4028(restart_btminer={}) | on_4433("set.miner.service", "restart"),
         Feature.RESTART,
         effect=lambda s: s.truth().elapsed_s < WAIT,
-        told=lambda s: s.summary.elapsed < WAIT,
+        reported=lambda s: s.summary.elapsed < WAIT,
     ),
     "stop_mining": Case(
         lambda m: m.stop_mining(),
@@ -522,14 +524,14 @@ CASES: dict[str, Case] = {
         | on_4433("set.miner.service", "stop"),
         Feature.MINING,
         effect=lambda s: not s.truth().mining,
-        told=lambda s: s.mining is False,
+        reported=lambda s: s.mining is False,
     ),
     "restore_settings": Case(
         lambda m: m.restore_settings(),
         on_4433("set.miner.restore_setting"),
         Feature.RESTORE_SETTINGS,
         effect=lambda s: s.truth().settings.fast_boot is False,
-        told=lambda s: s.summary.fast_boot is False,
+        reported=lambda s: s.summary.fast_boot is False,
         first=lambda m: m.set_fast_boot(True),
     ),
     "reboot": Case(
@@ -537,14 +539,14 @@ CASES: dict[str, Case] = {
         on_4028(reboot={}) | on_4433("set.system.reboot"),
         Feature.REBOOT,
         effect=lambda s: s.truth().uptime_s < WAIT,
-        told=lambda s: s.summary.uptime < WAIT,
+        reported=lambda s: s.summary.uptime < WAIT,
     ),
     "factory_reset": Case(
         lambda m: m.factory_reset(),
         on_4028(factory_reset={}) | on_4433("set.system.factory_reset"),
         Feature.FACTORY_RESET,
         effect=lambda s: not s.api_switch and s.password == "admin",
-        told=lambda s: s.settings is not None,
+        reported=lambda s: s.settings is not None,
     ),
 }
 
@@ -577,7 +579,7 @@ _simulator_crypt = cache(simulator_auth.crypt)
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """The clock of the miner; it moves only when told to."""
+    """The clock of the miner; it moves only when a test advances it."""
     return ManualClock()
 
 
@@ -693,7 +695,7 @@ async def test_every_command(
     assert case.effect(sim)
     state = await miner.read()
     if case.feature not in miner.info.unreadable:
-        assert case.told(state)
+        assert case.reported(state)
 
 
 # Bounds
@@ -953,7 +955,7 @@ async def test_what_became_of_a_password_is_found_out(
     fault: str,
     holds: bool,
 ) -> None:
-    """Nobody would know which of the two opens the miner."""
+    """The owner would not know which of the two opens the miner."""
     monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
     sim = await start(setup)
     miner = await client(sim, setup)
@@ -1122,7 +1124,7 @@ async def test_an_odd_log_is_what_the_miner_says(
 async def test_a_log_stops_where_its_taker_does(
     start: Start, client: Client, name: str
 ) -> None:
-    """A full disk is told as what it is, a limit is heeded, and no socket is left open."""
+    """A full disk is reported as what it is, a limit is heeded, and no socket is left open."""
     sim = await start(SETUPS[name])
     miner = await client(sim, SETUPS[name])
 
@@ -1504,7 +1506,7 @@ DOCUMENTED = (
 
 
 def test_the_table_has_every_command_of_the_page() -> None:
-    """A command of the vendor would be out of reach, and nobody would notice."""
+    """A command of the vendor would be out of reach, and no test would notice."""
     page = PAGE.read_text()
     listed = set()
     for heading in ("## D.1 Table", "### Others", "## E.6 Write commands"):

@@ -156,7 +156,7 @@ def test_an_answer_under_either_name(key: str) -> None:
 
 
 def test_an_answer_with_line_breaks_in_base64() -> None:
-    """OpenSSL on the miner breaks lines unless told not to."""
+    """OpenSSL on the miner breaks lines unless reported not to."""
     text = parsed("ok_sealed_b4.json")["enc"]
     assert decrypt({"enc": f"{text[:64]}\n{text[64:]}\n"}, AES_1) == OK
 

@@ -863,7 +863,7 @@ def test_boards_mean(name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_refusal_means(name: str) -> None:
-    """Otherwise the user is told that a command worked which the miner refused."""
+    """Otherwise the user is reported that a command worked which the miner refused."""
     kind, code, message = REFUSALS[name]
     error = refusal("some_cmd", parsed(name))
     assert isinstance(error, CommandRefusedError)

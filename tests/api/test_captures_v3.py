@@ -650,7 +650,7 @@ def test_something_else_is_not_taken_for_a_whatsminer(name: str) -> None:
 def test_a_refusal_means(
     name: str, kind: type[CommandRefusedError], code: int, text: str
 ) -> None:
-    """Otherwise the user is told that a command worked which the miner refused."""
+    """Otherwise the user is reported that a command worked which the miner refused."""
     for judge in (raise_for_code, message_of):
         with pytest.raises(CommandRefusedError) as caught:
             judge("some.cmd", parsed(name))
@@ -746,7 +746,7 @@ def test_what_the_miner_is_doing(
     ],
 )
 def test_the_other_spelling(param: Any, other: Any) -> None:
-    """Firmware that wants a number could not be told a percentage, or the reverse."""
+    """Firmware that wants a number could not be reported a percentage, or the reverse."""
     assert other_spelling(param) == other
     assert type(other_spelling(param)) is type(other)
 

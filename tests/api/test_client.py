@@ -75,7 +75,7 @@ every_profile = pytest.mark.parametrize("profile", PROFILES)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
-    """One clock for the miner and for the client's tokens; it moves only when told to."""
+    """One clock for the miner and for the client's tokens; it moves only when a test advances it."""
     clock = ManualClock()
     monkeypatch.setattr(v2_miner, "time", SimpleNamespace(monotonic=clock))
     return clock
@@ -117,7 +117,7 @@ async def client(sim: SimulatedMiner, **options: Any) -> V2Miner:
 
 
 def names(sim: SimulatedMiner, *, encrypted: bool | None = None) -> list[str]:
-    """What the miner was told, in order."""
+    """What the miner received, in order."""
     return [
         command.name
         for command in sim.commands
@@ -126,7 +126,7 @@ def names(sim: SimulatedMiner, *, encrypted: bool | None = None) -> list[str]:
 
 
 def near(value: float | None) -> Any:
-    """The same, as far as the wire tells it."""
+    """The same, as far as the wire shows it."""
     return None if value is None else pytest.approx(value, rel=1e-4, abs=0.051)
 
 
@@ -348,7 +348,7 @@ async def test_joined_reads_are_as_good_as_single_ones(
     state = await miner.read()
     assert (
         names(sim)[-1] == TOGETHER
-    )  # only compared with what the single reads have told
+    )  # only compared with what the single reads have reported
     clock.advance(60)
     sim.commands.clear()
     state = await miner.read(state)
@@ -444,7 +444,7 @@ async def test_status_is_asked_for_after_a_command(start: Start) -> None:
 
 
 async def test_single_sections_can_be_read(start: Start) -> None:
-    """After a command only the field that shows it is asked for."""
+    """After a command only the field that shows it is read."""
     sim = await start()
     miner = await client(sim)
     before = await miner.read()
@@ -688,7 +688,7 @@ async def test_the_other_board_command_is_tried_and_kept(
 
 
 async def test_no_board_command_works(start: Start) -> None:
-    """The reason is told, and the rest of the miner is still there."""
+    """The reason is reported, and the rest of the miner is still there."""
     sim = await start()
     sim.refuse = {"devs": 14, "edevs": 14}
     state = await (await client(sim)).read()
@@ -1030,7 +1030,7 @@ async def test_a_token_that_stays_rejected(start: Start) -> None:
 
 
 async def test_a_changed_password_is_noticed(start: Start) -> None:
-    """The user is asked for the new one instead of seeing a dead switch."""
+    """The user is prompted for the new one instead of seeing a dead switch."""
     sim = await start()
     miner = await client(sim)
     await miner.set_led_auto()
@@ -1127,7 +1127,7 @@ async def test_a_wrong_password(start: Start) -> None:
 
 
 async def test_the_write_api_is_off(start: Start) -> None:
-    """The user is told to turn on the switch, not to change the password."""
+    """The user is advised to turn on the switch, not to change the password."""
     sim = await start(api_switch=False)
     miner = await client(sim)
     await miner.check_password()
@@ -1139,7 +1139,7 @@ async def test_the_write_api_is_off(start: Start) -> None:
 
 
 async def test_the_token_table_is_full(start: Start) -> None:
-    """The user is told to wait, not that the password is wrong."""
+    """The user is reported to wait, not that the password is wrong."""
     sim = await start()
     miner = await client(sim)
     sim.fill_token_table()
@@ -1148,7 +1148,7 @@ async def test_the_token_table_is_full(start: Start) -> None:
 
 
 async def test_nobody_is_there(start: Start) -> None:
-    """A wrong address is told apart from a wrong device."""
+    """A wrong address is distinguished from a wrong device."""
     sim = await start()
     await sim.stop()
     with pytest.raises(CannotConnectError):
@@ -1215,7 +1215,7 @@ async def test_an_unanswered_write_is_never_repeated(
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_write_that_never_left_had_no_effect(start: Start) -> None:
-    """It may be told as failed, and tried again by the user."""
+    """It may be reported as failed, and the user may retry it."""
     sim = await start()
     miner = await client(sim)
     sim.inject("silent", "get_token")

@@ -63,7 +63,7 @@ every_profile = pytest.mark.parametrize("profile", PROFILES)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
-    """One clock for the miner and for the client; it moves only when told to."""
+    """One clock for the miner and for the client; it moves only when a test advances it."""
     clock = ManualClock(1000.0)
     for module in (v2_miner, v3_miner):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
@@ -154,12 +154,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names(sim: SimulatedMiner, api: str = "v3") -> list[str]:
-    """What the miner was told on 4433, or on 4028 (v2), in order."""
+    """What the miner received on 4433, or on 4028 (v2), in order."""
     return [command.name for command in sim.commands if command.api == api]
 
 
 def written(sim: SimulatedMiner) -> list[str]:
-    """What it was told to do, on either port."""
+    """The commands that it received, on either port."""
     return [
         command.name
         for command in sim.commands
@@ -168,7 +168,7 @@ def written(sim: SimulatedMiner) -> list[str]:
 
 
 def near(value: float | None) -> Any:
-    """The same, as far as the wire tells it."""
+    """The same, as far as the wire shows it."""
     return None if value is None else pytest.approx(value, rel=1e-4, abs=0.051)
 
 
@@ -349,7 +349,7 @@ async def test_api_3_is_not_looked_for(
 
 
 async def test_nobody_is_there(start: Start, client: Client) -> None:
-    """A wrong address is told apart from a wrong device."""
+    """A wrong address is distinguished from a wrong device."""
     sim = await start()
     await sim.stop()
     with pytest.raises(CannotConnectError):
@@ -362,7 +362,7 @@ async def test_nobody_is_there_but_the_miner_is_known(
     """Home Assistant that starts while the miner is off would have no entities for it."""
     sim = await start()
     known = (await client(sim)).info
-    told = {"dialect": "3"} | {
+    reported = {"dialect": "3"} | {
         key: getattr(known, key)
         for key in [
             "api_version",
@@ -375,10 +375,10 @@ async def test_nobody_is_there_but_the_miner_is_known(
         ]
     }
     # Whether it lets anybody write, and what its LEDs do, may have changed
-    assert recall(told) == replace(known, api_switch=None, led_auto=None)
+    assert recall(reported) == replace(known, api_switch=None, led_auto=None)
     await sim.stop()
-    miner = await client(sim, mac=sim.mac, known=recall(told))
-    assert miner.info == recall(told)
+    miner = await client(sim, mac=sim.mac, known=recall(reported))
+    assert miner.info == recall(reported)
     with pytest.raises(CannotConnectError):
         await miner.read()
     await start(port=sim.port, v3_port=sim.v3_port)
@@ -393,12 +393,14 @@ async def test_nobody_is_there_but_an_older_miner_is_known(
     """The same, for one that has only 4028."""
     sim = await start(profile)
     known = (await connect_to(sim, v3_port=None)).info
-    told = {"dialect": known.dialect.value} | {
+    reported = {"dialect": known.dialect.value} | {
         key: getattr(known, key) for key in ("api_version", "firmware", "model", "mac")
     }
     await sim.stop()
     for v3_port in (None, sim.v3_port):
-        miner = await connect_to(sim, mac=sim.mac, known=recall(told), v3_port=v3_port)
+        miner = await connect_to(
+            sim, mac=sim.mac, known=recall(reported), v3_port=v3_port
+        )
         assert isinstance(miner, V2Miner)
         assert miner.info.features == known.features
         assert miner.info.unreadable == known.unreadable
@@ -435,7 +437,7 @@ async def test_api_3_without_4028(start: Start, client: Client) -> None:
 
 
 def assert_matches(state: MinerState, truth: V3Truth, v2: Truth) -> None:
-    """Compare all that was read with what is true; 4028 tells what 4433 leaves out."""
+    """Compare all that was read with what is true; 4028 reports what 4433 leaves out."""
     summary, status = state.summary, state.status
     assert summary is not None
     assert summary.hashrate == near(truth.hashrate_ths)
@@ -504,14 +506,14 @@ def assert_matches(state: MinerState, truth: V3Truth, v2: Truth) -> None:
     active = next((pool for pool in truth.pools if pool.active), None)
     assert state.reject_rate == near(active and active.reject_rate_percent)
     psu = state.psu
-    told: Any = truth.psu if truth.psu.input_voltage_v is not None else v2.psu
+    reported: Any = truth.psu if truth.psu.input_voltage_v is not None else v2.psu
     assert psu is not None
-    assert psu.model == told.model
-    assert psu.input_voltage == near(told.input_voltage_v)
-    assert psu.input_current == near(told.input_current_a)
-    assert psu.input_power == pytest.approx(told.input_power_w, abs=1)
-    assert psu.fan_speed == pytest.approx(told.fan_speed_rpm, abs=0.5)
-    assert psu.temperature == near(told.temperature_c)
+    assert psu.model == reported.model
+    assert psu.input_voltage == near(reported.input_voltage_v)
+    assert psu.input_current == near(reported.input_current_a)
+    assert psu.input_power == pytest.approx(reported.input_power_w, abs=1)
+    assert psu.fan_speed == pytest.approx(reported.fan_speed_rpm, abs=0.5)
+    assert psu.temperature == near(reported.temperature_c)
     assert psu.serial
     assert [fault.code for fault in state.faults or ()] == list(v2.error_codes)
     if truth.errors is not None:
@@ -601,7 +603,7 @@ async def test_one_connection_serves_many_polls(
 async def test_a_slow_poll_fetches_the_shares(
     start: Start, client: Client, crowd: list[int]
 ) -> None:
-    """Only 4028 counts them; two sockets at once would be too many for it."""
+    """Only 4028 counts them; two sockets at the same time would be too many for it."""
     sim = await start()
     miner = await client(sim)
     state = await miner.read()
@@ -652,7 +654,7 @@ async def test_a_power_supply_that_4028_does_not_tell_either(
 
 
 async def test_single_sections_can_be_read(start: Start, client: Client) -> None:
-    """After a command only the field that shows it is asked for."""
+    """After a command only the field that shows it is read."""
     sim = await start()
     miner = await client(sim)
     before = await miner.read()
@@ -793,7 +795,7 @@ async def test_a_silent_miner_is_given_up(start: Start, client: Client) -> None:
 
 
 async def test_a_miner_that_is_gone(start: Start, client: Client) -> None:
-    """The same, when nobody is there any more; and then it is found again."""
+    """The same, when the miner is offline; then it is found again."""
     sim = await start()
     miner = await client(sim)
     state = await miner.read()
@@ -943,7 +945,7 @@ async def test_4433_that_stays_closed(
         state = await miner.read()
         assert state.activity is Activity.MINING
         assert not miner.outdated
-    # A poll that is answered begins the waiting anew
+    # A poll that is answered restarts the wait
     sim.clear_failures()
     await sim.tick()
     assert (await miner.read()).failed == {}
@@ -958,7 +960,7 @@ async def test_4433_that_stays_closed(
 async def test_4433_behind_a_firewall(
     start: Start, client: Client, clock: ManualClock, crowd: list[int]
 ) -> None:
-    """All entities would be set up anew every ten minutes, and each poll wait for nothing."""
+    """All entities would be set up again every ten minutes, and each poll wait for nothing."""
     sim = await start()
     miner = await client(sim)
     before = await miner.read()
@@ -1407,7 +1409,7 @@ async def test_a_wrong_password(start: Start, client: Client, profile: str) -> N
 
 
 async def test_a_changed_password_is_noticed(start: Start, client: Client) -> None:
-    """The user is asked for the new one instead of seeing a dead switch."""
+    """The user is prompted for the new one instead of seeing a dead switch."""
     sim = await start()
     miner = await client(sim)
     await miner.check_password()
@@ -1470,7 +1472,7 @@ async def test_an_account_without_permission(start: Start, client: Client) -> No
 
 
 async def test_the_write_api_is_off(start: Start, client: Client) -> None:
-    """The user is told to turn on the switch, not to change the password."""
+    """The user is advised to turn on the switch, not to change the password."""
     for options in ({}, {"v3_password": "wrong"}, {"v3_password": None}):
         sim = await start(api_switch=False)
         miner = await client(sim, **options)
@@ -1606,7 +1608,7 @@ async def test_the_limits_are_the_same_on_4028(start: Start, client: Client) -> 
 async def test_both_ports_share_one_lock(
     start: Start, client: Client, crowd: list[int]
 ) -> None:
-    """Polls on one port and commands on the other would be two sockets at once."""
+    """Polls on one port and commands on the other would be two sockets at the same time."""
     sim = await start()
     miner = await client(sim, v3_password=None)
     await asyncio.gather(
@@ -1674,7 +1676,7 @@ async def test_an_unanswered_write_is_never_repeated(
 async def test_a_write_that_never_left_had_no_effect(
     start: Start, client: Client
 ) -> None:
-    """It may be told as failed, and tried again by the user."""
+    """It may be reported as failed, and the user may retry it."""
     sim = await start()
     miner = await client(sim)
     sim.inject("silent", "get.device.info")
@@ -1712,7 +1714,7 @@ async def test_another_miner_from_the_start(start: Start, client: Client) -> Non
         assert sim.connections_accepted == 0
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["any mac", "mac told"])
+@pytest.mark.parametrize("reported", [False, True], ids=["any mac", "mac reported"])
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
 @pytest.mark.parametrize("password", [PASSWORD, None], ids=["4433", "4028"])
 @every_profile
@@ -1722,11 +1724,11 @@ async def test_no_write_reaches_another_miner(
     profile: str,
     password: str | None,
     used: bool,
-    told: bool,
+    reported: bool,
 ) -> None:
     """A stop for the boiler would stop the miner of a neighbour with the same password."""
     sim = await start(profile)
-    miner = await client(sim, v3_password=password, mac=sim.mac if told else None)
+    miner = await client(sim, v3_password=password, mac=sim.mac if reported else None)
     if used:
         await miner.read()
         await miner.set_fast_boot(True)

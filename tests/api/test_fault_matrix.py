@@ -205,7 +205,7 @@ class Clean:
 
     values: dict[str, Any]
     failed: frozenset[Section]
-    told: dict[str, set[Any]]
+    reported: dict[str, set[Any]]
     """The same values, as any client reads them: over 4433 and over 4028."""
     reads: tuple[str, ...]
     """The commands that were asked for them."""
@@ -244,14 +244,14 @@ async def clean_of(name: str, state: str) -> Clean:
             reads = tuple(dict.fromkeys(command.name for command in sim.commands))
             assert complete(polled, state), (name, polled.failed)
             values = flat(polled)
-            told = {path: {value} for path, value in values.items()}
+            reported = {path: {value} for path, value in values.items()}
             if setup.v3:
                 other = await _connect(sim, replace(setup, v3=False))
                 for path, value in flat(await other.read()).items():
-                    told.setdefault(path, set()).add(value)
+                    reported.setdefault(path, set()).add(value)
                 await other.close()
         failed = frozenset(polled.failed)
-        _clean[key] = Clean(values, failed, told, reads, identifies)
+        _clean[key] = Clean(values, failed, reported, reads, identifies)
     return _clean[key]
 
 
@@ -364,12 +364,12 @@ def is_legitimate(
     table: Bench, fault: str, path: str, value: Any, *, is_new: bool
 ) -> bool:
     """Whether a value other than the clean one is what the faulty answer says."""
-    told = table.clean.told
+    reported = table.clean.reported
     part = path.rpartition(".")[2]
-    if path == "state.power_limit" and value in told["status.power_limit_set"]:
-        return True  # when none in force is told
+    if path == "state.power_limit" and value in reported["status.power_limit_set"]:
+        return True  # when none in force is reported
     if part == "reject_rate" and any(
-        value == approx(known, abs=0.001) for known in told[path]
+        value == approx(known, abs=0.001) for known in reported[path]
     ):
         return True  # the miner's own rounded rate, where an answer lacks the counts (C.1.4)
     if fault == "all_zero":
@@ -384,14 +384,18 @@ def is_legitimate(
     if fault in LESS:
         if part in ("hashrate", "power", "efficiency"):
             # Another window of time, or the quotient of two such (C.1.4, C.3)
-            return any(value == approx(known, rel=SIMILAR) for known in told[path])
+            return any(value == approx(known, rel=SIMILAR) for known in reported[path])
         if path == "psu.model":
             return value == PROFILES[SETUPS[table.name].profile].psu.name  # C.5
         if path.startswith("pools.") and part == "index":
             return path == f"pools.{value}.index"
         if part == "faults" and SETUPS[table.name].v3:
             return value == ()  # entries without a code are none
-    if is_new and part == "features" and all(value >= known for known in told[path]):
+    if (
+        is_new
+        and part == "features"
+        and all(value >= known for known in reported[path])
+    ):
         return True  # without its model it may be cooled either way (G.2)
     # Who gives a token is a WhatsMiner, if an old one (E.7).
     if is_new and part in ("dialect", "features", "unreadable"):
@@ -403,12 +407,12 @@ def judge_state(
     table: Bench, fault: str, state: MinerState, where: str, *, is_new: bool
 ) -> list[str]:
     """Compare a state with the clean one: each value is the same, or not known."""
-    told = table.clean.told
+    reported = table.clean.reported
     return [
-        f"{where}: {path} is {value!r}, not {told.get(path)}"
+        f"{where}: {path} is {value!r}, not {reported.get(path)}"
         for path, value in flat(state).items()
         if value is not None
-        and value not in told.get(path, ())
+        and value not in reported.get(path, ())
         and not is_legitimate(table, fault, path, value, is_new=is_new)
     ]
 

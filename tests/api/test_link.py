@@ -48,7 +48,7 @@ REPORT = frame(b'{"code":0,"when":1,"msg":{"summary":{}},"desc":"get.miner.repor
 
 
 class Host:
-    """A server that answers frames as it is told, and remembers what it got."""
+    """A server that answers frames as it is reported, and remembers what it got."""
 
     def __init__(self) -> None:
         """Nothing is open yet."""
@@ -305,7 +305,7 @@ async def test_a_flood_of_frames_holds_nobody_up(host: Host, link: Link) -> None
 
 @pytest.mark.usefixtures("impatient", "client_sockets")
 async def test_an_answer_that_came_while_home_assistant_was_late() -> None:
-    """A command whose answer lay behind a heartbeat would be told as one that nobody answered."""
+    """A command whose answer lay behind a heartbeat would be reported as one that nobody answered."""
 
     def behave(listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -666,7 +666,7 @@ async def test_no_salt_no_write(
 async def test_a_refusal_stays_one_when_its_reason_cannot_be_found(
     host: Host, miner: V3Miner
 ) -> None:
-    """The user would be told that the command may have happened."""
+    """The user would be reported that the command may have happened."""
     refused = frame(b'{"code":-1,"when":1760000000,"msg":"failed"}')
 
     async def refuses_and_dies(request: bytes, writer: asyncio.StreamWriter) -> None:

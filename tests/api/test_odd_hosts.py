@@ -34,7 +34,7 @@ type Answer = Callable[[bytes], bytes]
 
 
 class Host:
-    """A server that answers each request as it is told, and remembers the requests."""
+    """A server that answers each request as it is reported, and remembers the requests."""
 
     def __init__(self, answer: Answer) -> None:
         """Nothing is open yet."""
@@ -171,7 +171,7 @@ def json_server(raw: bytes) -> bytes:
     ids=["cgminer", "version", "web", "json", "echo", "binary", "list"],
 )
 async def test_not_a_whatsminer(serve: Serve, answer: Answer) -> None:
-    """The user has typed the address of another device, and should be told that."""
+    """The user has typed the address of another device, and should be reported that."""
     host = await serve(answer)
     with pytest.raises(NotWhatsminerError):
         await client(host, password="Secret_1")
