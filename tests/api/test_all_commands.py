@@ -14,6 +14,7 @@ import re
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from homeassistant.helpers.json import json_bytes
 import pytest
 
 from custom_components.whatsminer.api import (
@@ -1441,6 +1442,14 @@ async def test_data_is_only_asked_for(
 def test_what_is_private_is_left_out(answer: Any, wanted: Any) -> None:
     """Answers are posted in forums."""
     assert redacted(answer) == wanted
+
+
+def test_raw_answers_can_be_shown() -> None:
+    """A lone surrogate would end the action, and an escape sequence change a terminal."""
+    answer = {"a\x1b[2J": ["\ud800x", {"b": "c\0"}]}
+    wanted = {"a\ufffd[2J": ["\ufffdx", {"b": "c\ufffd"}]}
+    assert redacted(answer) == wanted
+    json_bytes(redacted(answer))
 
 
 def test_an_answer_that_is_nested_too_deeply() -> None:

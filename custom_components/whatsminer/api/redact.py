@@ -6,7 +6,7 @@ from typing import Any
 
 from .catalog import JOINABLE
 from .errors import InvalidAnswerError
-from .parse import as_count, as_object
+from .parse import as_count, as_object, printable
 
 REDACTED = "**REDACTED**"
 
@@ -24,7 +24,7 @@ _MOMENT = re.compile(r"\d{1,10}", re.ASCII)
 
 
 def redacted(value: Any, depth: int = 0) -> Any:
-    """Return the same value, with all private data in it replaced.
+    """Return the same value, with what is private or cannot be shown in it replaced.
 
     Raise InvalidAnswerError if it is nested too deeply to be shown.
     """
@@ -33,7 +33,7 @@ def redacted(value: Any, depth: int = 0) -> Any:
     match value:
         case dict():
             return {
-                key: (
+                printable(str(key)): (
                     REDACTED
                     if item not in ("", None) and _PRIVATE.search(str(key).lower())
                     else redacted(item, depth + 1)
@@ -43,7 +43,7 @@ def redacted(value: Any, depth: int = 0) -> Any:
         case list():
             return [redacted(item, depth + 1) for item in value]
         case str():
-            return _CREDENTIALS.sub(REDACTED, value)
+            return _CREDENTIALS.sub(REDACTED, printable(value))
         case _:
             return value
 
