@@ -22,7 +22,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.store import MinerStore
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, RaceClock, issue
 
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
@@ -105,6 +105,29 @@ async def test_a_later_version_of_the_file(
     """The same, where the later version changed the form of the whole file."""
     hass_storage[key_of(entry)] = {"version": 9, "key": key_of(entry), "data": {}}
     assert await hass.config_entries.async_setup(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_lost"),
+    [
+        ({"version": 9, "data": {}}, True),
+        ({"version": 1, "data": {"curtailment": []}}, True),
+        ({"version": 1, "data": {"curtailment": None}}, True),
+        ({"version": 1, "data": {"power_target": None}}, False),
+    ],
+)
+async def test_curtailment_that_cannot_be_read_is_announced(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    entry: MockConfigEntry,
+    stored: dict[str, Any],
+    is_lost: bool,
+) -> None:
+    """After a downgrade of the integration a miner would stay off, and its owner would not know why."""
+    hass_storage[key_of(entry)] = {"key": key_of(entry), **stored}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert (issue(hass, "curtailment_lost", entry) is not None) is is_lost
 
 
 @pytest.mark.parametrize("removed", [False, True])
