@@ -85,6 +85,10 @@ ENVELOPE = frozenset(
 )
 NAMES = frozenset({"ASC", "Slot", "POOL", "ID", "DEVDETAILS", "id", "slot"})
 TEN_YEARS_S = 315_360_000
+ODD_TEXT = "\ud800\x00\x1b[K"
+"""A lone surrogate, a NUL, and a sequence that clears a line of a terminal."""
+TOO_HIGH = 2**64 - 1
+MANY_ROWS, MANY_CODES = 4000, 7000
 
 
 def _after_first(old: str, new: str) -> Callable[[str], str]:
@@ -124,7 +128,9 @@ def _contents(change: Callable[[object], object]) -> Callable[[str], str]:
     return spoil_contents
 
 
-def _leaves(change: Callable[[object], object]) -> Callable[[str], str]:
+def _leaves(
+    change: Callable[[object], object], kept: frozenset[str] = NAMES
+) -> Callable[[str], str]:
     """Return a function that changes every value, except the keys of rows."""
 
     def walk(value: object, key: str = "") -> object:
@@ -134,7 +140,7 @@ def _leaves(change: Callable[[object], object]) -> Callable[[str], str]:
             case list():
                 return [walk(item) for item in value]
             case _:
-                return value if key in NAMES else change(value)
+                return value if key in kept else change(value)
 
     return _contents(walk)
 
@@ -148,6 +154,27 @@ def _numbers(replacement: str) -> Callable[[str], str]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"-?\d+(\.\d+)?", value))
+
+
+def _with_odd_text(value: object) -> object:
+    """Return a text with forbidden characters before it and too many others after it."""
+    if isinstance(value, Raw) or not isinstance(value, str):
+        return value
+    return f"{ODD_TEXT}{value}{'x' * 300}"
+
+
+def _repeated(name: str, value: object) -> object:
+    """Return a value in which the last board is repeated, each time with the next number."""
+    match value:
+        case dict():
+            return {key: _repeated(key, item) for key, item in value.items()}
+        case [*rows, dict() as last] if name in ("DEVS", "edevs"):
+            return rows + [
+                last | {key: number for key in last if key in NAMES}
+                for number in range(len(rows), MANY_ROWS)
+            ]
+        case _:
+            return value
 
 
 def _without(half: int) -> Callable[[str], str]:
@@ -204,6 +231,19 @@ def _moved(seconds: int) -> Callable[[str], str]:
     )
 
 
+def _anywhere(change: Callable[[object], object]) -> Callable[[str], str]:
+    """Return a function that changes a whole answer, envelope included."""
+
+    def spoil_answer(text: str) -> str:
+        try:
+            answer = json.loads(text, parse_int=Raw, parse_float=Raw)
+        except ValueError:
+            return text
+        return encode(change(answer))
+
+    return spoil_answer
+
+
 def _hide(field: str) -> Callable[[str], str]:
     """Return a function that removes one field at any depth."""
 
@@ -216,14 +256,7 @@ def _hide(field: str) -> Callable[[str], str]:
             case _:
                 return value
 
-    def spoil_fields(text: str) -> str:
-        try:
-            answer = json.loads(text, parse_int=Raw, parse_float=Raw)
-        except ValueError:
-            return text
-        return encode(walk(answer))
-
-    return spoil_fields
+    return _anywhere(walk)
 
 
 # Each function breaks the text of an answer; it leaves the text unchanged if there is nothing to break.
@@ -241,6 +274,29 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "all_zero": ("0 instead of every number", _numbers("0")),
     "all_nan_text": ("nan as a string instead of every number", _numbers('"nan"')),
     "all_inf_text": ("inf as a string instead of every number", _numbers('"inf"')),
+    "all_too_high": (
+        "a counter that ran over instead of every number",
+        _numbers(str(TOO_HIGH)),
+    ),
+    "odd_texts": (
+        "forbidden characters and 300 more in every text",
+        _leaves(_with_odd_text, NAMES | {"salt"}),  # no token would fit another salt
+    ),
+    "odd_mac": (
+        "a path instead of the MAC address",
+        _put(r'(?<="(?:MAC|mac)":)"[^"]*"', '"../www/evil"'),
+    ),
+    "many_boards": (
+        f"{MANY_ROWS} boards",
+        _anywhere(lambda answer: _repeated("", answer)),
+    ),
+    "many_codes": (
+        f"{MANY_CODES} error codes",
+        _put(
+            r'(?<="error[_-]code":)\[[^\]]*\]',
+            json.dumps([{str(10_000 + code): ""} for code in range(MANY_CODES)]),
+        ),
+    ),
     "null_contents": ("null instead of all contents", _contents(lambda _: None)),
     "text_contents": ("a text instead of all contents", _contents(lambda _: "ok")),
     "trailing_comma": (

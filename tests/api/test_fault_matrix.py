@@ -27,6 +27,7 @@ from custom_components.whatsminer.api import (
     Miner,
     MinerState,
     NoAnswerError,
+    NoMacError,
     NotWhatsminerError,
     Pool,
     PoolLogin,
@@ -37,6 +38,7 @@ from custom_components.whatsminer.api import (
     connect,
 )
 from custom_components.whatsminer.api.commanding import Commands
+from custom_components.whatsminer.api.parse import MAX_FAULTS, MAX_ROWS, MAX_TEXT
 from custom_components.whatsminer.api.v2 import crypto as client_auth
 from custom_components.whatsminer.api.v2.miner import V2Miner
 from custom_components.whatsminer.api.v3.miner import V3Miner
@@ -136,7 +138,13 @@ NEEDS = {
 
 # After a certain refusal a command may be tried in other words, or with another token (B.5, D.3).
 # A token that is made of zeros, or of no numbers, is refused as well.
-REFUSING = frozenset(ERRORS) | {"all_zero", "all_nan_text", "all_inf_text"}
+REFUSING = frozenset(ERRORS) | {
+    "all_zero",
+    "all_nan_text",
+    "all_inf_text",
+    "all_too_high",
+    "odd_texts",
+}
 
 ACKNOWLEDGEMENTS = (
     '{"STATUS":"S","When":1700000000,"Code":131,"Msg":"API command OK","Description":""}',
@@ -352,8 +360,8 @@ LESS = frozenset(
         "text_contents",
     }
 )
-NO_FLAG = LESS | {"no_flag"}
-NO_VERSION = LESS | {"error_14", "no_envelope"}
+NO_FLAG = LESS | {"no_flag", "odd_texts"}
+NO_VERSION = LESS | {"error_14", "no_envelope", "odd_texts"}
 REFUSED = frozenset({"btminer_down", "error_132"}) | {
     fault for fault in ERRORS if fault.startswith("error_minus")
 }
@@ -376,6 +384,12 @@ def is_legitimate(
         # 0 is "no override" for a percentage (E.5), "low" for a mode, no hashrate for activity.
         zeros = (0, (), PowerMode.LOW, Activity.STARTING)
         return value in zeros or (part in ("power_percent", "mining") and bool(value))
+    if fault == "many_codes" and path.startswith("faults"):
+        return path != "faults.count" or value <= MAX_FAULTS
+    if fault == "many_boards" and path.startswith("boards"):
+        return path != "boards.count" or value <= MAX_ROWS
+    if fault == "odd_texts" and is_storable(value):
+        return True
     if part in ("activity", "mining") and table.state == "stopped":
         # Without the flag the hashrate decides (C.7).
         return fault in NO_FLAG
@@ -391,8 +405,9 @@ def is_legitimate(
             return path == f"pools.{value}.index"
         if part == "faults" and SETUPS[table.name].v3:
             return value == ()  # entries without a code are none
+    has_new_model = is_new or fault == "odd_texts"
     if (
-        is_new
+        has_new_model
         and part == "features"
         and all(value >= known for known in reported[path])
     ):
@@ -401,6 +416,16 @@ def is_legitimate(
     if is_new and part in ("dialect", "features", "unreadable"):
         return fault in NO_VERSION
     return False
+
+
+def is_storable(value: Any) -> bool:
+    """Whether a value is an odd text without what made it odd, or what such a text means."""
+    if isinstance(value, tuple):
+        return all(map(is_storable, value))
+    # A word that is not "auto" or "dhcp" means the other one.
+    return value is False or (
+        isinstance(value, str) and "\ufffd" in value and len(value) <= MAX_TEXT
+    )
 
 
 def judge_state(
@@ -448,7 +473,7 @@ async def recovers(table: Bench, where: str, *, is_unchanged: bool = True) -> li
             for path, value in clean.values.items()
             if now.get(path) != value
         ]
-    if miner.outdated:
+    if miner.outdated and "odd_texts" not in where:  # its firmware had another name
         wrong.append(f"{where}: the miner counts as changed")
     return wrong
 
@@ -554,6 +579,8 @@ def judge_outcome(
         return judge_state(table, fault, found, where, is_new=is_new)
     if isinstance(found, AssertionError):
         return [str(found)]
+    if fault == "odd_texts" and isinstance(found, NoMacError):
+        return []  # the boards have other serial numbers, and there is no MAC to compare
     costs_all = command in (None, *table.clean.identifies)
     if costs_all and isinstance(found, CONNECT_ERRORS if is_new else READ_ERRORS):
         return []
