@@ -493,6 +493,8 @@ def test_translations_are_valid(path: Path) -> None:
             "issues",
             "services",
             "selector",
+            "triggers",
+            "conditions",
         ),
         *("common", "device", "title"),
     }

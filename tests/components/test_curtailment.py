@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    async_capture_events,
     async_fire_time_changed,
 )
 
@@ -25,7 +26,7 @@ from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.controls import MINING
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.exceptions import markdown
-from custom_components.whatsminer.power.executor import _Retry
+from custom_components.whatsminer.power.executor import EVENT_DECISION, _Retry
 from simulator import SimulatedMiner
 
 from .conftest import Act, RaceClock, issue, later
@@ -255,6 +256,7 @@ async def test_survives_a_reboot_of_the_miner(
 ) -> None:
     """A miner that starts on its own would run through the most expensive hour, without a notice."""
     await act("curtail", target="stop")
+    events = async_capture_events(hass, EVENT_DECISION)
     miner.machine.power_on()
     await miner.tick()
     await poll_later(5)
@@ -263,10 +265,8 @@ async def test_survives_a_reboot_of_the_miner(
         coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
         == 1
     )
-    assert issue(hass, "curtailment_stopped_again", coordinator.config_entry)
+    assert [event.data["again"] for event in events] == [True]
     assert state("sensor", "curtailment") == "stop"
-    await act("resume")
-    assert issue(hass, "curtailment_stopped_again", coordinator.config_entry) is None
 
 
 async def test_a_person_counts_more(
@@ -1051,6 +1051,7 @@ async def test_full_token_table_is_made_up_for(
     poll_later: PollLater,
 ) -> None:
     """Another program that took all tokens for a minute would make the miner run for hours."""
+    events = async_capture_events(hass, EVENT_DECISION)
     miner.forget_tokens()
     miner.fill_token_table()
     with patch("custom_components.whatsminer.api.v2.miner.BACK_OFF", 0):
@@ -1064,12 +1065,12 @@ async def test_full_token_table_is_made_up_for(
         miner.forget_tokens()
         await poll_later(5)
     assert miner.truth().mining is False
-    # It never started on its own, so no issue may ask who started it.
+    # It never started on its own, so nothing may say that it did.
     assert (
         coordinator.config_entry.runtime_data.curtailment.attributes["stopped_again"]
         == 0
     )
-    assert issue(hass, "curtailment_stopped_again", coordinator.config_entry) is None
+    assert not any(event.data["again"] for event in events)
 
 
 @pytest.mark.parametrize("profile", ["v3_m7bs"])

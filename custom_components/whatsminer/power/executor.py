@@ -85,14 +85,13 @@ KEPT_OF_LAST = (
 
 FAILING = "curtailment_failing"
 RESUME_FAILING = "resume_failing"
-STOPPED_AGAIN = "curtailment_stopped_again"
 LOST = "curtailment_lost"
 CONTROLS: dict[str, Control[Any]] = {
     control.key: control for control in (MINING, POWER_LIMIT, POWER_PERCENT)
 }
 LEFT_ALONE = {key: f"left_alone_{key}" for key in SETTINGS}
 """By setting: the issue that it was not restored, since its previous value is unknown."""
-ISSUES = (FAILING, RESUME_FAILING, STOPPED_AGAIN, LOST, *LEFT_ALONE.values())
+ISSUES = (FAILING, RESUME_FAILING, LOST, *LEFT_ALONE.values())
 FULL_POWER = "full_power"
 
 RETRY_FIRST = 60.0
@@ -652,8 +651,8 @@ class PowerExecutor:
             self._announce()
         return self.decision
 
-    def _announce(self) -> None:
-        """Fire an event for the logbook."""
+    def _announce(self, *, again: bool = False) -> None:
+        """Fire an event for the logbook; `again`: the miner had left the curtailment on its own."""
         decision, entry = self.decision, self._coordinator.config_entry
         one = decision.curtailment
         device = dr.async_get(self._hass).async_get_device(
@@ -668,8 +667,10 @@ class PowerExecutor:
                 "decided_by": self.decided_by,
                 "reason": one.reason if one else None,
                 "target": one.target.value if one else None,
+                "amount": one.amount if one else None,
                 "watts": decision.watts,
                 "until": one.until.isoformat() if one and one.until else None,
+                "again": again,
             },
         )
 
@@ -759,7 +760,7 @@ class PowerExecutor:
             assert one.ended_by
             self._archive(one, one.ended_by)
         if ended and not self.record.curtailments:
-            self._delete_issue(FAILING, RESUME_FAILING, STOPPED_AGAIN)
+            self._delete_issue(FAILING, RESUME_FAILING)
         await self._save()
 
     async def _save(self) -> None:
@@ -885,7 +886,7 @@ class PowerExecutor:
         self._retry = _Retry()
         self._retry.postpone()
         if was_down:
-            self._create_issue(STOPPED_AGAIN, ir.IssueSeverity.WARNING)
+            self._announce(again=True)
 
     async def _note_failure(
         self, err: HomeAssistantError, one: Curtailment | None
@@ -937,7 +938,7 @@ class PowerExecutor:
             assert one.ended_by
             self._archive(one, one.ended_by)
         if not self.record.curtailments:
-            self._delete_issue(FAILING, RESUME_FAILING, STOPPED_AGAIN)
+            self._delete_issue(FAILING, RESUME_FAILING)
         return True
 
     def _delete_issue(self, *kinds: str) -> None:

@@ -1,0 +1,57 @@
+"""Lines in the logbook: what has changed a miner's power, and until when."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from homeassistant.components.logbook import LOGBOOK_ENTRY_MESSAGE, LOGBOOK_ENTRY_NAME
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.util import dt as dt_util
+
+from .const import DOMAIN
+from .power.executor import EVENT_DECISION
+from .power.policy import By
+
+TEXTS = {
+    "stop": ("stopped", "started on its own and was stopped again"),
+    "percent": ("limited to {} %", "drew too much and was limited to {} % again"),
+    "power": ("limited to {} W", "drew too much and was limited to {} W again"),
+}
+"""By target: the words for the first time, and for a curtailment that is applied again."""
+
+
+def describe(data: Mapping[str, Any]) -> str:
+    """Return what a decision about the power of a miner changed."""
+    if data["decided_by"] == By.BASELINE:
+        return "resumed"
+    if data["target"] is None:
+        return f"power set by: {data['decided_by'].replace('_', ' ')}"
+    text = TEXTS[data["target"]][data["again"]].format(data["amount"])
+    until = data["until"] and f"until {_time(datetime.fromisoformat(data['until']))}"
+    details = ", ".join(filter(None, (data["reason"], until)))
+    return f"{text}: {details}" if details else text
+
+
+def _time(when: datetime) -> str:
+    """Return a local time, with the date unless it is today."""
+    local = dt_util.as_local(when)
+    is_today = local.date() == dt_util.now().date()
+    return local.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
+
+
+@callback
+def async_describe_events(
+    hass: HomeAssistant,
+    async_describe_event: Callable[[str, str, Callable[[Event], dict[str, str]]], None],
+) -> None:
+    """Describe the events of the integration."""
+
+    @callback
+    def describe_decision(event: Event) -> dict[str, str]:
+        """Return a line for a decision."""
+        return {
+            LOGBOOK_ENTRY_NAME: event.data["name"],
+            LOGBOOK_ENTRY_MESSAGE: describe(event.data),
+        }
+
+    async_describe_event(DOMAIN, EVENT_DECISION, describe_decision)
