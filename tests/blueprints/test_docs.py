@@ -9,6 +9,9 @@ from homeassistant.core import ServiceCall, callback
 from homeassistant.util import yaml as yaml_util
 import pytest
 
+from custom_components.whatsminer.condition import CONDITIONS
+from custom_components.whatsminer.trigger import TRIGGERS
+
 from .conftest import OFF, ON, ROOT, UNAVAILABLE, World, blueprint
 from .test_all import NAMES, flat
 
@@ -62,7 +65,8 @@ async def test_every_snippet_loads(
     automations = [snippet(world, text) for text in SNIPPETS]
     uses = [a["use_blueprint"] for a in automations if "use_blueprint" in a]
     assert {Path(use["path"]).stem for use in uses} == set(NAMES)
-    assert len(automations) - len(uses) == len(NAMES)
+    own = [text for text in SNIPPETS if "trigger: whatsminer." in text]
+    assert len(automations) - len(uses) - len(own) == len(NAMES)
     for use in uses:
         inputs = flat(blueprint(Path(use["path"]).stem)["blueprint"]["input"])
         assert set(use["input"]) <= set(inputs)
@@ -73,6 +77,27 @@ async def test_every_snippet_loads(
         if record.levelname in ("WARNING", "ERROR")
         and record.name.startswith("homeassistant.components.automation")
     )
+
+
+def test_every_trigger_and_condition_has_a_row_and_an_example() -> None:
+    """One that the page does not explain is tried out on a running miner."""
+    for kind, table in (("trigger", TRIGGERS), ("condition", CONDITIONS)):
+        rows = re.findall(rf"^\| {kind} \| `whatsminer\.(\w+)` \|", TEXT, re.MULTILINE)
+        used = re.findall(rf"- {kind}: whatsminer\.(\w+)", "".join(SNIPPETS))
+        assert rows == list(table)
+        assert set(used) == set(table)
+
+
+async def test_own_triggers(world: World, said: list[dict[str, Any]]) -> None:
+    """An example that says the wrong thing, or nothing, is worse than none."""
+    await plain(world, "Say that a curtailment started")
+    await plain(world, "Say that the miner stopped")
+    target = {"device_id": world.devices[0]}
+    await world.hass.services.async_call(
+        "whatsminer", "curtail", {**target, "target": "stop"}, blocking=True
+    )
+    await world.let_pass(minutes=2)
+    assert [call["message"] for call in said] == ["The miner is curtailed."]
 
 
 def test_numbers_are_those_of_the_forms() -> None:
