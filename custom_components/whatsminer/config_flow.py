@@ -17,6 +17,7 @@ from homeassistant.const import (
     CONF_HOST,
     CONF_PASSWORD,
     CONF_PORT,
+    PERCENTAGE,
     UnitOfPower,
     UnitOfTime,
 )
@@ -56,6 +57,10 @@ from .const import (
     CONF_FIXED_PRICE,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
+    CONF_HEAT_EFFICIENCY,
+    CONF_HEAT_PRICE,
+    CONF_HEAT_SHARE,
+    CONF_HEAT_SOURCE,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
     CONF_PRICE_SENSOR,
@@ -69,7 +74,7 @@ from .const import (
 from .coordinator import async_connect
 from .entity import device_name, series
 from .exceptions import placeholders, translation_key
-from .money.economics import Market, parse_unit
+from .money.economics import HeatSource, Market, parse_unit
 from .runtime import WhatsminerData
 
 type _OptionsError = tuple[str, dict[str, str]]
@@ -119,6 +124,7 @@ _SWITCH_OFF = "_switch_off"
 # Sections of the form; what is stored is flat.
 ECONOMICS = "economics"
 POWER_TARGET = "power_target"
+HEAT = "heat"
 PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
 
 
@@ -146,12 +152,29 @@ def _options_schema(home: str, currency: str, *, show_prices: bool) -> probatio.
             1, 24 * 60, UnitOfTime.MINUTES
         ),
     }
+    heat = {
+        probatio.Optional(CONF_HEAT_SOURCE): SelectSelector(
+            SelectSelectorConfig(
+                options=[source.value for source in HeatSource],
+                mode=SelectSelectorMode.DROPDOWN,
+                translation_key=CONF_HEAT_SOURCE,
+            )
+        ),
+        probatio.Optional(CONF_HEAT_PRICE): _money(f"{home}/kWh"),
+        probatio.Optional(CONF_HEAT_EFFICIENCY): NumberSelector(
+            NumberSelectorConfig(step="any", mode=NumberSelectorMode.BOX)
+        ),
+        probatio.Optional(CONF_HEAT_SHARE): _whole(0, 100, PERCENTAGE),
+    }
     return probatio.Schema(
         {
             probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
             probatio.Optional(CONF_POWER_LIMIT_MAX): _WATTS,
             probatio.Optional(ECONOMICS): section(
                 probatio.Schema(economics), {"collapsed": not show_prices}
+            ),
+            probatio.Optional(HEAT): section(
+                probatio.Schema(heat), {"collapsed": True}
             ),
             probatio.Optional(POWER_TARGET): section(
                 probatio.Schema(power_target), {"collapsed": True}
@@ -472,7 +495,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         named: dict[str, str] = {}
         if user_input is not None:
             options = dict(user_input)
-            for part in (ECONOMICS, POWER_TARGET):
+            for part in (ECONOMICS, HEAT, POWER_TARGET):
                 options |= options.pop(part, {})
             if error := self._bounds_error(options) or self._price_error(options):
                 errors["base"], named = error
@@ -486,7 +509,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
                     Market(self.hass, options).price.currency,
                     show_prices=any(key in options for key in PRICES),
                 ),
-                {**options, ECONOMICS: options, POWER_TARGET: options},
+                {**options, ECONOMICS: options, HEAT: options, POWER_TARGET: options},
             ),
             errors=errors,
             description_placeholders=named,
@@ -518,6 +541,10 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
     def _price_error(self, options: dict[str, Any]) -> _OptionsError | None:
         """Return the error for a sensor that is not a price, or for prices in two currencies."""
         market = Market(self.hass, options)
+        try:
+            market.heat(0.0)
+        except ValueError:
+            return "heat_impossible", {}
         for kind, error in (
             (CONF_PRICE_SENSOR, "not_a_price"),
             (CONF_HASHPRICE_SENSOR, "not_a_hashprice"),

@@ -20,8 +20,13 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.whatsminer.const import (
+    CONF_FIXED_PRICE,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
+    CONF_HEAT_EFFICIENCY,
+    CONF_HEAT_PRICE,
+    CONF_HEAT_SHARE,
+    CONF_HEAT_SOURCE,
     CONF_POWER_LIMIT_MIN,
     CONF_PRICE_SENSOR,
     DOMAIN,
@@ -38,9 +43,18 @@ type SetUp = Callable[..., Awaitable[None]]
 
 PRICE = "sensor.electricity_price"
 HASHPRICE = "sensor.hashprice"
-KEYS = {row.key for row in ECONOMICS if not row.key.endswith("_total")}
+KEYS = {
+    row.key
+    for row in ECONOMICS
+    if not row.key.endswith("_total") and row.key != "effective_price"
+}
 """The sensors that show the present; the totals have a file of their own."""
-OF_THE_CURVE = {"break_even_price", "full_power_below", "most_profitable_power"}
+OF_THE_CURVE = {
+    "break_even_price",
+    "full_power_below",
+    "most_profitable_power",
+    "effective_price",
+}
 """Those that are known while the miner is offline."""
 PROFILED = {"full_power_below", "most_profitable_power"}
 """Those that are unknown until the profile has a first window."""
@@ -579,3 +593,64 @@ async def test_names(
         assert er.async_get(hass).async_get_entity_id(
             "sensor", DOMAIN, f"{entry.unique_id}_{key}"
         )
+
+
+@pytest.mark.parametrize(
+    ("price", "heat", "expected"),
+    [
+        (0.25, ("fuel", 0.10, 0.9, 50), 0.1944),
+        (0.25, ("fuel", 0.10, 0.9, 100), 0.1389),
+        (0.25, ("heat_pump", None, 3.5, 50), 0.2143),
+        (0.25, ("heat_pump", None, 3.5, 100), 0.1786),
+        (0.30, ("resistance", None, None, 100), 0.0),
+        (0.10, ("fuel", 0.10, 0.9, 100), -0.0111),
+        (-0.02, ("heat_pump", None, 3, 50), -0.0167),
+        (0.25, ("fuel", 0.09, None, 100), 0.15),
+        (0.25, ("heat_pump", None, None, None), 0.25),
+    ],
+)
+async def test_effective_price(
+    set_up: SetUp,
+    shown: Callable[[str], tuple[float, str]],
+    price: float,
+    heat: tuple[str, float | None, float | None, int | None],
+    expected: float,
+) -> None:
+    """A miner that heats would be stopped although its heat pays for it."""
+    keys = (CONF_HEAT_SOURCE, CONF_HEAT_PRICE, CONF_HEAT_EFFICIENCY, CONF_HEAT_SHARE)
+    named = zip(keys, heat, strict=True)
+    options = {key: value for key, value in named if value is not None}
+    await set_up(**{CONF_FIXED_PRICE: price}, **options)
+    assert shown("effective_price") == (pytest.approx(expected, abs=1e-4), "EUR/kWh")
+
+
+async def test_effective_price_of_a_currency_that_is_not_that_of_the_fuel(
+    set_up: SetUp, report_price: ReportPrice, state: Show
+) -> None:
+    """Dollars less euros are no price."""
+    report_price(PRICE, 0.3, "USD/kWh")
+    heat = {CONF_HEAT_SOURCE: "fuel", CONF_HEAT_PRICE: 0.1, CONF_HEAT_SHARE: 100}
+    await set_up(**{CONF_PRICE_SENSOR: PRICE}, **heat)
+    assert state("sensor", "effective_price") == STATE_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("source", "efficiency"), [("fuel", 90), ("fuel", 0), ("heat_pump", 0.9)]
+)
+@pytest.mark.usefixtures("coordinator")
+async def test_an_impossible_efficiency_is_refused(
+    hass: HomeAssistant, entry: MockConfigEntry, source: str, efficiency: float
+) -> None:
+    """A user who types 90 for 90 % would get a value of heat near 0."""
+    flow = await hass.config_entries.options.async_init(entry.entry_id)
+    heat = {CONF_HEAT_SOURCE: source, CONF_HEAT_EFFICIENCY: efficiency}
+    result = await hass.config_entries.options.async_configure(
+        flow["flow_id"], {"heat": heat}
+    )
+    assert result["errors"] == {"base": "heat_impossible"}
+    heat[CONF_HEAT_EFFICIENCY] = 1.0
+    result = await hass.config_entries.options.async_configure(
+        flow["flow_id"], {"heat": heat}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options[CONF_HEAT_SOURCE] == source

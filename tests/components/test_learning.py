@@ -16,6 +16,8 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.whatsminer.const import (
     CONF_FIXED_PRICE,
     CONF_HASHPRICE,
+    CONF_HEAT_SHARE,
+    CONF_HEAT_SOURCE,
     CONF_PRICE_SENSOR,
     DOMAIN,
     SCAN_INTERVAL,
@@ -298,6 +300,27 @@ async def test_prices_and_power_come_from_the_curve(
     hass.states.async_set("sensor.price", "unavailable")
     await hass.async_block_till_done()
     assert state("sensor", "most_profitable_power") == STATE_UNKNOWN
+
+
+async def test_power_counts_with_the_heat(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    state: Show,
+) -> None:
+    """A miner that replaces an electric heater would be stopped, and the heater would run instead."""
+    base = poll_of(coordinator.data, None, None).base
+    coordinator.store.keep_profile(worn_profile(base))
+    options = {CONF_FIXED_PRICE: 0.3, CONF_HASHPRICE: 0.05}
+    for heat, power in (
+        ({}, 0),
+        ({CONF_HEAT_SOURCE: "resistance", CONF_HEAT_SHARE: 100}, 3500),
+        ({CONF_HEAT_SOURCE: "resistance"}, 0),
+    ):
+        hass.config_entries.async_update_entry(entry, options=options | heat)
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert int(float(state("sensor", "most_profitable_power"))) == power, heat
 
 
 async def test_without_a_curve_the_power_is_unknown(

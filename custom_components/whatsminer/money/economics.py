@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 import math
 import re
 from typing import Any, NamedTuple, override
@@ -35,12 +36,24 @@ from ..const import (
     CONF_FIXED_PRICE,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
+    CONF_HEAT_EFFICIENCY,
+    CONF_HEAT_PRICE,
+    CONF_HEAT_SHARE,
+    CONF_HEAT_SOURCE,
     CONF_PRICE_SENSOR,
     DOMAIN,
 )
 from ..coordinator import WhatsminerCoordinator
 from ..entity import WhatsminerDescription, WhatsminerEntity
-from .best import BreakEven, Rates, best_level, break_even
+from .best import (
+    BreakEven,
+    Heat,
+    Rates,
+    best_level,
+    break_even,
+    fuel_heat,
+    heat_pump_heat,
+)
 from .curve import Level
 from .energy import LONGEST_STEP
 
@@ -68,12 +81,27 @@ _SCALES = {
 }
 
 
+IDLE = 15.0
+"""What a stopped miner draws (W)."""
+DEFAULT_BOILER = 0.9
+DEFAULT_COP = 3.0
+"""Where the option is empty."""
+
+
 class Unit(NamedTuple):
     """How the states of a sensor become money per kWh, or per TH/s and day."""
 
     factor: float
     currency: str | None
     """None is the money of this home."""
+
+
+class HeatSource(StrEnum):
+    """What heats where the heat of the miner does not."""
+
+    FUEL = "fuel"
+    HEAT_PUMP = "heat_pump"
+    RESISTANCE = "resistance"
 
 
 class Quote(NamedTuple):
@@ -167,6 +195,55 @@ class Market:
         return Quote(amount, self.price.currency)
 
     @property
+    def has_heat(self) -> bool:
+        """Whether the options say that heat is worth something."""
+        return self._options.get(CONF_HEAT_SOURCE) in set(HeatSource)
+
+    def heat(self, price: float) -> Heat | None:
+        """Return the value of heat at a price of electricity; ValueError if it is impossible.
+
+        Without a price of the fuel, or without a share, heat is worth nothing.
+        """
+        share = self._options.get(CONF_HEAT_SHARE, 0) / 100
+        key = CONF_HEAT_EFFICIENCY
+        match self._options.get(CONF_HEAT_SOURCE):
+            case HeatSource.FUEL:
+                fuel = self._options.get(CONF_HEAT_PRICE, 0.0)
+                efficiency = self._options.get(key, DEFAULT_BOILER)
+                return Heat(fuel_heat(fuel, efficiency), share)
+            case HeatSource.HEAT_PUMP:
+                cop = self._options.get(key, DEFAULT_COP)
+                return Heat(heat_pump_heat(price, cop), share)
+            case HeatSource.RESISTANCE:
+                return Heat(price, share)
+            case _:
+                return None
+
+    @property
+    def heat_is_comparable(self) -> bool:
+        """Whether the value of heat is in the currency of the price; a fuel is paid in that of this home."""
+        fuel = self._options.get(CONF_HEAT_SOURCE) == HeatSource.FUEL
+        return not fuel or not differ(self.price.currency, self.home)
+
+    @property
+    def rates(self) -> Rates | None:
+        """What a decision about the power counts with; None while a price is unknown."""
+        price, hashprice = self.price.amount, self.hashprice.amount
+        if price is None or hashprice is None:
+            return None
+        if not self.one_currency or not self.heat_is_comparable:
+            return None
+        return Rates(hashprice, price, IDLE, self.heat(price))
+
+    @property
+    def effective_price(self) -> float | None:
+        """The price less what the heat is worth, per kWh."""
+        price = self.price
+        if price.amount is None or not self.heat_is_comparable:
+            return None
+        return Rates(0.0, price.amount, IDLE, self.heat(price.amount)).effective_price
+
+    @property
     def one_currency(self) -> bool:
         """Whether what is earned can be compared with what is paid."""
         return not self.has_price or not differ(
@@ -238,10 +315,6 @@ def _break_even(summary: Summary, market: Market) -> float | None:
     return hashprice / 24 / (summary.efficiency / 1000) / market.price_unit[1]
 
 
-IDLE = 15.0
-"""What a stopped miner draws (W)."""
-
-
 def _limits(levels: Sequence[Level], market: Market) -> BreakEven | None:
     """Return the prices between which the levels change, per kWh; None while one is unknown."""
     hashprice = market.hashprice.amount
@@ -264,11 +337,17 @@ def _stop_above(levels: Sequence[Level], market: Market) -> float | None:
 
 def _best_power(levels: Sequence[Level], market: Market) -> float | None:
     """Return the power that earns most at the present price; 0 is stop."""
-    price, hashprice = market.price.amount, market.hashprice.amount
-    if not levels or price is None or hashprice is None or not market.one_currency:
+    rates = market.rates
+    if not levels or rates is None:
         return None
-    best = best_level(levels, Rates(hashprice, price, IDLE))
+    best = best_level(levels, rates)
     return round(best.watts) if best else 0
+
+
+def _effective(_: Sequence[Level], market: Market) -> float | None:
+    """Return the price less what the heat is worth, written like the price."""
+    price = market.effective_price
+    return None if price is None else price / market.price_unit[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,6 +383,7 @@ STOP_ABOVE = "break_even_price"
 """The key is that of the sensor that this one replaces."""
 FULL_BELOW = "full_power_below"
 MOST_PROFITABLE = "most_profitable_power"
+EFFECTIVE_PRICE = "effective_price"
 
 COST_TOTAL = "cost_total"
 REVENUE_TOTAL = "revenue_total"
@@ -370,6 +450,16 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
         exists_fn=lambda market: market.has_price and market.has_hashprice,
         unit_fn=lambda _: UnitOfPower.WATT,
         curve_fn=_best_power,
+    ),
+    EconomicsDescription(
+        key=EFFECTIVE_PRICE,
+        translation_key=EFFECTIVE_PRICE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=4,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        exists_fn=lambda market: market.has_price and market.has_heat,
+        unit_fn=lambda market: market.price_unit[0],
+        curve_fn=_effective,
     ),
     EconomicsDescription(
         key=COST_TOTAL,
@@ -635,6 +725,7 @@ _CLASSES: dict[str, type[EconomicsSensor]] = {
     STOP_ABOVE: StopAboveSensor,
     FULL_BELOW: CurveSensor,
     MOST_PROFITABLE: CurveSensor,
+    EFFECTIVE_PRICE: CurveSensor,
     COST_TOTAL: TotalSensor,
     REVENUE_TOTAL: TotalSensor,
 }
