@@ -4,7 +4,7 @@ from .binary import make_image
 from .catalogue import names
 from .failures import FAILURES
 from .miner import Received, SimulatedMiner
-from .profiles import PROFILES, Profile
+from .profiles import FOREIGN, PROFILES, Profile
 from .settings import LogServer, Network, Settings
 from .timing import ManualClock, Timing
 from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
@@ -12,6 +12,7 @@ from .truth_v3 import V3BoardTruth, V3PoolTruth, V3PsuTruth, V3Truth
 
 __all__ = [
     "FAILURES",
+    "FOREIGN",
     "PROFILES",
     "BoardTruth",
     "LogServer",

@@ -9,8 +9,10 @@ from pathlib import Path
 import signal
 import sys
 
-from . import FAILURES, PROFILES, Phase, SimulatedMiner, make_image
+from . import FAILURES, FOREIGN, PROFILES, Phase, SimulatedMiner, make_image
 from .failures import HIDE, is_known
+
+EVERY = PROFILES | FOREIGN
 
 # Large enough for a progress to be seen
 IMAGE_SIZE = 20_000_000
@@ -46,7 +48,7 @@ failures (--fault NAME for every command, --fault NAME:COMMAND for one):
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    profiles = "\n".join(f"  {_describe(name)}" for name in PROFILES)
+    profiles = "\n".join(f"  {_describe(name)}" for name in EVERY)
     known = FAILURES | {f"{HIDE}FIELD": "leaves this field out of every answer"}
     failures = "\n".join(f"  {name:21} {what}" for name, what in known.items())
     result = argparse.ArgumentParser(
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--profile",
         action="append",
-        choices=PROFILES,
+        choices=EVERY,
         metavar="NAME",
         help="profile of the miner (v205_m50); may be repeated",
     )
@@ -151,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _describe(name: str) -> str:
-    profile = PROFILES[name]
+    profile = EVERY[name]
     return f"{name:12} {profile.model:11} API {profile.api_version:18} firmware {profile.firmware}"
 
 
@@ -257,11 +259,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser()
     given = options.parse_args(arguments)
     if given.list_profiles:
-        print("\n".join(map(_describe, PROFILES)))
+        print("\n".join(map(_describe, EVERY)))
         return 0
     if given.make_image:
         version, file = given.make_image
-        platform = PROFILES[(given.profile or ["v205_m50"])[0]].platform
+        platform = EVERY[(given.profile or ["v205_m50"])[0]].platform
         Path(file).write_bytes(make_image(platform, version, IMAGE_SIZE))
         return 0
     number = len(given.profile or [""]) * given.count

@@ -259,6 +259,17 @@ def _hide(field: str) -> Callable[[str], str]:
     return _anywhere(walk)
 
 
+def _bare(text: str) -> str:
+    """Leave nothing of a refusal but its code."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return text
+    if answer.get("STATUS") == "E":
+        return encode({"Code": answer["Code"]})
+    return encode({"code": answer["code"]}) if answer.get("code", 0) else text
+
+
 # Each function breaks the text of an answer; it leaves the text unchanged if there is nothing to break.
 PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "all_null": ("null instead of every value", _leaves(lambda _: None)),
@@ -325,6 +336,19 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     ),
     "string_inf": ("inf as a string", _put(r'(?<="MHS 15m":)[0-9.]+', '"inf"')),
     "duplicate_key": ("the same key twice", _put(r'("Uptime":\d+)', r"\1,\1")),
+    "bare_codes": ("refusals consist of their code alone", _bare),
+    "code_text": (
+        "a string for the code (4433)",
+        _put(r'(?<="code":)-?\d+', lambda found: f'"{found[0]}"'),
+    ),
+    "percent_object": (
+        "the percent as an object (4433)",
+        _put(r'(?<="power-percent":)\d+', r'{"percent":"\g<0>","mode":"normal"}'),
+    ),
+    "reject_percent": (
+        "reject-percent instead of reject-rate (4433)",
+        _put('"reject-rate"', '"reject-percent"'),
+    ),
     "no_asc": ("boards without a number", _drop(r'"ASC":\d+,')),
     "no_mac": ("the MAC address is missing everywhere", _lacking("mac", "MAC")),
     "no_network": (
@@ -380,9 +404,10 @@ class _Active:
 class Failures:
     """The active failures, each for one command or for all, permanent or for a number of times."""
 
-    def __init__(self) -> None:
-        """Start without failures."""
+    def __init__(self, always: tuple[str, ...] = ()) -> None:
+        """Start with the failures that this miner always has."""
         self._active: list[_Active] = []
+        self._always = frozenset(always)
 
     def inject(
         self, failure: str, command: str | None = None, times: int | None = None
@@ -395,7 +420,7 @@ class Failures:
         self._active.append(_Active(failure, command, times))
 
     def clear(self) -> None:
-        """Remove all failures."""
+        """Remove all failures that were injected."""
         self._active.clear()
 
     def refusing(self, port: int) -> bool:
@@ -420,7 +445,7 @@ class Failures:
             for active in self._active
             if active.times is None or active.times > 0
         ]
-        return frozenset(active.failure for active in taken)
+        return self._always | {active.failure for active in taken}
 
 
 def is_known(failure: str) -> bool:

@@ -23,7 +23,7 @@ from .dialect_v2c import DialectV2c
 from .dialect_v3 import DialectV3
 from .failures import Failures, error_of, spoil
 from .machine import Machine
-from .profiles import PROFILES, Profile
+from .profiles import FOREIGN, PROFILES, Profile
 from .server import GARBAGE, Listener, OneShotListener, Reply, huge_answer
 from .server_v3 import FrameListener
 from .timing import SimTime, Timing
@@ -92,11 +92,12 @@ class SimulatedMiner:
         Port 0 is any free port. `v3_port` is ignored if the firmware has no API v3; None closes it.
         `v3_passwords` are those of user1, user2 and user3; the default is the name of the account.
         """
-        if profile not in PROFILES:
+        profiles = PROFILES | FOREIGN
+        if profile not in profiles:
             raise ValueError(
-                f"Unknown profile {profile!r}; known are {', '.join(PROFILES)}"
+                f"Unknown profile {profile!r}; known are {', '.join(profiles)}"
             )
-        self.profile: Profile = PROFILES[profile]
+        self.profile: Profile = profiles[profile]
         timing = timing or self.profile.timing
         clock = clock or clocks.monotonic
         self.api_switch = api_switch
@@ -105,7 +106,7 @@ class SimulatedMiner:
         self.commands: deque[Received] = deque(maxlen=COMMANDS_KEPT)
         self.applied: list[str] = []
         self.last_upload: bytes | None = None
-        self.failures = Failures()
+        self.failures = Failures(self.profile.failures)
         self.ts_tolerance_s = ts_tolerance_s
         self.time = SimTime(
             clock, speed, clocks.time() if epoch is None else epoch, clock_offset_s

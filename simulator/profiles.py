@@ -127,6 +127,8 @@ class Profile:
     power_off_holds: bool = True
     v3: V3 | None = None
     info_is_filtered: bool = True
+    # Failures that this miner always has (simulator/failures.py)
+    failures: tuple[str, ...] = ()
     timing: Timing = field(default_factory=Timing)
 
 
@@ -447,4 +449,32 @@ PROFILES |= _profiles(
             refuses_while_down=True,
         ),
     ),
+)
+
+# What other simulators and other clients' fixtures do, where no miner is known to do it: facts in our own words.
+FOREIGN: dict[str, Profile] = _profiles(
+    replace(
+        PROFILES["v2c_m60s"],
+        name="foreign_closing_v3",
+        failures=("close_after_answer",),
+    ),
+    replace(
+        PROFILES["v3_m7bs"],
+        name="foreign_words_v3",
+        failures=("code_text", "percent_object", "reject_percent"),
+    ),
+    replace(
+        _M50,
+        name="foreign_short_status",
+        failures=tuple(
+            f"hide={field}"
+            for field in (
+                "mineroff_reason",
+                "mineroff_time",
+                "power_mode",
+                "hash_percent",
+            )
+        ),
+    ),
+    replace(_M50, name="foreign_bare_codes", failures=("bare_codes",)),
 )

@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.whatsminer.const import DOMAIN
-from simulator import PROFILES, SimulatedMiner
+from simulator import FOREIGN, PROFILES, SimulatedMiner
 
 from .conftest import RaceClock
 from .test_settings import SETTINGS
@@ -106,7 +106,15 @@ BINARY: dict[str, Reading] = {
 }
 
 
-@pytest.fixture(params=PROFILES)
+FOREIGN_SETTINGS = {
+    "foreign_closing_v3": SETTINGS["v2c_m60s"],
+    "foreign_words_v3": SETTINGS["v3_m7bs"],
+    "foreign_short_status": SETTINGS["v205_m50"],
+    "foreign_bare_codes": SETTINGS["v205_m50"],
+}
+
+
+@pytest.fixture(params=PROFILES | FOREIGN)
 def profile(request: pytest.FixtureRequest) -> str:
     """Every profile in turn."""
     return request.param
@@ -205,7 +213,9 @@ async def test_every_entity_equals_the_truth(
     assert shown("event", "fault") == STATE_UNKNOWN
     assert shown("binary_sensor", "connectivity") == "on"
     # test_settings.py has what these show
-    left = {"reboot", "restart_btminer", "identify", "resume"} | SETTINGS[profile]
+    left = {"reboot", "restart_btminer", "identify", "resume"} | (
+        SETTINGS | FOREIGN_SETTINGS
+    )[profile]
     assert {key for _, key in keys} == left
 
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from simulator import PROFILES, SimulatedMiner
+from simulator import FOREIGN, PROFILES, SimulatedMiner
 from simulator.__main__ import build, main, parser, reason, serve
 from simulator.binary import read_image
 
@@ -83,14 +83,14 @@ def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     text = capsys.readouterr().out
     assert "examples:" in text
-    for word in (*PROFILES, "applied_no_answer", "--speed"):
+    for word in (*PROFILES, *FOREIGN, "applied_no_answer", "--speed"):
         assert word in text
 
 
 def test_list_of_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     """If it failed: a newcomer would not find the profiles."""
     assert main(["--list-profiles"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(PROFILES)
+    assert len(capsys.readouterr().out.splitlines()) == len(PROFILES | FOREIGN)
 
 
 def test_image_of_firmware(tmp_path: Path) -> None:

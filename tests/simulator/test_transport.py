@@ -10,7 +10,7 @@ import pytest
 
 from simulator import FAILURES, ManualClock, SimulatedMiner, Timing
 from simulator.auth import BadBase64, BadKey
-from simulator.failures import PAYLOAD, Failures, spoil
+from simulator.failures import Failures, spoil
 from simulator.server import is_complete
 
 from .conftest import Connect, Make, Writer, ask, ask_text, send
@@ -424,6 +424,7 @@ DEFECTS = {
     "bare_nan": ("summary", r'"Temperature":-nan,'),
     "string_inf": ("summary", r'"MHS 15m":"inf"'),
     "duplicate_key": ("summary", r'"Uptime":\d+,"Uptime":\d+'),
+    "bare_codes": ("nonsense", r'^\{"Code":14\}$'),
     "no_asc": ("devs", r'\{"Slot"'),
     "no_mac": ("get_miner_info", r'^(?!.*"mac":)'),
     "no_serials": ("devs", r'^(?!.*"PCB SN":)'),
@@ -440,9 +441,25 @@ DEFECTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "failure", sorted(PAYLOAD.keys() - {"no_network", "empty_network"})
-)
+DEFECTS_4433 = {
+    "code_text": ('{"code":-2,"msg":"ok"}', '{"code":"-2","msg":"ok"}'),
+    "reject_percent": ('{"reject-rate":0.5}', '{"reject-percent":0.5}'),
+    "percent_object": (
+        '{"power-percent":80}',
+        '{"power-percent":{"percent":"80","mode":"normal"}}',
+    ),
+    "bare_codes": ('{"code":-4,"when":1,"msg":"no"}', '{"code":-4}'),
+}
+
+
+@pytest.mark.parametrize("failure", DEFECTS_4433)
+def test_defects_of_4433(failure: str) -> None:
+    """If it failed: what other simulators answer would not be tried."""
+    text, spoilt = DEFECTS_4433[failure]
+    assert spoil(text, frozenset({failure})) == spoilt
+
+
+@pytest.mark.parametrize("failure", DEFECTS)
 async def test_defects_of_the_text(make: Make, failure: str) -> None:
     """If it failed: a client's repair would be tested with valid text."""
     command, pattern = DEFECTS[failure]
