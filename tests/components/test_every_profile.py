@@ -212,6 +212,7 @@ async def test_every_entity_equals_the_truth(
     assert shown("sensor", "energy") == "0.0"  # nothing was measured yet
     assert shown("event", "fault") == STATE_UNKNOWN
     assert shown("binary_sensor", "connectivity") == "on"
+    assert shown("binary_sensor", "worn") == STATE_UNKNOWN  # nothing was learned yet
     # test_settings.py has what these show
     left = {"reboot", "restart_btminer", "identify", "resume"} | (
         SETTINGS | FOREIGN_SETTINGS
@@ -244,6 +245,8 @@ OWN = {
     "power_target_way": "off",
     "power_target_next_restart": STATE_UNKNOWN,
     "power_target_restarts_today": "0",
+    "profile_state": "empty",
+    "sweet_spot_power": STATE_UNKNOWN,
 }
 
 
