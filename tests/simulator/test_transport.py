@@ -10,7 +10,7 @@ import pytest
 
 from simulator import FAILURES, ManualClock, SimulatedMiner, Timing
 from simulator.auth import BadBase64, BadKey
-from simulator.failures import Failures, spoil
+from simulator.failures import PAYLOAD, Failures, spoil
 from simulator.server import is_complete
 
 from .conftest import Connect, Make, Writer, ask, ask_text, send
@@ -438,6 +438,11 @@ DEFECTS = {
     "no_clock": ("status", r'"STATUS":"S","Code"'),
     "no_status": ("status", r'^\{"When":\d+,"Msg"'),
     "power_missing": ("summary", r'"Power":-1,'),
+    "all_too_high": ("summary", r'"Power":18446744073709551615,'),
+    "odd_texts": ("status", r"\\ud800.*x{300}"),
+    "odd_mac": ("get_miner_info", r'"mac":"\.\./www/evil"'),
+    "many_boards": ("devs", r'"Slot":3999,'),
+    "many_codes": ("get_error_code", r'"16999": ""'),
 }
 
 
@@ -450,6 +455,12 @@ DEFECTS_4433 = {
     ),
     "bare_codes": ('{"code":-4,"when":1,"msg":"no"}', '{"code":-4}'),
 }
+
+
+def test_every_defect_is_tested() -> None:
+    """If it failed: a client would meet a failure that the simulator does not really make."""
+    of_the_network = {"no_network", "empty_network"}
+    assert DEFECTS.keys() | DEFECTS_4433.keys() | of_the_network >= PAYLOAD.keys()
 
 
 @pytest.mark.parametrize("failure", DEFECTS_4433)
