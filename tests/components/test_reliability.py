@@ -49,7 +49,13 @@ WAITING = frozenset(
     }
 )
 
-OURS = ("_curtailment", "_power_target", "_power_decided_by")
+OURS = (
+    "_curtailment",
+    "_power_target",
+    "_power_decided_by",
+    "_profile_state",
+    "_sweet_spot_power",
+)
 """What Home Assistant itself does; it does not depend on answers of a miner."""
 ZERO = {"0", "0.0", "starting", "low", STATE_OFF}
 """What an entity may show when the miner says 0: also a mode, and a phase without hashrate."""
