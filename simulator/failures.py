@@ -110,6 +110,12 @@ def _pairs(found: re.Match[str]) -> str:
     return f"[{found[1].replace('{', '').replace('}', '')}]"
 
 
+def _in_whole_units(found: re.Match[str]) -> str:
+    """Return volts instead of hundredths, and amperes instead of thousandths."""
+    voltage = found.string[: found.start()].endswith('"vin":"')
+    return str(int(found[0]) / (100 if voltage else 1000))
+
+
 def _contents(change: Callable[[object], object]) -> Callable[[str], str]:
     """Return a function that changes the contents of an answer, but not its envelope."""
 
@@ -348,6 +354,14 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "reject_percent": (
         "reject-percent instead of reject-rate (4433)",
         _put('"reject-rate"', '"reject-percent"'),
+    ),
+    "psu_volts": (
+        "volts and amperes at the input of the power supply (4028)",
+        _put(r'(?<="vin":")\d+|(?<="iin":")\d+', _in_whole_units),
+    ),
+    "named_codes": (
+        "error codes as the values of a field with that name (4028)",
+        _put(r'\{"(\d+)":"[^"]*"\}', r'{"code":"\1"}'),
     ),
     "no_asc": ("boards without a number", _drop(r'"ASC":\d+,')),
     "no_mac": ("the MAC address is missing everywhere", _lacking("mac", "MAC")),

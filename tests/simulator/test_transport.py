@@ -425,6 +425,8 @@ DEFECTS = {
     "string_inf": ("summary", r'"MHS 15m":"inf"'),
     "duplicate_key": ("summary", r'"Uptime":\d+,"Uptime":\d+'),
     "bare_codes": ("nonsense", r'^\{"Code":14\}$'),
+    "psu_volts": ("get_psu", r'"iin":"14\.274","vin":"232\.13"'),
+    "named_codes": ("get_error_code", r'\{"code":"110"\}'),
     "no_asc": ("devs", r'\{"Slot"'),
     "no_mac": ("get_miner_info", r'^(?!.*"mac":)'),
     "no_serials": ("devs", r'^(?!.*"PCB SN":)'),
