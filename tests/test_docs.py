@@ -119,6 +119,23 @@ def test_every_row_names_a_test() -> None:
         assert exists(path, name), f"{path}::{name}"
 
 
+# docs/protocol.md
+
+
+def test_what_is_inferred_names_its_switches_and_tests() -> None:
+    """The page would say that a wrong guess is survived, and nothing would show it."""
+    page = read("protocol.md")
+    page = page[page.index("# K. ") :]
+    rows = re.findall(r"^\|(.+)\|(.+)\|(.+)\|(.+)\|$", page, re.MULTILINE)[2:]
+    assert len(rows) > 20
+    named = set(re.findall(r"`(\w+)`", " ".join(row[2] for row in rows)))
+    others = {"set_board_count", "status"}
+    assert named <= FAILURES.keys() | PROFILES.keys() | FOREIGN.keys() | others
+    for *_, proof in rows:
+        found = PROOF.search(proof)
+        assert exists(*found.groups()) if found else proof.strip() == "none", proof
+
+
 # docs/performance.md
 
 
