@@ -30,8 +30,8 @@ from ..api.test_hostile_answers import hostile_values, mutated
 type Change = Callable[[Any], Any]
 
 EXAMPLES = 400 if os.environ.get("FUZZ") else 20
-MOST_STALL = 0.1
-"""Seconds."""
+MOST_STALL = 0.4
+"""Seconds; below 0.1 on a quiet machine without coverage. Announcing every code took 2 s."""
 
 every_dialect = pytest.mark.parametrize(
     "profile", ["v1_m20s", "v205_m50", "v2c_m60s", "v3_m7bs"]

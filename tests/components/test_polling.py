@@ -373,6 +373,8 @@ OWN = (
     "_curtailment_reason",
     "_curtailment_until",
     "_power_decided_by",
+    "_profile_state",
+    "_sweet_spot_power",
     "_power_target_status",
     "_power_target_next_restart",
     "_power_target_restarts_today",
@@ -402,7 +404,7 @@ async def test_miner_that_is_off_at_start(
         await poll()
     outage = [line.message for line in caplog.records if line.levelname == "ERROR"]
     assert len(outage) == 1
-    assert "is offline: Nothing answers at" in outage[0]
+    assert "is offline: No device responds at" in outage[0]
     caplog.clear()
     miner.clear_failures()
     await miner.tick()
@@ -570,7 +572,7 @@ async def test_enabled_by_default(
         for found in entries
         if not found.disabled_by
     }
-    assert len(enabled) < 45
+    assert len(enabled) < 50
     # Requested by the first users
     assert enabled >= {
         "power",
