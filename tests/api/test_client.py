@@ -1417,7 +1417,7 @@ async def test_a_stopped_miner_of_1_x_reports_no_mac(start: Start) -> None:
 
 
 async def test_a_stopped_miner_with_another_power_supply(start: Start) -> None:
-    """Two stopped miners of 1.x that swap addresses report no MAC to tell them apart."""
+    """Two stopped miners of 1.x that swap addresses report no MAC that distinguishes them."""
     sim = await start(V1)
     miner = await client(sim)
     await miner.read()

@@ -397,7 +397,7 @@ def is_legitimate(
     reported = table.clean.reported
     part = path.rpartition(".")[2]
     if path == "state.power_limit" and value in reported["status.power_limit_set"]:
-        return True  # when none in force is reported
+        return True  # the set limit, where no active one is reported
     if part == "reject_rate" and any(
         value == approx(known, abs=0.001) for known in reported[path]
     ):

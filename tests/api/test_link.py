@@ -305,7 +305,7 @@ async def test_a_flood_of_frames_holds_nobody_up(host: Host, link: Link) -> None
 
 @pytest.mark.usefixtures("impatient", "client_sockets")
 async def test_an_answer_that_came_while_home_assistant_was_late() -> None:
-    """A command whose answer lay behind a heartbeat would be reported as one that nobody answered."""
+    """A command whose answer lay behind a heartbeat would be reported as not answered."""
 
     def behave(listener: socket.socket) -> None:
         connection, _ = listener.accept()

@@ -20,7 +20,6 @@ class Dialect(StrEnum):
     V1 = "1"
     V2 = "2.0"
     V2_2 = "2.2"
-    V2C = "2.2"  # the older name, used in power/
     V3 = "3"
 
 
