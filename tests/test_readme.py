@@ -14,6 +14,7 @@ from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import POWER_SOURCE, SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
 from custom_components.whatsminer.switch import SWITCHES
+from custom_components.whatsminer.update import FIRMWARE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -29,6 +30,7 @@ TABLES = {
     "select": (*SELECTS, POWER_SOURCE),
     "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
     "switch": SWITCHES,
+    "update": (FIRMWARE,),
 }
 
 

@@ -1,12 +1,13 @@
 """What a loaded entry holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homeassistant.config_entries import ConfigEntry
 
 from .commander import Commander
 from .coordinator import WhatsminerCoordinator
 from .faults import FaultLog
+from .firmware import Installation
 from .money.learning import Learning
 from .power.executor import PowerExecutor
 from .power.target import PowerTarget
@@ -24,3 +25,4 @@ class WhatsminerData:
     power_target: PowerTarget
     fault_log: FaultLog
     learning: Learning
+    installation: Installation = field(default_factory=Installation)

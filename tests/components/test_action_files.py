@@ -6,11 +6,11 @@ import io
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from homeassistant.components.persistent_notification import async_register_callback
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -169,15 +169,22 @@ async def test_new_firmware_is_seen_running(
     miner: SimulatedMiner,
     entry: MockConfigEntry,
     state: Show,
+    entity_id: Show,
 ) -> None:
-    """A user would not notice that an update had no effect."""
+    """A user would not notice that an update had no effect, nor when not to switch the miner off."""
     before = miner.profile.firmware
-    texts: list[str] = []
+    shown: list[Any] = []
+    entity = entity_id("update", "firmware")
 
-    def notice(kind: str, notifications: dict[str, Any]) -> None:
-        texts.extend(f"{kind} {n['message']}" for n in notifications.values())
+    @callback
+    def follow(event: Event[EventStateChangedData]) -> None:
+        if new := event.data["new_state"]:
+            of = new.attributes
+            shown.append(
+                (new.state, of.get("latest_version"), of.get("update_percentage"))
+            )
 
-    async_register_callback(hass, notice)
+    async_track_state_change_event(hass, entity, follow)
     seen: set[str] = set()
 
     async def watch() -> None:
@@ -192,9 +199,13 @@ async def test_new_firmware_is_seen_running(
     assert miner.truth().firmware == VERSION
     assert miner.last_upload == make_image(miner.profile.platform, VERSION)
     assert "restarting" in seen
-    assert any("50 % of the image" in text for text in texts)
-    assert texts[-1].startswith("UpdateType.REMOVED") or "removed" in texts[-1]
     await hass.async_block_till_done()
+    image = "image.bin"
+    sent = [of[2] for of in shown if of[:2] == ("on", image)]
+    assert sent[0] == 0
+    assert any(percent for percent in sent)
+    assert sent[-1] is None  # the miner installs it and reboots
+    assert shown[-1] == ("off", VERSION, None)
     assert entry.state is ConfigEntryState.LOADED
     watching.cancel()
 
@@ -210,10 +221,13 @@ async def test_new_firmware_without_an_answer(
 
 
 @every_way
-async def test_an_image_that_is_not_taken(install: Act, miner: SimulatedMiner) -> None:
+async def test_an_image_that_is_not_taken(
+    install: Act, miner: SimulatedMiner, state: Show
+) -> None:
     """The user would assume a version that is not running."""
     miner.inject("image_refused")
     assert (await fails(install)).startswith("firmware_refused")
+    assert state("update", "firmware") == "off"
     miner.clear_failures()
     whole = make_image(miner.profile.platform, VERSION)
     assert (await fails(install, whole[:-1])).startswith("firmware_refused")

@@ -18,6 +18,7 @@ from custom_components.whatsminer.select import POWER_SOURCE, SELECTS
 from custom_components.whatsminer.sensor import OWN_SENSORS, SENSORS, board_sensors
 from custom_components.whatsminer.services.device import ACTIONS
 from custom_components.whatsminer.switch import SWITCHES
+from custom_components.whatsminer.update import FIRMWARE
 
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
 TABLES = {
@@ -28,6 +29,7 @@ TABLES = {
     "select": (*SELECTS, POWER_SOURCE),
     "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
     "switch": SWITCHES,
+    "update": (FIRMWARE,),
 }
 
 

@@ -1,7 +1,7 @@
 """The administrators' actions: one row each, and the function that runs them all."""
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
@@ -71,6 +71,8 @@ class Action:
     """Whether its control board reboots."""
     user_command: Callable[[Data], tuple[str, Any]] | None = None
     """Return the equivalent control and value: it overrides a power target or curtailment."""
+    around: Callable[[WhatsminerData], AbstractContextManager[None]] = nullcontext
+    """What surrounds sending and confirming."""
     after: (
         Callable[[WhatsminerCoordinator, Data, MinerState], Awaitable[Any]] | None
     ) = None
@@ -107,7 +109,7 @@ class Action:
         before = coordinator.data
         if reason := self.blocked(before):
             raise invalid(reason, name=name)
-        with translated_errors(coordinator):
+        with translated_errors(coordinator), self.around(runtime):
             if self.reads:
                 result = await self.send(coordinator, data)
             else:
@@ -455,6 +457,7 @@ ACTIONS: tuple[Action, ...] = (
         confirm=True,
         response=SupportsResponse.OPTIONAL,
         reboots=True,
+        around=lambda runtime: runtime.installation.ending(),
         after=lambda c, _, before: async_after_update(c, before),
     ),
     Action(

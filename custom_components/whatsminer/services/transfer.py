@@ -7,18 +7,16 @@ from pathlib import Path
 import re
 from typing import Any, BinaryIO
 
-from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
 
 from ..api import CommandRefusedError, NoAnswerError, UnsupportedCommandError
 from ..const import DOMAIN, LOGGER
 from ..coordinator import WhatsminerCoordinator
 from ..exceptions import failed, invalid
+from ..runtime import WhatsminerData
 
 PIECE = 1 << 16
 """Bytes of an image that are read per step."""
-STEP = 10
-"""Percent of an image between two notifications of the progress."""
 
 
 async def async_download_log(coordinator: WhatsminerCoordinator) -> dict[str, Any]:
@@ -89,21 +87,8 @@ async def async_send_image(
             "file_unreadable", path=path, reason=err.strerror or str(err)
         ) from err
     LOGGER.info("%s: installing %s, %s bytes, over %s", name, path, size, info.firmware)
-    notification = f"{DOMAIN}_firmware_{coordinator.config_entry.entry_id}"
-    notified = -STEP
-
-    def progress(sent: int) -> None:
-        nonlocal notified
-        percent = 100 * sent // size
-        if percent < notified + STEP:
-            return
-        notified = percent - percent % STEP
-        persistent_notification.async_create(
-            hass,
-            f"{notified} % of the image is sent. Do not switch the miner off.",
-            f"Firmware update of {name}",
-            notification,
-        )
+    runtime: WhatsminerData = coordinator.config_entry.runtime_data
+    progress = runtime.installation.start(Path(path).name, size)
 
     async def pieces() -> AsyncGenerator[bytes]:
         while piece := await hass.async_add_executor_job(file.read, PIECE):
@@ -125,7 +110,6 @@ async def async_send_image(
             "upload_broken", name=name, path=path, reason=err.strerror or str(err)
         ) from err
     finally:
-        persistent_notification.async_dismiss(hass, notification)
         await hass.async_add_executor_job(file.close)
 
 

@@ -1,0 +1,40 @@
+"""The firmware image that is being installed on a miner, and how much of it is sent."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from homeassistant.core import CALLBACK_TYPE
+
+
+class Installation:
+    """The installation of one miner, until its new firmware reports back."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.image: str | None = None
+        """The name of the file."""
+        self.percent: int | None = None
+        """How much is sent; None while the miner installs it and reboots."""
+        self.listener: CALLBACK_TYPE = lambda: None
+
+    def start(self, image: str, size: int) -> Callable[[int], None]:
+        """Show that an image is sent; return what notes how many bytes are."""
+
+        def progress(sent: int) -> None:
+            self._show(image, 100 * sent // size if sent < size else None)
+
+        progress(0)
+        return progress
+
+    @contextmanager
+    def ending(self) -> Generator[None]:
+        """Show no installation after this context."""
+        try:
+            yield
+        finally:
+            self._show(None, None)
+
+    def _show(self, image: str | None, percent: int | None) -> None:
+        if (self.image, self.percent) != (image, percent):
+            self.image, self.percent = image, percent
+            self.listener()

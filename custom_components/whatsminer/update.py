@@ -1,0 +1,90 @@
+"""Update: the firmware, and the progress of an image that is being installed."""
+
+from dataclasses import dataclass
+from typing import override
+
+from homeassistant.components.update import (
+    UpdateDeviceClass,
+    UpdateEntity,
+    UpdateEntityDescription,
+    UpdateEntityFeature,
+)
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .api import Feature
+from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
+from .runtime import WhatsminerConfigEntry, WhatsminerData
+
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsminerUpdateDescription(WhatsminerDescription, UpdateEntityDescription):
+    """The firmware."""
+
+
+FIRMWARE = WhatsminerUpdateDescription(
+    key="firmware",
+    translation_key="firmware",
+    device_class=UpdateDeviceClass.FIRMWARE,
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the firmware of a miner that can be given another one."""
+    data = entry.runtime_data
+    offered = (
+        [WhatsminerFirmware(data)]
+        if data.coordinator.can(Feature.UPDATE_FIRMWARE)
+        else []
+    )
+    add_controls(entry, Platform.UPDATE, async_add_entities, offered)
+
+
+class WhatsminerFirmware(WhatsminerEntity, UpdateEntity):
+    """Shows what `update_firmware` does; where newer firmware could be had is not known."""
+
+    _attr_supported_features = UpdateEntityFeature.PROGRESS
+    entity_description: WhatsminerUpdateDescription
+
+    def __init__(self, data: WhatsminerData) -> None:
+        """Show the installation of a miner."""
+        super().__init__(data.coordinator, FIRMWARE)
+        self._installation = data.installation
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self._installation.listener = self.async_write_ha_state
+
+    @property
+    @override
+    def installed_version(self) -> str | None:
+        return self.coordinator.data.info.firmware
+
+    @property
+    @override
+    def latest_version(self) -> str | None:
+        """Return the image that is being installed; its version is not known."""
+        return self._installation.image or self.installed_version
+
+    @property
+    @override
+    def in_progress(self) -> bool:
+        return self._installation.image is not None
+
+    @property
+    @override
+    def update_percentage(self) -> int | None:
+        return self._installation.percent
+
+    @override
+    def version_is_newer(self, latest_version: str, installed_version: str) -> bool:
+        """Return True: two images are not compared, the user has chosen one."""
+        return True
