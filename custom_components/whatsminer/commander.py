@@ -12,6 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .api import (
     CannotConnectError,
+    InvalidValueError,
     Miner,
     MinerState,
     UnknownOutcomeError,
@@ -19,7 +20,7 @@ from .api import (
 )
 from .const import LOGGER
 from .coordinator import WhatsminerCoordinator
-from .exceptions import failed, invalid, translated
+from .exceptions import failed, not_sent, translated
 from .write_access import WriteAccess
 
 READ_BACK_INTERVAL = 2.0
@@ -166,9 +167,8 @@ class Commander:
         except WhatsminerError as err:
             self.write_access.note_refusal(err)
             raise translated(HomeAssistantError, err, self.coordinator.host) from err
-        except ValueError as err:
-            name, reason = self.coordinator.config_entry.title, str(err)
-            raise invalid("nonsense", name=name, reason=reason) from err
+        except InvalidValueError as err:
+            raise not_sent(err, self.coordinator.config_entry.title) from err
         else:
             self._note_sent(command)
             self.write_access.note_success()

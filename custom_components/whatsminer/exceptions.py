@@ -6,7 +6,9 @@ Each error class has one translation key; the same keys stand under `exceptions`
 
 import re
 
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_get_translations
 
 from .api import (
     AccountRefusedError,
@@ -14,6 +16,7 @@ from .api import (
     CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
+    InvalidValueError,
     NoAnswerError,
     NoMacError,
     NoPasswordError,
@@ -98,11 +101,27 @@ def translated[E: HomeAssistantError](
     )
 
 
+async def async_sentence(hass: HomeAssistant, error: HomeAssistantError) -> str:
+    """Return the sentence of an error in the language of Home Assistant."""
+    key = f"component.{error.translation_domain}.exceptions.{error.translation_key}.message"
+    texts = await async_get_translations(
+        hass, hass.config.language, "exceptions", [DOMAIN]
+    )
+    if text := texts.get(key):
+        return text.format(**error.translation_placeholders or {})
+    return str(error)
+
+
 def invalid(key: str, **named: str) -> ServiceValidationError:
     """Return the error of a request that makes no sense; the sentence of that key says what does."""
     return ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
     )
+
+
+def not_sent(error: InvalidValueError, name: str) -> ServiceValidationError:
+    """Return the error of a request that no miner would understand; nothing was sent."""
+    return invalid(f"invalid_{error.key}", name=name, **error.named)
 
 
 def failed(key: str, **named: str) -> HomeAssistantError:

@@ -818,7 +818,7 @@ async def test_bounds_are_those_of_the_miner(
     with pytest.raises(ValueError, match="no number"):
         miner.range_of(Feature.POOLS)
     if liquid and not v3:
-        with pytest.raises(ValueError, match="heat mode must be one of"):
+        with pytest.raises(ValueError, match="heat_mode must be one of"):
             await miner.set_heat_mode(HeatMode.NORMAL)
     assert received(sim) == []
 
@@ -1282,7 +1282,7 @@ async def test_an_image_of_another_size_is_not_installed(
     sim = await start(setup)
     miner = await client(sim, setup)
     image = image_for(sim)
-    with pytest.raises(ValueError, match=r"the image (has|is longer than)"):
+    with pytest.raises(ValueError, match="the image does not have"):
         await miner.update_firmware(pieces(image, 70_000), len(image) + difference)
     await sim.tick()
     assert UPDATE[setup.words is V3] not in sim.applied

@@ -265,7 +265,7 @@ async def test_what_is_never_sent(
         return f"{error.value.translation_key}: {error.value}"
 
     assert (await message(platform="H6OS")).startswith("wrong_platform")
-    assert (await message(b"")).startswith("nonsense")
+    assert (await message(b"")).startswith("invalid_image_size")
     missing = tmp_path / "media" / "missing.bin"
     assert (await message(path=str(missing))).startswith("file_unreadable")
     assert (await message(path=str(tmp_path / "media"))).startswith("file_unreadable")

@@ -13,6 +13,7 @@ from homeassistant.const import CONF_PASSWORD, STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -1026,18 +1027,22 @@ async def test_unloading_ends_the_watching(
 async def test_unreachable_is_told(
     miner: SimulatedMiner, coordinator: WhatsminerCoordinator, act: Act
 ) -> None:
-    """A miner that keeps running because it cannot be reached would not be noticed."""
+    """A miner that keeps running because it cannot be reached would not be noticed, or not understood."""
     hass, entry = coordinator.hass, coordinator.config_entry
+    hass.config.language = "de"
     miner.inject("refuse")
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", target="stop", reason="expensive")
     found = issue(hass, "curtailment_failing", entry)
     assert found
     assert found.translation_placeholders
-    assert found.translation_placeholders["error"] == markdown(str(error.value))
-    assert coordinator.config_entry.runtime_data.curtailment.attributes["error"] == str(
-        error.value
-    )
+    texts = await async_get_translations(hass, "de", "exceptions", [DOMAIN])
+    sentence = texts[f"component.{DOMAIN}.exceptions.cannot_connect.message"]
+    assert error.value.translation_key == "cannot_connect"
+    sentence = sentence.format(host=coordinator.host)
+    assert found.translation_placeholders["error"] == markdown(sentence)
+    attributes = coordinator.config_entry.runtime_data.curtailment.attributes
+    assert attributes["error"] == sentence
     await act("resume")  # nothing was sent, so there is nothing to restore
     assert issue(hass, "curtailment_failing", entry) is None
     assert issue(hass, "resume_failing", entry) is None

@@ -445,7 +445,7 @@ async def test_by_the_admin_api_3_can_what_4028_can(
     assert mode.attributes["options"] == ["heating", "anti_freezing", "normal"]
     with pytest.raises(ServiceValidationError) as error:
         await call("select", "heat_mode", "select_option", option="normal")
-    assert error.value.translation_key == "nonsense"
+    assert error.value.translation_key == "invalid_choice"
     assert "must be one of heating, anti_freezing, not normal" in str(error.value)
     await call("select", "heat_mode", "select_option", option="heating")
     assert miner.truth().settings.heat_mode == "heating"

@@ -1,5 +1,6 @@
 """Texts: every entity has a name, every error a sentence, nothing is left over."""
 
+import ast
 import json
 from pathlib import Path
 import re
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.whatsminer.api import WhatsminerError
+from custom_components.whatsminer.api import INVALID, WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS, RESUME
 from custom_components.whatsminer.event import FAULT
@@ -67,7 +68,10 @@ def test_every_error_has_a_sentence() -> None:
     used = raised | set(re.findall(r'translation_key="(\w+)"', source))
     used |= {"activity_unknown", "percent_needs_tuning", "preheat_needs_stop"}
     assert keys | raised <= set(sentences)
-    assert set(sentences) - keys <= used
+    assert set(sentences) - keys <= used | {f"invalid_{key}" for key in INVALID}
+    for key, named in INVALID.items():
+        wanted = {"name", *re.findall(r"{(\w+)}", named)}
+        assert {*re.findall(r"{(\w+)}", sentences.pop(f"invalid_{key}"))} == wanted
     forms = texts["config"]["error"]
     assert set(forms) == keys | {"invalid_host", "still_curtailed"}
     assert {key: forms[key] for key in keys} == {key: sentences[key] for key in keys}
@@ -93,6 +97,20 @@ def test_every_error_has_a_sentence() -> None:
             "actual",
             "count",
         }
+
+
+def test_no_sentence_contains_the_text_of_an_exception() -> None:
+    """A user would get an English half of a sentence; exceptions have a key for each language."""
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in HOUSE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.keyword | ast.Dict)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Call)
+        and ast.unparse(part) in ("str(err)", "str(error)", "repr(err)")
+    ]
+    assert found == []
 
 
 def test_every_error_class_has_a_key() -> None:

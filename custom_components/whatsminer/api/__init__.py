@@ -4,11 +4,13 @@ from .catalog import COMMANDS, Command
 from .commanding import MAX_FIRMWARE, MAX_LOG
 from .connect import DEFAULT_PORT, DEFAULT_V3_PORT, connect, recall
 from .errors import (
+    INVALID,
     AccountRefusedError,
     BtminerDownError,
     CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
+    InvalidValueError,
     NoAnswerError,
     NoMacError,
     NoPasswordError,
@@ -63,6 +65,7 @@ __all__ = [
     "DEFAULT_ACCOUNT",
     "DEFAULT_PORT",
     "DEFAULT_V3_PORT",
+    "INVALID",
     "MAX_FIRMWARE",
     "MAX_LOG",
     "POLL_TIMEOUT",
@@ -80,6 +83,7 @@ __all__ = [
     "Feature",
     "HeatMode",
     "InvalidAnswerError",
+    "InvalidValueError",
     "LedColor",
     "LedPattern",
     "LogProtocol",

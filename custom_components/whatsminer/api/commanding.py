@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import (
     AccountRefusedError,
+    InvalidValueError,
     NoAnswerError,
     UnknownOutcomeError,
     WhatsminerError,
@@ -151,9 +152,10 @@ class Commands(ABC):
         return await self.writer.check_write_access()
 
     def require(self, feature: Feature) -> None:
-        """Raise ValueError for what this miner cannot do."""
+        """Raise InvalidValueError for what this miner cannot do."""
         if feature not in self.info.features:
-            raise ValueError(f"API {self.info.api_version} cannot set {feature.value}")
+            version = self.info.api_version
+            raise InvalidValueError("feature", version=version, feature=feature.value)
 
     def range_of(self, feature: Feature) -> range:
         """The whole numbers that a feature takes on this miner."""
@@ -182,7 +184,7 @@ class Commands(ABC):
 
     async def _set_number(self, feature: Feature, value: int, *more: Any) -> None:
         self.require(feature)
-        check_range(feature.value.replace("_", " "), value, self.range_of(feature))
+        check_range(feature.value, value, self.range_of(feature))
         await self.writer.send_feature(feature, value, *more)
 
     # Mining
@@ -267,7 +269,7 @@ class Commands(ABC):
     async def set_heat_mode(self, mode: HeatMode) -> None:
         """Set what a liquid cooled miner does with its heat, one of `heat_modes` (D.1, E.6)."""
         self.require(Feature.HEAT_MODE)
-        check_choice("heat mode", mode, self.heat_modes)
+        check_choice("heat_mode", mode, self.heat_modes)
         await self.writer.send_feature(Feature.HEAT_MODE, mode)
 
     async def set_power_off_cool(self, enabled: bool) -> None:
@@ -295,7 +297,7 @@ class Commands(ABC):
 
     async def set_coin_type(self, coin: str) -> None:
         """Set what is mined, one of COIN_TYPES (E.6)."""
-        check_choice("coin type", coin, COIN_TYPES)
+        check_choice("coin", coin, COIN_TYPES)
         await self._set(Feature.COIN_TYPE, coin)
 
     # LEDs
@@ -340,8 +342,8 @@ class Commands(ABC):
         """
         self.require(Feature.RANDOM_DELAY)
         allowed = self.range_of(Feature.RANDOM_DELAY)
-        check_range("delay of the start", start, allowed)
-        check_range("delay of the stop", stop, allowed)
+        check_range("start", start, allowed)
+        check_range("stop", stop, allowed)
         await self.writer.send_feature(Feature.RANDOM_DELAY, start, stop)
 
     async def set_log_server(self, server: LogServer) -> None:
@@ -438,7 +440,8 @@ class Commands(ABC):
         unknown: read the version then.
         """
         self.require(Feature.UPDATE_FIRMWARE)
-        check_range("size of the image", size, range(1, MAX_FIRMWARE + 1))
+        if not 1 <= size <= MAX_FIRMWARE:
+            raise InvalidValueError("image_size", size=size, most=MAX_FIRMWARE)
         await self.writer.install(image, size, progress)
 
     @abstractmethod

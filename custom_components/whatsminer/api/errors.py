@@ -10,6 +10,40 @@ class WhatsminerError(Exception):
     """Base of everything this client raises."""
 
 
+INVALID = {
+    "range": "{field} must be between {lowest} and {highest}, not {value}",
+    "choice": "{field} must be one of {allowed}, not {value}",
+    "form": "{field} does not have the form that a miner takes: {value}",
+    "count": "{field} must have 1 to {most} entries, not {count}",
+    "pool_url": "the URL of pool {pool} is not like scheme://host:port",
+    "pool_text": "the {field} of pool {pool} is empty, too long, or has control characters",
+    "led_twice": "there are two patterns for the same LED",
+    "address": "{field} must be the IPv4 address of a device, not {value}",
+    "dhcp_alone": "with DHCP no address can be set",
+    "netmask": "{value} is not a netmask",
+    "gateway": "gateway {gateway} is not a neighbour of {address} in {network}",
+    "network_address": "{address} stands for the whole of {network}",
+    "password_form": "a password is made of 1 to 64 letters, digits, underscores",
+    "text_length": "{field} must be a line of at most {most} bytes",
+    "read_command": "{command} is not a read command of this miner",
+    "parameter": "{command} does not take {value}",
+    "image_size": "an image has 1 to {most} bytes, not {size}",
+    "image_changed": "the image does not have {size} bytes",
+    "feature": "API {version} cannot set {feature}",
+}
+"""What can be wrong with a request, by its key."""
+
+
+class InvalidValueError(ValueError):
+    """A request that no miner, or not this one, would understand; nothing was sent."""
+
+    def __init__(self, key: str, **named: object) -> None:
+        """Say what is wrong, by its key and what the sentence names."""
+        self.key = key
+        self.named = {name: str(value) for name, value in named.items()}
+        super().__init__(INVALID[key].format(**self.named))
+
+
 class CannotConnectError(WhatsminerError):
     """Nothing answers at the address: refused, no route, or no connection in time.
 

@@ -14,13 +14,14 @@ from .errors import (
     CannotConnectError,
     CommandRefusedError,
     InvalidAnswerError,
+    InvalidValueError,
     NoAnswerError,
     NoMacError,
     WhatsminerError,
     WrongMinerError,
 )
 from .identity import same_mac
-from .models import Activity, MinerInfo, MinerState, Section, Status, Summary
+from .models import Activity, Feature, MinerInfo, MinerState, Section, Status, Summary
 from .parse import JsonObject, as_object, pick
 
 # FAST is read in every poll, SLOW periodically.
@@ -278,7 +279,8 @@ class Miner(Commands):
         """Return the texts that `set_custom_data` has stored on the miner (C.10, E.5)."""
         known = [name for name in self.data_commands if name in _CUSTOM_DATA]
         if not known:
-            raise ValueError(f"API {self.info.api_version} stores no custom data")
+            version, feature = self.info.api_version, Feature.CUSTOM_DATA
+            raise InvalidValueError("feature", version=version, feature=feature.value)
         answer = await self.get_data(known[0])
         texts = as_object(pick(answer, "Msg", "msg"))
         return {key: text for key, text in texts.items() if isinstance(text, str)}

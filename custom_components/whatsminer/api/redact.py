@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from .catalog import JOINABLE
-from .errors import InvalidAnswerError
+from .errors import InvalidAnswerError, InvalidValueError
 from .parse import as_count, as_object, printable
 
 REDACTED = "**REDACTED**"
@@ -51,11 +51,11 @@ def redacted(value: Any, depth: int = 0) -> Any:
 def check_data(
     allowed: Container[str], command: str, param: str | dict[str, str] | None
 ) -> None:
-    """Raise ValueError if it is not a read command, or does not take this parameter."""
+    """Raise InvalidValueError if it is not a read command, or does not take this parameter."""
     if command not in allowed:
         parts = command.split("+")
         if len(parts) < 2 or not all(p in allowed and p in JOINABLE for p in parts):
-            raise ValueError(f"{command!r} is no read command of this miner")
+            raise InvalidValueError("read_command", command=command)
     match param:
         case None:
             known = command != "get.miner.history"
@@ -68,7 +68,7 @@ def check_data(
                 and all(_MOMENT.fullmatch(moment) for moment in param.values())
             )
     if not known:
-        raise ValueError(f"{command} cannot be asked for {param!r}")
+        raise InvalidValueError("parameter", command=command, value=param)
 
 
 def size_of_log(detail: Any, key: str, limit: int) -> int:

@@ -10,7 +10,12 @@ import os
 import socket
 from typing import Any
 
-from .errors import CannotConnectError, InvalidAnswerError, NoAnswerError
+from .errors import (
+    CannotConnectError,
+    InvalidAnswerError,
+    InvalidValueError,
+    NoAnswerError,
+)
 from .parse import PADDING, JsonObject, is_complete, parse_answer, split_answer
 
 _LOGGER = logging.getLogger(__name__)
@@ -336,7 +341,7 @@ class Transfer:
                 await self._write(size.to_bytes(_LENGTH, "little"))
                 async for piece in image:
                     if sent + len(piece) > size:
-                        raise ValueError(f"the image is longer than {size} bytes")
+                        raise InvalidValueError("image_changed", size=size)
                     for start in range(0, len(piece), _CHUNK):
                         chunk = piece[start : start + _CHUNK]
                         await self._write(chunk)
@@ -348,7 +353,7 @@ class Transfer:
                 raise
             raise NoAnswerError(f"only {sent} of {size} bytes in time") from err
         if sent != size:
-            raise ValueError(f"the image has {sent} bytes, not {size}")
+            raise InvalidValueError("image_changed", size=size)
 
     async def _write(self, data: bytes) -> None:
         """Send bytes once there is room for them."""

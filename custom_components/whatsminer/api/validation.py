@@ -1,4 +1,4 @@
-"""What may be sent at all: each check raises ValueError for what a miner would misunderstand.
+"""What may be sent at all: each check raises InvalidValueError for what a miner would misunderstand.
 
 No message quotes a password or the user of a pool: they may be logged as they are.
 """
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import re
 
+from .errors import InvalidValueError
 from .models import LedPattern, LogServer, Network, PoolLogin
 
 MAX_POOLS, MAX_NTP_SERVERS, MAX_DNS = 3, 4, 2
@@ -36,27 +37,30 @@ _COMMAND = re.compile(r"set\.[a-z_]+\.[a-z_]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def check_range(name: str, value: int, allowed: range) -> None:
+def check_range(field: str, value: int, allowed: range) -> None:
     """A whole number within bounds."""
     if isinstance(value, bool) or value not in allowed:
-        raise ValueError(
-            f"{name} must be between {allowed[0]} and {allowed[-1]}, not {value}"
+        lowest, highest = allowed[0], allowed[-1]
+        raise InvalidValueError(
+            "range", field=field, lowest=lowest, highest=highest, value=value
         )
 
 
-def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
+def check_choice(field: str, value: str, allowed: Collection[str]) -> None:
     """One of some words."""
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value}")
+        words = ", ".join(allowed)
+        raise InvalidValueError("choice", field=field, allowed=words, value=value)
 
 
-def _check_form(name: str, value: str, form: re.Pattern[str]) -> None:
+def _check_form(field: str, value: str, form: re.Pattern[str]) -> None:
     if len(value) > MAX_TEXT or not form.fullmatch(value):
-        raise ValueError(f"{name} is not of the form that a miner takes: {value!r}")
+        raise InvalidValueError("form", field=field, value=value)
 
 
-def _check_count(name: str, values: Iterable[object], most: int) -> None:
-    check_range(f"number of {name}", len(tuple(values)), range(1, most + 1))
+def _check_count(field: str, values: Iterable[object], most: int) -> None:
+    if not 1 <= (count := len(tuple(values))) <= most:
+        raise InvalidValueError("count", field=field, most=most, count=count)
 
 
 def check_pools(pools: tuple[PoolLogin, ...]) -> None:
@@ -65,23 +69,21 @@ def check_pools(pools: tuple[PoolLogin, ...]) -> None:
     for number, pool in enumerate(pools, 1):
         url = _URL.fullmatch(pool.url)
         if not url or int(url[1]) not in PORT_RANGE:
-            raise ValueError(f"the URL of pool {number} is not like scheme://host:port")
-        if not pool.user:
-            raise ValueError(f"pool {number} has no user")
-        for name, text in (
-            ("URL", pool.url),
-            ("user", pool.user),
-            ("password", pool.password),
+            raise InvalidValueError("pool_url", pool=number)
+        for field, text, least in (
+            ("url", pool.url, 1),
+            ("user", pool.user, 1),
+            ("password", pool.password, 0),
         ):
-            if len(text) > MAX_TEXT or _CONTROL.search(text):
-                raise ValueError(f"the {name} of pool {number} cannot be sent")
+            if not least <= len(text) <= MAX_TEXT or _CONTROL.search(text):
+                raise InvalidValueError("pool_text", field=field, pool=number)
 
 
 def check_leds(patterns: tuple[LedPattern, ...]) -> None:
     """One pattern for each LED at most."""
-    _check_count("LED patterns", patterns, 2)
+    _check_count("patterns", patterns, 2)
     if len({pattern.color for pattern in patterns}) < len(patterns):
-        raise ValueError("two patterns for the same LED")
+        raise InvalidValueError("led_twice")
     for pattern in patterns:
         check_range("period", pattern.period, LED_RANGE)
         check_range("duration", pattern.duration, LED_RANGE)
@@ -95,62 +97,66 @@ def check_hostname(hostname: str) -> None:
 
 def check_time_zone(timezone: str, zone_name: str) -> None:
     """A zone in the manner of POSIX, and its name."""
-    _check_form("time zone", timezone, _TIMEZONE)
-    _check_form("name of the time zone", zone_name, _ZONE_NAME)
+    _check_form("timezone", timezone, _TIMEZONE)
+    _check_form("zone_name", zone_name, _ZONE_NAME)
 
 
 def check_ntp_servers(servers: tuple[str, ...]) -> None:
     """One to four names or addresses."""
-    _check_count("NTP servers", servers, MAX_NTP_SERVERS)
+    _check_count("servers", servers, MAX_NTP_SERVERS)
     for server in servers:
-        _check_form("NTP server", server, _HOST)
+        _check_form("servers", server, _HOST)
 
 
-def _address(name: str, text: str | None) -> IPv4Address:
-    """An address that a machine can have."""
+def _address(field: str, text: str | None) -> IPv4Address:
+    """An address that a device can have."""
+    wrong = InvalidValueError("address", field=field, value=text or "")
     try:
         address = IPv4Address(text or "")
     except ValueError:
-        raise ValueError(f"{name} is no IPv4 address: {text!r}") from None
+        raise wrong from None
     if (
         address.is_multicast
         or address.is_unspecified
         or address.is_reserved
         or address.is_loopback
     ):
-        raise ValueError(f"{name} cannot be the address of a machine: {text}")
+        raise wrong
     return address
 
 
 def check_log_server(server: LogServer) -> None:
     """An address and a port."""
-    _address("address of the log server", server.address)
-    check_range("port of the log server", server.port, PORT_RANGE)
+    _address("address", server.address)
+    check_range("port", server.port, PORT_RANGE)
 
 
 def check_network(network: Network) -> None:
     """DHCP and nothing else, or all addresses, which must fit together."""
     if network.dhcp:
         if network != Network(dhcp=True):
-            raise ValueError("with DHCP no address can be set")
+            raise InvalidValueError("dhcp_alone")
         return
     address = _address("address", network.address)
     gateway = _address("gateway", network.gateway)
     servers = network.dns or ()
-    _check_count("name servers", servers, MAX_DNS)
+    _check_count("dns", servers, MAX_DNS)
     for server in servers:
-        _address("name server", server)
+        _address("dns", server)
+    no_netmask = InvalidValueError("netmask", value=network.netmask or "")
     try:
         net: IPv4Network = IPv4Interface(f"{address}/{network.netmask}").network
     except ValueError:
-        raise ValueError(f"not a netmask: {network.netmask!r}") from None
+        raise no_netmask from None
     if "." not in (network.netmask or "") or str(net.netmask) != network.netmask:
-        raise ValueError(f"not a netmask: {network.netmask!r}")
+        raise no_netmask
     if gateway not in net or gateway == address:
-        raise ValueError(f"gateway {gateway} is not a neighbour of {address} in {net}")
+        raise InvalidValueError(
+            "gateway", gateway=gateway, address=address, network=net
+        )
     for one in (address, gateway):
         if one in (net.network_address, net.broadcast_address):
-            raise ValueError(f"{one} stands for the whole of {net}")
+            raise InvalidValueError("network_address", address=one, network=net)
     if network.hostname is not None:
         check_hostname(network.hostname)
 
@@ -158,18 +164,18 @@ def check_network(network: Network) -> None:
 def check_new_password(password: str) -> None:
     """Letters, digits and underscores (B.7)."""
     if not _PASSWORD.fullmatch(password):
-        raise ValueError("a password is made of 1 to 64 letters, digits, underscores")
+        raise InvalidValueError("password_form")
 
 
 def check_custom_data(key: str, value: str) -> None:
     """One of the fields there are, and no more text than fits in."""
-    check_choice("field", key, CUSTOM_DATA_KEYS)
+    check_choice("key", key, CUSTOM_DATA_KEYS)
     if len(value.encode(errors="replace")) > MAX_CUSTOM_DATA or _CONTROL.search(value):
-        raise ValueError(f"{key} must be a line of at most {MAX_CUSTOM_DATA} bytes")
+        raise InvalidValueError("text_length", field="value", most=MAX_CUSTOM_DATA)
 
 
 def check_permission(user: str, commands: tuple[str, ...]) -> None:
     """A user other than `super`, and commands that set something; none takes all away."""
     check_choice("user", user, USERS)
     for command in commands:
-        _check_form("command", command, _COMMAND)
+        _check_form("commands", command, _COMMAND)

@@ -27,7 +27,7 @@ from ..api import (
 from ..commander import DEADLINE_REACHABLE, Commander
 from ..const import DOMAIN, LOGGER
 from ..controls import FULL, MINING, POWER_LIMIT, POWER_PERCENT, Control, lowest_power
-from ..exceptions import failed, invalid, markdown
+from ..exceptions import async_sentence, failed, invalid, markdown
 from .percent import can_percent
 from .policy import (
     TOLERANCE,
@@ -356,11 +356,13 @@ class PowerExecutor:
             try:
                 return await self._act(session, new)
             except HomeAssistantError as err:
-                cause = err.__cause__
+                cause, sentence = err.__cause__, await async_sentence(self._hass, err)
                 if not isinstance(cause, REFUSALS) or isinstance(cause, PASSING):
                     await self._note_failure(err, new)
                 elif now_one := self.record.find(new):
-                    await self._undo(_with_error(now_one, err), earlier)
+                    kind = err.translation_key
+                    now_one = replace(now_one, error=sentence, error_kind=kind)
+                    await self._undo(now_one, earlier)
                 raise
 
     async def _undo(self, new: Curtailment, earlier: list[Curtailment]) -> None:
@@ -892,6 +894,7 @@ class PowerExecutor:
         self, err: HomeAssistantError, one: Curtailment | None
     ) -> None:
         """Notify people, and keep the error; what is gone or overtaken has no say."""
+        sentence = await async_sentence(self._hass, err)
         if self._coordinator.unloaded or isinstance(err, OvertakenError):
             return
         if one is not None:
@@ -903,10 +906,10 @@ class PowerExecutor:
             kind = RESUME_FAILING
             if not concerned and not self.record.touched:
                 return
-        shown = markdown(str(err))  # it may quote the miner
+        shown = markdown(sentence)  # it may quote the miner
         self._create_issue(kind, ir.IssueSeverity.ERROR, error=shown)
         for other in concerned:
-            self._change_one(other, error=str(err), error_kind=err.translation_key)
+            self._change_one(other, error=sentence, error_kind=err.translation_key)
         await self._save()
 
     @callback
@@ -965,10 +968,6 @@ class PowerExecutor:
                 **named,
             },
         )
-
-
-def _with_error(one: Curtailment, err: HomeAssistantError) -> Curtailment:
-    return replace(one, error=str(err), error_kind=err.translation_key)
 
 
 def _is_one(one: Curtailment, other: Curtailment) -> bool:

@@ -13,6 +13,7 @@ import probatio
 
 from ..api import (
     Feature,
+    InvalidValueError,
     LedColor,
     LedPattern,
     LogProtocol,
@@ -30,7 +31,7 @@ from ..commander import DEADLINE_FLAG, DEADLINE_REBOOT, Command, Commander
 from ..const import CONF_V3_PASSWORD, LOGGER
 from ..controls import POWER_LIMIT
 from ..coordinator import WhatsminerCoordinator
-from ..exceptions import failed, invalid, translated
+from ..exceptions import failed, invalid, not_sent, translated
 from ..runtime import WhatsminerData
 from .follow_up import async_after_network, async_after_reset, async_after_update
 from .transfer import async_download_log, async_send_image
@@ -71,7 +72,7 @@ class Action:
     """Whether its control board reboots."""
     user_command: Callable[[Data], tuple[str, Any]] | None = None
     """Return the equivalent control and value: it overrides a power target or curtailment."""
-    around: Callable[[WhatsminerData], AbstractContextManager[None]] = nullcontext
+    around: Callable[[WhatsminerData], AbstractContextManager[object]] = nullcontext
     """What surrounds sending and confirming."""
     after: (
         Callable[[WhatsminerCoordinator, Data, MinerState], Awaitable[Any]] | None
@@ -167,10 +168,8 @@ def translated_errors(coordinator: WhatsminerCoordinator) -> Generator[None]:
     """Raise a translated error for an error of the client."""
     try:
         yield
-    except ValueError as err:
-        raise invalid(
-            "nonsense", name=coordinator.config_entry.title, reason=str(err)
-        ) from err
+    except InvalidValueError as err:
+        raise not_sent(err, coordinator.config_entry.title) from err
     except WhatsminerError as err:
         raise translated(HomeAssistantError, err, coordinator.host) from err
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+import errno
 import os
 from pathlib import Path
 import re
@@ -36,7 +37,7 @@ async def async_download_log(coordinator: WhatsminerCoordinator) -> dict[str, An
         raise failed("log_incomplete", name=name) from err
     except OSError as err:
         raise failed(
-            "log_not_kept", name=name, path=str(path), reason=err.strerror or str(err)
+            "log_not_kept", name=name, path=str(path), reason=_reason(err)
         ) from err
     return {"path": str(path), "size": size}
 
@@ -83,9 +84,7 @@ async def async_send_image(
     try:
         file, size = await hass.async_add_executor_job(open_image, path)
     except OSError as err:
-        raise invalid(
-            "file_unreadable", path=path, reason=err.strerror or str(err)
-        ) from err
+        raise invalid("file_unreadable", path=path, reason=_reason(err)) from err
     LOGGER.info("%s: installing %s, %s bytes, over %s", name, path, size, info.firmware)
     runtime: WhatsminerData = coordinator.config_entry.runtime_data
     progress = runtime.installation.start(Path(path).name, size)
@@ -107,15 +106,20 @@ async def async_send_image(
         ) from err
     except OSError as err:
         raise failed(
-            "upload_broken", name=name, path=path, reason=err.strerror or str(err)
+            "upload_broken", name=name, path=path, reason=_reason(err)
         ) from err
     finally:
         await hass.async_add_executor_job(file.close)
 
 
+def _reason(err: OSError) -> str:
+    """Return the operating system's own word for an error."""
+    return err.strerror or os.strerror(err.errno or errno.EIO)
+
+
 def open_image(path: str) -> tuple[BinaryIO, int]:
     """Open a file, and return it with its size; raise if it is not a regular file."""
     if not Path(path).is_file():
-        raise FileNotFoundError(2, "no such file")
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     file = Path(path).open("rb")
     return file, os.fstat(file.fileno()).st_size

@@ -732,7 +732,7 @@ class Writer4028(Writer):
             except UnsupportedCommandError:
                 # Early 2.0.5 knows only the fast one (D.1).
                 self.has_gentle_percent = False
-        check_range("power percent", percent, _FASTEST_PERCENT)
+        check_range("power_percent", percent, _FASTEST_PERCENT)
         return await self.command("set_power_pct", percent=str(percent))
 
     @override
