@@ -657,8 +657,8 @@ class PowerExecutor:
         """Fire an event for the logbook; `again`: the miner had left the curtailment on its own."""
         decision, entry = self.decision, self._coordinator.config_entry
         one = decision.curtailment
-        device = dr.async_get(self._hass).async_get_device(
-            identifiers={(DOMAIN, str(entry.unique_id))}
+        device = dr.async_get(self._hass).async_get_device_by_identifier(
+            (DOMAIN, str(entry.unique_id)), entry.entry_id
         )
         self._hass.bus.async_fire(
             EVENT_DECISION,
