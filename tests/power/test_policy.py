@@ -201,6 +201,15 @@ STOPPED = {MINING: True}
         # The source
         (ask(TUNED, wish=Wish(watts=2380)), (PERCENT, 70), By.SOURCE),
         (ask(TUNED, wish=Wish(percent=70)), (PERCENT, 70), By.SOURCE),
+        # A percent is reached by a percent: no dead band, and never a limit that restarts
+        (ask(TUNED, wish=Wish(percent=98)), (PERCENT, 98), By.SOURCE),
+        (ask(TUNED, wish=Wish(percent=30)), (PERCENT, 40), By.SOURCE),
+        (
+            ask(replace(TUNED, can_percent=False), wish=Wish(percent=70)),
+            None,
+            By.SOURCE,
+        ),
+        (ask(TUNED, SIXTY, wish=Wish(percent=70)), (PERCENT, 60), By.CURTAILMENT),
         (ask(TUNED, wish=Wish(stop=True)), (MINING, False), By.SOURCE),
         (ask(OFF, wish=Wish(watts=2380)), None, By.SOURCE),
         (ask(OFF, wish=Wish(watts=2380), touched=STOPPED), (MINING, True), By.SOURCE),

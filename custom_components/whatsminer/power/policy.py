@@ -56,9 +56,10 @@ class Wish:
 
     watts: float | None = None
     percent: float | None = None
-    """Of the tuned power."""
+    """Of the tuned power. Reached by a percent alone, never by a power limit."""
     stop: bool = False
     why: str | None = None
+    """For the logbook."""
     next_look: datetime | None = None
     """When the source may want something else."""
 
@@ -115,6 +116,10 @@ class Decision:
     """The strictest."""
     watts: float | None = None
     """The effective power; None where nothing limits it, or where it is unknown."""
+    percent: float | None = None
+    """What the source wants, if that is a percent or a stop (0)."""
+    why: str | None = None
+    """Why the source wants it."""
     method: Method = Method.NONE
     command: Command | None = None
     status: TargetStatus = TargetStatus.OFF
@@ -169,6 +174,7 @@ def decide(
         case.stopped,
         case.capped,
         case.restore_limit,
+        case.hold_percent,
         case.seek,
         case.restore_percent,
     )
@@ -220,7 +226,7 @@ class _Case:
         **more: object,
     ) -> Decision:
         """Return a decision with who made it."""
-        has_wish = self.wish.stop or self.wish_watts is not None
+        has_wish = self._has_wish
         by = By.SOURCE if has_wish else By.BASELINE
         if self.is_capped:
             by = By.CURTAILMENT
@@ -240,6 +246,8 @@ class _Case:
             by=by,
             curtailment=self.cap,
             watts=0.0 if stop else min(wanted, default=None),
+            percent=0.0 if self.wish.stop else self.wish.percent,
+            why=self.wish.why,
             method=method,
             command=command,
             status=status,
@@ -300,6 +308,19 @@ class _Case:
             return self.decision(command, _METHODS[command.key])
         return self.decision() if self.wish_watts is None else None
 
+    def hold_percent(self) -> Decision | None:
+        """Set the percent that the source wants, in the whole range that is left to it."""
+        if self.wish.percent is None or self.cap:
+            return None
+        if status := self._not_ready:
+            return self._sought(None, status)
+        if not self.miner.can_percent:
+            return self._sought(None, TargetStatus.AT_LIMIT)
+        wanted = min(max(round(self.wish.percent), LOWEST_PERCENT), FULL)
+        is_set = (self.miner.power_percent or FULL) == wanted
+        command = None if is_set else self._adopted(PERCENT, wanted)
+        return self._sought(command, TargetStatus.POWER_PERCENT)
+
     def restore_limit(self) -> Decision | None:
         """Restore the power limit that a curtailment lowered."""
         if self.cap or LIMIT not in self.touched or self.miner.mining is not True:
@@ -358,7 +379,8 @@ class _Case:
 
     @property
     def _has_wish(self) -> bool:
-        return self.wish.stop or self.wish_watts is not None
+        wish = self.wish
+        return wish.stop or wish.percent is not None or wish.watts is not None
 
     def _stop(self) -> Command:
         return Command(key=MINING, value=False)
@@ -506,7 +528,8 @@ class _Case:
         """Return why no limit is commanded; None where one is."""
         limit, full, budget = self.miner.power_limit, self.miner.full_power, self.budget
         assert full
-        if self.is_capped or not self.miner.can_limit:
+        by_percent = self.wish.percent is not None
+        if self.is_capped or by_percent or not self.miner.can_limit:
             return TargetStatus.AT_LIMIT
         if limit is not None and (
             abs(limit - target) <= budget.dead_band or full < target <= limit
