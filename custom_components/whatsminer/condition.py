@@ -1,12 +1,23 @@
 """Conditions of the integration, which the automation editor offers by name."""
 
+from datetime import datetime
 from typing import override
 
-from homeassistant.core import HomeAssistant
+from homeassistant.const import CONF_OPTIONS
+from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.automation import DomainSpec
-from homeassistant.helpers.condition import Condition, make_entity_state_condition
+from homeassistant.helpers.condition import (
+    Condition,
+    ConditionConfig,
+    make_entity_state_condition,
+)
+from homeassistant.helpers.typing import ConfigType
 
+from .power.record import Target
 from .trigger import filter_by_key
+
+REASON = "reason"
 
 
 def _in_state(domain: str, key: str, *states: str | bool) -> type[Condition]:
@@ -24,8 +35,45 @@ def _in_state(domain: str, key: str, *states: str | bool) -> type[Condition]:
     return InState
 
 
+class IsCurtailed(_in_state("sensor", "curtailment", *Target)):  # type: ignore[misc]
+    """A condition for a curtailed miner, perhaps for one reason among others."""
+
+    def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
+        """Take the reason from the options."""
+        super().__init__(hass, config)
+        self._reason: str | None = (config.options or {}).get(REASON)
+
+    @override
+    @classmethod
+    async def async_validate_config(
+        cls, hass: HomeAssistant, config: ConfigType
+    ) -> ConfigType:
+        options = dict(config.get(CONF_OPTIONS) or {})
+        reason = options.pop(REASON, None)
+        config = {**config, CONF_OPTIONS: options}
+        valid: ConfigType = await super().async_validate_config(hass, config)
+        if reason:
+            valid[CONF_OPTIONS][REASON] = cv.string(reason)
+        return valid
+
+    @override
+    def is_valid_state(self, entity_state: State) -> bool:
+        if self._reason is None:
+            return bool(super().is_valid_state(entity_state))
+        return any(
+            one["reason"] == self._reason
+            for one in entity_state.attributes.get("curtailments", ())
+        )
+
+    @override
+    def _state_valid_since(self, entity_state: State) -> datetime:
+        if self._reason is None:
+            return entity_state.last_changed
+        return entity_state.last_updated
+
+
 CONDITIONS: dict[str, type[Condition]] = {
-    "is_curtailed": _in_state("sensor", "curtailment", "stop", "percent", "power"),
+    "is_curtailed": IsCurtailed,
     "is_mining": _in_state("sensor", "status", "mining"),
 }
 

@@ -3,7 +3,7 @@
 from typing import override
 
 from homeassistant.const import STATE_OFF
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.automation import DomainSpec
 from homeassistant.helpers.trigger import (
@@ -14,6 +14,7 @@ from homeassistant.helpers.trigger import (
 )
 
 from .const import DOMAIN
+from .power.record import EndedBy
 
 
 def filter_by_key(hass: HomeAssistant, entities: set[str], key: str) -> set[str]:
@@ -55,11 +56,37 @@ class FaultAppeared(StatelessEntityTriggerBase):
         return filter_by_key(self._hass, super().entity_filter(entities), "fault")
 
 
+class CurtailmentFailed(StatelessEntityTriggerBase):
+    """A trigger for a miner that cannot be curtailed or resumed; it tries again without another."""
+
+    _domain_specs = {"sensor": DomainSpec()}
+    _schema = ENTITY_STATE_TRIGGER_SCHEMA
+    _primary_entities_only = False
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        return filter_by_key(self._hass, super().entity_filter(entities), "curtailment")
+
+    @override
+    def is_valid_transition(self, from_state: State, to_state: State) -> bool:
+        before, now = _failures(from_state), _failures(to_state)
+        is_refused = now[1] is not None and now[1] != before[1]
+        return is_refused or (now[0] and not before[0])
+
+
+def _failures(state: State) -> tuple[bool, str | None]:
+    """Return whether a curtailment has an error, and when the last one ended if it was refused."""
+    last = state.attributes.get("last") or {}
+    is_refused = last.get("ended_by") == EndedBy.REFUSED
+    return bool(state.attributes.get("error")), last["ended"] if is_refused else None
+
+
 TRIGGERS: dict[str, type[Trigger]] = {
     "curtailment_started": _to_state(
         "sensor", "curtailment", "stop", "percent", "power"
     ),
     "curtailment_ended": _to_state("sensor", "curtailment", "none"),
+    "curtailment_failed": CurtailmentFailed,
     "started": _to_state("sensor", "status", "mining"),
     "stopped": _to_state("sensor", "status", "stopped"),
     "went_offline": _to_state("binary_sensor", "connectivity", STATE_OFF),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 import pytest
@@ -19,7 +20,7 @@ from custom_components.whatsminer.condition import CONDITIONS
 from custom_components.whatsminer.trigger import TRIGGERS
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import RaceClock, later
 
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
 type Poll = Callable[[], Awaitable[None]]
@@ -38,7 +39,7 @@ async def automate(
             "trigger": f"whatsminer.{name}",
             "target": {"device_id": device.id},
         }
-        if name != "fault_appeared":
+        if name not in ("fault_appeared", "curtailment_failed"):
             trigger["options"] = {"behavior": "each", "for": "00:00:00"}
         config = {
             "alias": "test",
@@ -95,25 +96,54 @@ async def test_went_offline(
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("reason", "called"), [(None, 1), ("Grid call", 1), ("Electricity price", 0)]
+)
 async def test_curtailments(
     hass: HomeAssistant,
     automate: Callable[..., Awaitable[list[ServiceCall]]],
     clock: RaceClock,
     entity_id: Callable[[str, str], str],
+    reason: str | None,
+    called: int,
 ) -> None:
-    """A condition must not let the automation run for a miner that is not curtailed."""
+    """A condition must not let the automation run for a miner that has no curtailment, or another."""
     condition = {
         "condition": "whatsminer.is_curtailed",
-        "options": {"behavior": "any"},
+        "options": {"behavior": "any"} | ({"reason": reason} if reason else {}),
     }
     calls = await automate("curtailment_started", conditions=condition)
     clock.race()
-    target = {"entity_id": entity_id("sensor", "power")}
-    await hass.services.async_call(
-        "whatsminer", "curtail", {"target": "stop", **target}, blocking=True
-    )
+    data = {"target": "stop", "reason": "Grid call"}
+    data["entity_id"] = entity_id("sensor", "power")
+    await hass.services.async_call("whatsminer", "curtail", data, blocking=True)
     await hass.async_block_till_done()
     clock.stop()
+    assert len(calls) == called
+
+
+@pytest.mark.parametrize("failure", ["refuse", "error_23"])
+async def test_curtailment_that_fails(
+    hass: HomeAssistant,
+    automate: Callable[..., Awaitable[list[ServiceCall]]],
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    poll: Poll,
+    entity_id: Callable[[str, str], str],
+    failure: str,
+) -> None:
+    """A grid operator's call that is not followed would be noticed on the bill; twice is once too often."""
+    calls = await automate("curtailment_failed")
+    clock.race()
+    miner.inject(failure)
+    data = {"target": "stop", "entity_id": entity_id("sensor", "power")}
+    with pytest.raises(HomeAssistantError):
+        await hass.services.async_call("whatsminer", "curtail", data, blocking=True)
+    await hass.async_block_till_done()
+    assert len(calls) == 1
+    for _ in range(2):
+        with later(30):
+            await poll()
     assert len(calls) == 1
 
 
