@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from .record import LIMIT, MINING, PERCENT, Baseline, Curtailment, Method, Target
 
@@ -120,7 +121,6 @@ class Decision:
     """What the source wants, if that is a percent or a stop (0)."""
     why: str | None = None
     """Why the source wants it."""
-    method: Method = Method.NONE
     command: Command | None = None
     status: TargetStatus = TargetStatus.OFF
     settled: tuple[str, ...] = ()
@@ -129,7 +129,18 @@ class Decision:
     """Changed settings that stay changed, since the baseline is unknown."""
     waits_for: str | None = None
     """The key of the sentence that says what must be known first."""
-    next_look: datetime | None = None
+
+    @property
+    def method(self) -> Method:
+        """Return how the command reaches the power."""
+        return _METHODS[self.command.key] if self.command else Method.NONE
+
+
+_METHODS = {
+    MINING: Method.STOP,
+    LIMIT: Method.POWER_LIMIT,
+    PERCENT: Method.POWER_PERCENT,
+}
 
 
 def strictest(
@@ -159,100 +170,73 @@ def decide(
     status: TargetStatus = TargetStatus.OFF,
 ) -> Decision:
     """Return who decides, the effective power, and the next command that leads there."""
-    case = _Case(
-        baseline=baseline,
-        wish=wish,
-        cap=strictest(curtailments, baseline.full_power),
-        miner=miner,
-        touched=touched,
-        budget=budget,
-        status=status,
-    )
+    case = _Case(baseline, wish, curtailments, miner, touched, budget, status)
     rules: tuple[Callable[[], Decision | None], ...] = (
         case.unknown,
         case.off,
         case.stopped,
         case.capped,
         case.restore_limit,
-        case.hold_percent,
         case.seek,
         case.restore_percent,
     )
     return next((found for rule in rules if (found := rule())), case.decision())
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Case:
     """All that a decision depends on; each rule returns a decision, or leaves it to the next."""
 
-    baseline: Baseline
-    wish: Wish
-    cap: Curtailment | None
-    miner: Situation
-    touched: Mapping[str, bool]
-    budget: Budget
-    status: TargetStatus
-
-    # What is wanted
-
-    @property
-    def cap_watts(self) -> float | None:
-        """Return what the strictest curtailment allows; None for a stop or unknown."""
-        return self.cap.watts(self.baseline.full_power) if self.cap else None
-
-    @property
-    def wish_watts(self) -> float | None:
-        """Return what the source wants."""
-        full = self.baseline.full_power
-        if self.wish.percent is not None and full:
-            return full * self.wish.percent / 100
-        return self.wish.watts
-
-    @property
-    def is_capped(self) -> bool:
-        """Return whether a curtailment allows less than the source wants, if it wants anything."""
-        if self.cap is None:
-            return False
-        cap, wish = self.cap_watts, self.wish_watts
-        if self.cap.target is Target.STOP or cap is None:
-            return True
-        return not self.wish.stop and (wish is None or cap < wish)
+    def __init__(
+        self,
+        baseline: Baseline,
+        wish: Wish,
+        curtailments: Iterable[Curtailment],
+        miner: Situation,
+        touched: Mapping[str, bool],
+        budget: Budget,
+        status: TargetStatus,
+    ) -> None:
+        """Compare what the source wants with what the strictest curtailment allows."""
+        self.baseline, self.wish, self.miner = baseline, wish, miner
+        self.touched, self.budget, self.status = touched, budget, status
+        self.percent = miner.power_percent or FULL
+        full = baseline.full_power
+        self.cap = strictest(curtailments, full)
+        self.is_stop = self.cap is not None and self.cap.target is Target.STOP
+        self.cap_watts = cap = self.cap.watts(full) if self.cap else None
+        self.wish_watts = watts = wish.watts
+        if wish.percent is not None and full:
+            self.wish_watts = watts = full * wish.percent / 100
+        amounts = (wish.watts, wish.percent)
+        self.has_wish = wish.stop or any(amount is not None for amount in amounts)
+        allows_less = cap is None or watts is None or cap < watts
+        self.is_capped = self.is_stop or (
+            self.cap is not None and allows_less and not wish.stop
+        )
+        known = [one for one in (cap, watts) if one is not None]
+        self.watts = min(known, default=None)
 
     def decision(
         self,
         command: Command | None = None,
-        method: Method = Method.NONE,
         status: TargetStatus | None = None,
-        **more: object,
+        **more: Any,
     ) -> Decision:
-        """Return a decision with who made it."""
-        has_wish = self._has_wish
-        by = By.SOURCE if has_wish else By.BASELINE
+        """Return a decision with who made it, and how far the wish is fulfilled."""
+        by = By.SOURCE if self.has_wish else By.BASELINE
         if self.is_capped:
-            by = By.CURTAILMENT
-        if (
-            self.baseline.mining is False
-            and MINING not in self.touched
-            and not self.cap
-        ):
+            by, status = By.CURTAILMENT, TargetStatus.CURTAILED
+        elif self.baseline.mining is False and not (self.cap or MINING in self.touched):
             by = By.BASELINE
-        if status is None:
-            status = TargetStatus.OFF
-            if has_wish:
-                status = TargetStatus.CURTAILED if self.is_capped else self.status
-        wanted = [w for w in (self.cap_watts, self.wish_watts) if w is not None]
-        stop = self.wish.stop or (self.cap and self.cap.target is Target.STOP)
         return Decision(
             by=by,
             curtailment=self.cap,
-            watts=0.0 if stop else min(wanted, default=None),
+            watts=0.0 if self.is_stop or self.wish.stop else self.watts,
             percent=0.0 if self.wish.stop else self.wish.percent,
             why=self.wish.why,
-            method=method,
             command=command,
-            status=status,
-            next_look=self.wish.next_look,
-            **more,  # type: ignore[arg-type]
+            status=(status or self.status) if self.has_wish else TargetStatus.OFF,
+            **more,
         )
 
     # Rules, in the order in which they are asked
@@ -263,37 +247,26 @@ class _Case:
 
     def off(self) -> Decision | None:
         """A stop that is wanted."""
-        capped = self.cap is not None and self.cap.target is Target.STOP
-        if not capped and not self.wish.stop:
+        if not (self.is_stop or self.wish.stop):
             return None
-        status = TargetStatus.CURTAILED if capped else TargetStatus.STOPPED
-        if not self._has_wish:
-            status = TargetStatus.OFF
-        if self.miner.mining is False or (self.miner.mining is None and not capped):
-            return self.decision(status=status)
-        return self.decision(self._stop(), Method.STOP, status)
+        mining = self.miner.mining
+        if mining is None:
+            mining = self.is_stop
+        command = Command(key=MINING, value=False) if mining else None
+        return self.decision(command, TargetStatus.STOPPED)
 
     def stopped(self) -> Decision | None:
         """A miner that does not mine is started only if this integration stopped it."""
-        if self.miner.mining is True and MINING in self.touched:
-            return self.decision(settled=(MINING,))
         if self.miner.mining is not False:
-            return None
-        if self.is_capped:
-            status = TargetStatus.CURTAILED if self._has_wish else TargetStatus.OFF
-        else:
-            status = TargetStatus.STOPPED if self._has_wish else TargetStatus.OFF
-        if MINING not in self.touched:
-            return self.decision(status=status)
-        if self.baseline.mining is None:
-            return self.decision(status=status, left_alone=(MINING,))
-        if not self.baseline.mining:
-            return self.decision(status=status, settled=(MINING,))
-        if self.cap and not self._limit_fits:
-            # A start ends in tuning, in which only a limit holds the power down.
-            return self.decision(method=Method.STOP, status=status)
-        start = Command(key=MINING, value=True, raises=True)
-        return self.decision(start, Method.STOP, status)
+            is_settled = self.miner.mining and MINING in self.touched
+            return self.decision(settled=(MINING,)) if is_settled else None
+        # A start ends in tuning, in which only a limit holds the power down.
+        is_held = self.cap and self.baseline.mining and not self._limit_fits
+        if MINING not in self.touched or is_held:
+            return self.decision(status=TargetStatus.STOPPED)
+        return self._restored(
+            MINING, self.baseline.mining, now=False, status=TargetStatus.STOPPED
+        )
 
     def capped(self) -> Decision | None:
         """Bring the power below the strictest curtailment."""
@@ -302,88 +275,78 @@ class _Case:
         command = self._raised_limit()
         if command is None and not self._is_low_enough:
             command = self._percent_for_cap() if self.miner.is_tuned else self._less()
-            if not self._is_due(command):
-                command = None
-        if command:
-            return self.decision(command, _METHODS[command.key])
-        return self.decision() if self.wish_watts is None else None
-
-    def hold_percent(self) -> Decision | None:
-        """Set the percent that the source wants, in the whole range that is left to it."""
-        if self.wish.percent is None or self.cap:
-            return None
-        if status := self._not_ready:
-            return self._sought(None, status)
-        if not self.miner.can_percent:
-            return self._sought(None, TargetStatus.AT_LIMIT)
-        wanted = min(max(round(self.wish.percent), LOWEST_PERCENT), FULL)
-        is_set = (self.miner.power_percent or FULL) == wanted
-        command = None if is_set else self._adopted(PERCENT, wanted)
-        return self._sought(command, TargetStatus.POWER_PERCENT)
+            command = command if self._is_due(command) else None
+        if command or self.wish_watts is None:
+            return self.decision(command)
+        return None
 
     def restore_limit(self) -> Decision | None:
         """Restore the power limit that a curtailment lowered."""
-        if self.cap or LIMIT not in self.touched or self.miner.mining is not True:
+        if self.cap or LIMIT not in self.touched or not self.miner.mining:
             return None
-        limit = self.baseline.power_limit
-        if limit is None:
-            return self.decision(left_alone=(LIMIT,))
-        if self.miner.power_limit == limit and self.touched[LIMIT]:
-            return self.decision(settled=(LIMIT,))
-        command = Command(key=LIMIT, value=limit, raises=True)
-        return self.decision(command, Method.POWER_LIMIT)
+        now = self.miner.power_limit if self.touched[LIMIT] else None
+        return self._restored(LIMIT, self.baseline.power_limit, now)
+
+    def seek(self) -> Decision | None:
+        """Bring the power to what the source wants, as near as its budget allows.
+
+        A percent is reached by a percent alone: its source has a dead band of its own.
+        """
+        if not self.has_wish or (self.cap and self.cap_watts is None):
+            return None
+        if status := self._not_ready:
+            return self.decision(status=status)
+        full, percent = self.miner.full_power, self.wish.percent
+        target, band = self.watts, self.budget.dead_band
+        if percent is not None and not self.is_capped and full:
+            percent = max(percent, LOWEST_PERCENT)
+            target = full * percent / 100
+        assert full
+        assert target is not None
+        if percent is None and abs(target - full * self.percent / 100) <= band:
+            return self.decision(status=self._near_enough)
+        wanted = self._percent_to_seek(100 * target / full)
+        fits = wanted >= LOWEST_PERCENT and (percent or target <= full + band)
+        if self.miner.can_percent and fits:
+            # Whole percents lead no nearer than this, and a restart is not worth the rest.
+            return self._sought(PERCENT, wanted, TargetStatus.POWER_PERCENT)
+        status = TargetStatus.AT_LIMIT if percent else self._why_no_limit(target)
+        if status is None:
+            return self._sought(LIMIT, round(target), TargetStatus.POWER_LIMIT)
+        # Until then as near as it gets without a restart
+        nearest = FULL if target > full else LOWEST_PERCENT
+        return self._sought(
+            PERCENT, nearest if self.miner.can_percent else self.percent, status
+        )
 
     def restore_percent(self) -> Decision | None:
         """Restore the power percent that a curtailment lowered, once the miner follows one."""
         if self.cap or PERCENT not in self.touched or self.miner.mining is False:
             return None
-        percent, now = self.baseline.power_percent, self.miner.power_percent
-        if percent is None:
-            return self.decision(left_alone=(PERCENT,))
-        if self.miner.is_tuned is None:
+        before, now = self.baseline.power_percent, self.miner.power_percent
+        if before is not None and self.miner.is_tuned is None:
             return self.decision(waits_for="activity_unknown")
-        if now is not None and (now or FULL) == (percent or FULL):
-            return self.decision(settled=(PERCENT,))
-        if not self.miner.is_tuned:
-            return (
-                self.decision()
-            )  # a restart took it back; the rest follows when it is tuned
-        command = Command(key=PERCENT, value=percent or FULL, raises=True)
-        return self.decision(command, Method.POWER_PERCENT)
+        found = self._restored(
+            PERCENT, FULL if before == 0 else before, FULL if now == 0 else now
+        )
+        # A restart took it back; the rest follows when the miner is tuned.
+        return self.decision() if found.command and not self.miner.is_tuned else found
 
-    def seek(self) -> Decision | None:
-        """Bring the power to what the source wants, as near as its budget allows."""
-        target = self._seek_target
-        if target is None:
-            return None
-        status = self._not_ready or self._near_enough(target)
-        if status:
-            return self._sought(None, status)
-        full, percent = self.miner.full_power, self.miner.power_percent or FULL
-        assert full
-        wanted = self._percent_to_seek(100 * target / full)
-        if self.miner.can_percent and self._percent_fits(target, wanted):
-            # Whole percents lead no nearer than this, and a restart is not worth the rest.
-            command = None if wanted == percent else self._adopted(PERCENT, wanted)
-            return self._sought(command, TargetStatus.POWER_PERCENT)
-        status = self._why_no_limit(target)
-        if status is None:
-            command = self._adopted(LIMIT, round(target))
-            return self._sought(command, TargetStatus.POWER_LIMIT)
-        # Until then as near as it gets without a restart
-        nearest = FULL if target > full else LOWEST_PERCENT
-        move = self.miner.can_percent and percent != nearest
-        return self._sought(self._adopted(PERCENT, nearest) if move else None, status)
+    def _restored(
+        self,
+        key: str,
+        before: bool | int | None,
+        now: bool | int | None,
+        status: TargetStatus | None = None,
+    ) -> Decision:
+        """Return what leads a changed setting back to the baseline; unknown is never restored."""
+        if before is None:
+            return self.decision(status=status, left_alone=(key,))
+        if now == before:
+            return self.decision(status=status, settled=(key,))
+        return self.decision(Command(key=key, value=before, raises=True), status)
 
     # Curtailing
-
-    @property
-    def _has_wish(self) -> bool:
-        wish = self.wish
-        return wish.stop or wish.percent is not None or wish.watts is not None
-
-    def _stop(self) -> Command:
-        return Command(key=MINING, value=False)
 
     @property
     def _overdraws(self) -> bool:
@@ -396,15 +359,10 @@ class _Case:
     @property
     def _is_low_enough(self) -> bool:
         """Return whether the miner draws little enough without any change."""
-        if LIMIT in self.touched or PERCENT in self.touched:
-            return False
         power, watts = self.miner.power, self.cap_watts
-        return bool(
-            self.miner.is_tuned
-            and power is not None
-            and watts is not None
-            and power <= watts
-        )
+        if self.touched.keys() & {LIMIT, PERCENT} or power is None or watts is None:
+            return False
+        return bool(self.miner.is_tuned) and power <= watts
 
     @property
     def _limit_fits(self) -> bool:
@@ -417,17 +375,16 @@ class _Case:
             and (self.baseline.power_limit is not None or LIMIT in self.touched)
         )
 
+    @property
     def _limit_for_cap(self) -> int:
-        assert self.cap_watts is not None
-        watts = int(self.cap_watts)
+        watts = int(self.cap_watts or 0)
         return min(watts, self.baseline.power_limit or watts)
 
     def _raised_limit(self) -> Command | None:
         """Return the limit for a curtailment that allows more than the one before it."""
-        now = self.miner.power_limit
+        now, limit = self.miner.power_limit, self._limit_for_cap
         if LIMIT not in self.touched or not self._limit_fits or now is None:
             return None
-        limit = self._limit_for_cap()
         if limit <= now + self.budget.dead_band or self.miner.mining is not True:
             return None
         return Command(key=LIMIT, value=limit, raises=True)
@@ -435,60 +392,46 @@ class _Case:
     def _less(self) -> Command:
         """Return the way down for a miner that does not follow a percent."""
         if self._limit_fits:
-            return Command(key=LIMIT, value=self._limit_for_cap())
-        return self._stop()
+            return Command(key=LIMIT, value=self._limit_for_cap)
+        return Command(key=MINING, value=False)
 
     def _percent_for_cap(self) -> Command:
         """Return the percent for a miner that is tuned, or what does where it is too low."""
         assert self.cap
-        watts, full = self.cap_watts, self.miner.full_power
-        ceiling = self.baseline.power_percent or FULL
-        wanted: int | None = None
-        exact = self.cap.target is Target.PERCENT and LIMIT not in self.touched
-        if exact:
-            wanted = self.cap.amount
+        watts, full, limit = (
+            self.cap_watts,
+            self.miner.full_power,
+            self.miner.power_limit,
+        )
+        is_limited = LIMIT in self.touched
+        ceiling = FULL if is_limited else self.baseline.power_percent or FULL
+        wanted, lowest = None, LOWEST_PERCENT
+        if self.cap.target is Target.PERCENT and not is_limited:
+            wanted, lowest = self.cap.amount, 0
         elif watts is not None and full:
-            limit = self.miner.power_limit
             holds = limit is not None and limit <= watts and not self._overdraws
             wanted = FULL if holds else int(100 * watts / full)
-        if LIMIT in self.touched:
-            ceiling = FULL
-        if wanted is None or not self.miner.can_percent:
+        if wanted is None or wanted < lowest or not self.miner.can_percent:
             return self._less()
-        if wanted < LOWEST_PERCENT and not exact:
-            return self._less()
-        return Command(
-            key=PERCENT,
-            value=min(wanted, ceiling),
-            raises=min(wanted, ceiling) > (self.miner.power_percent or FULL),
-        )
+        wanted = min(wanted, ceiling)
+        return Command(key=PERCENT, value=wanted, raises=wanted > self.percent)
 
     def _is_due(self, command: Command) -> bool:
         """Return whether a command for a curtailment would change anything."""
-        if self.miner.is_tuned is None and (
-            LIMIT in self.touched or PERCENT in self.touched
-        ):
+        if self.miner.is_tuned is None and self.touched.keys() & {LIMIT, PERCENT}:
             return False  # unknown in this poll
         if self._overdraws or command.key == MINING:
             return True
         if command.key == LIMIT:
             limit = self.miner.power_limit
             return limit is None or limit > command.value
-        now = self.miner.power_percent
-        if now is None or (now or FULL) > command.value:
+        if self.miner.power_percent is None or self.percent > command.value:
             return True
         # It allows more than the one before it; where a source wants something, that leads.
-        is_ours = PERCENT in self.touched and not self._has_wish
-        return is_ours and (now or FULL) < command.value
+        is_ours = PERCENT in self.touched and not self.has_wish
+        return is_ours and self.percent < command.value
 
     # Seeking
-
-    @property
-    def _seek_target(self) -> float | None:
-        wish, cap = self.wish_watts, self.cap_watts
-        if wish is None or (self.cap and cap is None):
-            return None
-        return wish if cap is None else min(wish, cap)
 
     @property
     def _not_ready(self) -> TargetStatus | None:
@@ -502,12 +445,9 @@ class _Case:
             return self.status  # unknown in this poll
         return None
 
-    def _near_enough(self, target: float) -> TargetStatus | None:
-        full, percent = self.miner.full_power, self.miner.power_percent or FULL
-        assert full
-        if abs(target - full * percent / 100) > self.budget.dead_band:
-            return None
-        # The last method is shown while it holds.
+    @property
+    def _near_enough(self) -> TargetStatus:
+        """Return the last method while it holds."""
         kept = (TargetStatus.POWER_PERCENT, TargetStatus.POWER_LIMIT)
         return self.status if self.status in kept else TargetStatus.DEAD_BAND
 
@@ -516,20 +456,14 @@ class _Case:
         if not self.is_capped:
             return min(FULL, round(exact))
         assert self.cap
-        highest = self.cap.amount if self.cap.target is Target.PERCENT else None
-        return min(FULL, int(exact), FULL if highest is None else highest)
-
-    def _percent_fits(self, target: float, wanted: int) -> bool:
-        full = self.miner.full_power
-        assert full
-        return wanted >= LOWEST_PERCENT and target <= full + self.budget.dead_band
+        is_exact = self.cap.target is Target.PERCENT and LIMIT not in self.touched
+        return min(FULL, int(exact), (is_exact and self.cap.amount) or FULL)
 
     def _why_no_limit(self, target: float) -> TargetStatus | None:
         """Return why no limit is commanded; None where one is."""
         limit, full, budget = self.miner.power_limit, self.miner.full_power, self.budget
         assert full
-        by_percent = self.wish.percent is not None
-        if self.is_capped or by_percent or not self.miner.can_limit:
+        if self.is_capped or not self.miner.can_limit:
             return TargetStatus.AT_LIMIT
         if limit is not None and (
             abs(limit - target) <= budget.dead_band or full < target <= limit
@@ -540,19 +474,11 @@ class _Case:
             return TargetStatus.RESTARTS_NOT_ALLOWED
         return None if budget.restart_is_due else TargetStatus.WAITING_INTERVAL
 
-    def _adopted(self, key: str, value: int) -> Command:
+    def _sought(self, key: str, value: int, status: TargetStatus) -> Decision:
         """Return a command for the source; what a curtailment decides is not adopted."""
-        return Command(key=key, value=value, adopt=not self.is_capped, raises=True)
-
-    def _sought(self, command: Command | None, status: TargetStatus) -> Decision:
-        method = _METHODS[command.key] if command else Method.NONE
-        if self.is_capped:
-            status = TargetStatus.CURTAILED
-        return self.decision(command, method, status)
-
-
-_METHODS = {
-    MINING: Method.STOP,
-    LIMIT: Method.POWER_LIMIT,
-    PERCENT: Method.POWER_PERCENT,
-}
+        if key == PERCENT and value == self.percent:
+            return self.decision(status=status)
+        adopt = not self.is_capped
+        return self.decision(
+            Command(key=key, value=value, adopt=adopt, raises=True), status
+        )
