@@ -130,6 +130,7 @@ COMPONENT = "custom_components/whatsminer"
 PLATFORMS = (
     "binary_sensor",
     "button",
+    "climate",
     "event",
     "number",
     "select",
@@ -146,7 +147,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("commander",),
     ("controls",),
     ("entity", "faults"),
-    ("power", "money"),
+    ("power", "money", "heat"),
     ("runtime",),
     ("services", "config_flow", "repairs", "diagnostics", *PLATFORMS),
 )

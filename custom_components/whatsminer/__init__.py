@@ -8,12 +8,14 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
+from .api import Feature
 from .commander import Commander
-from .const import DOMAIN
+from .const import CONF_THERMOSTAT_SENSOR, DOMAIN
 from .controls import forget_what_is_read
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
+from .heat.heating import ISSUES as HEATING_ISSUES, Heating
 from .money.learning import ISSUE as WORN, Learning
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
@@ -28,6 +30,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CLIMATE,
     Platform.EVENT,
     Platform.NUMBER,
     Platform.SELECT,
@@ -38,6 +41,7 @@ PLATFORMS = [
 
 ISSUES = (
     *CURTAILMENT_ISSUES,
+    *HEATING_ISSUES,
     WRONG_MINER,
     WRITE_ACCESS,
     PERCENT_RESTARTS,
@@ -65,13 +69,19 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
     commander = Commander(coordinator, WriteAccess(coordinator))
     entry.async_on_unload(commander.close)
     curtailment = PowerExecutor(commander)
+    power_target = PowerTarget(commander, curtailment)
+    learning = Learning(commander)
+    heating = None
+    if entry.options.get(CONF_THERMOSTAT_SENSOR) and coordinator.can(Feature.MINING):
+        heating = Heating(commander, curtailment, lambda: learning.profile.levels)
     entry.runtime_data = data = WhatsminerData(
         coordinator=coordinator,
         commander=commander,
         curtailment=curtailment,
-        power_target=PowerTarget(commander, curtailment),
+        power_target=power_target,
         fault_log=FaultLog(coordinator),
-        learning=Learning(commander),
+        learning=learning,
+        heating=heating,
     )
     # After the runtime data is there: the reauth flow that this may start looks at it.
     await commander.write_access.async_start(budget=coordinator.end_setup())
@@ -80,6 +90,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
     data.fault_log.start()
     data.learning.start()
     data.power_target.start()
+    if heating:
+        heating.start()
     PercentWatch(commander, data.power_target.note_percent_restart).start()
     return True
 

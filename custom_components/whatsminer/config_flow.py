@@ -19,6 +19,7 @@ from homeassistant.const import (
     CONF_PORT,
     PERCENTAGE,
     UnitOfPower,
+    UnitOfTemperature,
     UnitOfTime,
 )
 from homeassistant.core import callback
@@ -39,6 +40,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
+from homeassistant.util.unit_conversion import TemperatureConverter
 import probatio
 
 from .address import parse_address
@@ -74,6 +76,7 @@ from .const import (
 from .coordinator import async_connect
 from .entity import device_name, series
 from .exceptions import placeholders, translation_key
+from .heat.options import as_shown, as_stored, thermostat_schema, wrong_bounds
 from .money.economics import HeatSource, Market, parse_unit
 from .runtime import WhatsminerData
 
@@ -125,6 +128,8 @@ _SWITCH_OFF = "_switch_off"
 ECONOMICS = "economics"
 POWER_TARGET = "power_target"
 HEAT = "heat"
+THERMOSTAT = "thermostat"
+PARTS = (ECONOMICS, HEAT, THERMOSTAT, POWER_TARGET)
 PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
 
 
@@ -137,7 +142,9 @@ def _money(unit: str) -> NumberSelector:
     )
 
 
-def _options_schema(home: str, currency: str, *, show_prices: bool) -> probatio.Schema:
+def _options_schema(
+    home: str, currency: str, temperature: str, *, show_prices: bool
+) -> probatio.Schema:
     """Return the form of the options, with the currencies of the home and of the price."""
     economics = {
         probatio.Optional(CONF_PRICE_SENSOR): _PRICE,
@@ -175,6 +182,9 @@ def _options_schema(home: str, currency: str, *, show_prices: bool) -> probatio.
             ),
             probatio.Optional(HEAT): section(
                 probatio.Schema(heat), {"collapsed": True}
+            ),
+            probatio.Optional(THERMOSTAT): section(
+                thermostat_schema(temperature, f"{home}/kWh"), {"collapsed": True}
             ),
             probatio.Optional(POWER_TARGET): section(
                 probatio.Schema(power_target), {"collapsed": True}
@@ -493,23 +503,31 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         options = {**self._offered_prices, **self.config_entry.options}
         errors: dict[str, str] = {}
         named: dict[str, str] = {}
+        unit = self.hass.config.units.temperature_unit
         if user_input is not None:
             options = dict(user_input)
-            for part in (ECONOMICS, HEAT, POWER_TARGET):
+            for part in PARTS:
                 options |= options.pop(part, {})
-            if error := self._bounds_error(options) or self._price_error(options):
+            options = as_stored(options, unit)
+            if error := (
+                self._bounds_error(options)
+                or self._price_error(options)
+                or self._thermostat_error(options, unit)
+            ):
                 errors["base"], named = error
             else:
                 return self.async_create_entry(data=options)
+        shown = as_shown(options, unit)
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
                 _options_schema(
                     self.hass.config.currency,
                     Market(self.hass, options).price.currency,
+                    unit,
                     show_prices=any(key in options for key in PRICES),
                 ),
-                {**options, ECONOMICS: options, HEAT: options, POWER_TARGET: options},
+                {**shown, **dict.fromkeys(PARTS, shown)},
             ),
             errors=errors,
             description_placeholders=named,
@@ -537,6 +555,20 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
             "lowest": f"{lowest:g} W",
             "highest": f"{highest:g} W",
         }
+
+    def _thermostat_error(
+        self, options: dict[str, Any], unit: str
+    ) -> _OptionsError | None:
+        """Return the error for targets that the hard limit would never let the miner reach."""
+        if (bounds := wrong_bounds(options)) is None:
+            return None
+        degrees = (
+            TemperatureConverter.convert(x, UnitOfTemperature.CELSIUS, unit)
+            for x in bounds
+        )
+        names = ("lowest", "highest", "hard_limit")
+        shown = (f"{x:.1f} {unit}" for x in degrees)
+        return "thermostat_bounds", dict(zip(names, shown, strict=True))
 
     def _price_error(self, options: dict[str, Any]) -> _OptionsError | None:
         """Return the error for a sensor that is not a price, or for prices in two currencies."""

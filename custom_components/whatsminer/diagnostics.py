@@ -48,6 +48,7 @@ async def async_get_config_entry_diagnostics(
         "write_access": entry.runtime_data.commander.write_access.is_given,
         "power_ceiling": coordinator.store.power_ceiling,
         "curtailment": coordinator.store.curtailment,
+        "heat": coordinator.store.heat,
         "profile": coordinator.store.profile,
         "curve": entry.runtime_data.learning.curve,
         "state": state,

@@ -8,6 +8,7 @@ from .commander import Commander
 from .coordinator import WhatsminerCoordinator
 from .faults import FaultLog
 from .firmware import Installation
+from .heat.heating import Heating
 from .money.learning import Learning
 from .power.executor import PowerExecutor
 from .power.target import PowerTarget
@@ -25,4 +26,6 @@ class WhatsminerData:
     power_target: PowerTarget
     fault_log: FaultLog
     learning: Learning
+    heating: Heating | None
+    """The thermostat, if a temperature sensor is chosen."""
     installation: Installation = field(default_factory=Installation)

@@ -34,6 +34,8 @@ from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
 from .faults import fault_words
+from .heat.heating import HEATING_STATUS
+from .heat.thermostat import Status as HeatingStatus
 from .money.economics import economics_sensors
 from .money.energy import EnergySensor
 from .money.profile import ProfileState
@@ -433,6 +435,7 @@ class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
     """What the miner must be able to do; None where reading is enough."""
     value_fn: Callable[[WhatsminerData], Value]
     attributes_fn: Callable[[WhatsminerData], dict[str, Any]] = lambda _: {}
+    exists_fn: Callable[[WhatsminerData], bool] = lambda _: True
 
 
 OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
@@ -492,6 +495,15 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_LIMIT,
         value_fn=lambda data: data.power_target.restarts_today,
+    ),
+    OwnSensorDescription(
+        key=HEATING_STATUS,
+        translation_key=HEATING_STATUS,
+        device_class=SensorDeviceClass.ENUM,
+        options=[status.value for status in HeatingStatus],
+        feature=None,
+        exists_fn=lambda data: data.heating is not None,
+        value_fn=lambda data: data.heating.status if data.heating else None,
     ),
     OwnSensorDescription(
         key="profile_state",
@@ -648,12 +660,15 @@ async def async_setup_entry(
     async_add_entities(
         WhatsminerOwnSensor(entry.runtime_data, description)
         for description in OWN_SENSORS
-        if description.feature is None
-        or coordinator.can(description.feature)
-        or (
-            # A curtailment that is active can be seen without a password, too.
-            description.feature is Feature.MINING
-            and entry.runtime_data.curtailment.state != "none"
+        if description.exists_fn(entry.runtime_data)
+        and (
+            description.feature is None
+            or coordinator.can(description.feature)
+            or (
+                # A curtailment that is active can be seen without a password, too.
+                description.feature is Feature.MINING
+                and entry.runtime_data.curtailment.state != "none"
+            )
         )
     )
     async_add_entities(economics_sensors(hass, coordinator))

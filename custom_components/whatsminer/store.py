@@ -62,6 +62,8 @@ class StoredValues:
     """The curtailment that is active, and the end of the last one."""
     power_target: dict[str, Any] = field(default_factory=dict)
     """The power target, and the restarts that it has caused."""
+    heat: dict[str, Any] = field(default_factory=dict)
+    """What the user set of the thermostat, and what its controller knows."""
     profile: dict[str, Any] = field(default_factory=dict)
     """The learned profile: power and hashrate at each percent."""
     faults: dict[str, dict[str, str | None]] = field(default_factory=dict)
@@ -203,9 +205,21 @@ class MinerStore:
         return self._values.power_target
 
     async def async_keep(self, name: str, values: dict[str, Any]) -> None:
-        """Store `curtailment` or `power_target` immediately: they must survive a crash."""
+        """Store `curtailment`, `power_target` or `heat` immediately: it must survive a crash."""
         setattr(self._values, name, values)
         await self.async_save()
+
+    @property
+    def heat(self) -> dict[str, Any]:
+        """The thermostat, as it is stored."""
+        return self._values.heat
+
+    @callback
+    def keep_heat(self, values: dict[str, Any], *, save: bool = True) -> None:
+        """Keep the thermostat; without `save` it is stored with the next change."""
+        self._values.heat = values
+        if save:
+            self._save()
 
     @property
     def profile(self) -> dict[str, Any]:

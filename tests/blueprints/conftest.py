@@ -27,7 +27,12 @@ from homeassistant.util import dt as dt_util, yaml as yaml_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer.const import CONF_V3_PORT, DOMAIN
+from custom_components.whatsminer.const import (
+    CONF_ACCOUNT,
+    CONF_V3_PASSWORD,
+    CONF_V3_PORT,
+    DOMAIN,
+)
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner, Timing
 from tests.components import conftest as components
@@ -305,6 +310,12 @@ def timing() -> Timing | None:
 
 
 @pytest.fixture
+def v3_port() -> int | None:
+    """Return None: the miners have no API 3; 0 opens it where their profile has it."""
+    return None
+
+
+@pytest.fixture
 async def world(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],
@@ -313,6 +324,7 @@ async def world(
     begin: datetime,
     profiles: tuple[str, ...],
     timing: Timing | None,
+    v3_port: int | None,
     unused_tcp_port: int,
 ) -> AsyncGenerator[World]:
     """Set up a home with the blueprints and the miners."""
@@ -332,6 +344,8 @@ async def world(
                 miner = SimulatedMiner(
                     profile,
                     password=PASSWORD,
+                    v3_password=PASSWORD,
+                    v3_port=v3_port,
                     clock=clock,
                     seed=number + 1,
                     timing=timing,
@@ -341,8 +355,10 @@ async def world(
                     CONF_HOST: miner.host,
                     CONF_PORT: miner.port,
                     CONF_PASSWORD: PASSWORD,
-                    CONF_V3_PORT: unused_tcp_port,
+                    CONF_V3_PORT: miner.v3_port or unused_tcp_port,
                 }
+                if miner.v3_port:
+                    data |= {CONF_ACCOUNT: "super", CONF_V3_PASSWORD: PASSWORD}
                 entry = MockConfigEntry(
                     domain=DOMAIN,
                     unique_id=format_mac(miner.mac),

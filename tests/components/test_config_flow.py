@@ -15,6 +15,7 @@ from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.setup import async_setup_component
+from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -534,6 +535,28 @@ ALL_OPTIONS = {
     CONF_RESTARTS_ALLOWED: False,
     CONF_RESTART_INTERVAL: 120,
 }
+THERMOSTAT_OPTIONS = {
+    "thermostat_sensor": "sensor.tank",
+    "thermostat_kind": "tank",
+    "thermostat_min": 30,
+    "thermostat_max": 50,
+    "thermostat_comfort": 44,
+    "thermostat_eco": 38,
+    "thermostat_boost": 49,
+    "thermostat_away": 31,
+    "thermostat_step": 1,
+    "thermostat_hard_limit": 58,
+    "thermostat_call": "binary_sensor.demand",
+    "thermostat_extra_cost": 0.05,
+    "thermostat_above": 3,
+    "thermostat_below": 2.5,
+    "thermostat_widen": 0,
+    "thermostat_lowest": 50,
+    "thermostat_minimum_run": 90,
+    "thermostat_minimum_stop": 45,
+    "thermostat_lost": 120,
+}
+ALL_OPTIONS |= THERMOSTAT_OPTIONS
 SECTIONS = {
     "economics": (
         CONF_PRICE_SENSOR,
@@ -547,6 +570,7 @@ SECTIONS = {
         CONF_HEAT_EFFICIENCY,
         CONF_HEAT_SHARE,
     ),
+    "thermostat": tuple(THERMOSTAT_OPTIONS),
     "power_target": (CONF_DEAD_BAND, CONF_RESTARTS_ALLOWED, CONF_RESTART_INTERVAL),
 }
 
@@ -656,6 +680,38 @@ async def test_emptied_options_are_not_used(
     )
     await hass.async_block_till_done()
     assert entry.options == {CONF_RESTARTS_ALLOWED: True}
+
+
+async def test_temperatures_are_in_the_unit_of_the_home(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A user with Fahrenheit would set a hard limit of 104 °C."""
+    hass.config.units = US_CUSTOMARY_SYSTEM
+    result = await _options(hass, entry)
+    wanted = {
+        "thermostat_sensor": "sensor.tank",
+        "thermostat_kind": "tank",
+        "thermostat_comfort": 104,
+        "thermostat_max": 140,
+    }
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"thermostat": wanted}
+    )
+    assert result["errors"] == {"base": "thermostat_bounds"}
+    assert result["description_placeholders"] == {
+        "lowest": "68.0 °F",
+        "highest": "140.0 °F",
+        "hard_limit": "140.0 °F",
+    }
+    shown = _fields(result["data_schema"])
+    assert wanted.items() <= shown.items()
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"thermostat": {**wanted, "thermostat_max": 131}}
+    )
+    assert entry.options["thermostat_comfort"] == 40
+    assert entry.options["thermostat_max"] == 55
+    shown = _fields((await _options(hass, entry))["data_schema"])
+    assert shown["thermostat_comfort"] == 104
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from custom_components.whatsminer.api import INVALID, WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS, RESUME
+from custom_components.whatsminer.climate import THERMOSTAT
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.exceptions import _KEYS, translation_key
 from custom_components.whatsminer.money.economics import ECONOMICS
@@ -25,6 +26,7 @@ HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
     "button": (*BUTTONS, RESUME),
+    "climate": (THERMOSTAT,),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
     "select": (*SELECTS, POWER_SOURCE),

@@ -1,4 +1,4 @@
-"""docs/drafts/heating.md: the table of the page is what the simulation gives."""
+"""docs/heating.md: the table of the page is what the simulation gives."""
 
 from pathlib import Path
 import re
@@ -10,7 +10,7 @@ from custom_components.whatsminer.heat.thermostat import DAY, KINDS
 from .plants import PLANTS, Bench, OnOff, Run
 from .test_acceptance import RISE, WEATHERS, five_days
 
-PAGE = Path(__file__).parents[2] / "docs" / "drafts" / "heating.md"
+PAGE = Path(__file__).parents[2] / "docs" / "heating.md"
 NAMES = {
     "steady": "steady",
     "2 to 6 °C": "mid",

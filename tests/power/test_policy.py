@@ -210,6 +210,22 @@ STOPPED = {MINING: True}
             By.SOURCE,
         ),
         (ask(TUNED, SIXTY, wish=Wish(percent=70)), (PERCENT, 60), By.CURTAILMENT),
+        (ask(replace(TUNED, power_percent=99), wish=Wish(percent=99)), None, By.SOURCE),
+        (
+            ask(replace(TUNED, full_power=3000.0), wish=Wish(percent=100)),
+            None,
+            By.SOURCE,
+        ),
+        (
+            ask(
+                replace(TUNED, power_percent=30, power=1020.0),
+                curtailment(Target.PERCENT, 30),
+                wish=Wish(percent=60),
+                touched=REDUCED,
+            ),
+            None,
+            By.CURTAILMENT,
+        ),
         (ask(TUNED, wish=Wish(stop=True)), (MINING, False), By.SOURCE),
         (ask(OFF, wish=Wish(watts=2380)), None, By.SOURCE),
         (ask(OFF, wish=Wish(watts=2380), touched=STOPPED), (MINING, True), By.SOURCE),

@@ -107,6 +107,7 @@ class Status(StrEnum):
     IDLE = "idle"
     WAITING = "waiting"
     NO_DEMAND = "no_demand"
+    TOO_EXPENSIVE = "too_expensive"
     STARTING = "starting"
     TUNING = "tuning"
     HEATING = "heating"
@@ -138,8 +139,15 @@ class Snapshot:
     """The strictest curtailment (percent); below the lowest level means stopped."""
     call: bool = True
     """Whether there is a call for heat; yes if no entity is set."""
+    affordable: bool = True
+    """Whether the heat may cost what it costs now; yes if that is not limited, or unknown."""
     off: bool = False
     """Whether the user turned the thermostat off."""
+
+    @property
+    def permitted(self) -> bool:
+        """Return whether the miner may heat, apart from the temperature."""
+        return self.call and self.affordable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -388,10 +396,10 @@ def _request_heat(
         warm = error <= -2 * above or (error <= -above and (low or not snapshot.tuned))
         since = snapshot.running_since
         may_stop = since is None or now - since >= settings.minimum_run
-        if (warm or not snapshot.call) and may_stop:
+        if (warm or not snapshot.permitted) and may_stop:
             _set_heat(state, now, False)
     elif (
-        snapshot.call
+        snapshot.permitted
         and error >= settings.down * wide
         and _stop_over(settings, state, now)
     ):
@@ -429,6 +437,8 @@ def _reason_for_idling(
     """Return why no heat is requested."""
     if not snapshot.call:
         return Status.NO_DEMAND
+    if not snapshot.affordable:
+        return Status.TOO_EXPENSIVE
     cold = error >= settings.down * _bands(settings, state)
     return Status.WAITING if cold else Status.IDLE
 

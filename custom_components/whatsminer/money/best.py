@@ -100,6 +100,17 @@ def heat_pump_heat(price: float, cop: float) -> float:
     return price / cop
 
 
+def extra_cost_of_heat(level: Level, rates: Rates) -> float | None:
+    """Return what a kWh of heat costs more than from the source that it replaces.
+
+    None where heat is worth nothing, so that there is nothing to compare with.
+    """
+    heat, kw = rates.heat, level.watts / 1000
+    if heat is None or heat.share <= 0:
+        return None
+    return (rates.price - rates.revenue(level) / kw) / heat.share - heat.value
+
+
 def best_level(levels: Sequence[Level], rates: Rates) -> Level | None:
     """Return the level that earns most, the lower of equal ones; None to stop.
 

@@ -245,6 +245,34 @@ class PowerExecutor:
         """Return the sources that can be selected."""
         return [key for key, source in self.sources.items() if source.is_set_up]
 
+    @callback
+    def let_source_start(self, key: str) -> None:
+        """Select a source, and let it start a miner that the user stopped: the user wants it to."""
+        self.select_source(key)
+        if self.is_off_by_user:
+            self._delete_issue(LEFT_ALONE[MINING.key])
+            self._observe_setting(MINING.key, True)
+            self._change(touched={**self.record.touched, MINING.key: True})
+
+    @property
+    def is_off_by_user(self) -> bool:
+        """Return whether the miner is stopped, and not by this integration."""
+        return self._baseline.mining is False and MINING.key not in self.record.touched
+
+    @property
+    def cap_percent(self) -> float:
+        """Return what the strictest curtailment allows, in percent of the tuned power."""
+        full = self._baseline.full_power
+        one = strictest(self.record.active, full)
+        if one is None:
+            return 100.0
+        if one.target is Target.STOP:
+            return 0.0
+        if one.target is Target.PERCENT and one.amount is not None:
+            return float(one.amount)
+        watts = one.watts(full)
+        return 100 * watts / full if watts is not None and full else 100.0
+
     # What the sensors show
 
     @property

@@ -1,0 +1,450 @@
+"""The power source *Thermostat*: feeds the controller, and turns its decisions into wishes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+import math
+from time import monotonic
+from typing import Any, Final, Self
+
+from homeassistant.const import (
+    ATTR_UNIT_OF_MEASUREMENT,
+    EVENT_HOMEASSISTANT_STOP,
+    STATE_ON,
+    UnitOfTemperature,
+)
+from homeassistant.core import (
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    State as EntityState,
+    callback,
+)
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import (
+    async_track_state_change_event,
+    async_track_time_interval,
+)
+from homeassistant.helpers.start import async_at_started
+from homeassistant.util import dt as dt_util
+from homeassistant.util.unit_conversion import TemperatureConverter
+
+from ..api import Activity
+from ..commander import Commander
+from ..const import (
+    CONF_THERMOSTAT_CALL,
+    CONF_THERMOSTAT_COMFORT,
+    CONF_THERMOSTAT_EXTRA_COST,
+    CONF_THERMOSTAT_MAX,
+    CONF_THERMOSTAT_MIN,
+    CONF_THERMOSTAT_SENSOR,
+    CONF_THERMOSTAT_STEP,
+    DOMAIN,
+)
+from ..money.best import extra_cost_of_heat
+from ..money.curve import Level
+from ..money.economics import Market
+from ..power.executor import PowerExecutor
+from ..power.percent import can_percent
+from ..power.policy import Wish
+from .options import DEFAULT_STEP, PRESETS, settings_of, temperature_of
+from .thermostat import MINUTE, STEP, Decision, Snapshot, State, Status, step
+
+THERMOSTAT: Final = "thermostat"
+HEATING_STATUS: Final = "heating_status"
+"""The keys of the entities of a thermostat."""
+
+SENSOR_FAILED: Final = "thermostat_sensor"
+TOO_POWERFUL: Final = "thermostat_too_powerful"
+TOO_WEAK: Final = "thermostat_too_weak"
+ISSUES: Final = (SENSOR_FAILED, TOO_POWERFUL, TOO_WEAK)
+
+SAVE_INTERVAL: Final = 15 * MINUTE
+"""What changes with every step is stored this often (s)."""
+
+_NEEDS_MINER: Final = {
+    Status.STARTING,
+    Status.TUNING,
+    Status.HEATING,
+    Status.LOWEST,
+    Status.FULL_POWER,
+    Status.LIMITED,
+}
+"""What only a miner that answers can be said to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the user set."""
+
+    manual: float
+    """The target without a preset (°C)."""
+    preset: str | None = None
+    on: bool = True
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Any], default: float) -> Self:
+        """Return it from JSON; what cannot be read has its default."""
+        manual, preset = stored.get("manual"), stored.get("preset")
+        number = isinstance(manual, int | float) and math.isfinite(manual)
+        return cls(
+            manual=float(manual) if number else default,  # type: ignore[arg-type]
+            preset=preset if preset in PRESETS else None,
+            on=stored.get("on") is not False,
+        )
+
+
+class Heating:
+    """The thermostat of one miner."""
+
+    key = THERMOSTAT
+    is_set_up = True
+
+    def __init__(
+        self,
+        commander: Commander,
+        executor: PowerExecutor,
+        levels: Callable[[], Sequence[Level]],
+    ) -> None:
+        """Restore what was set, and what the controller knew."""
+        self._coordinator = coordinator = commander.coordinator
+        self._hass: HomeAssistant = coordinator.hass
+        self._executor = executor
+        self._levels = levels
+        self._options = options = coordinator.config_entry.options
+        self._sensor: str = options[CONF_THERMOSTAT_SENSOR]
+        self.settings = settings_of(options)
+        self.lowest = temperature_of(options, CONF_THERMOSTAT_MIN)
+        self.highest = temperature_of(options, CONF_THERMOSTAT_MAX)
+        self.target_step = float(options.get(CONF_THERMOSTAT_STEP, DEFAULT_STEP))
+        stored = coordinator.store.heat
+        comfort = temperature_of(options, CONF_THERMOSTAT_COMFORT)
+        self._held = Held.restored(stored, comfort)
+        now, offset = monotonic(), self._wall_offset
+        self.state = State.from_json(stored.get("state"), now, offset)
+        since = stored.get("running_since")
+        known = isinstance(since, int | float) and since - offset <= now
+        self._running_since: float | None = since - offset if known else None  # type: ignore[operator]
+        self.decision: Decision | None = None
+        """None until the first step, and while another source is selected."""
+        self._selected = executor.record.source == self.key
+        self._cap = 100.0
+        self._saved = now
+        self._is_seen = False
+        """Whether the sensor has had a value since the start."""
+        self._unproven: datetime | None = None
+        """When the sensor reported what may be a value from before the start."""
+        executor.add_source(self)
+
+    @callback
+    def start(self) -> None:
+        """Follow the sensor and the time."""
+        on_unload = self._coordinator.config_entry.async_on_unload
+        hass = self._hass
+        on_unload(async_track_state_change_event(hass, self._sensor, self._on_sensor))
+        on_unload(
+            async_track_time_interval(
+                hass, self._on_time, timedelta(seconds=STEP), cancel_on_shutdown=True
+            )
+        )
+        on_unload(self._coordinator.async_add_listener(self._observe_miner))
+        on_unload(async_at_started(hass, self._on_time))
+        on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._on_stop))
+        self._on_time()
+
+    # What the entities show
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether the thermostat decides about the miner."""
+        return (
+            self._executor.source is self
+            and self._held.on
+            and not self._executor.is_off_by_user
+        )
+
+    @property
+    def target(self) -> float:
+        """Return the target temperature (°C)."""
+        wanted = self._held.manual
+        if self._held.preset:
+            wanted = temperature_of(self._options, PRESETS[self._held.preset])
+        return min(max(wanted, self.lowest), self.highest)
+
+    @property
+    def preset(self) -> str | None:
+        """Return the preset that is active."""
+        return self._held.preset
+
+    @property
+    def temperature(self) -> float | None:
+        """Return what the sensor reports; None if that is too old."""
+        reading, age = self._read()
+        return reading if age < self.settings.lost else None
+
+    @property
+    def status(self) -> Status | None:
+        """Return what the thermostat does, and why; None while that is unknown."""
+        if not self.is_on:
+            return Status.OFF
+        if self.decision is None:
+            return None
+        status = self.decision.status
+        if status in _NEEDS_MINER and not self._coordinator.last_update_success:
+            return None
+        if status is Status.TUNING and self._is_tuned:
+            return Status.FULL_POWER  # it cannot follow a percent
+        return status
+
+    # What the policy reads
+
+    def wish(self, now: datetime) -> Wish:
+        """Return the percent that heats as much as is wanted."""
+        if (
+            not self._selected
+            or self.decision is None
+            or self._cap != self._executor.cap_percent
+        ):
+            self._step()
+        if self.decision is None:
+            return self._wish_to_hold
+        status = self.decision.status
+        if status is Status.CURTAILED:
+            return Wish(percent=100, why=status)  # the arbiter stops it
+        if not self.decision.percent:
+            return Wish(stop=True, why=status)
+        return Wish(percent=self.decision.percent, why=status)
+
+    @property
+    def _wish_to_hold(self) -> Wish:
+        """Return what was wished last, while the sensor is not loaded yet."""
+        if not self._held.on or self.state.heat is False:
+            return Wish(stop=True)
+        return Wish(percent=self.state.percent or None)
+
+    # Setting
+
+    async def async_turn(self, on: bool) -> None:
+        """Let the thermostat decide, or stop the miner; raises when the miner refuses."""
+        if not on and self._executor.source is not self:
+            return
+
+        async def change() -> None:
+            if on:
+                self._executor.let_source_start(self.key)
+            self._held = replace(self._held, on=on)
+            self._step()
+            await self._async_save()
+
+        await self._executor.async_follow_source(change())
+
+    async def async_set_target(self, target: float) -> None:
+        """Set a target, which ends the preset."""
+        await self._async_hold(replace(self._held, manual=target, preset=None))
+
+    async def async_set_preset(self, preset: str | None) -> None:
+        """Set the target of a preset; without one it is again that of the user."""
+        await self._async_hold(replace(self._held, preset=preset))
+
+    async def _async_hold(self, held: Held) -> None:
+        self._held = held
+        self._on_time()
+        await self._async_save()
+
+    # Steps
+
+    @callback
+    def _on_time(self, *_: object) -> None:
+        """Take a step, and let the arbiter and the entities follow."""
+        if self._executor.source is self:
+            self._step()
+        else:
+            self._selected, self.decision = False, None
+        self._coordinator.async_update_listeners()
+
+    @callback
+    def _on_sensor(self, _: Event[EventStateChangedData]) -> None:
+        """Stop at the hard limit without waiting for the next step."""
+        reading = self._read()[0]
+        if reading is not None and (
+            reading >= self.settings.hard or self.decision is None
+        ):
+            self._on_time()
+
+    @callback
+    def _step(self) -> None:
+        """Let the controller decide; not before the sensor can be there."""
+        self._observe_miner()
+        reading, age = self._read()
+        if reading is None and not self._hass.is_running:
+            return
+        if not self._selected:
+            self._selected = True
+            self._held = replace(self._held, on=True)
+            self.state = replace(
+                self.state,
+                heat=None,
+                changed=None,
+                unchanged=None,
+                probe=None,
+                stuck=False,
+                running=None,
+            )
+        before = _essence(self.state)
+        self._cap = self._executor.cap_percent
+        self.state, self.decision = step(
+            self.settings,
+            self.state,
+            Snapshot(
+                time=monotonic(),
+                target=self.target,
+                reading=reading,
+                age=age,
+                running_since=self._running_since,
+                tuned=self._is_tuned and can_percent(self._coordinator),
+                cap=self._cap,
+                call=self._is_called,
+                affordable=self._is_affordable,
+                off=not self._held.on,
+            ),
+        )
+        self._report(self.decision)
+        self._keep(is_news=before != _essence(self.state))
+
+    @property
+    def _is_tuned(self) -> bool:
+        return (
+            self._coordinator.fresh
+            and self._coordinator.data.activity is Activity.MINING
+        )
+
+    @callback
+    def _observe_miner(self) -> None:
+        """Note when the miner started or stopped; a restart of btminer is neither."""
+        state = self._coordinator.data
+        if state.mining is False:
+            self._running_since = None
+        elif state.mining and self._running_since is None:
+            elapsed = state.summary.elapsed if state.summary else None
+            first = self.state.running is None
+            self._running_since = monotonic() - ((first and elapsed) or 0.0)
+
+    @property
+    def _is_called(self) -> bool:
+        """Return whether there is a call for heat; an entity without a state makes none."""
+        if not (entity := self._options.get(CONF_THERMOSTAT_CALL)):
+            return True
+        state = self._hass.states.get(entity)
+        if state is None:
+            return False
+        if "hvac_action" in state.attributes:
+            return state.attributes["hvac_action"] in ("heating", "preheating")
+        return state.state in (STATE_ON, "heat")
+
+    @property
+    def _is_affordable(self) -> bool:
+        """Return whether the heat costs no more than it may; yes where that is unknown."""
+        most = self._options.get(CONF_THERMOSTAT_EXTRA_COST)
+        if most is None:
+            return True
+        levels = self._levels()
+        level = levels[-1] if levels else None
+        summary = self._coordinator.data.summary
+        if level is None and summary and summary.power and summary.hashrate:
+            level = Level(100.0, summary.power, summary.hashrate)
+        rates = Market(self._hass, self._options).rates
+        extra = extra_cost_of_heat(level, rates) if level and rates else None
+        return extra is None or extra <= most
+
+    # The sensor
+
+    def _read(self) -> tuple[float | None, float]:
+        """Return what the sensor reports (°C), and how old that is (s)."""
+        found = self._hass.states.get(self._sensor)
+        reading = _degrees(found)
+        if found is None or reading is None:
+            return None, math.inf
+        reported = self.state.reported
+        if not self._is_seen:
+            # The value of before the start may be restored, and not measured.
+            self._is_seen = True
+            is_old = reported is not None and reading == self.state.reading
+            self._unproven = found.last_reported if is_old else None
+        if found.last_reported == self._unproven and reported is not None:
+            return reading, monotonic() - reported
+        age = dt_util.utcnow() - found.last_reported
+        return reading, max(0.0, age.total_seconds())
+
+    # What is reported and stored
+
+    def _report(self, decision: Decision) -> None:
+        """Create or delete the repair issues."""
+        failed = decision.status in (Status.SENSOR_LOST, Status.SENSOR_STUCK)
+        entry = self._coordinator.config_entry
+        for kind, is_open in (
+            (SENSOR_FAILED, failed),
+            (TOO_POWERFUL, decision.too_powerful),
+            (TOO_WEAK, decision.too_weak),
+        ):
+            issue = f"{kind}_{entry.entry_id}"
+            if not is_open or not self._held.on:
+                ir.async_delete_issue(self._hass, DOMAIN, issue)
+                continue
+            ir.async_create_issue(
+                self._hass,
+                DOMAIN,
+                issue,
+                is_fixable=False,
+                severity=ir.IssueSeverity.WARNING,
+                translation_key=kind,
+                translation_placeholders={"name": entry.title, "entity": self._sensor},
+            )
+
+    @property
+    def _wall_offset(self) -> float:
+        return dt_util.utcnow().timestamp() - monotonic()
+
+    def _stored(self) -> dict[str, Any]:
+        offset, since = self._wall_offset, self._running_since
+        return {
+            "manual": self._held.manual,
+            "preset": self._held.preset,
+            "on": self._held.on,
+            "running_since": None if since is None else since + offset,
+            "state": self.state.as_json(offset),
+        }
+
+    def _keep(self, *, is_news: bool) -> None:
+        """Store immediately what changes the behaviour, and the rest periodically."""
+        is_due = monotonic() - self._saved >= SAVE_INTERVAL
+        if is_news or is_due:
+            self._saved = monotonic()
+        self._coordinator.store.keep_heat(self._stored(), save=is_news or is_due)
+
+    @callback
+    def _on_stop(self, _: Event) -> None:
+        self._coordinator.store.keep_heat(self._stored())
+
+    async def _async_save(self) -> None:
+        await self._coordinator.store.async_keep("heat", self._stored())
+
+
+def _essence(state: State) -> tuple[object, ...]:
+    """Return what must not be lost in a crash."""
+    return state.heat, state.locked, state.stuck, state.probe, len(state.starts)
+
+
+def _degrees(found: EntityState | None) -> float | None:
+    """Return the temperature of a sensor in °C; None if it shows none."""
+    if found is None:
+        return None
+    unit = found.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+    if unit not in TemperatureConverter.VALID_UNITS:
+        unit = UnitOfTemperature.CELSIUS
+    try:
+        value = TemperatureConverter.convert(
+            float(found.state), unit, UnitOfTemperature.CELSIUS
+        )
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

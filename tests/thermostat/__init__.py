@@ -1,0 +1,1 @@
+"""The thermostat in a real Home Assistant, with simulated miners and rooms."""
