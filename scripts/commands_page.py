@@ -82,8 +82,8 @@ PROOFS: dict[str, str] = {
     "number.power_percent": _CONTROL,
     "number.power_target": "test_power_target.py::test_down_without_a_restart",
     "select.power_mode": _CONTROL,
-    "action.curtail": "test_curtailment.py::test_stop_is_proven_and_undone",
-    "action.resume": "test_curtailment.py::test_stop_is_proven_and_undone",
+    "action.curtail": "curtailment/test_curtail.py::test_stop_is_proven_and_undone",
+    "action.resume": "curtailment/test_curtail.py::test_stop_is_proven_and_undone",
     "action.download_logs": "test_action_files.py::test_a_log_is_what_the_miner_has",
     "action.update_firmware": "test_action_files.py::test_new_firmware_is_seen_running",
     "action.preheat": "test_actions.py::test_preheating",
@@ -107,7 +107,7 @@ is the only one that a command is meant for; other miners have neither that enti
 
 The proofs are in `tests/components` and run against the simulated miners. How each command is worded on the wire, what
 the miner then does and reports, and that no other value is sent, is proven in
-`tests/api/test_all_commands.py::test_every_command`.
+`tests/api/commands/test_every_command.py::test_every_command`.
 
 `set_power_pct` is sent where the firmware does not know `set_power_pct_v2`, and `restore_power_pct` for 100 %
 where it is known. A firmware that is older than a command refuses it, and the sentence that is shown says so.

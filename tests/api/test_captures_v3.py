@@ -54,7 +54,7 @@ from custom_components.whatsminer.api.v3.protocol import (
 )
 
 from . import parsed
-from .test_captures import respelt
+from .test_units import respelt
 
 M50 = "v3_device_info_m50_cap.json"
 M60S = "v3_device_info_m60s_comp.json"

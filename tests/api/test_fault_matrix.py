@@ -839,7 +839,7 @@ LIKE_WEB_POOLS = {
     "set_time_zone",
     "set_upfreq_speed",
 }
-# More than one answer tells what became of these: test_all_commands.py has faults of their own.
+# More than one answer tells what became of these: commands/test_files.py has faults of their own.
 ELSEWHERE = {"change_password", "download_logs", "update_firmware"}
 SENDS_NOTHING = {"account", "has_password", "heat_modes", "range_of", "require"}
 

@@ -1,0 +1,1 @@
+"""The whole client over real sockets against simulated miners of port 4433."""

@@ -1,0 +1,1 @@
+"""Curtailment over real sockets: down with proof, held, and back."""
