@@ -117,6 +117,8 @@ class Home:
         flows = "/api/config/config_entries/flow"
         flow = await self.post(flows, {"handler": "whatsminer"})
         step = f"{flows}/{flow['flow_id']}"
+        if flow["type"] == "menu":  # there is a miner already
+            await self.post(step, {"next_step_id": "miner"})
         form = {"host": host, "port": port, "v3_port": v3_port}
         result = await self.post(step, form)
         if result["type"] == "form" and not result["errors"]:

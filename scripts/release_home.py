@@ -63,7 +63,7 @@ async def add_miner(
     """Fill in the forms that a person fills in: the address, then the account's password."""
     flow = hass.config_entries.flow
     form = await flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    expect(form.get("step_id") == "user", f"No form asks for the address: {form}")
+    expect(form.get("step_id") == "miner", f"No form asks for the address: {form}")
     address = {"host": "127.0.0.1", "port": ports[0], "v3_port": ports[1]}
     form = await flow.async_configure(form["flow_id"], address)
     expect(form.get("step_id") == "account", f"No form asks for the account: {form}")

@@ -149,6 +149,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("entity", "faults"),
     ("power", "money", "heat"),
     ("runtime",),
+    ("group",),
     ("services", "config_flow", "repairs", "diagnostics", *PLATFORMS),
 )
 """The floors from bottom to top: a module imports from its own floor and those below."""
@@ -165,6 +166,7 @@ PURE = (
     "api/v3/protocol.py",
     "group/allocation.py",
     "group/site.py",
+    "group/totals.py",
     "heat/thermostat.py",
     "money/plan.py",
     "money/profile.py",

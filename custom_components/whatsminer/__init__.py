@@ -1,7 +1,9 @@
 """MicroBT WhatsMiner bitcoin miners, over the local API of their stock firmware."""
 
 from functools import partial
+from typing import Any, cast
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -15,6 +17,8 @@ from .controls import forget_what_is_read
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
+from .group.entry import forget_member, is_group
+from .group.runtime import Group, GroupConfigEntry
 from .heat.heating import ISSUES as HEATING_ISSUES, Heating
 from .money.learning import ISSUE as WORN, Learning
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
@@ -39,6 +43,8 @@ PLATFORMS = [
     Platform.UPDATE,
 ]
 
+GROUP_PLATFORMS = [Platform.SENSOR]
+
 ISSUES = (
     *CURTAILMENT_ISSUES,
     *HEATING_ISSUES,
@@ -57,7 +63,24 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     return True
 
 
-async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
+async def async_setup_entry(
+    hass: HomeAssistant, entry: WhatsminerConfigEntry | GroupConfigEntry
+) -> bool:
+    """Set up a miner or a group."""
+    if is_group(entry):
+        return await _async_setup_group(hass, cast(GroupConfigEntry, entry))
+    return await _async_setup_miner(hass, cast(WhatsminerConfigEntry, entry))
+
+
+async def _async_setup_group(hass: HomeAssistant, entry: GroupConfigEntry) -> bool:
+    """Follow the miners of a group, and set up its entities; it needs none of them."""
+    entry.runtime_data = group = Group(hass, entry)
+    group.start()
+    await hass.config_entries.async_forward_entry_setups(entry, GROUP_PLATFORMS)
+    return True
+
+
+async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
     """Find the miner, read it once, and set up its entities."""
     coordinator = WhatsminerCoordinator(hass, entry)
     coordinator.add_observer(partial(forget_what_is_read, coordinator.store))
@@ -96,8 +119,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -
     return True
 
 
-async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
+async def async_unload_entry(
+    hass: HomeAssistant, entry: WhatsminerConfigEntry | GroupConfigEntry
+) -> bool:
     """Remove the entities and store everything; between two exchanges no socket is open."""
+    if is_group(entry):
+        return await hass.config_entries.async_unload_platforms(entry, GROUP_PLATFORMS)
+    entry = cast(WhatsminerConfigEntry, entry)
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.coordinator.store.async_close()
@@ -106,14 +134,17 @@ async def async_unload_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     return unloaded
 
 
-async def async_remove_entry(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
-    """Delete what is stored about the miner, and its repair issues."""
+async def async_remove_entry(
+    hass: HomeAssistant, entry: WhatsminerConfigEntry | GroupConfigEntry
+) -> None:
+    """Delete what is stored about a miner or group, and its repair issues."""
+    forget_member(hass, entry.entry_id)
     _delete_issues(hass, entry)
     await MinerStore(hass, entry.entry_id).async_remove()
 
 
 @callback
-def _delete_issues(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> None:
+def _delete_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Delete the repair issues; a reload must not, or ignored ones would be shown again."""
     for kind in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{kind}_{entry.entry_id}")

@@ -15,6 +15,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import (
     CONF_HOST,
+    CONF_NAME,
     CONF_PASSWORD,
     CONF_PORT,
     PERCENTAGE,
@@ -76,6 +77,8 @@ from .const import (
 from .coordinator import async_connect
 from .entity import device_name, series
 from .exceptions import placeholders, translation_key
+from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
+from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
 from .heat.options import as_shown, as_stored, thermostat_schema, wrong_bounds
 from .money.economics import HeatSource, Market, parse_unit
 from .runtime import WhatsminerData
@@ -209,8 +212,8 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     @override
     def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
-        """Return the options flow."""
-        return WhatsminerOptionsFlow()
+        """Return the options flow of a miner or a group."""
+        return GroupOptionsFlow() if is_group(config_entry) else WhatsminerOptionsFlow()
 
     @override
     async def async_step_dhcp(
@@ -239,6 +242,36 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
+        """Ask what to add, if there are miners that a group can consist of."""
+        if user_input is None and miner_entries(self.hass):
+            return self.async_show_menu(step_id="user", menu_options=["miner", GROUP])
+        return await self.async_step_miner(user_input)
+
+    async def async_step_group(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the name of a group, its miners, and its meter."""
+        options, errors, named = dict[str, Any](), dict[str, str](), dict[str, str]()
+        if user_input is not None:
+            options = flat(user_input)
+            errors, named = check(self.hass, options)
+            title = options.pop(CONF_NAME)
+            if not errors:
+                return self.async_create_entry(
+                    title=title, data={CONF_KIND: GROUP}, options=options
+                )
+        form = schema(self.hass, options).extend({probatio.Required(CONF_NAME): str})
+        values = suggested(options) | (user_input or {})
+        return self.async_show_form(
+            step_id="group",
+            data_schema=self.add_suggested_values_to_schema(form, values),
+            errors=errors,
+            description_placeholders=named,
+        )
+
+    async def async_step_miner(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
         """Ask for the address, and find out who answers there."""
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -250,7 +283,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
                 )
                 self._abort_if_unique_id_configured()
                 return await self._async_step_password()
-        return self._form("user", USER_SCHEMA, user_input, errors)
+        return self._form("miner", USER_SCHEMA, user_input, errors)
 
     async def _async_step_password(self) -> ConfigFlowResult:
         """Continue with the password step for the API of the miner."""
@@ -538,7 +571,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         """The prices of another miner, for an entry whose options were never set."""
         if self.config_entry.options:
             return {}
-        for entry in self.hass.config_entries.async_entries(DOMAIN):
+        for entry in miner_entries(self.hass):
             if prices := {
                 key: entry.options[key] for key in PRICES if key in entry.options
             }:

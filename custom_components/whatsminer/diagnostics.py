@@ -1,7 +1,7 @@
 """Diagnostics: all that is known, without what is private."""
 
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
@@ -10,6 +10,8 @@ from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import json_loads_object
 
 from .const import CONF_V3_PASSWORD
+from .group.entry import is_group
+from .group.runtime import GroupConfigEntry
 from .runtime import WhatsminerConfigEntry
 
 # Names of fields in the entry and in the models of the client.
@@ -33,9 +35,13 @@ TO_REDACT = {
 
 
 async def async_get_config_entry_diagnostics(
-    hass: HomeAssistant, entry: WhatsminerConfigEntry
+    hass: HomeAssistant, entry: WhatsminerConfigEntry | GroupConfigEntry
 ) -> dict[str, Any]:
-    """Return entry, last state, and the errors of the last poll."""
+    """Return entry, last state, and the errors of the last poll; of a group, its options and sums."""
+    if is_group(entry):
+        group = cast(GroupConfigEntry, entry).runtime_data
+        return {"options": dict(entry.options), "totals": group.totals._asdict()}
+    entry = cast(WhatsminerConfigEntry, entry)
     coordinator = entry.runtime_data.coordinator
     failed = coordinator.data.failed
     state = asdict(replace(coordinator.data, failed={}))

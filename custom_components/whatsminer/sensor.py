@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import re
-from typing import Any, override
+from typing import Any, cast, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -34,6 +34,9 @@ from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
 from .faults import fault_words
+from .group import entities as group
+from .group.entry import is_group
+from .group.runtime import GroupConfigEntry
 from .heat.heating import HEATING_STATUS
 from .heat.thermostat import Status as HeatingStatus
 from .money.economics import economics_sensors
@@ -614,6 +617,19 @@ def board_sensors(slot: int) -> Iterator[WhatsminerSensorDescription]:
 
 
 async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry | GroupConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the sensors of a miner or a group."""
+    if is_group(entry):
+        async_add_entities(group.sensors(cast(GroupConfigEntry, entry)))
+    else:
+        _add_of_miner(hass, cast(WhatsminerConfigEntry, entry), async_add_entities)
+
+
+@callback
+def _add_of_miner(
     hass: HomeAssistant,
     entry: WhatsminerConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,

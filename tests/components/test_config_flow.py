@@ -92,6 +92,10 @@ async def _start(hass: HomeAssistant) -> str:
     result = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
     )
+    if result["type"] is FlowResultType.MENU:
+        result = await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"next_step_id": "miner"}
+        )
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {}
     return result["flow_id"]

@@ -14,6 +14,7 @@ from custom_components.whatsminer.button import BUTTONS, RESUME
 from custom_components.whatsminer.climate import THERMOSTAT
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.exceptions import _KEYS, translation_key
+from custom_components.whatsminer.group import entities as group
 from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
 from custom_components.whatsminer.select import POWER_SOURCE, SELECTS
@@ -30,10 +31,28 @@ TABLES = {
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),
     "select": (*SELECTS, POWER_SOURCE),
-    "sensor": (*SENSORS, *OWN_SENSORS, *ECONOMICS, *board_sensors(0)),
+    "sensor": (
+        *SENSORS,
+        *OWN_SENSORS,
+        *ECONOMICS,
+        *board_sensors(0),
+        *group.SENSORS,
+        group.ENERGY,
+    ),
     "switch": SWITCHES,
     "update": (FIRMWARE,),
 }
+
+GROUP_ERRORS = {
+    "no_members",
+    "in_other_group",
+    "meter_missing",
+    "limit_missing",
+    "meter_too_slow",
+    "meter_taken",
+    "not_a_power",
+}
+"""What may be wrong in the form of a group."""
 
 
 def load(name: str) -> dict[str, Any]:
@@ -75,7 +94,7 @@ def test_every_error_has_a_sentence() -> None:
         wanted = {"name", *re.findall(r"{(\w+)}", named)}
         assert {*re.findall(r"{(\w+)}", sentences.pop(f"invalid_{key}"))} == wanted
     forms = texts["config"]["error"]
-    assert set(forms) == keys | {"invalid_host", "still_curtailed"}
+    assert set(forms) == keys | {"invalid_host", "still_curtailed"} | GROUP_ERRORS
     assert {key: forms[key] for key in keys} == {key: sentences[key] for key in keys}
     assert len(set(sentences.values())) == len(sentences)
     for sentence in sentences.values():

@@ -64,6 +64,14 @@ def is_jump(first: Reading, second: Reading) -> bool:
     return high > JUMP_FACTOR * low + JUMP_WATTS
 
 
+def whole_steps(energy: float) -> float:
+    """Return an energy in steps of 10 Wh, so that a stopped miner writes few states.
+
+    Cut off and not rounded, so that no state is ahead of the count.
+    """
+    return math.floor(round(energy * 100, 6)) / 100
+
+
 class Meter:
     """Adds up readings, without one that neither of its neighbours confirms.
 
@@ -161,11 +169,8 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
     @property
     @override
     def native_value(self) -> float:
-        """Return the energy in steps of 10 Wh, so that a stopped miner writes few states.
-
-        Cut off and not rounded, so that no state is ahead of the count.
-        """
-        return math.floor(round(self._energy * 100, 6)) / 100
+        """Return the energy in whole steps."""
+        return whole_steps(self._energy)
 
     @callback
     @override

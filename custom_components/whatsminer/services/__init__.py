@@ -25,6 +25,7 @@ import probatio
 
 from ..const import DOMAIN, LOGGER
 from ..exceptions import failed, invalid
+from ..group.entry import is_group, member_entries
 from ..power.executor import Outcome
 from ..power.record import Method, Target
 from ..runtime import WhatsminerConfigEntry
@@ -125,12 +126,24 @@ def _unauthorized(call: ServiceCall, key: str, **named: str) -> Unauthorized:
 
 
 async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
-    """Return the miners that an action targets; disabled ones only if all are disabled."""
+    """Return the miners that an action targets; disabled ones only if all are disabled.
+
+    A group stands for its miners.
+    """
     found = [
         call.hass.config_entries.async_get_entry(entry_id)
         for entry_id in sorted(await async_extract_config_entry_ids(call))
     ]
-    entries = [entry for entry in found if entry and entry.domain == DOMAIN]
+    ours = [entry for entry in found if entry and entry.domain == DOMAIN]
+    entries = list(
+        {
+            member.entry_id: member
+            for entry in ours
+            for member in (
+                member_entries(call.hass, entry) if is_group(entry) else [entry]
+            )
+        }.values()
+    )
     if not entries:
         raise invalid("no_miner")
     return [entry for entry in entries if not entry.disabled_by] or entries

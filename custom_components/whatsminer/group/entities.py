@@ -1,0 +1,233 @@
+"""The entities of a group."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, override
+
+from homeassistant.components.sensor import (
+    RestoreSensor,
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import UnitOfEnergy, UnitOfPower
+from homeassistant.core import callback
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.typing import StateType
+
+from ..api import Summary
+from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
+from ..money.energy import Meter, Reading, whole_steps
+from .runtime import Group, GroupConfigEntry, loaded
+from .totals import Totals
+
+NO_FAULT = "none"
+_LONGEST_STATE = 255
+
+
+class GroupEntity(Entity):
+    """An entity of one group."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(self, group: Group, description: EntityDescription) -> None:
+        """Name the entity and its device after the entry, which outlives every member."""
+        self.entity_description = description
+        self.miner_group = group
+        self._attr_unique_id = f"{group.entry.entry_id}_{description.key}"
+        self._attr_device_info = DeviceInfo(
+            identifiers={(DOMAIN, group.entry.entry_id)},
+            entry_type=DeviceEntryType.SERVICE,
+            name=group.entry.title,
+        )
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self.async_on_remove(self.miner_group.async_add_listener(self._on_update))
+
+    @callback
+    def _on_update(self) -> None:
+        self.async_write_ha_state()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupSensorDescription(SensorEntityDescription):
+    """A sensor, and where its value comes from."""
+
+    value_fn: Callable[[Totals], StateType] = lambda _: None
+    unit_fn: Callable[[Totals], str | None] | None = None
+    attributes_fn: Callable[[Totals], dict[str, Any] | None] = lambda _: None
+
+
+def _money(
+    key: str,
+    value: Callable[[Totals], float | None],
+    currency: Callable[[Totals], str | None],
+) -> GroupSensorDescription:
+    """Return money per hour."""
+
+    def unit(totals: Totals) -> str | None:
+        code = currency(totals)
+        return code and f"{code}/h"
+
+    return GroupSensorDescription(
+        key=key,
+        translation_key=f"group_{key}",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        value_fn=value,
+        unit_fn=unit,
+    )
+
+
+def _worst_fault(totals: Totals) -> str:
+    text = totals.worst_fault or NO_FAULT
+    return text if len(text) <= _LONGEST_STATE else f"{text[: _LONGEST_STATE - 1]}…"
+
+
+ENERGY = GroupSensorDescription(
+    key="energy",
+    translation_key="group_energy",
+    device_class=SensorDeviceClass.ENERGY,
+    native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+    state_class=SensorStateClass.TOTAL_INCREASING,
+    suggested_display_precision=2,
+)
+SENSORS: tuple[GroupSensorDescription, ...] = (
+    GroupSensorDescription(
+        key="power",
+        translation_key="group_power",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=lambda totals: totals.power,
+    ),
+    GroupSensorDescription(
+        key="hashrate",
+        translation_key="group_hashrate",
+        native_unit_of_measurement=UNIT_HASHRATE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value_fn=lambda totals: totals.hashrate,
+    ),
+    GroupSensorDescription(
+        key="efficiency",
+        translation_key="group_efficiency",
+        native_unit_of_measurement=UNIT_EFFICIENCY,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value_fn=lambda totals: totals.efficiency,
+    ),
+    _money("cost_per_hour", lambda totals: totals.cost, lambda totals: totals.currency),
+    _money(
+        "revenue_per_hour",
+        lambda totals: totals.revenue,
+        lambda totals: totals.revenue_currency,
+    ),
+    _money(
+        "margin_per_hour", lambda totals: totals.margin, lambda totals: totals.currency
+    ),
+    GroupSensorDescription(
+        key="miners_mining",
+        translation_key="group_miners_mining",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda totals: totals.mining,
+        attributes_fn=lambda totals: {"offline": list(totals.offline)},
+    ),
+    GroupSensorDescription(
+        key="worst_fault",
+        translation_key="group_worst_fault",
+        value_fn=_worst_fault,
+    ),
+)
+
+
+def sensors(entry: GroupConfigEntry) -> list[SensorEntity]:
+    """Return the sensors of a group."""
+    group = entry.runtime_data
+    return [
+        *(GroupSensor(group, description) for description in SENSORS),
+        GroupEnergySensor(group, ENERGY),
+    ]
+
+
+class GroupSensor(GroupEntity, SensorEntity):
+    """What the miners of a group do together."""
+
+    entity_description: GroupSensorDescription
+    _unrecorded_attributes = frozenset({"offline"})
+
+    @property
+    @override
+    def available(self) -> bool:
+        return self.miner_group.available
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        value = self.entity_description.value_fn(self.miner_group.totals)
+        # Digits and not decimals: an hour may earn millionths of a bitcoin.
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    @property
+    @override
+    def native_unit_of_measurement(self) -> str | None:
+        if unit := self.entity_description.unit_fn:
+            return unit(self.miner_group.totals)
+        return super().native_unit_of_measurement
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        return self.entity_description.attributes_fn(self.miner_group.totals)
+
+
+class GroupEnergySensor(GroupEntity, RestoreSensor):
+    """Counts what each miner draws while it is a member, so that it never goes backwards."""
+
+    _energy = 0.0
+    """kWh, unrounded."""
+
+    def __init__(self, group: Group, description: GroupSensorDescription) -> None:
+        """Start with meters that have no reading."""
+        super().__init__(group, description)
+        self._meters: dict[str, tuple[Meter, Summary]] = {}
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        restored = await self.async_get_last_sensor_data()
+        if restored and isinstance(restored.native_value, (int, float)):
+            self._energy = restored.native_value
+        self._count()
+        await super().async_added_to_hass()
+
+    @property
+    @override
+    def native_value(self) -> float:
+        return whole_steps(self._energy)
+
+    @callback
+    @override
+    def _on_update(self) -> None:
+        self._count()
+        super()._on_update()
+
+    @callback
+    def _count(self) -> None:
+        """Add what each miner has drawn since its last reading."""
+        for entry in self.miner_group.members:
+            data = loaded(entry)
+            if data is None:
+                continue
+            state = data.coordinator.data
+            if state.summary is None or state.summary.power is None:
+                continue
+            meter, counted = self._meters.get(entry.entry_id, (Meter(), None))
+            if counted is not state.summary:
+                self._meters[entry.entry_id] = meter, state.summary
+                self._energy += meter.add(Reading(state.read_at, state.summary.power))
