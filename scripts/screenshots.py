@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.async_api import Locator, expect
 
 from tests.e2e.forms import FORMS
-from tests.e2e.house import DEADLINE_S, PHONE, House, open_house, until
+from tests.e2e.house import DEADLINE_S, PHONE, House, miners_of, open_house, until
 from tests.e2e.pages import Person, sit_down
 
 IMAGES = ROOT / "docs" / "images"
@@ -146,7 +146,10 @@ async def main(names: list[str]) -> None:
     """Set up a home, live in it, and go round."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        async with open_house(Path(folder), hours=PAST_S / 3600) as house:
+        async with (
+            open_house(Path(folder), hours=PAST_S / 3600) as house,
+            miners_of(house, speed=60),
+        ):
             if set(names) - {"config-flow"}:
                 for number in range(len(MINERS)):
                     await house.add_miner(number)

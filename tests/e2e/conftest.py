@@ -1,4 +1,4 @@
-"""An empty Home Assistant for each module, and a person at its browser for each test."""
+"""One Home Assistant and one browser for all, emptied for each module, and a window for each test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.async_api import expect
 import pytest
 
-from .house import DEADLINE_S, PHONE, House, open_house
+from .house import DEADLINE_S, PHONE, House, miners_of, open_house
 from .pages import Person, sit_down
 
 FOUND = Path(__file__).parent / ".found"
@@ -15,11 +15,21 @@ FAILED = pytest.StashKey[bool]()
 expect.set_options(timeout=DEADLINE_S * 1000)
 
 
-@pytest.fixture(scope="module")
-async def empty_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A Home Assistant that somebody has just installed."""
+@pytest.fixture(scope="session")
+async def started_house(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[House]:
+    """A Home Assistant that is started once for all tests."""
     async with open_house(tmp_path_factory.mktemp("config")) as house:
         yield house
+
+
+@pytest.fixture(scope="module")
+async def empty_house(started_house: House) -> AsyncIterator[House]:
+    """A Home Assistant as somebody has just installed it, and miners that nobody has added."""
+    async with miners_of(started_house):
+        yield started_house
+        await started_house.clear()
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +76,8 @@ async def at_window(
         await person.page.screenshot(path=FOUND / f"{request.node.name}.png")
         text = await person.page.locator("body").aria_snapshot()
         (FOUND / f"{request.node.name}.txt").write_text(f"{text}\n\n{house.log}")
+    for miner in house.miners:
+        miner.clock.run()
     await house.close_pages()
 
 

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 import json
 import os
 from pathlib import Path
 import socket
+import time
 from typing import Any
 
-from aiohttp import ClientSession
+from aiohttp import ClientResponseError, ClientSession
 from demo_client import Home
 from demo_config import (
     HOST,
@@ -21,14 +23,19 @@ from demo_config import (
 )
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from simulator import SimulatedMiner
+from simulator import Phase, SimulatedMiner
 
+LAUNCHER = Path(__file__).parent / "launcher.py"
+LOOK = Path(__file__).parent / "look.js"
 # Home Assistant's own Python, while the browser's driver has another one.
 PYTHON = Path(os.environ.get("PYTHON", ROOT / ".venv/bin/python"))
 USER = "demo"
-DEADLINE_S = 90
+ENTRIES = "/api/config/config_entries/entry?domain=whatsminer"
+DEADLINE_S = 40
 DESKTOP = {"width": 1280, "height": 1080}
 PHONE = {"width": 400, "height": 860}
+SPEED = 600
+"""How fast the miners are: tuning takes two seconds. A test that wants to see it holds their clock."""
 
 
 def free_port() -> int:
@@ -54,22 +61,80 @@ async def until(
         raise AssertionError(f"After {deadline:g} s still not: {what}") from None
 
 
+class Clock:
+    """The clock of a simulated miner, which a test can hold and move."""
+
+    def __init__(self) -> None:
+        """Run."""
+        self._ahead = 0.0
+        self._held: float | None = None
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return (time.monotonic() if self._held is None else self._held) + self._ahead
+
+    def hold(self) -> None:
+        """Stand still."""
+        self._held = time.monotonic()
+
+    def run(self) -> None:
+        """Run again from where it stands."""
+        if self._held is not None:
+            self._ahead -= time.monotonic() - self._held
+            self._held = None
+
+    def forward(self, seconds: float) -> None:
+        """Move ahead."""
+        self._ahead += seconds
+
+
+class Miner(SimulatedMiner):
+    """A simulated miner that can be held in a phase."""
+
+    def __init__(
+        self, profile: str, *, mac: str, password: str, speed: float = SPEED
+    ) -> None:
+        """Build it on free ports, with one password for both of its APIs."""
+        self.clock = Clock()
+        super().__init__(
+            profile,
+            mac=mac,
+            password=password,
+            v3_password=password,
+            speed=speed,
+            clock=self.clock,
+        )
+        self.speed = speed
+
+    def hold_in(self, phase: Phase) -> None:
+        """Let time pass until the miner is in this phase, and hold it there."""
+        self.clock.hold()
+        for _ in range(5000):
+            if self.machine.phase is phase:
+                return
+            self.clock.forward(2 / self.speed)
+        raise AssertionError(f"{self.profile.name} never is {phase}")
+
+    def tune(self) -> None:
+        """Let time pass until the miner is tuned, and go on from there."""
+        self.hold_in(Phase.STABLE)
+        self.clock.run()
+
+
 class House:
     """A home with miners in it, and who lives there."""
 
-    def __init__(
-        self, config: Path, url: str, home: Home, miners: list[SimulatedMiner]
-    ) -> None:
+    def __init__(self, config: Path, url: str, home: Home) -> None:
         """Remember what belongs to it."""
         self.config = config
         self.url = url
         self.home = home
-        self.miners = miners
-        self.contexts: list[BrowserContext] = []
+        self.miners: list[Miner] = []
+        self.contexts: dict[str, BrowserContext] = {}
         self.browser: Browser | None = None
 
     @property
-    def miner(self) -> SimulatedMiner:
+    def miner(self) -> Miner:
         """The first miner, which most is done with."""
         return self.miners[0]
 
@@ -80,10 +145,12 @@ class House:
 
     async def state(self, entity_id: str) -> str | None:
         """Read a state, past the browser."""
-        for state in await self.home.get("/api/states"):
-            if state["entity_id"] == entity_id:
-                return str(state["state"])
-        return None
+        try:
+            return str((await self.home.get(f"/api/states/{entity_id}"))["state"])
+        except ClientResponseError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
 
     async def until_state(self, entity_id: str, wanted: str | None) -> None:
         """Wait for a state; None: until there is none."""
@@ -107,9 +174,21 @@ class House:
 
     async def remove_miners(self) -> None:
         """Make the home an empty one again."""
-        entries = "/api/config/config_entries/entry"
-        for entry in await self.home.get(f"{entries}?domain=whatsminer"):
-            await self.home.delete(f"{entries}/{entry['entry_id']}")
+        for entry in await self.home.get(ENTRIES):
+            path = ENTRIES.partition("?")[0]
+            await self.home.delete(f"{path}/{entry['entry_id']}")
+
+    async def clear(self) -> None:
+        """Remove what tests have made: miners, automations and dashboards."""
+        await self.remove_miners()
+        for state in await self.home.get("/api/states"):
+            if state["entity_id"].startswith("automation."):
+                config = "/api/config/automation/config"
+                await self.home.delete(f"{config}/{state['attributes']['id']}")
+        for dashboard in await self.home.call("lovelace/dashboards/list"):
+            if dashboard["mode"] == "storage":
+                delete = "lovelace/dashboards/delete"
+                await self.home.call(delete, dashboard_id=dashboard["id"])
 
     async def reload(self, title: str) -> None:
         """Set up a miner anew, so that all is read again at once."""
@@ -117,7 +196,15 @@ class House:
         action = "/api/services/homeassistant/reload_config_entry"
         await self.home.post(action, entry)
 
-    async def poll(self, entity_id: str) -> None:
+    async def reload_all(self) -> None:
+        """Set up all miners again."""
+        action = "/api/services/homeassistant/reload_config_entry"
+        entries = [entry["entry_id"] for entry in await self.home.get(ENTRIES)]
+        await asyncio.gather(
+            *(self.home.post(action, {"entry_id": entry}) for entry in entries)
+        )
+
+    async def poll(self, entity_id: str | list[str]) -> None:
         """Have a miner read at once, as a person can: the next poll may be half a minute away."""
         entity = {"entity_id": entity_id}
         await self.home.post("/api/services/homeassistant/update_entity", entity)
@@ -131,21 +218,32 @@ class House:
 
     async def entry_id(self, title: str) -> str:
         """Find the config entry of a miner."""
-        for entry in await self.home.get(
-            "/api/config/config_entries/entry?domain=whatsminer"
-        ):
+        for entry in await self.home.get(ENTRIES):
             if entry["title"] == title:
                 return str(entry["entry_id"])
         raise AssertionError(f"There is no entry {title}")
 
     async def page(
-        self, size: dict[str, int] = DESKTOP, language: str = "en", **options: Any
+        self,
+        size: dict[str, int] = DESKTOP,
+        language: str = "en",
+        *,
+        fresh: bool = False,
+        **options: Any,
     ) -> Page:
-        """Open a browser's window that is logged in."""
+        """Open a window that is logged in, of a browser that has been here before unless it is fresh."""
+        key = json.dumps([language, options]) if not fresh else f"{len(self.contexts)}"
+        if key not in self.contexts:
+            self.contexts[key] = await self._context(language, options)
+        page = await self.contexts[key].new_page()
+        await page.set_viewport_size(size)
+        return page
+
+    async def _context(self, language: str, options: dict[str, Any]) -> BrowserContext:
+        """Log in with a browser of its own."""
         assert self.browser
         context = await self.browser.new_context(
             base_url=self.url,
-            viewport=size,
             locale="en-US",
             reduced_motion="reduce",
             service_workers="block",
@@ -164,24 +262,32 @@ class House:
         await context.add_init_script(
             f"localStorage.hassTokens = {login}; localStorage.selectedLanguage = {chosen}"
         )
-        self.contexts.append(context)
-        return await context.new_page()
+        await context.add_init_script(path=LOOK)
+        return context
 
-    async def close_pages(self) -> None:
-        """Close all windows."""
-        while self.contexts:
-            await self.contexts.pop().close()
+    async def close_pages(self, *, browsers: bool = False) -> None:
+        """Close all windows; with `browsers`, what they have loaded is loaded again next time."""
+        for key, context in [*self.contexts.items()]:
+            if browsers or key.isdecimal():
+                await self.contexts.pop(key).close()
+            else:
+                for page in context.pages:
+                    await page.close()
 
 
-def simulate(miner: Description, speed: float) -> SimulatedMiner:
+def simulate(miner: Description, speed: float = SPEED) -> Miner:
     """Build the miner of the demo, on free ports."""
-    return SimulatedMiner(
-        miner.profile,
-        mac=miner.mac,
-        password=miner.password,
-        v3_password=miner.password,
-        speed=speed,
-    )
+    return Miner(miner.profile, mac=miner.mac, password=miner.password, speed=speed)
+
+
+@asynccontextmanager
+async def miners_of(house: House, speed: float = SPEED) -> AsyncIterator[None]:
+    """Put new miners, those of the demo, into a home that has none."""
+    async with AsyncExitStack() as stack:
+        house.miners = [
+            await stack.enter_async_context(simulate(miner, speed)) for miner in MINERS
+        ]
+        yield
 
 
 @asynccontextmanager
@@ -193,8 +299,8 @@ async def hass_process(config: Path) -> AsyncIterator[asyncio.subprocess.Process
     with (config / "output.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             str(PYTHON),
-            "-m",
-            *home_assistant(config),
+            str(LAUNCHER),
+            *home_assistant(config)[1:],
             cwd=config,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -215,23 +321,18 @@ async def hass_process(config: Path) -> AsyncIterator[asyncio.subprocess.Process
 
 
 @asynccontextmanager
-async def open_house(
-    config: Path, *, speed: float = 60, hours: float = 1
-) -> AsyncIterator[House]:
-    """Start it all: Home Assistant has its first user and nothing else."""
+async def open_house(config: Path, *, hours: float = 1) -> AsyncIterator[House]:
+    """Start Home Assistant, with its first user and nothing else, and a browser."""
     port = free_port()
     url = f"http://{HOST}:{port}"
     write_config(config, port, hours=hours)
     async with AsyncExitStack() as stack:
-        miners = [
-            await stack.enter_async_context(simulate(miner, speed)) for miner in MINERS
-        ]
         process = await stack.enter_async_context(hass_process(config))
         http = await stack.enter_async_context(ClientSession())
         home = Home(http, url)
-        house = House(config, url, home, miners)
+        house = House(config, url, home)
         try:
-            async with asyncio.timeout(2 * DEADLINE_S):
+            async with asyncio.timeout(180):
                 await home.answers()
                 await stack.enter_async_context(home.logged_in(USER, USER))
                 await home.runs()
@@ -241,7 +342,7 @@ async def open_house(
             ) from None
         playwright = await stack.enter_async_context(async_playwright())
         house.browser = await playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM")
+            executable_path=os.environ.get("CHROMIUM"), args=["--disable-gpu"]
         )
         stack.push_async_callback(house.browser.close)
         yield house

@@ -25,7 +25,7 @@ async def test_filled_in_and_at_work(house: House, person: Person) -> None:
     await person.open_blueprint("electricity price")
     await person.pick(person.input("Miners"), "Select a device", NAME)
     await person.pick(
-        person.input("A sensor with the price of now"),
+        person.input("A sensor with the current price"),
         "Select an entity",
         "Electricity price",
     )

@@ -1,6 +1,9 @@
 """From an empty Home Assistant to a miner that obeys, as a person does it the first time."""
 
-from demo_config import MINERS
+from collections.abc import Callable
+import time
+
+from demo_config import HOST, MINERS
 from playwright.async_api import expect
 
 from .house import House, until
@@ -61,3 +64,31 @@ async def test_switch_off_and_on(empty_house: House, newcomer: Person) -> None:
     await until(lambda: miner.truth().mining, "the miner mines")
     await empty_house.until_state(f"switch.{SLUG}_mining", "on")
     assert miner.applied.count("power_on") == 1
+
+
+async def test_first_minute(
+    empty_house: House,
+    newcomer: Person,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """From an empty Home Assistant to a finished dashboard: a minute, and no YAML."""
+    await empty_house.clear()
+    page, miner = newcomer.page, empty_house.miner
+    begun = time.monotonic()
+    await page.goto("/config/integrations/dashboard")
+    await page.get_by_role("button", name="Add integration").click()
+    dialog = page.locator("dialog-add-integration")
+    await dialog.get_by_placeholder("Search for a brand name").fill("whatsminer")
+    await dialog.get_by_text("WhatsMiner", exact=True).click()
+    await newcomer.box("Host").fill(HOST)
+    await newcomer.box("Port").fill(str(miner.port))
+    await newcomer.submit()
+    await newcomer.give_password(MINERS[0].password)
+    await newcomer.finish()
+    await newcomer.add_dashboard()
+    await page.get_by_role("link", name="WhatsMiner").click()
+    await expect(page.get_by_role("heading", name=NAME)).to_be_visible()
+    took = time.monotonic() - begun
+    record_property("first_minute_s", round(took, 1))
+    await newcomer.sees_all_is_well()
+    assert took < 60

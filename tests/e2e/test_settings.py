@@ -74,7 +74,7 @@ async def test_bounds_that_leave_nothing(house: House, person: Person) -> None:
 
 async def test_another_address(house: House, person: Person) -> None:
     """A miner that has moved must be found again by its new address; another one must not be taken."""
-    moved = simulate(MINERS[0], 60)
+    moved = simulate(MINERS[0])
     async with moved:
         await (await person.open_menu(NAME, "Reconfigure")).click()
         await person.sees("Enter the miner's new address")
