@@ -157,6 +157,35 @@ test("becomes a list from eight miners on, with views that are reached from it",
   assert.ok(many.views.slice(1).every((view) => view.subview));
 });
 
+test("shows a group with its controls first, and counts it among no miners", () => {
+  const hass = home(2);
+  hass.devices.group = { id: "group", name: "Barn", entry_type: "service" };
+  const keys = ["sensor.group_power", "number.group_power_target", "switch.group_mining"];
+  const [power, target, mining] = keys.map((key) => addEntity(hass, "group", key, "1"));
+  hass.entities[addEntity(hass, "group", "sensor.group_secret", "1")].hidden = true;
+  addEntity(hass, "group", "sensor.group_late", undefined);
+  assert.deepEqual(dashboard.findGroups(hass), [{ name: "Barn", ids: [mining, target, power] }]);
+  assert.equal(dashboard.findMiners(hass).length, 2);
+  const section = (config) => build(hass, config).views[0].sections.find((one) => one.cards[0].heading === "Barn");
+  assert.deepEqual(section().cards.slice(1).map((one) => one.entity), [mining, target, power]);
+  assert.equal(section({ miners: ["device0"] }), undefined);
+});
+
+test("draws the levels of the learned curve in the order of their power", () => {
+  const level = (percent, power, hashrate, certainty) => ({ percent, power, hashrate, certainty });
+  const curve = [level(100, 3300, 110, "measured"), level(60, 2000, 80, "assumed"), level(0, 0, 0, "measured")];
+  assert.deepEqual(dashboard.curveLevels({ attributes: { curve } }), [
+    { percent: 60, power: 2000, efficiency: 25, certainty: "assumed" },
+    { percent: 100, power: 3300, efficiency: 30, certainty: "measured" },
+  ]);
+  assert.deepEqual(dashboard.curveLevels(undefined), []);
+  const hass = home(1);
+  addEntity(hass, "device0", "sensor.profile_state", "partial", { curve });
+  const types = (config) => cards(build(hass, config).views[1]).map((one) => one.type);
+  assert.ok(types().includes("custom:whatsminer-curve"));
+  assert.ok(!types({ graphs: false }).includes("custom:whatsminer-curve"));
+});
+
 test("adds up what is known, in one unit, and never counts an unknown as 0", () => {
   const hass = home(3);
   set(hass, "sensor.power", "unavailable", "device1");
@@ -268,6 +297,7 @@ test("uses only texts that the translations have", async () => {
   for (const [, key] of source.matchAll(/\bt\("(\w+)"/g)) asked.add(key);
   for (const key of asked) assert.ok(english.common[key] ?? english.entity.sensor[key], key);
   const dynamic = ["option_miners", "option_graphs", "option_hours", "no_access", "curtailed"];
+  dynamic.push("curve_measured", "curve_between", "curve_assumed");
   const unused = Object.keys(english.common).filter((key) => !asked.has(key) && !dynamic.includes(key));
   assert.deepEqual(unused, []);
 });

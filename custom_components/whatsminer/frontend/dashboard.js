@@ -95,6 +95,22 @@ export function missingStates(hass) {
     .map((entity) => entity.entity_id);
 }
 
+/** Return the groups of miners, each with the ids of its entities that are shown, controls first. */
+export function findGroups(hass) {
+  const groups = new Map();
+  for (const entity of Object.values(hass.entities)) {
+    const device = entity.platform === DOMAIN && hass.devices[entity.device_id];
+    if (!device || device.entry_type !== "service") continue;
+    if (entity.hidden || entity.entity_category || !hass.states[entity.entity_id]) continue;
+    if (!groups.has(device.id)) groups.set(device.id, { name: describe(hass, device).name, ids: [] });
+    groups.get(device.id).ids.push(entity.entity_id);
+  }
+  const order = ["climate", "switch", "number", "select", "button", "binary_sensor", "sensor"];
+  const rank = (id) => order.indexOf(id.split(".")[0]);
+  for (const group of groups.values()) group.ids.sort((a, b) => rank(a) - rank(b));
+  return [...groups.values()].sort((a, b) => compare(a.name, b.name));
+}
+
 // What is wrong with a miner, worst first
 
 export const LEVELS = ["fault", "offline", "no_access", "stopped", "curtailed", "busy", "mining"];
@@ -282,7 +298,8 @@ export function noticeCards(hass, miner, options, t) {
   const curtailed = curtailment && isNot(curtailment, ["none", ...NO_STATE]);
   const reason = id("sensor.curtailment_reason");
   return [
-    problem && fault && when(faultCard(fault, t), is(problem, "on")),
+    problem && fault && when(faultCard(fault), is(problem, "on")),
+    problem && fault && when(tile("binary_sensor.problem", "red", repairsLink(t)), is(problem, "on")),
     link && when(tile("binary_sensor.connectivity", "red", wide), is(link, "off")),
     access && when(tile("binary_sensor.write_access", "orange", wide), is(access, "off")),
     curtailed && when(tile("sensor.curtailment", "amber", reason ? wide : withReason), curtailed),
@@ -292,11 +309,15 @@ export function noticeCards(hass, miner, options, t) {
   ].filter(Boolean);
 }
 
-function faultCard(fault, t) {
+function faultCard(fault) {
   const faults = `{{ states('${fault}').split('; ') | map('escape') | join('<br>') }}`;
-  const link = `<a href="/config/repairs">${t("what_to_do")}</a>`;
-  const content = `<ha-alert alert-type="error">${faults}<br>${link}</ha-alert>`;
+  const content = `<ha-alert alert-type="error">${faults}</ha-alert>`;
   return { type: "markdown", text_only: true, content, grid_options: { columns: "full" } };
+}
+
+function repairsLink(t) {
+  const tap_action = { action: "navigate", navigation_path: "/config/repairs" };
+  return { name: t("what_to_do"), icon: "mdi:wrench", hide_state: true, tap_action, icon_tap_action: { action: "none" }, ...wide };
 }
 
 /** Return the heat map of the boards, if the miner has reported any. */
@@ -388,6 +409,23 @@ export function minerSection(hass, miner, options, t) {
   ]);
 }
 
+/** Return the section of a group: its controls, then what its miners do together. */
+function groupSection(hass, { name, ids }) {
+  const features = {
+    climate: { features: [{ type: "target-temperature" }], ...wide },
+    switch: { features: [{ type: "toggle" }], ...inline },
+    number: { features: [{ type: "numeric-input", style: "slider" }], ...inline },
+    select: { features: [{ type: "select-options" }], ...inline },
+  };
+  const cards = ids.map((entity) => ({
+    type: "tile",
+    entity,
+    name: { type: "entity" },
+    ...features[entity.split(".")[0]],
+  }));
+  return sectionOf([title(name, "mdi:group"), cards]);
+}
+
 /** Return the graphs of several miners together. */
 export function graphSection(hass, miners, options, t) {
   if (!options.graphs) return [];
@@ -468,6 +506,7 @@ export function overviewView(hass, miners, options, t) {
   } else {
     sections.push(sectionOf([{ type: `custom:${DOMAIN}-list`, ...chosen, ...full }], 4));
   }
+  if (!options.miners?.length) sections.push(...findGroups(hass).map((one) => groupSection(hass, one)));
   const graphs = graphSection(hass, miners, options, t);
   // Beside one or two miners, else below them.
   if (graphs.length) sections.push(sectionOf(graphs, [2, 1][miners.length - 1] ?? 4));
@@ -562,7 +601,26 @@ function moneySection(hass, miner, options, t) {
       tile("sensor.energy", "amber", priced ? {} : wide),
       !priced && { type: "markdown", text_only: true, content: t("no_prices"), ...wide },
       options.graphs && planCard(hass, miner, t),
+      options.graphs && curveCard(hass, miner),
     ]),
+  );
+}
+
+/** Return the levels of the learned curve: W, J/TH and how sure each is, in the order of their power. */
+export function curveLevels(state) {
+  return (state?.attributes.curve ?? [])
+    .filter(({ power, hashrate }) => power > 0 && hashrate > 0)
+    .map(({ percent, power, hashrate, certainty }) => ({ percent, power, efficiency: power / hashrate, certainty }))
+    .sort((a, b) => a.power - b.power);
+}
+
+function curveCard(hass, miner) {
+  return (
+    visible(hass, miner, "sensor.profile_state") && {
+      type: `custom:${DOMAIN}-curve`,
+      miner: miner.id,
+      grid_options: { columns: "full" },
+    }
   );
 }
 
@@ -687,6 +745,19 @@ function element(tag, attributes = {}, ...children) {
 
 function icon(name) {
   return element("ha-icon", { icon: name, "aria-hidden": "true" });
+}
+
+/** Build a part of a drawing: attributes, then children, which are parts or texts. */
+function drawing(tag, attributes, ...children) {
+  const built = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) built.setAttribute(name, value);
+  built.append(...children.filter(Boolean));
+  return built;
+}
+
+/** Draw a level of the curve: filled if it was measured, dashed if it is assumed. */
+function dot(certainty, cx, cy) {
+  return drawing("circle", { class: `level ${certainty}`, cx, cy, r: 5 });
 }
 
 const colorOf = (name) => `var(--${name}-color)`;
@@ -865,6 +936,79 @@ function elements() {
     }
   }
 
+  class Curve extends Card {
+    static style = `
+      button { all: unset; box-sizing: border-box; cursor: pointer; display: block; width: 100%; border-radius: 8px; }
+      button:focus-visible { outline: 2px solid var(--primary-color); }
+      .title { font-weight: 500; }
+      svg { display: block; width: 100%; height: auto; overflow: visible; font-size: 12px; }
+      text { fill: var(--primary-text-color); }
+      line, path { fill: none; stroke: var(--divider-color); }
+      path { stroke: var(--teal-color); stroke-width: 2; }
+      .now { stroke: var(--amber-color); stroke-width: 2; }
+      .level { stroke: var(--teal-color); stroke-width: 2; fill: var(--card-background-color); }
+      .measured { fill: var(--teal-color); }
+      .assumed { stroke-dasharray: 2 2; }
+      .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 12px; }
+      .legend span { display: flex; align-items: center; gap: 6px; }
+      .legend svg { width: 14px; }
+    `;
+
+    model() {
+      const [miner] = this.miners;
+      const state = miner && stateOf(this._hass, miner, "sensor.profile_state");
+      const power = miner && numberOf(stateOf(this._hass, miner, "sensor.power"));
+      return { id: state?.entity_id, levels: curveLevels(state), power: power === null ? null : Math.round(power / 20) * 20 };
+    }
+
+    view({ id, levels, power }) {
+      const head = element("div", { class: "title" }, this.t("curve"));
+      if (!levels.length) return [head, element("div", { class: "muted" }, this.t("curve_empty"))];
+      const spoken = levels.map(
+        ({ power: watts, efficiency, certainty }) => `${watts} W: ${formatNumber(this._hass, efficiency, 1)} J/TH, ${this.t(`curve_${certainty}`)}`,
+      );
+      const kinds = ["measured", "between", "assumed"].filter((kind) => levels.some((level) => level.certainty === kind));
+      const legend = kinds.map((kind) =>
+        element("span", {}, drawing("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, dot(kind, 7, 7)), this.t(`curve_${kind}`)),
+      );
+      const content = [head, this.graph(levels, power), element("div", { class: "legend" }, ...legend)];
+      const attributes = { onclick: () => this.open(id), "aria-label": `${this.t("curve")}. ${spoken.join("; ")}` };
+      return [element("button", attributes, ...content)];
+    }
+
+    graph(levels, power) {
+      const [width, height, left, bottom, top] = [320, 150, 40, 30, 12];
+      const scale = (values, from, to, pad) => {
+        const spread = Math.max(...values) - Math.min(...values) || Math.max(...values) * 0.1;
+        const [low, high] = [Math.min(...values) - spread * pad, Math.max(...values) + spread * pad];
+        return (value) => from + ((value - low) / (high - low)) * (to - from);
+      };
+      const x = scale(levels.map((level) => level.power), left + 8, width - 8, 0);
+      const y = scale(levels.map((level) => level.efficiency), height - bottom, top, 0.1);
+      const ends = [levels[0], levels.at(-1)];
+      const worst = levels.reduce((a, b) => (a.efficiency > b.efficiency ? a : b));
+      const best = levels.reduce((a, b) => (a.efficiency < b.efficiency ? a : b));
+      const watts = ({ power: value }) => `${formatNumber(this._hass, value, 0)} W`;
+      const label = (text, at) => drawing("text", at, text);
+      const rows = [best, worst].map((level) => [
+        drawing("line", { x1: left, x2: width, y1: y(level.efficiency), y2: y(level.efficiency) }),
+        label(formatNumber(this._hass, level.efficiency, 1), { x: left - 6, y: y(level.efficiency) + 4, "text-anchor": "end" }),
+      ]);
+      const inside = power !== null && power >= ends[0].power && power <= ends[1].power;
+      return drawing(
+        "svg",
+        { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
+        ...rows.flat(),
+        inside && drawing("line", { class: "now", x1: x(power), x2: x(power), y1: top, y2: height - bottom }),
+        drawing("path", { d: levels.map((level, index) => `${index ? "L" : "M"}${x(level.power)} ${y(level.efficiency)}`).join("") }),
+        ...levels.map((level) => dot(level.certainty, x(level.power), y(level.efficiency))),
+        label("J/TH", { x: left - 6, y: height - bottom + 18, "text-anchor": "end" }),
+        label(watts(ends[0]), { x: left + 8, y: height - 10 }),
+        label(watts(ends[1]), { x: width - 8, y: height - 10, "text-anchor": "end" }),
+      );
+    }
+  }
+
   class List extends Card {
     static style = `
       ha-card { padding: 4px 0; container-type: inline-size; overflow: hidden; }
@@ -1027,6 +1171,7 @@ function elements() {
     [`${DOMAIN}-totals`]: Totals,
     [`${DOMAIN}-boards`]: Boards,
     [`${DOMAIN}-list`]: List,
+    [`${DOMAIN}-curve`]: Curve,
     [`${DOMAIN}-strategy-editor`]: Editor,
     [`ll-strategy-dashboard-${DOMAIN}`]: DashboardStrategy,
     [`ll-strategy-view-${DOMAIN}`]: ViewStrategy,
