@@ -130,6 +130,7 @@ COMPONENT = "custom_components/whatsminer"
 PLATFORMS = (
     "binary_sensor",
     "button",
+    "calendar",
     "climate",
     "event",
     "number",

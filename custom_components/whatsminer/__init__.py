@@ -21,6 +21,7 @@ from .group.entry import forget_member, is_group
 from .group.runtime import Group, GroupConfigEntry
 from .heat.heating import ISSUES as HEATING_ISSUES, Heating
 from .money.learning import ISSUE as WORN, Learning
+from .money.planner import Planner
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
@@ -34,6 +35,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CALENDAR,
     Platform.CLIMATE,
     Platform.EVENT,
     Platform.NUMBER,
@@ -96,7 +98,7 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     learning = Learning(commander)
     heating = None
     if entry.options.get(CONF_THERMOSTAT_SENSOR) and coordinator.can(Feature.MINING):
-        heating = Heating(commander, curtailment, lambda: learning.profile.levels)
+        heating = Heating(commander, curtailment, lambda: learning.levels)
     entry.runtime_data = data = WhatsminerData(
         coordinator=coordinator,
         commander=commander,
@@ -104,14 +106,16 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
         power_target=power_target,
         fault_log=FaultLog(coordinator),
         learning=learning,
+        planner=Planner(commander, curtailment, learning),
         heating=heating,
     )
     # After the runtime data is there: the reauth flow that this may start looks at it.
     await commander.write_access.async_start(budget=coordinator.end_setup())
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    data.learning.start()
+    data.planner.start()
     data.curtailment.start()
     data.fault_log.start()
-    data.learning.start()
     data.power_target.start()
     if heating:
         heating.start()

@@ -58,17 +58,24 @@ from .const import (
     CONF_ACCOUNT,
     CONF_DEAD_BAND,
     CONF_FIXED_PRICE,
+    CONF_FORECAST,
+    CONF_FORECAST_FEE,
+    CONF_FORECAST_TAX,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
     CONF_HEAT_EFFICIENCY,
     CONF_HEAT_PRICE,
     CONF_HEAT_SHARE,
     CONF_HEAT_SOURCE,
+    CONF_HOURS_AT_LEAST,
+    CONF_HOURS_AT_MOST,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
     CONF_PRICE_SENSOR,
     CONF_RESTART_INTERVAL,
     CONF_RESTARTS_ALLOWED,
+    CONF_SHORTEST_RUN,
+    CONF_SHORTEST_STOP,
     CONF_V3_PASSWORD,
     CONF_V3_PORT,
     DOMAIN,
@@ -132,7 +139,8 @@ ECONOMICS = "economics"
 POWER_TARGET = "power_target"
 HEAT = "heat"
 THERMOSTAT = "thermostat"
-PARTS = (ECONOMICS, HEAT, THERMOSTAT, POWER_TARGET)
+PLAN = "plan"
+PARTS = (ECONOMICS, HEAT, PLAN, THERMOSTAT, POWER_TARGET)
 PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
 
 
@@ -141,6 +149,19 @@ def _money(unit: str) -> NumberSelector:
     return NumberSelector(
         NumberSelectorConfig(
             step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=unit
+        )
+    )
+
+
+def _hours() -> NumberSelector:
+    """Return a box for hours of a day."""
+    return NumberSelector(
+        NumberSelectorConfig(
+            min=0,
+            max=24,
+            step="any",
+            mode=NumberSelectorMode.BOX,
+            unit_of_measurement=UnitOfTime.HOURS,
         )
     )
 
@@ -176,6 +197,25 @@ def _options_schema(
         ),
         probatio.Optional(CONF_HEAT_SHARE): _whole(0, 100, PERCENTAGE),
     }
+    plan = {
+        probatio.Optional(CONF_FORECAST): EntitySelector(
+            EntitySelectorConfig(multiple=True)
+        ),
+        probatio.Optional(CONF_FORECAST_TAX): NumberSelector(
+            NumberSelectorConfig(
+                min=0,
+                max=100,
+                step="any",
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement=PERCENTAGE,
+            )
+        ),
+        probatio.Optional(CONF_FORECAST_FEE): _money(f"{currency}/kWh"),
+        probatio.Optional(CONF_HOURS_AT_LEAST): _hours(),
+        probatio.Optional(CONF_HOURS_AT_MOST): _hours(),
+        probatio.Optional(CONF_SHORTEST_RUN): _whole(0, 24 * 60, UnitOfTime.MINUTES),
+        probatio.Optional(CONF_SHORTEST_STOP): _whole(0, 24 * 60, UnitOfTime.MINUTES),
+    }
     return probatio.Schema(
         {
             probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
@@ -185,6 +225,9 @@ def _options_schema(
             ),
             probatio.Optional(HEAT): section(
                 probatio.Schema(heat), {"collapsed": True}
+            ),
+            probatio.Optional(PLAN): section(
+                probatio.Schema(plan), {"collapsed": True}
             ),
             probatio.Optional(THERMOSTAT): section(
                 thermostat_schema(temperature, f"{home}/kWh"), {"collapsed": True}
@@ -546,6 +589,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
                 self._bounds_error(options)
                 or self._price_error(options)
                 or self._thermostat_error(options, unit)
+                or _plan_error(options)
             ):
                 errors["base"], named = error
             else:
@@ -629,3 +673,11 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
             return None
         runtime: WhatsminerData = self.config_entry.runtime_data
         return runtime.coordinator.store.power_ceiling
+
+
+def _plan_error(options: dict[str, Any]) -> _OptionsError | None:
+    """Hours of a day of which the highest number is below the lowest."""
+    least, most = options.get(CONF_HOURS_AT_LEAST), options.get(CONF_HOURS_AT_MOST)
+    if least is None or most is None or least <= most:
+        return None
+    return "hours_impossible", {"least": f"{least:g}", "most": f"{most:g}"}

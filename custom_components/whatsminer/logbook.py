@@ -23,13 +23,23 @@ TEXTS = {
 def describe(data: Mapping[str, Any]) -> str:
     """Return what a decision about the power of a miner changed."""
     if data["decided_by"] == By.BASELINE:
-        return "resumed"
+        return "your settings apply again" if data.get("was_source") else "resumed"
     if data["target"] is None:
-        return f"power set by: {data['decided_by'].replace('_', ' ')}"
+        return _describe_source(data)
     text = TEXTS[data["target"]][data["again"]].format(data["amount"])
     until = data["until"] and f"until {_time(datetime.fromisoformat(data['until']))}"
     details = ", ".join(filter(None, (data["reason"], until)))
     return f"{text}: {details}" if details else text
+
+
+def _describe_source(data: Mapping[str, Any]) -> str:
+    """Return what a power source wants, and why."""
+    source = data["decided_by"].replace("_", " ")
+    percent, why = data.get("percent"), data.get("why")
+    if percent is None:
+        return f"power set by: {source}"
+    what = f"{percent:g} %" if percent else "stopped"
+    return f"{what}: {source}" + (f", {why}" if why else "")
 
 
 def _time(when: datetime) -> str:

@@ -10,6 +10,7 @@ from .faults import FaultLog
 from .firmware import Installation
 from .heat.heating import Heating
 from .money.learning import Learning
+from .money.planner import Planner
 from .power.executor import PowerExecutor
 from .power.target import PowerTarget
 
@@ -26,6 +27,7 @@ class WhatsminerData:
     power_target: PowerTarget
     fault_log: FaultLog
     learning: Learning
+    planner: Planner
     heating: Heating | None
     """The thermostat, if a temperature sensor is chosen."""
     installation: Installation = field(default_factory=Installation)

@@ -41,6 +41,7 @@ from .heat.heating import HEATING_STATUS
 from .heat.thermostat import Status as HeatingStatus
 from .money.economics import economics_sensors
 from .money.energy import EnergySensor
+from .money.planner import PlanStatus
 from .money.profile import ProfileState
 from .power.policy import SOURCES, TargetStatus
 from .power.record import Target
@@ -529,6 +530,25 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         value_fn=lambda data: data.learning.sweet_spot_power,
         attributes_fn=lambda data: data.learning.sweet_spot_attributes,
     ),
+    OwnSensorDescription(
+        key="plan_status",
+        translation_key="plan_status",
+        device_class=SensorDeviceClass.ENUM,
+        options=[status.value for status in PlanStatus],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=Feature.MINING,
+        exists_fn=lambda data: data.planner.is_planning,
+        value_fn=lambda data: data.planner.status,
+        attributes_fn=lambda data: data.planner.attributes,
+    ),
+    OwnSensorDescription(
+        key="plan_next_change",
+        translation_key="plan_next_change",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        feature=Feature.MINING,
+        exists_fn=lambda data: data.planner.is_planning,
+        value_fn=lambda data: data.planner.next_change,
+    ),
 )
 
 
@@ -747,7 +767,7 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
     """What the integration itself does with the miner."""
 
     entity_description: OwnSensorDescription
-    _unrecorded_attributes = frozenset({"curve"})
+    _unrecorded_attributes = frozenset({"curve", "steps"})
 
     def __init__(self, data: WhatsminerData, description: OwnSensorDescription) -> None:
         """Show what the parts of a loaded entry know."""

@@ -66,6 +66,8 @@ class StoredValues:
     """What the user set of the thermostat, and what its controller knows."""
     profile: dict[str, Any] = field(default_factory=dict)
     """The learned profile: power and hashrate at each percent."""
+    schedule: dict[str, Any] = field(default_factory=dict)
+    """What the sources *Most profitable* and *Plan* know of the run, and want."""
     faults: dict[str, dict[str, str | None]] = field(default_factory=dict)
     """By code: when the miner noted it, and since when it is listed; None if it is gone."""
 
@@ -230,6 +232,17 @@ class MinerStore:
     def keep_profile(self, values: dict[str, Any]) -> None:
         """Store the learned profile; it changes every five minutes at most."""
         self._values.profile = values
+        self._save()
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """What the sources *Most profitable* and *Plan* know of the run, as it is stored."""
+        return self._values.schedule
+
+    @callback
+    def keep_schedule(self, values: dict[str, Any]) -> None:
+        """Store what those sources know and want."""
+        self._values.schedule = values
         self._save()
 
     def reported(self, key: str) -> Any:

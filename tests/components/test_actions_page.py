@@ -17,7 +17,11 @@ from custom_components.whatsminer.api import Cooling, Dialect, transport
 from custom_components.whatsminer.api.catalog import features_of
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.services import CURTAIL_SCHEMA, RESUME_SCHEMA
+from custom_components.whatsminer.services import (
+    CURTAIL_SCHEMA,
+    PLAN_SCHEMA,
+    RESUME_SCHEMA,
+)
 from custom_components.whatsminer.services.device import ACTIONS, ATTR_CONFIRM
 from simulator import SimulatedMiner, make_image
 
@@ -29,6 +33,7 @@ FORMS = load_yaml_dict(str(ROOT / "custom_components" / DOMAIN / "services.yaml"
 EXAMPLES = re.findall(r"^```yaml\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 DEVICE = "0123456789abcdef0123456789abcdef"
 BY_NAME = {action.name: action for action in ACTIONS}
+OWN = {"curtail": CURTAIL_SCHEMA, "resume": RESUME_SCHEMA, "plan": PLAN_SCHEMA}
 AT_HOME = "127.0.0.1"
 VERSION = "20260401.12.REL"
 
@@ -37,6 +42,7 @@ MINERS = {"preheat": "v205_m56s", "set_ssh": "v1_m20s"}
 EFFECTS: dict[str, Any] = {
     "curtail": lambda s: not s.truth().mining,
     "resume": lambda s: s.truth().mining,
+    "plan": lambda s: s.truth().mining,
     "set_pools": lambda s: [p.user for p in s.truth().pools] == ["account.worker"] * 2,
     "set_power": lambda s: s.truth().settings.power_set_w == 3000,
     "preheat": lambda s: s.truth().preheat == "adjust complete",
@@ -80,7 +86,7 @@ def rows() -> dict[str, list[str]]:
 
 def test_every_action_is_on_the_page() -> None:
     """A user would not find how to use an action."""
-    named = {"curtail", "resume", *BY_NAME}
+    named = {*OWN, *BY_NAME}
     assert rows().keys() == FORMS.keys() == named
     assert {action_of(example) for example in EXAMPLES} == named == EFFECTS.keys()
 
@@ -108,13 +114,7 @@ def test_the_tables_are_true(name: str) -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_fields_are_those_of_form_and_page(name: str) -> None:
     """A user would not find a field, or enter one that does not exist."""
-    schema = (
-        BY_NAME[name].fields
-        if name in BY_NAME
-        else CURTAIL_SCHEMA.schema
-        if name == "curtail"
-        else RESUME_SCHEMA.schema
-    )
+    schema = BY_NAME[name].fields if name in BY_NAME else OWN[name].schema
     wanted = {str(getattr(key, "schema", key)) for key in schema}
     wanted -= {str(key) for key in cv.ENTITY_SERVICE_FIELDS}
     form = FORMS[name].get("fields", {})
@@ -199,6 +199,8 @@ async def test_every_example_works(
     match name:
         case "curtail":
             assert variables["outcome"]["confirmed"] is True
+        case "plan":
+            assert variables["plan"] == {"status": "no_forecast", "steps": []}
         case "get_data":
             assert variables["answer"]
         case "download_logs":

@@ -560,7 +560,16 @@ THERMOSTAT_OPTIONS = {
     "thermostat_minimum_stop": 45,
     "thermostat_lost": 120,
 }
-ALL_OPTIONS |= THERMOSTAT_OPTIONS
+PLAN_OPTIONS = {
+    "forecast": ["sensor.forecast"],
+    "forecast_tax": 25,
+    "forecast_fee": 0.1,
+    "hours_at_least": 4,
+    "hours_at_most": 8,
+    "shortest_run": 90,
+    "shortest_stop": 45,
+}
+ALL_OPTIONS |= THERMOSTAT_OPTIONS | PLAN_OPTIONS
 SECTIONS = {
     "economics": (
         CONF_PRICE_SENSOR,
@@ -574,6 +583,7 @@ SECTIONS = {
         CONF_HEAT_EFFICIENCY,
         CONF_HEAT_SHARE,
     ),
+    "plan": tuple(PLAN_OPTIONS),
     "thermostat": tuple(THERMOSTAT_OPTIONS),
     "power_target": (CONF_DEAD_BAND, CONF_RESTARTS_ALLOWED, CONF_RESTART_INTERVAL),
 }

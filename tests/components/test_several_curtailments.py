@@ -236,7 +236,7 @@ async def test_changes_are_announced(
 class Plan:
     """A power source of a test."""
 
-    key = "plan"
+    key = "external"
     is_set_up = True
 
     def __init__(self) -> None:
@@ -279,13 +279,13 @@ async def test_another_source(
     plan.now = Wish(stop=True)
     await poll()
     assert miner.truth().mining is True
-    await call("select", "power_source", "select_option", option="plan")
+    await call("select", "power_source", "select_option", option="external")
     await poll()
     assert miner.truth().mining is False
-    assert state("sensor", "power_decided_by") == "plan"
+    assert state("sensor", "power_decided_by") == "external"
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
-    assert state("select", "power_source") == "plan"
+    assert state("select", "power_source") == "external"
     await act("curtail", target="stop", reason="a")
     await act("resume", reason="a")
     assert miner.truth().mining is False

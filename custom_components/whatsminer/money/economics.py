@@ -574,7 +574,7 @@ class CurveSensor(EconomicsSensor):
     @property
     @override
     def _value(self) -> float | None:
-        levels = self.coordinator.config_entry.runtime_data.learning.profile.levels
+        levels = self.coordinator.config_entry.runtime_data.learning.levels
         return self.entity_description.curve_fn(levels, self._market)
 
 

@@ -10,6 +10,7 @@ from ..api import MinerState
 from ..commander import Commander
 from ..const import DOMAIN
 from ..controls import POWER_PERCENT
+from ..power.percent import can_percent
 from .curve import Level
 from .profile import Profile, poll_of
 
@@ -96,6 +97,12 @@ class Learning:
                 "loss": f"{-100 * (self.profile.wear or 0.0):.0f}",
             },
         )
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """What the miner can run at without a restart, ascending: full power alone, if need be."""
+        levels = self.profile.levels
+        return levels if can_percent(self._coordinator) else levels[-1:]
 
     # What is shown
 

@@ -161,6 +161,16 @@ class PlannedStep(NamedTuple):
         return self.revenue - self.kwh * self.price
 
 
+class Part(NamedTuple):
+    """Steps in a row at one level."""
+
+    start: datetime
+    end: datetime
+    percent: float
+    kwh: float
+    gain: float
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A level for each step."""
@@ -205,6 +215,18 @@ class Plan:
             if self.steps[i].percent != self.steps[i - 1].percent:
                 return self.start_of(i), self.steps[i].percent
         return None
+
+    @property
+    def parts(self) -> list[Part]:
+        """Return the steps, those in a row at one level together."""
+        found, i = [], 0
+        for percent, same in groupby(self.steps, key=lambda step: step.percent):
+            part = list(same)
+            end = i + len(part)
+            kwh, gain = sum(x.kwh for x in part), sum(x.gain for x in part)
+            found.append(Part(self.start_of(i), self.start_of(end), percent, kwh, gain))
+            i = end
+        return found
 
 
 def make_plan(basis: Steps, setup: Setup, present: Present) -> Plan | None:

@@ -125,6 +125,8 @@ _MINOR = {
 }
 """What a hundredth of the money of a home is called."""
 
+AGREE = 0.1
+"""How far the forecast may be from the price of now: some sensors are rounded."""
 WRONG_SCALES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 
 
@@ -189,6 +191,25 @@ def wrong_scale(slots: Sequence[Slot], now: datetime, price: float) -> float | N
         return None
     found = current / price
     return next((x for x in WRONG_SCALES if math.isclose(found, x, rel_tol=0.02)), None)
+
+
+def disagrees(slots: Sequence[Slot], now: datetime, price: float) -> bool:
+    """Return whether the slots say another price for now than the price sensor.
+
+    A sensor may show the mean of the hour where the slots are shorter. Taxes that are missing, a
+    wrong unit and hours that are shifted all show here.
+    """
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    of_hour = [
+        x.price for x in slots if hour <= x.start and x.end <= hour + timedelta(hours=1)
+    ]
+    known = [x.price for x in slots if x.start <= now < x.end]
+    if not known:
+        return False
+    if of_hour:
+        known.append(sum(of_hour) / len(of_hour))
+    tolerance = AGREE * sum(abs(x.price) for x in slots) / len(slots)
+    return min(abs(x - price) for x in known) > max(tolerance, AGREE * abs(price))
 
 
 def _lists(

@@ -85,13 +85,14 @@ KEPT_OF_LAST = (
 
 FAILING = "curtailment_failing"
 RESUME_FAILING = "resume_failing"
+SOURCE_FAILING = "source_failing"
 LOST = "curtailment_lost"
 CONTROLS: dict[str, Control[Any]] = {
     control.key: control for control in (MINING, POWER_LIMIT, POWER_PERCENT)
 }
 LEFT_ALONE = {key: f"left_alone_{key}" for key in SETTINGS}
 """By setting: the issue that it was not restored, since its previous value is unknown."""
-ISSUES = (FAILING, RESUME_FAILING, LOST, *LEFT_ALONE.values())
+ISSUES = (FAILING, RESUME_FAILING, SOURCE_FAILING, LOST, *LEFT_ALONE.values())
 FULL_POWER = "full_power"
 
 RETRY_FIRST = 60.0
@@ -200,7 +201,7 @@ class PowerExecutor:
     @callback
     def start(self) -> None:
         """Watch over the power from now on."""
-        if self.source is None and self.sources:  # the selected one is no longer set up
+        if self.sources and not (self.source and self.source.is_set_up):
             self.source = next(iter(self.sources.values()))
         entry = self._coordinator.config_entry
         self._commander.on_user_command(self._on_user_command)
@@ -678,10 +679,11 @@ class PowerExecutor:
         if self.decision.command is None or self.decision.by is not By.SOURCE:
             self.status = self.decision.status
         if _summary(earlier) != _summary(self.decision):
-            self._announce()
+            was_source = earlier.by is By.SOURCE
+            self._announce(was_source=was_source)
         return self.decision
 
-    def _announce(self, *, again: bool = False) -> None:
+    def _announce(self, *, again: bool = False, was_source: bool = False) -> None:
         """Fire an event for the logbook; `again`: the miner had left the curtailment on its own."""
         decision, entry = self.decision, self._coordinator.config_entry
         one = decision.curtailment
@@ -701,6 +703,9 @@ class PowerExecutor:
                 "watts": decision.watts,
                 "until": one.until.isoformat() if one and one.until else None,
                 "again": again,
+                "percent": decision.percent,
+                "why": decision.why,
+                "was_source": was_source,
             },
         )
 
@@ -845,7 +850,7 @@ class PowerExecutor:
         if not (
             decision.command or decision.settled or decision.left_alone or is_pending
         ):
-            self._delete_issue(FAILING, RESUME_FAILING)
+            self._delete_issue(FAILING, RESUME_FAILING, SOURCE_FAILING)
             return
         is_source = decision.by is By.SOURCE and not is_pending
         if monotonic() >= (self._source_due if is_source else self._retry.due):
@@ -871,7 +876,7 @@ class PowerExecutor:
                 what = "power target" if decision.by is By.SOURCE else "curtailment"
                 LOGGER.warning("%s: %s: %s", self._coordinator.name, what, err)
                 if decision.by is By.SOURCE:
-                    self._note_source_failure()
+                    self._note_source_failure(markdown(str(err)))
                 else:
                     self._retry.postpone()
                     await self._note_failure(err, one)
@@ -896,9 +901,12 @@ class PowerExecutor:
             finally:
                 self._coordinator.async_update_listeners()
 
-    def _note_source_failure(self) -> None:
+    def _note_source_failure(self, error: str | None = None) -> None:
+        """Try again later; an error of the background is an issue, others were raised."""
         self.status = TargetStatus.FAILED
         self._source_due = monotonic() + RETRY_SOURCE
+        if error:
+            self._create_issue(SOURCE_FAILING, ir.IssueSeverity.WARNING, error=error)
 
     async def _hold(self, session: Session, one: Curtailment) -> None:
         """Curtail a miner again that started on its own; or for the first time, if that failed."""
@@ -951,7 +959,7 @@ class PowerExecutor:
         one = strictest(self.record.active, self._baseline.full_power)
         is_stop = one is not None and one.target is Target.STOP
         ends = bool(value) if key == MINING.key else not is_stop
-        if key == MINING.key and value and self.decision.by is By.SOURCE:
+        if key == MINING.key and self.sources:
             self.select_source(next(iter(self.sources)))
         if ends:
             self._end(EndedBy.BY_HAND, list(self.record.active))
@@ -1005,4 +1013,5 @@ def _is_one(one: Curtailment, other: Curtailment) -> bool:
 def _summary(decision: Decision) -> tuple[Any, ...]:
     """Return what makes two decisions different for people."""
     one = decision.curtailment
-    return decision.by, one and (one.reason, one.target, one.amount)
+    percent = decision.percent if decision.by is By.SOURCE else None
+    return decision.by, percent, one and (one.reason, one.target, one.amount)

@@ -23,9 +23,10 @@ from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_extract_config_entry_ids
 import probatio
 
-from ..const import DOMAIN, LOGGER
+from ..const import CONF_HOURS_AT_LEAST, CONF_HOURS_AT_MOST, DOMAIN, LOGGER
 from ..exceptions import failed, invalid
 from ..group.entry import is_group, member_entries
+from ..money.plan import NO_WISH, Wish
 from ..power.executor import Outcome
 from ..power.record import Method, Target
 from ..runtime import WhatsminerConfigEntry
@@ -39,6 +40,7 @@ ATTR_REASON: Final = "reason"
 
 SERVICE_CURTAIL: Final = "curtail"
 SERVICE_RESUME: Final = "resume"
+SERVICE_PLAN: Final = "plan"
 
 type _Handler = Callable[[ServiceCall], Awaitable[ServiceResponse]]
 type _Check = Callable[[ServiceCall, User], Awaitable[None]]
@@ -62,21 +64,31 @@ CURTAIL_SCHEMA = probatio.Schema(
 RESUME_SCHEMA = probatio.Schema(
     {**cv.ENTITY_SERVICE_FIELDS, probatio.Optional(ATTR_REASON): cv.string}
 )
+_HOURS = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=24))
+PLAN_SCHEMA = probatio.Schema(
+    {
+        **cv.ENTITY_SERVICE_FIELDS,
+        probatio.Optional(CONF_HOURS_AT_LEAST): _HOURS,
+        probatio.Optional(CONF_HOURS_AT_MOST): _HOURS,
+    }
+)
 
 
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions."""
-    for name, handler, schema in (
-        (SERVICE_CURTAIL, _async_curtail, CURTAIL_SCHEMA),
-        (SERVICE_RESUME, _async_resume, RESUME_SCHEMA),
+    changes, reads = SupportsResponse.OPTIONAL, SupportsResponse.ONLY
+    for name, handler, schema, response in (
+        (SERVICE_CURTAIL, _async_curtail, CURTAIL_SCHEMA, changes),
+        (SERVICE_RESUME, _async_resume, RESUME_SCHEMA, changes),
+        (SERVICE_PLAN, _async_plan, PLAN_SCHEMA, reads),
     ):
         hass.services.async_register(
             DOMAIN,
             name,
             partial(_async_authorized, _async_check_control, handler),
             schema=schema,
-            supports_response=SupportsResponse.OPTIONAL,
+            supports_response=response,
         )
     for action in ACTIONS:
         hass.services.async_register(
@@ -240,6 +252,24 @@ async def _async_resume(call: ServiceCall) -> ServiceResponse:
             call, lambda entry: entry.runtime_data.curtailment.async_resume(reason)
         ),
     )
+
+
+async def _async_plan(call: ServiceCall) -> ServiceResponse:
+    """Return the plans that would be made now; they change nothing."""
+    fields = CONF_HOURS_AT_LEAST, CONF_HOURS_AT_MOST
+    wanted = Wish(*(call.data.get(field) for field in fields))
+    least, most = wanted
+    if least is not None and most is not None and least > most:
+        raise invalid("plan_hours_impossible")
+
+    def preview(entry: WhatsminerConfigEntry) -> Awaitable[dict[str, Any]]:
+        planner = entry.runtime_data.planner
+        return planner.async_preview(planner.limits if wanted == NO_WISH else wanted)
+
+    results = await async_each(call, preview)
+    if len(results) == 1:
+        return cast(ServiceResponse, results[0][1])
+    return {"miners": _by_name(results)}
 
 
 def _respond(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:

@@ -1,0 +1,82 @@
+"""Calendar: the plan of a miner, read-only."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import override
+
+from homeassistant.components.calendar import (
+    CalendarEntity,
+    CalendarEntityDescription,
+    CalendarEvent,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+
+from .entity import WhatsminerDescription, WhatsminerEntity
+from .money.plan import Part
+from .runtime import WhatsminerConfigEntry, WhatsminerData
+
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanDescription(WhatsminerDescription, CalendarEntityDescription):
+    """What a miner is planned to do."""
+
+
+PLAN = PlanDescription(key="plan", translation_key="plan")
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WhatsminerConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the plan, if the options lead to one."""
+    if entry.runtime_data.planner.is_planning:
+        async_add_entities([WhatsminerPlan(entry.runtime_data, PLAN)])
+
+
+class WhatsminerPlan(WhatsminerEntity, CalendarEntity):
+    """An event for each time that the miner is to run at one level; *on* while it is to run."""
+
+    entity_description: PlanDescription
+
+    def __init__(self, data: WhatsminerData, description: PlanDescription) -> None:
+        """Show the plan of a loaded entry."""
+        super().__init__(data.coordinator, description)
+        self._planner = data.planner
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: a plan holds while its miner is offline."""
+        return True
+
+    @property
+    @override
+    def event(self) -> CalendarEvent | None:
+        now = dt_util.utcnow()
+        parts = [part for part in self._planner.parts if part.end > now]
+        return next((_event(part) for part in parts if part.percent), None)
+
+    @override
+    async def async_get_events(
+        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
+    ) -> list[CalendarEvent]:
+        return [
+            _event(part)
+            for part in self._planner.parts
+            if part.percent and part.end > start_date and part.start < end_date
+        ]
+
+
+def _event(part: Part) -> CalendarEvent:
+    hours = (part.end - part.start) / timedelta(hours=1)
+    return CalendarEvent(
+        start=dt_util.as_local(part.start),
+        end=dt_util.as_local(part.end),
+        summary=f"{part.percent:g} %",
+        description=f"{part.kwh:.1f} kWh, {hours:g} h, {part.gain:+.2f}",
+    )

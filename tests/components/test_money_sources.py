@@ -1,0 +1,283 @@
+"""The power sources *Most profitable* and *Plan*: the miner follows the price."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+    async_fire_time_changed,
+)
+
+from custom_components.whatsminer.const import (
+    CONF_FORECAST,
+    CONF_HASHPRICE,
+    CONF_HOURS_AT_LEAST,
+    CONF_HOURS_AT_MOST,
+    CONF_PRICE_SENSOR,
+    SCAN_INTERVAL,
+)
+from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.money.profile import poll_of
+from custom_components.whatsminer.power.executor import EVENT_DECISION
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Find = Callable[[str, str], str]
+type Pass = Callable[[float], Awaitable[None]]
+
+PRICE, FORECAST = "sensor.price", "sensor.forecast"
+LIMIT = ("adjust_power_limit", "set.miner.power_limit")
+MINING = ("power_on", "power_off", "set.miner.service")
+HASHPRICE = 0.05
+FULL_POWER, SEVENTY, STOP = 0.05, 0.097, 0.2
+"""Prices at which the curve below leads to full power, to 70 % and to a stop."""
+
+
+@pytest.fixture
+def pass_time(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, clock: RaceClock
+) -> Pass:
+    """Let minutes pass with a poll every five; the commands in between take their time."""
+
+    async def run(minutes: float) -> None:
+        end = dt_util.utcnow() + timedelta(minutes=minutes)
+        while (left := end - dt_util.utcnow()) > timedelta():
+            tick = max(min(left, timedelta(minutes=5)), SCAN_INTERVAL)
+            freezer.tick(tick)
+            clock.advance(tick.total_seconds())
+            async_fire_time_changed(hass)
+            pending = asyncio.ensure_future(
+                hass.async_block_till_done(wait_background_tasks=True)
+            )
+            while not pending.done():
+                # Of a command that is confirmed by reading again.
+                freezer.tick(0.02)
+                clock.advance(0.02)
+                await asyncio.sleep(0)
+            await pending
+
+    return run
+
+
+async def in_time(pass_time: Pass, command: Awaitable[object]) -> None:
+    """Wait for a command, while time passes."""
+    task = asyncio.ensure_future(command)
+    while not task.done():
+        await pass_time(0.5)
+    await task
+
+
+def price(hass: HomeAssistant, value: float | str) -> None:
+    """Let the price sensor report a price."""
+    hass.states.async_set(PRICE, str(value), {"unit_of_measurement": "EUR/kWh"})
+
+
+def forecast(hass: HomeAssistant, prices: list[float], begin: datetime) -> None:
+    """Publish hourly prices, as many integrations do."""
+    rows = [
+        {"start": (begin + timedelta(hours=i)).isoformat(), "value": one}
+        for i, one in enumerate(prices)
+    ]
+    attributes = {"unit_of_measurement": "EUR/kWh", "raw_today": rows}
+    hass.states.async_set(FORECAST, str(prices[0]), attributes)
+
+
+@pytest.fixture
+def set_up(
+    hass: HomeAssistant, entry: MockConfigEntry, coordinator: WhatsminerCoordinator
+) -> Call:
+    """Return a function that sets a miner up whose curve is known, with options."""
+
+    async def run(**options: Any) -> None:
+        data = coordinator.data
+        watts = data.summary.power if data.summary else 0
+        assert watts
+        bins = [
+            [9, p, watts * p / 100, 189 * (p / 100) ** 0.8 * watts / 3500, 0]
+            for p in (100, 80, 60, 40)
+        ]
+        base = poll_of(data, None, None).base
+        coordinator.store.keep_profile({"bases": [{"base": base, "bins": bins}]})
+        options = {CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: HASHPRICE} | options
+        hass.config_entries.async_update_entry(entry, options=options)
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+
+    return run
+
+
+@pytest.fixture
+def select(call: Call) -> Callable[[str], Awaitable[None]]:
+    """Select a power source."""
+    return lambda key: call("select", "power_source", "select_option", option=key)
+
+
+def commands(miner: SimulatedMiner, names: tuple[str, ...]) -> int:
+    """Return how often commands have reached the miner."""
+    return sum(command.name in names for command in miner.commands)
+
+
+def percent(miner: SimulatedMiner) -> float:
+    """Return the percent that the miner is at, 0 if it is stopped."""
+    return miner.truth().power_percent or 100 if miner.truth().mining else 0
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s", "v3_m7bs"])
+async def test_the_miner_follows_the_price(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    pass_time: Pass,
+) -> None:
+    """It would mine at a loss, or stand while electricity is cheap."""
+    price(hass, FULL_POWER)
+    await set_up()
+    decisions = async_capture_events(hass, EVENT_DECISION)
+    await select("most_profitable")
+    await pass_time(2)
+    assert percent(miner) == 100
+    assert state("sensor", "power_decided_by") == "most_profitable"
+    price(hass, SEVENTY)
+    await pass_time(25)
+    assert percent(miner) == 70
+    limits = commands(miner, LIMIT)
+    price(hass, STOP)
+    await pass_time(5)
+    assert percent(miner) == 0
+    assert decisions[-1].data["percent"] == 0
+    assert "0.2" in decisions[-1].data["why"]
+    price(hass, FULL_POWER)
+    await pass_time(10)
+    assert percent(miner) == 0  # the shortest stop
+    await pass_time(60)
+    assert percent(miner) == 100
+    assert commands(miner, LIMIT) == limits
+
+
+NIGHT = [FULL_POWER] * 2
+PEAKS = [*NIGHT, STOP, STOP, *NIGHT, STOP, STOP, *NIGHT]
+"""Ten hours with two peaks."""
+
+
+@pytest.fixture
+def this_hour(freezer: FrozenDateTimeFactory) -> datetime:
+    """Go to the begin of an hour."""
+    now = dt_util.utcnow().replace(minute=0, second=5, microsecond=0)
+    freezer.move_to(now)
+    return now.replace(second=0)
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
+async def test_the_miner_follows_the_plan(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    entity_id: Find,
+    pass_time: Pass,
+) -> None:
+    """A day with two peaks would cost what it should earn, also over a restart of Home Assistant."""
+    forecast(hass, PEAKS, this_hour)
+    price(hass, FULL_POWER)
+    await set_up(**{CONF_FORECAST: [FORECAST]})
+    await select("plan")
+    await pass_time(5)
+    assert state("sensor", "plan_status") == "following"
+    assert state("calendar", "plan") == "on"
+    planned = hass.states.get(entity_id("sensor", "plan_status"))
+    assert planned
+    steps = planned.attributes["steps"]
+    seen = []
+    for hour, now in enumerate(PEAKS[:8]):
+        price(hass, now)
+        await pass_time(30)
+        if hour == 3:
+            await hass.config_entries.async_reload(entry.entry_id)
+            await hass.async_block_till_done()
+            await pass_time(5)
+        seen.append((percent(miner), steps[4 * hour + 2]["percent"]))
+        await pass_time(30 - 5 * (hour == 3))
+    assert seen == [(wanted, wanted) for _, wanted in seen]
+    assert [wanted > 0 for _, wanted in seen] == [one < STOP for one in PEAKS[:8]]
+    assert commands(miner, LIMIT) == 0
+
+
+@pytest.mark.parametrize(
+    ("published", "status"),
+    [
+        ([], "no_forecast"),
+        ([FULL_POWER * 1.5] * 12, "differs"),
+    ],
+)
+async def test_a_forecast_that_is_of_no_use(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    pass_time: Pass,
+    published: list[float],
+    status: str,
+) -> None:
+    """The miner would follow a wrong plan, and its owner would not find out why."""
+    if published:
+        begin = this_hour - timedelta(hours=status == "ended")
+        forecast(hass, published, begin)
+    price(hass, FULL_POWER)
+    await set_up(**{CONF_FORECAST: [FORECAST]})
+    await select("plan")
+    await pass_time(30)
+    assert state("sensor", "plan_status") == status
+    assert percent(miner) == 100
+    price(hass, STOP)
+    await pass_time(10)
+    assert percent(miner) == 0
+
+
+async def test_the_cheapest_hours_and_the_preview(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    device_id: str,
+    state: Show,
+    pass_time: Pass,
+) -> None:
+    """Without a hashprice the cheapest hours would be expensive ones; a preview would stop the miner."""
+    await hass.config.async_set_time_zone("UTC")
+    prices = [0.3, 0.1, 0.3, 0.1, 0.1, 0.3]
+    forecast(hass, prices, this_hour)
+    price(hass, prices[0])
+    options = {CONF_HOURS_AT_LEAST: 2, CONF_HOURS_AT_MOST: 2, CONF_HASHPRICE: None}
+    await set_up(**{CONF_FORECAST: [FORECAST]}, **options)
+    await pass_time(5)
+    answer = await hass.services.async_call(
+        "whatsminer",
+        "plan",
+        {"device_id": device_id, CONF_HOURS_AT_MOST: 1},
+        blocking=True,
+        return_response=True,
+    )
+    assert answer
+    steps: Any = answer["steps"]
+    assert sum(step["percent"] > 0 for step in steps) <= 4
+    assert {"price", "start", "reason", "gain"} <= steps[0].keys()
+    assert answer["revenue"] is None
+    assert state("sensor", "plan_status") == "ready"
+    assert miner.truth().mining
