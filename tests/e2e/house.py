@@ -172,11 +172,31 @@ class House:
         passwords = dict.fromkeys(("password", "v3_password"), password)
         await self.home.add_miner(HOST, miner.port, miner.v3_port or 4433, passwords)
 
+    async def add_group(self, name: str) -> str:
+        """Add a group of the miners of the demo, and return its entry."""
+        flows = "/api/config/config_entries/flow"
+        flow = await self.home.post(flows, {"handler": "whatsminer"})
+        step = f"{flows}/{flow['flow_id']}"
+        await self.home.post(step, {"next_step_id": "group"})
+        members = [await self.entry_id(miner.name) for miner in MINERS]
+        form = {"name": name, "members": members}
+        return str((await self.home.post(step, form))["result"]["entry_id"])
+
+    async def remove(self, entry: str) -> None:
+        """Remove a miner or a group."""
+        await self.home.delete(f"{ENTRIES.partition('?')[0]}/{entry}")
+
+    async def set_options(self, title: str, options: dict[str, Any]) -> None:
+        """Fill in the options of a miner, section by section."""
+        flows = "/api/config/config_entries/options/flow"
+        handler = {"handler": await self.entry_id(title)}
+        flow = await self.home.post(flows, handler)
+        await self.home.post(f"{flows}/{flow['flow_id']}", options)
+
     async def remove_miners(self) -> None:
         """Make the home an empty one again."""
         for entry in await self.home.get(ENTRIES):
-            path = ENTRIES.partition("?")[0]
-            await self.home.delete(f"{path}/{entry['entry_id']}")
+            await self.remove(entry["entry_id"])
 
     async def clear(self) -> None:
         """Remove what tests have made: miners, automations and dashboards."""

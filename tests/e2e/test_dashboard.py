@@ -242,6 +242,50 @@ async def test_totals(still_house: House, person: Person) -> None:
     await until(money_adds_up, "cost, revenue and margin are the sums of the miners")
 
 
+async def test_group(still_house: House, person: Person) -> None:
+    """Who has put miners into a group must see what they do together."""
+    entry = await still_house.add_group("Barn")
+    power = sum(miner.truth().power_w for miner in still_house.miners[: len(MINERS)])
+    await person.open_dashboard("overview")
+    heading = person.page.get_by_role("heading", name="Barn")
+    await expect(heading).to_be_visible()
+    await person.sees_all_is_well()
+    shown = dict(await person.page.evaluate("look.tiles()"))
+    value, rounded = shown_number(shown["sensor.group_power"].partition("\n")[2])
+    assert value == pytest.approx(power, abs=rounded + 0.5)
+    await still_house.remove(entry)
+    await expect(heading).to_have_count(0)
+
+
+async def test_thermostat(house: House, person: Person) -> None:
+    """Who heats with a miner must be able to set how warm it is to be, and to begin with it."""
+    climate, sensor = (
+        f"climate.{SLUG}_thermostat",
+        f"sensor.{SLUG}_environment_temperature",
+    )
+    options = {"economics": PRICES, "power_target": {"restarts_allowed": True}}
+    await house.set_options(
+        NAME, {**options, "thermostat": {"thermostat_sensor": sensor}}
+    )
+    await house.until_state(climate, "off")
+    await person.open_dashboard(VIEW)
+    await expect(person.page.get_by_text("Heating status")).to_be_visible()
+    await person.sees_all_is_well()
+    await person.mark_tiles()
+    await person.tile(climate).get_by_role("button", name="increment").click()
+
+    async def warmer() -> bool:
+        state = await house.home.get(f"/api/states/{climate}")
+        return bool(state["attributes"]["temperature"] == 21.5)
+
+    await until(warmer, "the target is 21.5 °C")
+    await person.tile(climate).get_by_role("radio", name="Heat", exact=True).click()
+    await house.until_state(climate, "heat")
+    await house.until_state(f"select.{SLUG}_power_source", "thermostat")
+    await house.set_options(NAME, options)
+    await house.until_state(climate, None)
+
+
 async def test_boards(house: House, person: Person) -> None:
     """Each board must be shown as itself, or its owner opens the wrong place."""
     await settled(house)

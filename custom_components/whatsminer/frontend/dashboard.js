@@ -252,6 +252,7 @@ function maker(hass, miner, options) {
   return { id, tile, trend, when };
 }
 
+const THERMOSTAT = [{ type: "target-temperature" }, { type: "climate-hvac-modes", style: "icons" }];
 const gauge = (max) => ({ type: "bar-gauge", min: 0, max });
 const wide = { grid_options: { columns: 12 } };
 const withReason = { state_content: ["state", "reason"], ...wide };
@@ -334,7 +335,8 @@ export function controlCards(hass, miner, options) {
     tile("switch.mining", "green", { features: [{ type: "toggle" }], ...inline }),
     tile("number.power_target", "amber", slider),
     tile("select.power_source", "amber", { features: [{ type: "select-options" }], ...inline }),
-    tile("climate.thermostat", "deep-orange", { features: [{ type: "target-temperature" }], ...wide }),
+    tile("climate.thermostat", "deep-orange", { features: THERMOSTAT, ...wide }),
+    tile("sensor.heating_status", "deep-orange", wide),
   ];
 }
 
@@ -409,10 +411,23 @@ export function minerSection(hass, miner, options, t) {
   ]);
 }
 
+const GROUP_COLORS = {
+  power: "amber",
+  power_target: "amber",
+  hashrate: "deep-purple",
+  efficiency: "teal",
+  cost_per_hour: "red",
+  revenue_per_hour: "green",
+  margin_per_hour: "blue",
+  miners_mining: "green",
+  mining: "green",
+  energy: "amber",
+};
+
 /** Return the section of a group: its controls, then what its miners do together. */
 function groupSection(hass, { name, ids }) {
   const features = {
-    climate: { features: [{ type: "target-temperature" }], ...wide },
+    climate: { features: THERMOSTAT, ...wide },
     switch: { features: [{ type: "toggle" }], ...inline },
     number: { features: [{ type: "numeric-input", style: "slider" }], ...inline },
     select: { features: [{ type: "select-options" }], ...inline },
@@ -421,6 +436,7 @@ function groupSection(hass, { name, ids }) {
     type: "tile",
     entity,
     name: { type: "entity" },
+    color: GROUP_COLORS[hass.entities[entity].translation_key?.replace(/^group_/, "")],
     ...features[entity.split(".")[0]],
   }));
   return sectionOf([title(name, "mdi:group"), cards]);
@@ -443,7 +459,7 @@ export function graphSection(hass, miners, options, t) {
     };
   const power = named("sensor.power");
   const cards = [
-    power.length > 1 && { type: "distribution", title: t("share_of_power"), entities: power, ...wide },
+    power.length > 1 && { type: "distribution", title: t("share_of_power"), entities: power, grid_options: { columns: "full" } },
     graph(t(priceOf(hass, miners) ? "power_and_price" : "power"), [...power, ...priceGraph(hass, miners, t)]),
     graph(t("states"), named("sensor.status")),
     energyCard(named("sensor.energy"), t),
@@ -506,10 +522,11 @@ export function overviewView(hass, miners, options, t) {
   } else {
     sections.push(sectionOf([{ type: `custom:${DOMAIN}-list`, ...chosen, ...full }], 4));
   }
-  if (!options.miners?.length) sections.push(...findGroups(hass).map((one) => groupSection(hass, one)));
+  const groups = options.miners?.length ? [] : findGroups(hass);
+  sections.push(...groups.map((group) => groupSection(hass, group)));
   const graphs = graphSection(hass, miners, options, t);
-  // Beside one or two miners, else below them.
-  if (graphs.length) sections.push(sectionOf(graphs, [2, 1][miners.length - 1] ?? 4));
+  // Beside one or two columns, else below them.
+  if (graphs.length) sections.push(sectionOf(graphs, [2, 1][miners.length + groups.length - 1] ?? 4));
   return { ...base, sections };
 }
 
@@ -827,8 +844,9 @@ function elements() {
   class Totals extends Card {
     static style = `
       ha-card { container-type: inline-size; }
-      .cells { display: flex; flex-wrap: wrap; justify-content: space-between; }
-      @container (max-width: 700px) { .cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); } }
+      .cells { grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); }
+      @container (min-width: 900px) { .cells { grid-template-columns: repeat(var(--half), 1fr); } }
+      @container (min-width: 1500px) { .cells { grid-template-columns: repeat(var(--all), 1fr); } }
     `;
 
     connectedCallback() {
@@ -882,7 +900,9 @@ function elements() {
           ),
         ),
       );
-      return [element("div", { class: "cells" }, ...made)];
+      // In one row where there is room, else in two of the same length.
+      const half = cells.length > 7 ? Math.ceil(cells.length / 2) : cells.length;
+      return [element("div", { class: "cells", style: `--all: ${cells.length}; --half: ${half}` }, ...made)];
     }
   }
 
