@@ -51,7 +51,7 @@ test("uses entities that come later", () => {
   const hass = home(1);
   const later = ["binary_sensor.connectivity", "sensor.curtailment_reason", "sensor.power_decided_by", "select.power_source"];
   later.push("button.resume", "sensor.cost_total", "sensor.revenue_total", "sensor.most_profitable_power");
-  later.push("sensor.sweet_spot_power", "calendar.plan", "climate.thermostat");
+  later.push("sensor.sweet_spot_power", "sensor.plan_status", "climate.thermostat");
   const ids = later.map((key) => addEntity(hass, "device0", key, "unknown"));
   const found = new Set(named(build(hass)));
   for (const id of ids) assert.ok(found.has(id), hass.entities[id].translation_key);
@@ -186,6 +186,20 @@ test("draws the levels of the learned curve in the order of their power", () => 
   assert.ok(!types({ graphs: false }).includes("custom:whatsminer-curve"));
 });
 
+test("draws a plan from step to step, the last as long as the one before", () => {
+  const step = (hour, percent) => ({ start: `2026-11-29T0${hour}:00:00+01:00`, percent, price: 0.1 });
+  const state = { attributes: { steps: [step(1, 100), step(2, 0), { start: "soon", percent: 0, price: 0 }] } };
+  const hour = 3_600_000;
+  const [first, second, ...more] = dashboard.planSteps(state);
+  assert.deepEqual([first.end - first.start, second.end - second.start, more.length], [hour, hour, 0]);
+  assert.deepEqual([first.percent, second.percent], [100, 0]);
+  assert.deepEqual(dashboard.planSteps(undefined), []);
+  const hass = home(1);
+  addEntity(hass, "device0", "sensor.plan_status", "ready");
+  const types = (view) => cards(build(hass).views[view]).map((one) => one.type);
+  for (const view of [0, 1]) assert.ok(types(view).includes("custom:whatsminer-plan"));
+});
+
 test("adds up what is known, in one unit, and never counts an unknown as 0", () => {
   const hass = home(3);
   set(hass, "sensor.power", "unavailable", "device1");
@@ -289,7 +303,7 @@ test("uses only texts that the translations have", async () => {
   addMiner(hass, "spare", "Spare", 3);
   hass.states["sensor.price"] = { entity_id: "sensor.price", state: "0.2", attributes: {} };
   addEntity(hass, "device0", "sensor.cost_per_hour", "1", { price_sensor: "sensor.price" });
-  addEntity(hass, "device0", "calendar.plan", "off");
+  addEntity(hass, "device0", "sensor.plan_status", "ready");
   dashboard.dashboardConfig(hass, {}, spy);
   dashboard.dashboardConfig(home(0), {}, spy);
   dashboard.totalCells(hass, dashboard.findMiners(hass), spy, { energy: {}, cost: {}, revenue: {} });

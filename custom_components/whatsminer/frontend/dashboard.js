@@ -463,7 +463,7 @@ export function graphSection(hass, miners, options, t) {
     graph(t(priceOf(hass, miners) ? "power_and_price" : "power"), [...power, ...priceGraph(hass, miners, t)]),
     graph(t("states"), named("sensor.status")),
     energyCard(named("sensor.energy"), t),
-    ...miners.map((miner) => planCard(hass, miner, t)),
+    ...miners.map((miner) => planCard(hass, miner)),
   ];
   return group(title(t("all_miners"), "mdi:chart-line"), cards);
 }
@@ -484,9 +484,23 @@ function energyCard(entities, t) {
   );
 }
 
-function planCard(hass, miner, t) {
-  const plan = visible(hass, miner, "calendar.plan");
-  return plan && { type: "calendar", title: t("plan"), entities: [plan], initial_view: "listWeek", ...wide };
+/** Return the steps of a plan: when each begins and ends (ms), its percent of the power and its price. */
+export function planSteps(state) {
+  const steps = (state?.attributes.steps ?? [])
+    .map(({ start, percent, price }) => ({ start: Date.parse(start), percent, price }))
+    .filter(({ start, percent }) => Number.isFinite(start) && Number.isFinite(percent));
+  const last = steps.at(-1)?.start - steps.at(-2)?.start || 3_600_000;
+  return steps.map((step, index) => ({ ...step, end: steps[index + 1]?.start ?? step.start + last }));
+}
+
+function planCard(hass, miner) {
+  return (
+    visible(hass, miner, "sensor.plan_status") && {
+      type: `custom:${DOMAIN}-plan`,
+      miner: miner.id,
+      ...wide,
+    }
+  );
 }
 
 /** Return the price of electricity that the miners are reckoned with, if they all have the same one. */
@@ -617,7 +631,9 @@ function moneySection(hass, miner, options, t) {
       advice("sweet_spot_power"),
       tile("sensor.energy", "amber", priced ? {} : wide),
       !priced && { type: "markdown", text_only: true, content: t("no_prices"), ...wide },
-      options.graphs && planCard(hass, miner, t),
+      tile("sensor.plan_status", "amber"),
+      tile("sensor.plan_next_change", "amber"),
+      options.graphs && planCard(hass, miner),
       options.graphs && curveCard(hass, miner),
     ]),
   );
@@ -636,7 +652,7 @@ function curveCard(hass, miner) {
     visible(hass, miner, "sensor.profile_state") && {
       type: `custom:${DOMAIN}-curve`,
       miner: miner.id,
-      grid_options: { columns: "full" },
+      ...wide,
     }
   );
 }
@@ -772,6 +788,29 @@ function drawing(tag, attributes, ...children) {
   return built;
 }
 
+// The size of a drawing, and where its graph begins and ends.
+const [WIDTH, HEIGHT, LEFT, TOP, FLOOR] = [320, 150, 44, 12, 120];
+
+/** Return a function that maps values to a length; `pad` is left free at both ends, as a share of the whole. */
+function scale(values, from, to, pad) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const spread = most - least || Math.abs(most) * 0.1 || 1;
+  const low = least - spread * pad;
+  return (value) => from + ((value - low) / (spread * (1 + 2 * pad))) * (to - from);
+}
+
+function words(text, x, y, anchor) {
+  return drawing("text", { x, y, "text-anchor": anchor }, text);
+}
+
+function gridLine(y, text) {
+  return [drawing("line", { x1: LEFT, x2: WIDTH, y1: y, y2: y }), words(text, LEFT - 6, y + 4, "end")];
+}
+
+function upright(name, x) {
+  return drawing("line", { class: name, x1: x, x2: x, y1: TOP, y2: FLOOR });
+}
+
 /** Draw a level of the curve: filled if it was measured, dashed if it is assumed. */
 function dot(certainty, cx, cy) {
   return drawing("circle", { class: `level ${certainty}`, cx, cy, r: 5 });
@@ -844,8 +883,13 @@ function elements() {
   class Totals extends Card {
     static style = `
       ha-card { container-type: inline-size; }
-      .cells { grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); }
+      .cells { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); }
+      @container (max-width: 320px) {
+        .icon { width: 28px; height: 28px; }
+        .value { font-size: 17px; }
+      }
       @container (min-width: 900px) { .cells { grid-template-columns: repeat(var(--half), 1fr); } }
+      @container (min-width: 1150px) { .few { grid-template-columns: repeat(var(--all), 1fr); } }
       @container (min-width: 1500px) { .cells { grid-template-columns: repeat(var(--all), 1fr); } }
     `;
 
@@ -901,8 +945,9 @@ function elements() {
         ),
       );
       // In one row where there is room, else in two of the same length.
-      const half = cells.length > 7 ? Math.ceil(cells.length / 2) : cells.length;
-      return [element("div", { class: "cells", style: `--all: ${cells.length}; --half: ${half}` }, ...made)];
+      const half = cells.length > 5 ? Math.ceil(cells.length / 2) : cells.length;
+      const style = `--all: ${cells.length}; --half: ${half}`;
+      return [element("div", { class: cells.length > 7 ? "cells" : "cells few", style }, ...made)];
     }
   }
 
@@ -956,76 +1001,128 @@ function elements() {
     }
   }
 
-  class Curve extends Card {
+  /** A drawing of what one sensor of a miner has learned or planned; a click shows the sensor. */
+  class Drawing extends Card {
     static style = `
       button { all: unset; box-sizing: border-box; cursor: pointer; display: block; width: 100%; border-radius: 8px; }
       button:focus-visible { outline: 2px solid var(--primary-color); }
       .title { font-weight: 500; }
-      svg { display: block; width: 100%; height: auto; overflow: visible; font-size: 12px; }
+      svg { display: block; width: 100%; max-width: 480px; height: auto; margin: auto; overflow: visible; font-size: 12px; }
       text { fill: var(--primary-text-color); }
       line, path { fill: none; stroke: var(--divider-color); }
-      path { stroke: var(--teal-color); stroke-width: 2; }
+      .line { stroke: var(--teal-color); stroke-width: 2; }
       .now { stroke: var(--amber-color); stroke-width: 2; }
       .level { stroke: var(--teal-color); stroke-width: 2; fill: var(--card-background-color); }
       .measured { fill: var(--teal-color); }
       .assumed { stroke-dasharray: 2 2; }
+      .power { shape-rendering: crispEdges; fill: color-mix(in srgb, var(--amber-color) 60%, transparent); }
+      .price { stroke: var(--blue-color); stroke-width: 2; }
       .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 12px; }
       .legend span { display: flex; align-items: center; gap: 6px; }
       .legend svg { width: 14px; }
     `;
 
-    model() {
+    /** Return the state object of the sensor of the miner. */
+    source(key) {
       const [miner] = this.miners;
-      const state = miner && stateOf(this._hass, miner, "sensor.profile_state");
-      const power = miner && numberOf(stateOf(this._hass, miner, "sensor.power"));
+      return miner && stateOf(this._hass, miner, key);
+    }
+
+    number(value, digits) {
+      return formatNumber(this._hass, value, digits);
+    }
+
+    /** Return the head alone with a text, as long as there is nothing to draw. */
+    empty(title, text) {
+      return [element("div", { class: "title" }, title), element("div", { class: "muted" }, text)];
+    }
+
+    /** Return the drawing: what is drawn, what a screen reader says, and what the signs mean. */
+    picture(id, title, spoken, parts, legend) {
+      const signs = legend.map(([sign, text]) =>
+        element("span", {}, drawing("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, sign), text),
+      );
+      const attributes = { onclick: () => this.open(id), "aria-label": `${title}. ${spoken.join("; ")}` };
+      const graph = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" }, ...parts);
+      return [
+        element("button", attributes, element("div", { class: "title" }, title), graph, element("div", { class: "legend" }, ...signs)),
+      ];
+    }
+  }
+
+  class Curve extends Drawing {
+    model() {
+      const state = this.source("sensor.profile_state");
+      const power = numberOf(this.source("sensor.power"));
       return { id: state?.entity_id, levels: curveLevels(state), power: power === null ? null : Math.round(power / 20) * 20 };
     }
 
     view({ id, levels, power }) {
-      const head = element("div", { class: "title" }, this.t("curve"));
-      if (!levels.length) return [head, element("div", { class: "muted" }, this.t("curve_empty"))];
-      const spoken = levels.map(
-        ({ power: watts, efficiency, certainty }) => `${watts} W: ${formatNumber(this._hass, efficiency, 1)} J/TH, ${this.t(`curve_${certainty}`)}`,
+      const title = this.t("curve");
+      if (!levels.length) return this.empty(title, this.t("curve_empty"));
+      const x = scale(levels.map((level) => level.power), LEFT + 8, WIDTH - 8, 0);
+      const y = scale(levels.map((level) => level.efficiency), FLOOR, TOP, 0.1);
+      const [first, last] = [levels[0], levels.at(-1)];
+      const watts = ({ power: value }) => `${this.number(value, 0)} W`;
+      const [best, worst] = [Math.min, Math.max].map((pick) => pick(...levels.map((level) => level.efficiency)));
+      const parts = [best, worst].flatMap((value) => gridLine(y(value), this.number(value, 1)));
+      if (power !== null && power >= first.power && power <= last.power) parts.push(upright("now", x(power)));
+      parts.push(
+        drawing("path", { class: "line", d: levels.map((level, index) => `${index ? "L" : "M"}${x(level.power)} ${y(level.efficiency)}`).join("") }),
+        ...levels.map((level) => dot(level.certainty, x(level.power), y(level.efficiency))),
+        words("J/TH", LEFT - 6, HEIGHT - 10, "end"),
+        words(watts(first), LEFT + 8, HEIGHT - 10, "start"),
+        words(watts(last), WIDTH - 8, HEIGHT - 10, "end"),
       );
+      const spoken = levels.map((level) => `${watts(level)}: ${this.number(level.efficiency, 1)} J/TH, ${this.t(`curve_${level.certainty}`)}`);
       const kinds = ["measured", "between", "assumed"].filter((kind) => levels.some((level) => level.certainty === kind));
-      const legend = kinds.map((kind) =>
-        element("span", {}, drawing("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, dot(kind, 7, 7)), this.t(`curve_${kind}`)),
-      );
-      const content = [head, this.graph(levels, power), element("div", { class: "legend" }, ...legend)];
-      const attributes = { onclick: () => this.open(id), "aria-label": `${this.t("curve")}. ${spoken.join("; ")}` };
-      return [element("button", attributes, ...content)];
+      return this.picture(id, title, spoken, parts, kinds.map((kind) => [dot(kind, 7, 7), this.t(`curve_${kind}`)]));
+    }
+  }
+
+  class Plan extends Drawing {
+    model() {
+      const state = this.source("sensor.plan_status");
+      const [miner] = this.miners;
+      const status = state && this._hass.formatEntityState(state);
+      return { id: state?.entity_id, status, name: miner?.name, steps: planSteps(state), hour: Math.floor(Date.now() / 900_000) };
     }
 
-    graph(levels, power) {
-      const [width, height, left, bottom, top] = [320, 150, 40, 30, 12];
-      const scale = (values, from, to, pad) => {
-        const spread = Math.max(...values) - Math.min(...values) || Math.max(...values) * 0.1;
-        const [low, high] = [Math.min(...values) - spread * pad, Math.max(...values) + spread * pad];
-        return (value) => from + ((value - low) / (high - low)) * (to - from);
-      };
-      const x = scale(levels.map((level) => level.power), left + 8, width - 8, 0);
-      const y = scale(levels.map((level) => level.efficiency), height - bottom, top, 0.1);
-      const ends = [levels[0], levels.at(-1)];
-      const worst = levels.reduce((a, b) => (a.efficiency > b.efficiency ? a : b));
-      const best = levels.reduce((a, b) => (a.efficiency < b.efficiency ? a : b));
-      const watts = ({ power: value }) => `${formatNumber(this._hass, value, 0)} W`;
-      const label = (text, at) => drawing("text", at, text);
-      const rows = [best, worst].map((level) => [
-        drawing("line", { x1: left, x2: width, y1: y(level.efficiency), y2: y(level.efficiency) }),
-        label(formatNumber(this._hass, level.efficiency, 1), { x: left - 6, y: y(level.efficiency) + 4, "text-anchor": "end" }),
+    view({ id, status, name, steps }) {
+      const title = `${this.t("plan")} (${name})`;
+      if (!steps.length) return this.empty(title, status);
+      const x = scale([steps[0].start, steps.at(-1).end], LEFT, WIDTH, 0);
+      const height = (percent) => ((FLOOR - TOP) * percent) / 100;
+      const prices = steps.map((step) => step.price);
+      const y = scale(prices, FLOOR - 6, TOP + 6, 0);
+      const edge = (step) => `H${x(step.start)}V${y(step.price)}H${x(step.end)}`;
+      const clock = (time) => new Date(time).toLocaleTimeString(this._hass.locale?.language, { weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: this.zone });
+      const middle = Math.round((steps[0].start + steps.at(-1).end) / 7_200_000) * 3_600_000;
+      const [low, high] = [Math.min(...prices), Math.max(...prices)];
+      const parts = [
+        ...steps.map((step) =>
+          drawing("rect", { class: "power", x: x(step.start), width: x(step.end) - x(step.start), y: FLOOR - height(step.percent), height: height(step.percent) }),
+        ),
+        ...gridLine(y(low), this.number(low, 3)),
+        ...(high > low ? gridLine(y(high), this.number(high, 3)) : []),
+        drawing("path", { class: "price", d: `M${x(steps[0].start)} ${y(steps[0].price)}${steps.map(edge).join("")}` }),
+        upright("now", x(Math.max(steps[0].start, Date.now()))),
+        words(clock(steps[0].start), LEFT, HEIGHT - 10, "start"),
+        words(clock(middle), x(middle), HEIGHT - 10, "middle"),
+        words(clock(steps.at(-1).end), WIDTH, HEIGHT - 10, "end"),
+      ];
+      const changes = steps.filter((step, index) => step.percent !== steps[index - 1]?.percent);
+      const spoken = changes.map((step) => `${clock(step.start)}: ${step.percent} %`);
+      const sign = { x: 1, y: 2, width: 12, height: 10 };
+      return this.picture(id, title, [status, ...spoken], parts, [
+        [drawing("rect", { class: "power", ...sign }), this.t("power")],
+        [drawing("line", { class: "price", x1: 1, x2: 13, y1: 7, y2: 7 }), this.t("price")],
       ]);
-      const inside = power !== null && power >= ends[0].power && power <= ends[1].power;
-      return drawing(
-        "svg",
-        { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
-        ...rows.flat(),
-        inside && drawing("line", { class: "now", x1: x(power), x2: x(power), y1: top, y2: height - bottom }),
-        drawing("path", { d: levels.map((level, index) => `${index ? "L" : "M"}${x(level.power)} ${y(level.efficiency)}`).join("") }),
-        ...levels.map((level) => dot(level.certainty, x(level.power), y(level.efficiency))),
-        label("J/TH", { x: left - 6, y: height - bottom + 18, "text-anchor": "end" }),
-        label(watts(ends[0]), { x: left + 8, y: height - 10 }),
-        label(watts(ends[1]), { x: width - 8, y: height - 10, "text-anchor": "end" }),
-      );
+    }
+
+    /** The time zone that the user has chosen: that of the server, or that of the browser. */
+    get zone() {
+      return this._hass.locale?.time_zone === "server" ? this._hass.config.time_zone : undefined;
     }
   }
 
@@ -1192,6 +1289,7 @@ function elements() {
     [`${DOMAIN}-boards`]: Boards,
     [`${DOMAIN}-list`]: List,
     [`${DOMAIN}-curve`]: Curve,
+    [`${DOMAIN}-plan`]: Plan,
     [`${DOMAIN}-strategy-editor`]: Editor,
     [`ll-strategy-dashboard-${DOMAIN}`]: DashboardStrategy,
     [`ll-strategy-view-${DOMAIN}`]: ViewStrategy,
