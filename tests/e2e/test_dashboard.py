@@ -245,7 +245,8 @@ async def test_totals(still_house: House, person: Person) -> None:
 async def test_group(still_house: House, person: Person) -> None:
     """Who has put miners into a group must see what they do together."""
     entry = await still_house.add_group("Barn")
-    power = sum(miner.truth().power_w for miner in still_house.miners[: len(MINERS)])
+    members = still_house.miners[: len(MINERS)]
+    power = sum(truth_of(miner).power_w for miner in members)
     await person.open_dashboard("overview")
     heading = person.page.get_by_role("heading", name="Barn")
     await expect(heading).to_be_visible()
@@ -257,17 +258,17 @@ async def test_group(still_house: House, person: Person) -> None:
     await expect(heading).to_have_count(0)
 
 
-async def test_thermostat(house: House, person: Person) -> None:
+async def test_thermostat(restored: House, person: Person) -> None:
     """Who heats with a miner must be able to set how warm it is to be, and to begin with it."""
     climate, sensor = (
         f"climate.{SLUG}_thermostat",
         f"sensor.{SLUG}_environment_temperature",
     )
     options = {"economics": PRICES, "power_target": {"restarts_allowed": True}}
-    await house.set_options(
+    await restored.set_options(
         NAME, {**options, "thermostat": {"thermostat_sensor": sensor}}
     )
-    await house.until_state(climate, "off")
+    await restored.until_state(climate, "off")
     await person.open_dashboard(VIEW)
     await expect(person.page.get_by_text("Heating status")).to_be_visible()
     await person.sees_all_is_well()
@@ -275,15 +276,15 @@ async def test_thermostat(house: House, person: Person) -> None:
     await person.tile(climate).get_by_role("button", name="increment").click()
 
     async def warmer() -> bool:
-        state = await house.home.get(f"/api/states/{climate}")
+        state = await restored.home.get(f"/api/states/{climate}")
         return bool(state["attributes"]["temperature"] == 21.5)
 
     await until(warmer, "the target is 21.5 °C")
     await person.tile(climate).get_by_role("radio", name="Heat", exact=True).click()
-    await house.until_state(climate, "heat")
-    await house.until_state(f"select.{SLUG}_power_source", "thermostat")
-    await house.set_options(NAME, options)
-    await house.until_state(climate, None)
+    await restored.until_state(climate, "heat")
+    await restored.until_state(f"select.{SLUG}_power_source", "thermostat")
+    await restored.set_options(NAME, options)
+    await restored.until_state(climate, None)
 
 
 async def test_boards(house: House, person: Person) -> None:
@@ -608,9 +609,13 @@ async def test_many_miners(
         """async () => {
           const strategy = customElements.get("ll-strategy-dashboard-whatsminer");
           const { hass } = document.querySelector("home-assistant");
-          const begun = performance.now();
-          await strategy.generate({}, hass);
-          return performance.now() - begun;
+          const took = [];
+          while (took.length < 3) {
+            const begun = performance.now();
+            await strategy.generate({}, hass);
+            took.push(performance.now() - begun);
+          }
+          return Math.min(...took); // whatever else this machine does
         }"""
     )
     record_property("scripting_s", round(scripting["ScriptDuration"], 2))

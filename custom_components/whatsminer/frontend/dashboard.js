@@ -762,7 +762,7 @@ const STYLE = `
     color: var(--c); background: color-mix(in srgb, var(--c) 20%, transparent); }
   .value { font-size: 20px; font-weight: 500; line-height: 1.2; white-space: nowrap; }
   .value small { font-size: 13px; font-weight: 400; color: var(--secondary-text-color); }
-  .label { color: var(--secondary-text-color); font-size: 12px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .label { color: var(--secondary-text-color); font-size: 12px; }
 `;
 
 /** Build an element: attributes, then children, which are elements or texts. */
