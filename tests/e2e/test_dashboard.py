@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 import json
 import re
 from typing import Any
@@ -285,6 +286,41 @@ async def test_thermostat(restored: House, person: Person) -> None:
     await restored.until_state(f"select.{SLUG}_power_source", "thermostat")
     await restored.set_options(NAME, options)
     await restored.until_state(climate, None)
+
+
+async def test_plan(restored: House, person: Person) -> None:
+    """Who has a price forecast must see when the miner is to run, and at which price."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = [
+        {
+            "start": (now + timedelta(hours=hour)).isoformat(),
+            "end": (now + timedelta(hours=hour + 1)).isoformat(),
+            "value": 0.05 if hour % 12 < 6 else 0.15,
+        }
+        for hour in range(24)
+    ]
+    unit = {"unit_of_measurement": "EUR/kWh", "raw_today": hours}
+    forecast = "sensor.forecast"
+    await restored.home.post(
+        f"/api/states/{forecast}", {"state": "0.05", "attributes": unit}
+    )
+    options = {"economics": PRICES, "power_target": {"restarts_allowed": True}}
+    planned = {
+        "economics": {**PRICES, "price_sensor": forecast},
+        "power_target": {"restarts_allowed": True},
+        "plan": {"forecast": [forecast], "hours_at_least": 8, "hours_at_most": 8},
+    }
+    await restored.set_options(NAME, planned)
+    await restored.until_state(f"sensor.{SLUG}_plan_status", "ready")
+    await person.open_dashboard(VIEW)
+    card = person.page.locator("whatsminer-plan").get_by_role("button")
+    await expect(card).to_have_accessible_name(re.compile(r"Ready; .*100 %; .*0 %"))
+    await fits_everywhere(person)
+    await card.click()
+    more = person.page.locator("ha-more-info-dialog")
+    await expect(more.get_by_text("Plan status").first).to_be_visible()
+    await restored.set_options(NAME, options)
+    await restored.until_state(f"sensor.{SLUG}_plan_status", None)
 
 
 async def test_boards(house: House, person: Person) -> None:
