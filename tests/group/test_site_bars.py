@@ -34,7 +34,7 @@ from .model import (
 
 SP = -100.0
 WARM = 400.0
-PEAK = {1: 5100.0, 2: 8500.0, 3: 11900.0}
+PEAK = {1: 5100.0, 2: 8500.0, 3: 11900.0, 10: 37400.0}
 
 
 def fleet(count: int, watts: float | None = None, **changes: object) -> list[SimMiner]:
@@ -610,6 +610,19 @@ def test_wrong_sign(count: int, interval: float) -> None:
     sent = len(world.sent)
     world.run(2 * HOUR)
     assert len(world.sent) == sent
+
+
+def test_starts_do_not_look_like_a_wrong_sign() -> None:
+    """A group of ten would be stopped on a clear morning: each start hides what others give way."""
+    group = World(
+        miners=fleet(10),
+        surplus=day("clear", PEAK[10], 1),
+        controller=Group(),
+        interval=5,
+    )
+    group.run(3 * 3600)
+    assert sum(miner.starts for miner in group.miners) >= 5
+    assert decided(group).state.wrong == 0
 
 
 def test_right_sign_at_full_power_is_checked_once() -> None:

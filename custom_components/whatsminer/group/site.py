@@ -906,7 +906,10 @@ class _Site:
         until = self.now + _delay(self.interval) + _RAMP[not slow][1]
         effect, own = self.state.effect, _own_power(reading)
         busy = effect is not None and effect.until > self.now
-        starting = any(command.start for command in self.commands.values())
+        # The power of a miner that starts rises for minutes, and would hide the change.
+        starting = any(command.start for command in self.commands.values()) or any(
+            self.fixed(miner) is Fixed.STARTING for miner in self.miners
+        )
         change = settles - before
         calm = previous is not None and abs(own - previous) <= abs(change) / 2
         usable = calm and not busy and not starting
