@@ -123,6 +123,17 @@ test("shows what is wrong only while it is", () => {
   assert.deepEqual(curtailed.visibility[0].state_not, ["none", "unavailable", "unknown"]);
 });
 
+test("says why a miner stopped, unless a curtailment says it", () => {
+  const hass = home(1);
+  const stop = addEntity(hass, "device0", "sensor.stop_reason", "by whatsminer api");
+  for (const view of build(hass).views) {
+    const conditions = cards(view).find((one) => one.entity === stop).visibility;
+    const wanted = { condition: "state", entity: idOf(hass, "sensor.status"), state: "stopped" };
+    assert.deepEqual(conditions[0], wanted);
+    assert.equal(conditions.at(-1).entity, idOf(hass, "sensor.curtailment"));
+  }
+});
+
 test("leaves no gap beside a tile", () => {
   const tile = (more) => ({ type: "tile", ...more });
   const widths = (list) => dashboard.withoutGaps(list).map((one) => one.grid_options?.columns);

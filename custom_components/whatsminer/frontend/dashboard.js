@@ -298,11 +298,14 @@ export function noticeCards(hass, miner, options, t) {
   const [curtailment, until] = [id("sensor.curtailment"), id("sensor.curtailment_until")];
   const curtailed = curtailment && isNot(curtailment, ["none", ...NO_STATE]);
   const reason = id("sensor.curtailment_reason");
+  const [status, stop] = [id("sensor.status"), id("sensor.stop_reason")];
+  const uncurtailed = curtailment ? [is(curtailment, ["none", ...NO_STATE])] : [];
   return [
     problem && fault && when(faultCard(fault), is(problem, "on")),
     problem && fault && when(tile("binary_sensor.problem", "red", repairsLink(t)), is(problem, "on")),
     link && when(tile("binary_sensor.connectivity", "red", wide), is(link, "off")),
     access && when(tile("binary_sensor.write_access", "orange", wide), is(access, "off")),
+    status && stop && when(tile("sensor.stop_reason", "orange", wide), is(status, "stopped"), isNot(stop, NO_STATE), ...uncurtailed),
     curtailed && when(tile("sensor.curtailment", "amber", reason ? wide : withReason), curtailed),
     curtailed && reason && when(tile("sensor.curtailment_reason", "amber", wide), curtailed, isNot(reason, NO_STATE)),
     curtailed && until && when(tile("sensor.curtailment_until", "amber", wide), curtailed, isNot(until, NO_STATE)),
@@ -588,8 +591,7 @@ function controlSection(hass, miner, options, t) {
 }
 
 function healthSection(hass, miner, options, t) {
-  const { id, tile, trend, when } = maker(hass, miner, options);
-  const stop = id("sensor.stop_reason");
+  const { tile, trend } = maker(hass, miner, options);
   return sectionOf(
     group(title(t("health"), "mdi:heart-pulse"), [
       trend("sensor.power", "amber"),
@@ -597,7 +599,6 @@ function healthSection(hass, miner, options, t) {
       boardsCard(hass, miner),
       tile("sensor.chip_temperature_max", "deep-orange", { name: t("hottest_chip"), features: [gauge(120)] }),
       tile("sensor.efficiency", "teal", { features: [gauge(60)] }),
-      stop && when(tile("sensor.stop_reason", "orange", wide), isNot(stop, NO_STATE)),
       tile("sensor.temperature", "orange"),
       tile("sensor.environment_temperature", "blue"),
       tile("sensor.liquid_temperature", "cyan"),
@@ -627,6 +628,9 @@ function moneySection(hass, miner, options, t) {
       ...keys.map((key, index) => tile(`sensor.${key}`, colors[index])),
       tile("sensor.cost_total", "red"),
       tile("sensor.revenue_total", "green"),
+      ...Object.keys(miner.ids)
+        .filter((key) => key.startsWith("sensor.saved"))
+        .map((key) => tile(key, "teal")),
       advice("most_profitable_power"),
       advice("sweet_spot_power"),
       tile("sensor.energy", "amber", priced ? {} : wide),
