@@ -133,8 +133,10 @@ class Home:
         why = result.get("errors") or result.get("reason")
         raise DemoError(f"Home Assistant did not take the miner at port {port}: {why}")
 
-    async def set_prices(self, prices: Mapping[str, str]) -> None:
-        """Fill in the options for cost and revenue, where none are set."""
+    async def set_prices(
+        self, prices: Mapping[str, str], plan: Mapping[str, Any] | None = None
+    ) -> None:
+        """Fill in the options for cost and revenue, and for a plan, where none are set."""
         flows = "/api/config/config_entries/options/flow"
         entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
         # Open all forms first: once one miner has prices, the form of the next one suggests them.
@@ -145,6 +147,7 @@ class Home:
             step = f"{flows}/{flow['flow_id']}"
             if not is_filled(flow["data_schema"], "economics"):
                 form = {"economics": prices, "power_target": {"restarts_allowed": True}}
+                form |= {"plan": plan} if plan else {}
                 await self.post(step, form)
             else:
                 await self.delete(step)

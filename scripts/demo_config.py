@@ -16,6 +16,8 @@ PRICES = {
     "price_sensor": "sensor.electricity_price",
     "hashprice_sensor": "sensor.hashprice",
 }
+PLAN = {"forecast": ["sensor.electricity_price"]}
+"""The options for the plan: the price sensor publishes the prices to come."""
 
 # The pinned version of these has to be compiled for this Python, the newest has not. They are
 # for voice, which is not used here; Home Assistant is started so that any version will do.

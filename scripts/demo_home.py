@@ -22,6 +22,7 @@ from demo_config import (
     DASHBOARD,
     HOST,
     MINERS,
+    PLAN,
     PRICES,
     ROOT,
     SimulatedMiner,
@@ -189,7 +190,7 @@ async def demo(options: argparse.Namespace) -> None:
             for miner, port in miners:
                 passwords = dict.fromkeys(("password", "v3_password"), miner.password)
                 await home.add_miner(HOST, port, port + V3_OFFSET, passwords)
-            await home.set_prices(PRICES)
+            await home.set_prices(PRICES, PLAN)
             # What appears once the miners are in their room has its name in the entity id.
             await home.missing({f"sensor.{m.slug}_cost_per_hour" for m in MINERS})
             await home.furnish(AREA, DASHBOARD)

@@ -9,6 +9,7 @@ import pytest
 from custom_components.whatsminer.api import INVALID
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS, RESUME
+from custom_components.whatsminer.calendar import PLAN
 from custom_components.whatsminer.climate import THERMOSTAT
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.money.economics import ECONOMICS
@@ -27,6 +28,7 @@ PUBLIC = "ha-whatsminer/ha-whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
     "button": (*BUTTONS, RESUME),
+    "calendar": (PLAN,),
     "climate": (THERMOSTAT,),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),

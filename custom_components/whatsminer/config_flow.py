@@ -63,9 +63,11 @@ from .const import (
     CONF_FORECAST_TAX,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
+    CONF_HEAT_DEMAND,
     CONF_HEAT_EFFICIENCY,
     CONF_HEAT_PRICE,
     CONF_HEAT_SHARE,
+    CONF_HEAT_SHARE_SENSOR,
     CONF_HEAT_SOURCE,
     CONF_HOURS_AT_LEAST,
     CONF_HOURS_AT_MOST,
@@ -196,6 +198,20 @@ def _options_schema(
             NumberSelectorConfig(step="any", mode=NumberSelectorMode.BOX)
         ),
         probatio.Optional(CONF_HEAT_SHARE): _whole(0, 100, PERCENTAGE),
+        probatio.Optional(CONF_HEAT_SHARE_SENSOR): EntitySelector(
+            EntitySelectorConfig(
+                domain=[
+                    "sensor",
+                    "binary_sensor",
+                    "input_number",
+                    "input_boolean",
+                    "number",
+                ]
+            )
+        ),
+        probatio.Optional(CONF_HEAT_DEMAND): EntitySelector(
+            EntitySelectorConfig(domain=["sensor", "input_number", "number"])
+        ),
     }
     plan = {
         probatio.Optional(CONF_FORECAST): EntitySelector(

@@ -57,6 +57,10 @@ async def async_get_config_entry_diagnostics(
         "heat": coordinator.store.heat,
         "profile": coordinator.store.profile,
         "curve": entry.runtime_data.learning.curve,
+        "plan": {
+            "status": entry.runtime_data.planner.status,
+            **entry.runtime_data.planner.attributes,
+        },
         "state": state,
         "failed": {section: _name(error) for section, error in failed.items()},
     }

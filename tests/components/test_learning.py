@@ -16,7 +16,9 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.whatsminer.const import (
     CONF_FIXED_PRICE,
     CONF_HASHPRICE,
+    CONF_HEAT_DEMAND,
     CONF_HEAT_SHARE,
+    CONF_HEAT_SHARE_SENSOR,
     CONF_HEAT_SOURCE,
     CONF_PRICE_SENSOR,
     DOMAIN,
@@ -302,6 +304,12 @@ async def test_prices_and_power_come_from_the_curve(
     assert state("sensor", "most_profitable_power") == STATE_UNKNOWN
 
 
+BY_SWITCH = {
+    CONF_HEAT_SOURCE: "resistance",
+    CONF_HEAT_SHARE_SENSOR: "input_boolean.heating",
+}
+
+
 async def test_power_counts_with_the_heat(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
@@ -312,10 +320,20 @@ async def test_power_counts_with_the_heat(
     base = poll_of(coordinator.data, None, None).base
     coordinator.store.keep_profile(worn_profile(base))
     options = {CONF_FIXED_PRICE: 0.3, CONF_HASHPRICE: 0.05}
+    hass.states.async_set("sensor.share", "100", {"unit_of_measurement": "%"})
+    hass.states.async_set("sensor.demand", "1300", {"unit_of_measurement": "W"})
+    hass.states.async_set("input_boolean.heating", "on")
     for heat, power in (
         ({}, 0),
         ({CONF_HEAT_SOURCE: "resistance", CONF_HEAT_SHARE: 100}, 3500),
         ({CONF_HEAT_SOURCE: "resistance"}, 0),
+        (
+            {CONF_HEAT_SOURCE: "resistance", CONF_HEAT_SHARE_SENSOR: "sensor.share"},
+            3500,
+        ),
+        ({CONF_HEAT_SOURCE: "resistance", CONF_HEAT_SHARE_SENSOR: "sensor.gone"}, 0),
+        ({**BY_SWITCH, CONF_HEAT_DEMAND: "sensor.demand"}, 1400),
+        ({**BY_SWITCH, CONF_HEAT_DEMAND: "sensor.gone"}, 3500),
     ):
         hass.config_entries.async_update_entry(entry, options=options | heat)
         await hass.config_entries.async_reload(entry.entry_id)

@@ -26,14 +26,16 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.money.profile import poll_of
 from custom_components.whatsminer.power.executor import EVENT_DECISION
+from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import RaceClock, issue
 
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 type Find = Callable[[str, str], str]
 type Pass = Callable[[float], Awaitable[None]]
+type Done = Callable[[Awaitable[object]], Awaitable[None]]
 
 PRICE, FORECAST = "sensor.price", "sensor.forecast"
 LIMIT = ("adjust_power_limit", "set.miner.power_limit")
@@ -41,6 +43,13 @@ MINING = ("power_on", "power_off", "set.miner.service")
 HASHPRICE = 0.05
 FULL_POWER, SEVENTY, STOP = 0.05, 0.097, 0.2
 """Prices at which the curve below leads to full power, to 70 % and to a stop."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read quickly until the power has fallen."""
+    executor = "custom_components.whatsminer.power.executor"
+    monkeypatch.setattr(f"{executor}.POLL_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -61,20 +70,27 @@ def pass_time(
             )
             while not pending.done():
                 # Of a command that is confirmed by reading again.
-                freezer.tick(0.02)
-                clock.advance(0.02)
+                freezer.tick(0.002)
+                clock.advance(0.002)
                 await asyncio.sleep(0)
             await pending
 
     return run
 
 
-async def in_time(pass_time: Pass, command: Awaitable[object]) -> None:
-    """Wait for a command, while time passes."""
-    task = asyncio.ensure_future(command)
-    while not task.done():
-        await pass_time(0.5)
-    await task
+@pytest.fixture
+def done(freezer: FrozenDateTimeFactory, clock: RaceClock) -> Done:
+    """Wait for a command: time stands still, so let it pass in small steps."""
+
+    async def run(command: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(command)
+        while not task.done():
+            freezer.tick(0.01)
+            clock.advance(1)
+            await asyncio.sleep(0)
+        await task
+
+    return run
 
 
 def price(hass: HomeAssistant, value: float | str) -> None:
@@ -129,10 +145,10 @@ def commands(miner: SimulatedMiner, names: tuple[str, ...]) -> int:
 
 def percent(miner: SimulatedMiner) -> float:
     """Return the percent that the miner is at, 0 if it is stopped."""
-    return miner.truth().power_percent or 100 if miner.truth().mining else 0
+    return miner.machine.power_percent if miner.truth().mining else 0
 
 
-@pytest.mark.parametrize("profile", ["v2c_m60s", "v3_m7bs"])
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
 async def test_the_miner_follows_the_price(
     hass: HomeAssistant,
     miner: SimulatedMiner,
@@ -217,11 +233,95 @@ async def test_the_miner_follows_the_plan(
     assert commands(miner, LIMIT) == 0
 
 
+async def test_what_the_user_sets_counts_more(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    call: Call,
+    done: Done,
+    pass_time: Pass,
+) -> None:
+    """A miner that was switched off for work on it would start again."""
+    price(hass, FULL_POWER)
+    await set_up()
+    await select("most_profitable")
+    await pass_time(5)
+    await done(call("switch", "mining", "turn_off"))
+    assert state("select", "power_source") == "manual"
+    await select("most_profitable")
+    await pass_time(60)
+    assert not miner.truth().mining
+    assert state("sensor", "power_decided_by") == "baseline"
+    await done(call("switch", "mining", "turn_on"))
+    await pass_time(40)
+    assert state("select", "power_source") == "manual"
+    assert miner.truth().mining
+
+
+async def test_a_curtailment_counts_more(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    done: Done,
+    pass_time: Pass,
+) -> None:
+    """A grid call would be answered with full power."""
+    forecast(hass, [FULL_POWER] * 8, this_hour)
+    price(hass, FULL_POWER)
+    await set_up(**{CONF_FORECAST: [FORECAST]})
+    await select("plan")
+    await pass_time(5)
+    executor = entry.runtime_data.curtailment
+    await done(executor.async_curtail(Target.STOP, reason="grid"))
+    await pass_time(60)
+    assert not miner.truth().mining
+    assert state("sensor", "plan_status") == "held"
+    assert state("select", "power_source") == "plan"
+    await done(executor.async_resume("grid"))
+    await pass_time(10)
+    assert miner.truth().mining
+    assert state("sensor", "plan_status") == "following"
+
+
+async def test_a_plan_that_cannot_be_carried_out(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    pass_time: Pass,
+) -> None:
+    """The owner would wonder why the miner runs in the expensive hours."""
+    price(hass, STOP)
+    await set_up()
+    miner.api_switch = False
+    await select("most_profitable")
+    await pass_time(10)
+    found = issue(hass, "source_failing", entry)
+    assert found
+    assert found.translation_placeholders
+    assert found.translation_placeholders["error"]
+    assert state("sensor", "power_target_way") == "failed"
+    miner.api_switch = True
+    await pass_time(10)
+    assert not miner.truth().mining
+    assert issue(hass, "source_failing", entry) is None
+
+
 @pytest.mark.parametrize(
     ("published", "status"),
     [
         ([], "no_forecast"),
+        ([FULL_POWER * 1000] * 12, "wrong_unit"),
         ([FULL_POWER * 1.5] * 12, "differs"),
+        ([FULL_POWER] * 2, "ended"),
     ],
 )
 async def test_a_forecast_that_is_of_no_use(
@@ -242,7 +342,7 @@ async def test_a_forecast_that_is_of_no_use(
     price(hass, FULL_POWER)
     await set_up(**{CONF_FORECAST: [FORECAST]})
     await select("plan")
-    await pass_time(30)
+    await pass_time(70)
     assert state("sensor", "plan_status") == status
     assert percent(miner) == 100
     price(hass, STOP)

@@ -23,6 +23,7 @@ from .test_actions import CASES
 CONTROL: dict[str, dict[str, Any]] = {
     "curtail": {"target": "stop"},
     "resume": {},
+    "plan": {},
 }
 """The actions for everybody who may control the miner."""
 EVERY = {*CONTROL, *(action.name for action in ACTIONS)}

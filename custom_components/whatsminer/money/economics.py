@@ -16,6 +16,7 @@ from homeassistant.components.sensor import (
 )
 from homeassistant.const import (
     ATTR_UNIT_OF_MEASUREMENT,
+    STATE_ON,
     EntityCategory,
     Platform,
     UnitOfPower,
@@ -27,18 +28,22 @@ from homeassistant.core import (
     State,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
+from homeassistant.util.unit_conversion import PowerConverter
 
 from ..api import Activity, Section, Summary
 from ..const import (
     CONF_FIXED_PRICE,
     CONF_HASHPRICE,
     CONF_HASHPRICE_SENSOR,
+    CONF_HEAT_DEMAND,
     CONF_HEAT_EFFICIENCY,
     CONF_HEAT_PRICE,
     CONF_HEAT_SHARE,
+    CONF_HEAT_SHARE_SENSOR,
     CONF_HEAT_SOURCE,
     CONF_PRICE_SENSOR,
     DOMAIN,
@@ -151,7 +156,8 @@ class Market:
     @property
     def sensors(self) -> list[str]:
         """The entities that the prices come from."""
-        return [self._options[kind] for kind in _UNITS if self._options.get(kind)]
+        kinds = (*_UNITS, CONF_HEAT_SHARE_SENSOR, CONF_HEAT_DEMAND)
+        return [self._options[kind] for kind in kinds if self._options.get(kind)]
 
     @property
     def price_sensor(self) -> str | None:
@@ -204,20 +210,43 @@ class Market:
 
         Without a price of the fuel, or without a share, heat is worth nothing.
         """
-        share = self._options.get(CONF_HEAT_SHARE, 0) / 100
         key = CONF_HEAT_EFFICIENCY
         match self._options.get(CONF_HEAT_SOURCE):
             case HeatSource.FUEL:
                 fuel = self._options.get(CONF_HEAT_PRICE, 0.0)
                 efficiency = self._options.get(key, DEFAULT_BOILER)
-                return Heat(fuel_heat(fuel, efficiency), share)
+                value = fuel_heat(fuel, efficiency)
             case HeatSource.HEAT_PUMP:
                 cop = self._options.get(key, DEFAULT_COP)
-                return Heat(heat_pump_heat(price, cop), share)
+                value = heat_pump_heat(price, cop)
             case HeatSource.RESISTANCE:
-                return Heat(price, share)
+                value = price
             case _:
                 return None
+        return Heat(value, self._heat_share, self._heat_demand)
+
+    @property
+    def _heat_share(self) -> float:
+        """The part of the heat that is wanted, 0 to 1: of the entity, which is on, off or in %."""
+        if not self._options.get(CONF_HEAT_SHARE_SENSOR):
+            return float(self._options.get(CONF_HEAT_SHARE, 0)) / 100
+        state = self._state(CONF_HEAT_SHARE_SENSOR)
+        if state and state.state == STATE_ON:
+            return 1.0
+        return min(max((_number(state) or 0.0) / 100, 0.0), 1.0)
+
+    @property
+    def _heat_demand(self) -> float | None:
+        """The demand for heat in kW; None is no bound."""
+        demand = _number(self._state(CONF_HEAT_DEMAND))
+        if demand is None:
+            return None
+        unit = self.unit(CONF_HEAT_DEMAND) or UnitOfPower.KILO_WATT
+        try:
+            kw = PowerConverter.convert(demand, unit, UnitOfPower.KILO_WATT)
+        except HomeAssistantError:
+            return None
+        return max(kw, 0.0)
 
     @property
     def heat_is_comparable(self) -> bool:

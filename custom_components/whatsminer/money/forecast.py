@@ -26,8 +26,8 @@ READ_LONG = timedelta(hours=1)
 READ_SHORT = timedelta(minutes=10)
 """Between two calls while less than half a day is known: the prices of tomorrow are due."""
 MUCH = timedelta(hours=12)
-SHARED_FOR = 240.0
-"""Seconds for which all miners use the answer that one has requested."""
+SHARED_FOR = timedelta(minutes=4)
+"""For so long all miners use the answer that one has requested."""
 
 
 class Reading(NamedTuple):
@@ -37,8 +37,8 @@ class Reading(NamedTuple):
     error: str | None = None
 
 
-READINGS: HassKey[dict[tuple[str, str], tuple[float, asyncio.Task[Reading]]]] = HassKey(
-    f"{DOMAIN}_forecasts"
+READINGS: HassKey[dict[tuple[str, str], tuple[datetime, asyncio.Task[Reading]]]] = (
+    HassKey(f"{DOMAIN}_forecasts")
 )
 
 
@@ -144,13 +144,13 @@ def _reading(hass: HomeAssistant, source: Source, entry: str) -> asyncio.Task[Re
     """Call the action of a source, or return the call that another miner has just made."""
     readings = hass.data.setdefault(READINGS, {})
     assert source.action
-    key, time = (source.action, entry), hass.loop.time()
-    if key in readings and time - readings[key][0] < SHARED_FOR:
+    key, now = (source.action, entry), dt_util.utcnow()
+    if key in readings and now - readings[key][0] < SHARED_FOR:
         return readings[key][1]
     task = hass.async_create_background_task(
         _async_read(hass, source, entry, dt_util.now().date()), f"{DOMAIN} forecast"
     )
-    readings[key] = time, task
+    readings[key] = now, task
     return task
 
 

@@ -197,6 +197,7 @@ class Planner:
         self._distrusted_until: datetime | None = None
         self._off_plan_since: datetime | None = None
         self._planning = False
+        self._shown: tuple[tuple[Plan, int | None], list[dict[str, Any]]] | None = None
         for key, set_up in ((BEST, self._has_best), (PLAN, self._has_plan)):
             executor.add_source(MoneySource(key, self, set_up))
 
@@ -448,8 +449,15 @@ class Planner:
             "next_percent": change and change[1],
             **known,
             **summary(plan, now),
-            "steps": rows(plan, now),
+            "steps": self._rows(plan, now),
         }
+
+    def _rows(self, plan: Plan, now: datetime) -> list[dict[str, Any]]:
+        """Return the steps from now on; they are the same until the next step or plan."""
+        key = plan, plan.index(now)
+        if self._shown is None or self._shown[0] != key:
+            self._shown = key, rows(plan, now)
+        return self._shown[1]
 
     # What the miner should do
 
