@@ -1,4 +1,4 @@
-"""Buttons: restart btminer, reboot the control board, blink the LEDs."""
+"""Buttons: restart btminer, reboot the control board, blink the LEDs, resume, reset the savings."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from homeassistant.components.button import (
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature, MinerState, UnknownOutcomeError
@@ -20,6 +21,7 @@ from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command, Commander
 from .const import LOGGER
 from .controls import rebooted, restarted
 from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
+from .money.economics import RESET_SAVED, Market
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 # The client has one lock per miner; blinking must not keep a restart waiting.
@@ -39,12 +41,17 @@ class WhatsminerButtonDescription(WhatsminerDescription, ButtonEntityDescription
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhatsminerResumeDescription(WhatsminerDescription, ButtonEntityDescription):
-    """The button that ends a curtailment."""
+class WhatsminerOwnDescription(WhatsminerDescription, ButtonEntityDescription):
+    """A button for what the integration itself does, without a command."""
 
 
 IDENTIFY = "identify"
-RESUME = WhatsminerResumeDescription(key="resume", translation_key="resume")
+RESUME = WhatsminerOwnDescription(key="resume", translation_key="resume")
+RESET_SAVINGS = WhatsminerOwnDescription(
+    key="reset_savings",
+    translation_key="reset_savings",
+    entity_category=EntityCategory.CONFIG,
+)
 
 BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     WhatsminerButtonDescription(
@@ -104,6 +111,9 @@ async def async_setup_entry(
     # A curtailment that is active can be seen and ended without a password, too.
     if can(Feature.MINING) or data.curtailment.state != "none":
         buttons.append(ResumeButton(data))
+    market = Market(hass, entry.options)
+    if market.has_price and market.has_hashprice:
+        buttons.append(ResetSavingsButton(data.coordinator, RESET_SAVINGS))
     add_controls(entry, Platform.BUTTON, async_add_entities, buttons)
 
 
@@ -129,7 +139,7 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
 class ResumeButton(WhatsminerEntity, ButtonEntity):
     """Ends the curtailment, and restores the previous settings."""
 
-    entity_description: WhatsminerResumeDescription
+    entity_description: WhatsminerOwnDescription
 
     def __init__(self, data: WhatsminerData) -> None:
         """Command through the curtailment of the miner."""
@@ -139,6 +149,23 @@ class ResumeButton(WhatsminerEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         await self._curtailment.async_resume()
+
+
+class ResetSavingsButton(WhatsminerEntity, ButtonEntity):
+    """Lets the savings start again at 0."""
+
+    entity_description: WhatsminerOwnDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """The miner has no part in it."""
+        return True
+
+    @override
+    async def async_press(self) -> None:
+        entry_id = self.coordinator.config_entry.entry_id
+        async_dispatcher_send(self.hass, RESET_SAVED.format(entry_id))
 
 
 class IdentifyButton(WhatsminerButton):

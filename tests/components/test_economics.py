@@ -46,7 +46,9 @@ HASHPRICE = "sensor.hashprice"
 KEYS = {
     row.key
     for row in ECONOMICS
-    if not row.key.endswith("_total") and row.key != "effective_price"
+    if not row.key.endswith("_total")
+    and not row.key.startswith("saved_")
+    and row.key != "effective_price"
 }
 """The sensors that show the present; the totals have a file of their own."""
 OF_THE_CURVE = {

@@ -10,7 +10,7 @@ import pytest
 
 from custom_components.whatsminer.api import INVALID, WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
-from custom_components.whatsminer.button import BUTTONS, RESUME
+from custom_components.whatsminer.button import BUTTONS, RESET_SAVINGS, RESUME
 from custom_components.whatsminer.climate import THERMOSTAT
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.exceptions import _KEYS, translation_key
@@ -26,7 +26,7 @@ from custom_components.whatsminer.update import FIRMWARE
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
-    "button": (*BUTTONS, RESUME),
+    "button": (*BUTTONS, RESUME, RESET_SAVINGS),
     "climate": (THERMOSTAT,),
     "event": (FAULT,),
     "number": (*NUMBERS, POWER_TARGET),

@@ -30,6 +30,7 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
 from homeassistant.util.unit_conversion import PowerConverter
@@ -48,6 +49,7 @@ from ..const import (
     CONF_PRICE_SENSOR,
     DOMAIN,
 )
+from ..controls import POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
 from ..entity import WhatsminerDescription, WhatsminerEntity
 from .best import (
@@ -61,6 +63,7 @@ from .best import (
 )
 from .curve import Level
 from .energy import LONGEST_STEP
+from .saved import against_always_on, against_limit, what_happened
 
 _MINOR = {
     *("c", "ct", "cts", "cent", "cents", "¢", "p", "pence"),
@@ -388,6 +391,8 @@ class EconomicsDescription(WhatsminerDescription, SensorEntityDescription):
     value_fn: Callable[[Summary, Market], float | None] = lambda *_: None
     curve_fn: Callable[[Sequence[Level], Market], float | None] = lambda *_: None
     """The value from the learned curve, where that is known."""
+    saved_fn: Callable[[Level, Level, Rates], float] | None = None
+    """What is saved per hour, by what happened and what full power would be."""
 
 
 _SIGNS = {
@@ -416,6 +421,10 @@ EFFECTIVE_PRICE = "effective_price"
 
 COST_TOTAL = "cost_total"
 REVENUE_TOTAL = "revenue_total"
+SAVED_ALWAYS_ON = "saved_always_on"
+SAVED_LIMIT = "saved_limit"
+RESET_SAVED = f"{DOMAIN}_reset_saved_{{}}"
+"""Signal that the savings of an entry start again at 0."""
 
 # There is no device class for money per something in core.
 ECONOMICS: tuple[EconomicsDescription, ...] = (
@@ -509,6 +518,22 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
         exists_fn=lambda market: market.has_hashprice,
         unit_fn=lambda market: _code(market.hashprice.currency, market.home),
         value_fn=_revenue,
+    ),
+    *(
+        EconomicsDescription(
+            key=key,
+            translation_key=key,
+            device_class=SensorDeviceClass.MONETARY,
+            state_class=SensorStateClass.TOTAL,
+            suggested_display_precision=2,
+            exists_fn=lambda market: market.has_price and market.has_hashprice,
+            unit_fn=lambda market: _code(market.price.currency, market.home),
+            saved_fn=saved_fn,
+        )
+        for key, saved_fn in (
+            (SAVED_ALWAYS_ON, against_always_on),
+            (SAVED_LIMIT, against_limit),
+        )
     ),
 )
 
@@ -725,22 +750,31 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
         self._count()
         super()._handle_coordinator_update()
 
+    @property
+    def _per_hour(self) -> float | None:
+        summary = self._summary
+        return summary and self.entity_description.value_fn(summary, self._market)
+
+    def _may_begin(self, per_hour: float | None) -> bool:
+        """Return whether the total can begin now."""
+        return True
+
+    @callback
+    def _begin(self, unit: str | None) -> None:
+        self._total, self._start = 0.0, self.coordinator.data.read_at
+        self._currency = unit
+
     @callback
     def _count(self) -> None:
         """Add the area under the line from the last reading to this one."""
         state, last = self.coordinator.data, self._last
         if not self._market.knows_money or (last and last[0] == state.read_at):
             return
+        per_hour = self._per_hour
         unit = self.entity_description.unit_fn(self._market)
-        if unit != self._currency:
-            self._total, self._start = 0.0, state.read_at
-            self._currency = unit
+        if unit != self._currency and self._may_begin(per_hour):
+            self._begin(unit)
             last = None
-        per_hour = (
-            self.entity_description.value_fn(state.summary, self._market)
-            if state.summary
-            else None
-        )
         self._last = (state.read_at, per_hour)
         if last is None or last[1] is None or per_hour is None:
             return
@@ -750,6 +784,40 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
             self._total += (last[1] + per_hour) / 2 * (step / timedelta(hours=1))
 
 
+class SavedSensor(TotalSensor):
+    """What was saved against a simple rule, by what the miner really did; a button resets it."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        signal = RESET_SAVED.format(self.coordinator.config_entry.entry_id)
+        self.async_on_remove(
+            async_dispatcher_connect(self.hass, signal, self._handle_reset)
+        )
+
+    @callback
+    def _handle_reset(self) -> None:
+        if self._start is not None:
+            self._begin(self._currency)
+            self.async_write_ha_state()
+
+    @property
+    @override
+    def _per_hour(self) -> float | None:
+        saved_fn, rates = self.entity_description.saved_fn, self._market.rates
+        levels = self.coordinator.config_entry.runtime_data.learning.profile.levels
+        if saved_fn is None or rates is None or not levels:
+            return None
+        commanded = self.coordinator.store.setting(POWER_PERCENT.key)
+        happened = what_happened(self.coordinator.data, commanded, rates.idle)
+        return None if happened is None else saved_fn(happened, levels[-1], rates)
+
+    @override
+    def _may_begin(self, per_hour: float | None) -> bool:
+        """Wait until the prices and the curve are known: 0 would be wrong before."""
+        return per_hour is not None
+
+
 _CLASSES: dict[str, type[EconomicsSensor]] = {
     STOP_ABOVE: StopAboveSensor,
     FULL_BELOW: CurveSensor,
@@ -757,4 +825,6 @@ _CLASSES: dict[str, type[EconomicsSensor]] = {
     EFFECTIVE_PRICE: CurveSensor,
     COST_TOTAL: TotalSensor,
     REVENUE_TOTAL: TotalSensor,
+    SAVED_ALWAYS_ON: SavedSensor,
+    SAVED_LIMIT: SavedSensor,
 }
