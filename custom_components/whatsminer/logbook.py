@@ -18,11 +18,14 @@ TEXTS = {
     "power": ("limited to {} W", "drew too much and was limited to {} W again"),
 }
 """By target: the words for the first time, and for a curtailment that is applied again."""
+OFF_BY_USER = "off, as a user switched it"
 
 
 def describe(data: Mapping[str, Any]) -> str:
     """Return what a decision about the power of a miner changed."""
     if data["decided_by"] == By.BASELINE:
+        if data["off_by_user"]:
+            return OFF_BY_USER
         return "your settings apply again" if data.get("was_source") else "resumed"
     if data["target"] is None:
         return _describe_source(data)

@@ -32,6 +32,7 @@ EVENT = {
     "amount": None,
     "until": None,
     "again": False,
+    "off_by_user": False,
 }
 
 
@@ -53,6 +54,7 @@ EVENT = {
             "drew too much and was limited to 2000 W again",
         ),
         ({"decided_by": "baseline", "target": None, "reason": None}, "resumed"),
+        ({"decided_by": "baseline", "off_by_user": True}, "off, as a user switched it"),
         (
             {"decided_by": "power_target", "target": None, "reason": None},
             "power set by: power target",

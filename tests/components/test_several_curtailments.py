@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
+from itertools import permutations
+import math
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.whatsminer.commander import Commander
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.logbook import describe
 from custom_components.whatsminer.power.executor import EVENT_DECISION, PowerExecutor
 from custom_components.whatsminer.power.policy import Wish
 from custom_components.whatsminer.power.target import PowerTarget
@@ -94,6 +97,79 @@ async def test_no_start_without_a_limit(miner: SimulatedMiner, act: Act) -> None
     assert miner.truth().mining is False
     await act("resume", reason="expensive")
     assert miner.truth().mining is True
+
+
+THREE: dict[str, dict[str, Any]] = {
+    "stop": {"target": "stop"},
+    "watts": {"target": "power", "power": 1750},
+    "sixty": {"target": "percent", "percent": 60},
+}
+"""The strictest first."""
+ORDERS = list(permutations(THREE))
+
+
+@pytest.mark.parametrize("number", range(6))
+async def test_three_in_any_order(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    act: Act,
+    poll: Poll,
+    state: Show,
+    number: int,
+) -> None:
+    """The end of one would let the miner run through the others, or a restart forget one of them."""
+    most = {"stop": 100, "watts": 1750 * 1.1, "sixty": miner.machine.power_w * 0.66}
+    limit, percent = miner.truth().power_limit_w, miner.machine.power_percent
+    active: set[str] = set()
+
+    async def check() -> None:
+        """See that the strictest counts, some minutes later, and that nothing more is curtailed."""
+        strictest = next((reason for reason in THREE if reason in active), "unknown")
+        assert state("sensor", "curtailment_reason") == strictest
+        allowed = most.get(strictest, math.inf)
+        for minutes in (10, 30, 60):
+            with later(minutes):
+                await poll()
+            if miner.machine.power_w <= allowed:
+                break
+        assert miner.machine.power_w <= allowed
+        assert miner.truth().mining is (strictest != "stop")
+
+    async def restart() -> None:
+        """Restart Home Assistant, or the miner."""
+        if number % 2:
+            assert await hass.config_entries.async_reload(entry.entry_id)
+            await hass.async_block_till_done()
+        else:
+            miner.machine.power_on()
+            miner.machine.restart()
+            await miner.tick()
+        await check()
+
+    for step, reason in enumerate(ORDERS[number]):
+        response = await act("curtail", reason=reason, **THREE[reason])
+        stricter = any(
+            one in active for one in list(THREE)[: list(THREE).index(reason)]
+        )
+        assert (response["confirmed"], response["stricter"]) == (True, stricter)
+        active.add(reason)
+        await check()
+        if step == number // 2:
+            await restart()
+    for step, reason in enumerate(ORDERS[(number * 5 + 2) % 6]):
+        assert (await act("resume", reason=reason))["confirmed"]
+        active.remove(reason)
+        await check()
+        if step == number // 2:
+            await restart()
+    await until(lambda: miner.truth().power_limit_w == limit)
+    for minutes in (90, 120):
+        with later(minutes):
+            await poll()
+    await until(lambda: miner.machine.power_w > 3000)
+    assert miner.machine.power_percent in (percent, 100)
+    assert state("sensor", "power_decided_by") == "baseline"
 
 
 async def test_less_strict_than_another(
@@ -220,17 +296,57 @@ async def test_both_at_the_same_time(
 
 
 async def test_changes_are_announced(
-    hass: HomeAssistant, entry: MockConfigEntry, act: Act
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    act: Act,
+    call: Call,
+    poll: Poll,
+    state: Show,
 ) -> None:
-    """The logbook would not say who stopped the miner."""
+    """The logbook would not say who stopped the miner, or what is not true."""
     events: list[Event] = async_capture_events(hass, EVENT_DECISION)
-    await act("curtail", target="stop", reason="a")
-    await act("curtail", target="percent", percent=60, reason="b")
-    await act("resume")
-    found = [(event.data["decided_by"], event.data["reason"]) for event in events]
-    assert found == [("curtailment", "a"), ("baseline", None)]
+
+    def lines() -> list[str]:
+        """Return the new lines of the logbook."""
+        found = [describe(event.data) for event in events]
+        events.clear()
+        return found
+
+    await act("curtail", target="percent", percent=60, reason="price")
+    response = await act("curtail", target="stop", reason="grid", duration="02:00:00")
+    assert response["stricter"] is False
+    first, second = lines()
+    assert first == "limited to 60 %: price"
+    assert second.startswith("stopped: grid, until ")
+    # A restart of Home Assistant changes nothing.
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    await poll()
+    assert lines() == []
+    assert state("sensor", "power_decided_by") == "curtailment"
+    response = await act("resume", reason="grid")
+    assert (response["confirmed"], response["stricter"]) == (True, True)
+    assert lines() == ["limited to 60 %: price"]
+    # Off by hand counts more, and no end of anything starts it.
+    await call("switch", "mining", "turn_off")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll()
+    assert state("sensor", "power_decided_by") == "baseline"
+    assert state("sensor", "curtailment_reason") == "price"
+    assert lines() == ["off, as a user switched it"]
+    response = await act("resume")
+    assert (response["way"], response["stricter"]) == ("none", False)
+    assert lines() == []
+    await call("switch", "mining", "turn_on")
+    await act("curtail", target="stop", reason="grid")
+    await call("switch", "mining", "turn_on")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll()
+    assert lines() == ["stopped: grid", "resumed"]
+    assert state("sensor", "power_decided_by") == "baseline"
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-    assert {event.data["device_id"] for event in events} == {device.id}
+    await act("curtail", target="stop", reason="grid")
+    assert [event.data["device_id"] for event in events] == [device.id]
 
 
 class Plan:

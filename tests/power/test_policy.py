@@ -1,6 +1,6 @@
 """The policy: who decides about the power, and by which command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,8 +31,10 @@ from custom_components.whatsminer.power.record import (
     LIMIT,
     MINING,
     PERCENT,
+    SETTINGS,
     Baseline,
     Curtailment,
+    EndedBy,
     Record,
     Target,
     load_record,
@@ -280,12 +282,13 @@ def test_strictest() -> None:
 class Model:
     """A miner that obeys, its user, and an executor that does what is decided."""
 
-    def __init__(self) -> None:
-        """Mine at full power."""
+    def __init__(self, *unknown: str) -> None:
+        """Mine at full power; some settings of the user may be unknown."""
         self.mining, self.tuned, self.limit, self.percent = True, True, 3500, 100
-        self.user = Baseline(
+        known = Baseline(
             mining=True, power_limit=3500, power_percent=100, full_power=3500.0
         )
+        self.user = replace(known, **dict.fromkeys(unknown))
         self.record = Record()
         self.wish = Wish()
         self.budget = Budget(dead_band=100)
@@ -311,12 +314,12 @@ class Model:
             lowest_power=1400.0,
         )
 
-    def decide(self) -> Decision:
+    def decide(self, active: Iterable[Curtailment] | None = None) -> Decision:
         """Take a decision."""
         return decide(
             baseline=self.user,
             wish=self.wish,
-            curtailments=self.record.active,
+            curtailments=self.record.active if active is None else active,
             miner=self.situation(),
             touched=self.record.touched,
             budget=self.budget,
@@ -353,6 +356,10 @@ class Model:
             self.commands.append((command.key, command.value))
             if command.key == MINING and command.value:
                 assert self.user.mining, "started against the user"
+            if decision.by is By.BASELINE and command.key != MINING:
+                before = getattr(self.user, command.key)
+                assert before is not None, "an unknown value was restored"
+                assert command.value == before
             if command.adopt:
                 if command.key == LIMIT:
                     assert self.budget.restart_is_due
@@ -360,7 +367,7 @@ class Model:
                     self.restarts += 1
                 self.user = replace(self.user, **{command.key: command.value})
                 if command.key == LIMIT:
-                    self.user = replace(self.user, full_power=float(self.limit))
+                    self.user = replace(self.user, full_power=float(command.value))
             else:
                 touched = {**self.record.touched, command.key: True}
                 self.record = replace(self.record, touched=touched)
@@ -369,15 +376,16 @@ class Model:
 
     def curtail(self, one: Curtailment) -> None:
         """Begin a curtailment."""
-        others = self.record.without(
-            [other for other in self.record.active if other.reason == one.reason]
-        )
-        self.record = replace(others, curtailments=(*others.curtailments, one))
+        for other in self.record.active:
+            if other.reason == one.reason:
+                self.record = self.record.archive(other, EndedBy.REPLACED, NOW)
+        active = (*self.record.curtailments, one)
+        self.record = replace(self.record, curtailments=active)
         self.rest()
 
     def end(self, one: Curtailment) -> None:
         """End it."""
-        self.record = self.record.without([one])
+        self.record = self.record.archive(one, EndedBy.RESUME, NOW)
         self.rest()
 
     def check(self) -> None:
@@ -385,10 +393,10 @@ class Model:
         one = strictest(self.record.active, self.user.full_power)
         if one and one.target is Target.STOP:
             assert not self.mining
-        elif one:
-            watts = one.watts(self.user.full_power)
-            assert watts is not None
+        elif one and (watts := one.watts(self.user.full_power)) is not None:
             assert self.watts <= watts * TOLERANCE
+        others = self.decide(reversed(self.record.active))
+        assert others == self.decide(), "the order counts"
         before = len(self.commands)
         self.rest()
         assert len(self.commands) == before, "a command without need"
@@ -436,10 +444,10 @@ def _overlap(
 class Powers(RuleBasedStateMachine):
     """Users, sources, curtailments and restarts in any order."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(unknown=st.sets(st.sampled_from([*SETTINGS, "full_power"]), max_size=2))
+    def begin(self, unknown: set[str]) -> None:
         """Begin at full power."""
-        self.model = Model()
+        self.model = Model(*unknown)
 
     @rule(
         reason=st.sampled_from("abc"),
@@ -498,10 +506,16 @@ class Powers(RuleBasedStateMachine):
             self.model.restart()
         self.model.rest()
 
-    @rule(watts=st.one_of(st.none(), st.integers(1400, 4000)), stop=st.booleans())
-    def want(self, watts: int | None, stop: bool) -> None:
+    @rule(
+        wish=st.one_of(
+            st.builds(Wish, watts=st.integers(1400, 4000)),
+            st.builds(Wish, percent=st.integers(40, 100)),
+            st.builds(Wish, stop=st.booleans()),
+        )
+    )
+    def want(self, wish: Wish) -> None:
         """Let the source want something, or nothing."""
-        self.model.wish = Wish(watts=watts, stop=stop and watts is None)
+        self.model.wish = wish
         self.model.rest()
 
     @rule()
@@ -526,8 +540,10 @@ class Powers(RuleBasedStateMachine):
         model.rest()
         model.tuned = model.mining
         model.rest()
-        if model.mining:
+        if model.mining and model.user.power_limit is not None:
             assert model.limit == model.user.power_limit
+        if model.mining and model.user.power_percent is not None:
+            assert model.percent == model.user.power_percent
         assert model.mining or not model.user.mining
 
 

@@ -1,7 +1,7 @@
 """Carry out what is decided about a miner's power: command, confirm, retry and hold."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,9 +16,7 @@ from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
 from ..api import (
-    Activity,
     CommandRefusedError,
-    MinerState,
     TokenRejectedError,
     TokenTableFullError,
     UnsupportedCommandError,
@@ -26,11 +24,9 @@ from ..api import (
 )
 from ..commander import DEADLINE_REACHABLE, Commander
 from ..const import DOMAIN, LOGGER
-from ..controls import FULL, MINING, POWER_LIMIT, POWER_PERCENT, Control, lowest_power
+from ..controls import MINING, POWER_LIMIT, POWER_PERCENT, Control
 from ..exceptions import async_sentence, failed, invalid, markdown
-from .percent import can_percent
 from .policy import (
-    TOLERANCE,
     Budget,
     By,
     Command,
@@ -41,7 +37,9 @@ from .policy import (
     decide,
     strictest,
 )
+from .reading import LAG_OF_MEAN, is_answered, is_down, situation
 from .record import (
+    OUTLINE,
     SETTINGS,
     Baseline,
     Curtailment,
@@ -55,14 +53,8 @@ from .record import (
 POLL_INTERVAL = 2.0
 """Seconds between the quick re-reads until the power has fallen."""
 
-# A stop may be delayed by two minutes (set.system.time_randomized, E.6), a percent ramps for three.
 DEADLINE_POWER = 240.0
-DEADLINE_MEAN = 420.0
-"""Where the miner reports only a mean of five minutes (C.1.4)."""
-
-STANDBY_SHARE = 0.1
-STANDBY_POWER = 100.0
-"""W; a stopped miner draws less than this, or than that share of what it drew."""
+"""A stop may be delayed by two minutes (set.system.time_randomized, E.6), a percent ramps for three."""
 
 REFUSALS = (WriteRefusedError, CommandRefusedError)
 PASSING = (TokenTableFullError, TokenRejectedError)
@@ -72,16 +64,6 @@ AMBIGUOUS = (132, -1)
 """Codes that only say that a command failed; some firmware answers so and does it all the same."""
 AMBIGUOUS_READS = 5
 """How often the miner is read again after one of them."""
-
-KEPT_OF_LAST = (
-    "target",
-    "reason",
-    "since",
-    "until",
-    "stopped_again",
-    "error",
-    "error_kind",
-)
 
 FAILING = "curtailment_failing"
 RESUME_FAILING = "resume_failing"
@@ -94,6 +76,8 @@ LEFT_ALONE = {key: f"left_alone_{key}" for key in SETTINGS}
 """By setting: the issue that it was not restored, since its previous value is unknown."""
 ISSUES = (FAILING, RESUME_FAILING, SOURCE_FAILING, LOST, *LEFT_ALONE.values())
 FULL_POWER = "full_power"
+ATTRIBUTES = ("reason", "since", "until", "way", "error")
+"""Of the curtailment that is shown."""
 
 RETRY_FIRST = 60.0
 RETRY_LONGEST = 900.0
@@ -101,8 +85,6 @@ RETRY_SOURCE = 120.0
 """Seconds."""
 MOST_CURTAILMENTS = 20
 """At the same time; an automation that always gives another reason must not fill the storage."""
-MOST_ENDS = 10
-"""Reasons of which the last end is kept."""
 MOST_STEPS = 8
 """In a row; a decision that never rests must not become a storm."""
 
@@ -130,13 +112,13 @@ class Source(Protocol):
 class Outcome:
     """The result of a curtailment or its end; its fields are those of the response."""
 
-    confirmed: bool
-    seconds: float
+    confirmed: bool = True
+    seconds: float = 0.0
     power_before: float | None
     power_after: float | None
-    way: Method
+    way: Method = Method.NONE
     stricter: bool = False
-    """Whether another curtailment allows less."""
+    """Whether another curtailment allows less, or still applies after a resume."""
 
 
 @dataclass
@@ -151,23 +133,8 @@ class _Retry:
         self.wait = min(self.wait * 2, RETRY_LONGEST)
 
 
-class Session:
-    """One attempt to carry decisions out; a newer one, or the user, takes its place."""
-
-    def __init__(self, executor: PowerExecutor) -> None:
-        """Begin."""
-        self._executor = executor
-
-    @property
-    def is_current(self) -> bool:
-        """Return whether nothing newer has begun."""
-        return self._executor.session is self
-
-    def check(self) -> None:
-        """Raise if something newer has begun, or the entry is being unloaded."""
-        self._executor.check_loaded()
-        if not self.is_current:
-            raise self._executor.overtaken()
+type Check = Callable[[], None]
+"""Raises if something newer has begun, the user has come in between, or the entry is unloaded."""
 
 
 class PowerExecutor:
@@ -191,7 +158,7 @@ class PowerExecutor:
         """What a source wants to do before it restarts the miner."""
         self.status = TargetStatus.OFF
         self.decision = Decision()
-        self.session = Session(self)
+        self._attempt = object()
         self._busy = 0
         self._retry = _Retry()
         self._source_due = -math.inf
@@ -203,6 +170,7 @@ class PowerExecutor:
         """Watch over the power from now on."""
         if self.sources and not (self.source and self.source.is_set_up):
             self.source = next(iter(self.sources.values()))
+        self.decision = self._new_decision()  # it was announced before the restart
         entry = self._coordinator.config_entry
         self._commander.on_user_command(self._on_user_command)
         entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
@@ -308,28 +276,15 @@ class PowerExecutor:
     @property
     def attributes(self) -> dict[str, Any]:
         """Return all that is known of the curtailments, and what became of the last one."""
-        one = self.shown
+        one, record = self.shown, self.record
         return {
-            "reason": one.reason if one else None,
-            "since": one.since if one else None,
-            "until": self.until,
-            "way": one.way if one else None,
-            "ended": self.record.ended,
-            "ended_reason": self.record.ended_reason,
+            **{key: getattr(one, key, None) for key in ATTRIBUTES},
             "stopped_again": one.stopped_again if one else 0,
-            "error": one.error if one else None,
-            "last": self.record.last,
-            "ends": dict(self.record.ends),
-            "curtailments": [
-                {
-                    "reason": other.reason,
-                    "target": other.target.value,
-                    "amount": other.amount,
-                    "since": other.since.isoformat(),
-                    "until": other.until.isoformat() if other.until else None,
-                }
-                for other in self.record.active
-            ],
+            "ended": record.ended,
+            "ended_reason": record.ended_reason,
+            "last": record.last,
+            "ends": dict(record.ends),
+            "curtailments": [other.outline() for other in record.active],
         }
 
     # Actions
@@ -348,7 +303,7 @@ class PowerExecutor:
         kept), when the miner is offline or has no token (then it is applied as soon as possible),
         or when it was ended in between.
         """
-        with self._acting() as session:
+        with self._acting() as check:
             await self._coordinator.async_refresh()
             self.check_loaded()
             now = dt_util.utcnow()
@@ -383,7 +338,7 @@ class PowerExecutor:
             )
             self._retry = _Retry()
             try:
-                return await self._act(session, new)
+                return await self._act(check, new)
             except HomeAssistantError as err:
                 cause, sentence = err.__cause__, await async_sentence(self._hass, err)
                 if not isinstance(cause, REFUSALS) or isinstance(cause, PASSING):
@@ -391,62 +346,49 @@ class PowerExecutor:
                 elif now_one := self.record.find(new):
                     kind = err.translation_key
                     now_one = replace(now_one, error=sentence, error_kind=kind)
-                    await self._undo(now_one, earlier)
+                    self._archive(now_one, EndedBy.REFUSED)
+                    self._change(curtailments=(*self.record.curtailments, *earlier))
+                    await self._save()
                 raise
-
-    async def _undo(self, new: Curtailment, earlier: list[Curtailment]) -> None:
-        """Delete a curtailment that the miner refused, and restore the one it replaced."""
-        ended, reason = self.record.ended, self.record.ended_reason
-        ends = self.record.ends
-        self._archive(new, EndedBy.REFUSED)
-        self._change(
-            curtailments=(*self.record.curtailments, *earlier),
-            ended=ended,
-            ended_reason=reason,
-            ends=ends,
-        )
-        await self._save()
 
     async def async_resume(self, reason: str | None = None) -> Outcome:
         """End the curtailment with a reason, or all; without any nothing is done."""
-        with self._acting() as session:
+        with self._acting() as check:
             await self._coordinator.async_refresh()
             self.check_loaded()
-            ended = self._end(
-                EndedBy.RESUME,
-                [one for one in self.record.active if reason in (None, one.reason)],
-            )
+            active = self.record.active
+            ending = [one for one in active if reason in (None, one.reason)]
+            self._end(EndedBy.RESUME, ending)
             self._forget_untouched()
             if not self.record.touched and not self.record.curtailments:
-                if ended:
-                    await self._save()
+                await self._save()
                 power = self._coordinator.data.power_now
-                return Outcome(
-                    confirmed=True,
-                    seconds=0.0,
-                    power_before=power,
-                    power_after=power,
-                    way=Method.NONE,
-                )
+                return Outcome(power_before=power, power_after=power)
             self._retry = _Retry()
             try:
-                return await self._act(session, None)
+                return await self._act(check, None)
             except HomeAssistantError as err:
                 await self._note_failure(err, None)
                 raise
 
     @contextmanager
-    def _acting(self) -> Generator[Session]:
-        """Begin a session; nothing is done automatically during it, and old power is no proof."""
+    def _acting(self) -> Generator[Check]:
+        """Begin an attempt; nothing is done automatically during it, and old power is no proof."""
         self._busy += 1
-        self.session = session = Session(self)
+        self._attempt = mine = object()
+
+        def check() -> None:
+            self.check_loaded()
+            if self._attempt is not mine:
+                raise self.overtaken()
+
         try:
             with self._coordinator.reading_psu():
-                yield session
+                yield check
         finally:
             self._busy -= 1
 
-    async def _act(self, session: Session, mine: Curtailment | None) -> Outcome:
+    async def _act(self, check: Check, mine: Curtailment | None) -> Outcome:
         """Carry out what is decided, then poll until the power shows it."""
         loop, before = self._hass.loop, self._coordinator.data.power_now
         begun, method, confirmed = loop.time(), Method.NONE, True
@@ -454,16 +396,14 @@ class PowerExecutor:
             if not self._is_answered:
                 await self._save()
             try:
-                await self._until_answered(session)
-                method = await self._carry_out(session)
+                await self._until_answered(check)
+                method = await self._carry_out(check)
             except OvertakenError:
                 # Another action continues from here; this curtailment counts as well.
                 if mine is None or not self.record.find(mine):
                     raise
             if mine is None:
-                confirmed = not [
-                    one for one in self.record.curtailments if one.ended_by
-                ]
+                confirmed = not self.record.ended_ones
             else:
                 confirmed = await self._confirm(mine, before)
                 if confirmed:
@@ -471,24 +411,23 @@ class PowerExecutor:
         finally:
             self._retry.postpone()
             self._coordinator.async_update_listeners()
+        cap = self.decision.curtailment
         return Outcome(
             confirmed=confirmed,
             seconds=round(loop.time() - begun, 2),
             power_before=before,
             power_after=self._coordinator.data.power_now,
             way=method,
-            stricter=mine is not None
-            and self.decision.curtailment is not None
-            and not _is_one(self.decision.curtailment, mine),
+            stricter=bool(cap and not (mine and cap.is_same(mine))),
         )
 
-    async def _until_answered(self, session: Session) -> None:
+    async def _until_answered(self, check: Check) -> None:
         """Wait for the first answer of a miner that restarts; raise if it is offline."""
         coordinator, end = self._coordinator, monotonic() + DEADLINE_REACHABLE
         while not self._is_answered:
             await asyncio.sleep(POLL_INTERVAL)
             await coordinator.async_refresh()
-            session.check()
+            check()
             if not coordinator.last_update_success or monotonic() > end:
                 error = coordinator.last_exception
                 raise failed(
@@ -498,45 +437,57 @@ class PowerExecutor:
                 ) from error
         self._observe()
 
-    async def _carry_out(self, session: Session) -> Method:
+    async def _carry_out(self, check: Check) -> Method:
         """Command one step after the other; return the last method."""
         method = Method.NONE
         for _ in range(MOST_STEPS):
-            session.check()
-            self._decide()
-            if self._put_down():
-                continue
-            if self.decision.command is None:
+            check()
+            decision = self._decide()
+            for key in decision.left_alone:
+                self._create_issue(LEFT_ALONE[key], ir.IssueSeverity.WARNING)
+            if decision.settled or decision.left_alone:
+                self._untouch(*decision.settled, *decision.left_alone)
+            elif decision.command is None:
                 break
-            await self._execute(session, self.decision, self.decision.command)
-            method = self.decision.method
+            else:
+                await self._execute(check, decision, decision.command)
+                method = decision.method
         if self.decision.waits_for:
             title = self._coordinator.config_entry.title
             raise failed(self.decision.waits_for, name=title)
-        await self._settle()
+        if self.decision.command is None and self._is_answered:
+            self._archive_ended()
+            await self._save()
         return method
 
     async def _execute(
-        self, session: Session, decision: Decision, command: Command
+        self, check: Check, decision: Decision, command: Command
     ) -> None:
         """Command one setting and confirm it; store first that it is changed."""
         if not command.adopt:
             touched = {**self.record.touched, command.key: True}
             self._change(touched=touched)
             if decision.curtailment and not command.raises:
-                self._change_one(decision.curtailment, way=decision.method)
+                self.record = self.record.change(
+                    decision.curtailment, way=decision.method
+                )
             await self._save()
         elif command.key == POWER_LIMIT.key and self.before_restart:
             await self.before_restart()
-        session.check()
+        check()
+        control = CONTROLS[command.key]
         try:
-            is_last = await self._command(session, CONTROLS[command.key], command.value)
+            is_last = await control.async_set(
+                self._commander, command.value, check=check
+            )
         except HomeAssistantError as err:
-            unknown = err.translation_key == "unknown_outcome"
-            if unknown and command.key in self.record.touched:
-                self._change(touched={**self.record.touched, command.key: False})
-                await self._save()
-            raise
+            is_last = await self._has_effect(control, command.value, err)
+            if not is_last:
+                is_unknown = err.translation_key == "unknown_outcome"
+                if is_unknown and command.key in self.record.touched:
+                    self._change(touched={**self.record.touched, command.key: False})
+                    await self._save()
+                raise
         self._commanded_at = monotonic()
         if not is_last:
             raise self.overtaken()
@@ -545,16 +496,6 @@ class PowerExecutor:
             self._untouch(command.key)
         if decision.by is By.SOURCE:
             self.status = decision.status
-
-    async def _command[T](
-        self, session: Session, control: Control[T], value: T
-    ) -> bool:
-        try:
-            return await control.async_set(self._commander, value, check=session.check)
-        except HomeAssistantError as err:
-            if not await self._has_effect(control, value, err):
-                raise
-            return True
 
     async def _has_effect[T](
         self, control: Control[T], value: T, err: HomeAssistantError
@@ -584,37 +525,21 @@ class PowerExecutor:
         begun = loop.time()
         while (one := self.record.find(mine)) and not coordinator.unloaded:
             state = coordinator.data
-            if coordinator.fresh and self._is_down(one, state, before):
+            if coordinator.fresh and is_down(one, state, self._baseline, before):
                 return True
-            limit = DEADLINE_MEAN if state.power_is_mean else DEADLINE_POWER
+            limit = LAG_OF_MEAN if state.power_is_mean else DEADLINE_POWER
             if loop.time() - begun > limit:
                 return False
             await asyncio.sleep(POLL_INTERVAL)
             await coordinator.async_refresh()
         return False
 
-    def _is_down(
-        self, one: Curtailment, state: MinerState, before: float | None
-    ) -> bool:
-        """Return whether the power is below a curtailment; by the flag alone if it is unknown."""
-        power = state.power_now
-        if state.mining is False:
-            limit = max(STANDBY_POWER, STANDBY_SHARE * (before or 0))
-            return power is None or power <= limit
-        if one.target is Target.STOP or one.way is Method.STOP:
-            return False
-        watts = one.watts(self._baseline.full_power)
-        if watts is None:
-            # Acknowledged, and no more can be known
-            return one.way is Method.POWER_PERCENT
-        return power is not None and power <= watts * TOLERANCE
-
     async def _note_reached(self) -> None:
         """Store that the power was down once."""
         self._delete_issue(FAILING)
         if any(not one.reached for one in self.record.active):
             for one in self.record.active:
-                self._change_one(one, reached=True)
+                self.record = self.record.change(one, reached=True)
             await self._save()
 
     # What is decided
@@ -626,48 +551,14 @@ class PowerExecutor:
 
     @property
     def _is_answered(self) -> bool:
-        """Return whether the data are what the miner itself reported in the last poll."""
-        state = self._coordinator.data
-        return self._coordinator.fresh and not (
-            state.summary is None and state.status is None
-        )
+        return is_answered(self._coordinator)
 
     def _situation(self) -> Situation:
-        """Return what is known of the miner now."""
-        coordinator = self._coordinator
-        state = coordinator.data
-        limit = POWER_LIMIT.actual(coordinator)
-        if state.status and state.status.power_limit_set:
-            limit = int(state.status.power_limit_set)
-        percent = POWER_PERCENT.actual(coordinator)
-        assumed = POWER_PERCENT.is_assumed(state)
-        is_tuned = None
-        if state.activity is not None:
-            is_tuned = state.activity is Activity.MINING
-        is_unsure = self.record.touched.get(POWER_PERCENT.key) is False and is_tuned
-        if assumed and is_unsure:
-            percent = None
-        elif percent is None and (assumed or state.status is not None):
-            percent = FULL  # none is set, or none was since the miner started
-        lag = DEADLINE_MEAN if state.power_is_mean else RETRY_FIRST
-        return Situation(
-            answered=self._is_answered,
-            mining=state.mining,
-            is_tuned=is_tuned,
-            power=state.power_now,
-            power_is_settled=monotonic() - self._commanded_at > lag,
-            power_limit=limit,
-            power_percent=percent,
-            full_power=coordinator.store.tuned_power or POWER_LIMIT.actual(coordinator),
-            lowest_power=lowest_power(coordinator),
-            can_limit=coordinator.can(POWER_LIMIT.feature),
-            can_percent=can_percent(coordinator),
-        )
+        since_command = monotonic() - self._commanded_at
+        return situation(self._coordinator, self.record.touched, since_command)
 
-    def _decide(self) -> Decision:
-        """Take a new decision, and announce it if it differs for people."""
-        earlier = self.decision
-        self.decision = decide(
+    def _new_decision(self) -> Decision:
+        return decide(
             baseline=self._baseline,
             wish=self.source.wish(dt_util.utcnow()) if self.source else Wish(),
             curtailments=self.record.active,
@@ -676,6 +567,10 @@ class PowerExecutor:
             budget=self.budget(),
             status=self.status,
         )
+
+    def _decide(self) -> Decision:
+        """Take a new decision, and announce it if it differs for people."""
+        earlier, self.decision = self.decision, self._new_decision()
         if self.decision.command is None or self.decision.by is not By.SOURCE:
             self.status = self.decision.status
         if _summary(earlier) != _summary(self.decision):
@@ -697,11 +592,9 @@ class PowerExecutor:
                 "entry_id": entry.entry_id,
                 "device_id": device.id if device else None,
                 "decided_by": self.decided_by,
-                "reason": one.reason if one else None,
-                "target": one.target.value if one else None,
-                "amount": one.amount if one else None,
                 "watts": decision.watts,
-                "until": one.until.isoformat() if one and one.until else None,
+                "off_by_user": self.is_off_by_user,
+                **(one.outline() if one else dict.fromkeys(OUTLINE)),
                 "again": again,
                 "percent": decision.percent,
                 "why": decision.why,
@@ -718,13 +611,13 @@ class PowerExecutor:
         if not self._is_answered or (self.record.complete and self.record.curtailments):
             return
         found = self._situation()
-        settings = {
+        settings: dict[str, Any] = {
             MINING.key: found.mining,
             POWER_LIMIT.key: found.power_limit,
             POWER_PERCENT.key: found.power_percent,
         }
         if POWER_LIMIT.key not in self.record.touched:
-            settings[FULL_POWER] = found.full_power  # type: ignore[assignment]
+            settings[FULL_POWER] = found.full_power
         self._coordinator.store.observe_settings(
             {
                 key: self._commander.shown(key, value)
@@ -747,56 +640,33 @@ class PowerExecutor:
             self.record = replace(self.record, complete=False)
         self._set_timer()
 
-    def _change_one(self, one: Curtailment, **changes: Any) -> None:
-        self.record = self.record.change(one, **changes)
-
     def _untouch(self, *keys: str) -> None:
         touched = self.record.touched
         self._change(touched={k: v for k, v in touched.items() if k not in keys})
 
     def _archive(self, one: Curtailment, ended_by: EndedBy) -> None:
         """Keep what became of a curtailment, and forget it."""
-        stored = one.stored()
-        ended = dt_util.utcnow()
-        last = {key: stored[key] for key in KEPT_OF_LAST}
-        last |= {"ended": ended.isoformat(), "ended_by": ended_by.value}
+        self.record = self.record.archive(one, ended_by, dt_util.utcnow())
+        last = self.record.last or {}
         text = ", ".join(f"{key}: {value}" for key, value in last.items())
         LOGGER.info("%s: curtailment ends: %s", self._coordinator.name, text)
-        self.record = self.record.without([one])
-        self._change(last=last)
-        if ended_by is not EndedBy.REPLACED:
-            ends = {**self.record.ends, one.reason or "": ended.isoformat()}
-            while len(ends) > MOST_ENDS:
-                del ends[min(ends, key=lambda reason: ends[reason])]
-            self._change(ended=ended, ended_reason=one.reason, ends=ends)
+        self._change()
 
-    def _end(self, ended_by: EndedBy, ending: list[Curtailment]) -> list[Curtailment]:
-        """Let curtailments no longer count; they are kept until the miner shows it."""
-        for one in ending:
-            self._change_one(one, ended_by=ended_by)
-        self._set_timer()
-        return ending
-
-    def _put_down(self) -> bool:
-        """Forget the settings that are restored, or left alone; return whether there were any."""
-        decision = self.decision
-        for key in decision.left_alone:
-            self._create_issue(LEFT_ALONE[key], ir.IssueSeverity.WARNING)
-        self._untouch(*decision.settled, *decision.left_alone)
-        return bool(decision.settled or decision.left_alone)
-
-    async def _settle(self) -> None:
-        """Forget the curtailments that have ended, now that the miner shows it."""
-        decision = self.decision
-        ended = [one for one in self.record.curtailments if one.ended_by]
-        if decision.command is not None or decision.waits_for or not self._is_answered:
-            return
+    def _archive_ended(self) -> bool:
+        """Forget the curtailments that have ended; return whether there were any."""
+        ended = self.record.ended_ones
         for one in ended:
             assert one.ended_by
             self._archive(one, one.ended_by)
         if ended and not self.record.curtailments:
             self._delete_issue(FAILING, RESUME_FAILING)
-        await self._save()
+        return bool(ended)
+
+    def _end(self, ended_by: EndedBy, ending: Iterable[Curtailment]) -> None:
+        """Let curtailments no longer count; they are kept until the miner shows it."""
+        for one in ending:
+            self.record = self.record.change(one, ended_by=ended_by)
+        self._set_timer()
 
     async def _save(self) -> None:
         """Store the record, if it differs from what is stored."""
@@ -846,7 +716,7 @@ class PowerExecutor:
         decision = self._decide()
         if not self._is_answered:
             return
-        is_pending = any(one.ended_by for one in self.record.curtailments)
+        is_pending = bool(self.record.ended_ones)
         if not (
             decision.command or decision.settled or decision.left_alone or is_pending
         ):
@@ -861,15 +731,15 @@ class PowerExecutor:
 
     async def _work(self) -> None:
         """Carry out a decision in the background; report what goes wrong, and try again."""
-        with self._acting() as session:
+        with self._acting() as check:
             decision = self.decision
             one = decision.curtailment
             try:
                 if one and decision.command and not decision.command.raises:
-                    await self._hold(session, one)
+                    await self._hold(check, one)
                 else:
                     await self._save()
-                    await self._carry_out(session)
+                    await self._carry_out(check)
             except OvertakenError as err:
                 LOGGER.debug("%s: power: %s", self._coordinator.name, err)
             except HomeAssistantError as err:
@@ -891,10 +761,10 @@ class PowerExecutor:
             # What is under way is finished first; the poll after it takes the new wish.
             await change
             return
-        with self._acting() as session:
+        with self._acting() as check:
             try:
                 await change
-                await self._carry_out(session)
+                await self._carry_out(check)
             except HomeAssistantError:
                 self._note_source_failure()
                 raise
@@ -908,15 +778,17 @@ class PowerExecutor:
         if error:
             self._create_issue(SOURCE_FAILING, ir.IssueSeverity.WARNING, error=error)
 
-    async def _hold(self, session: Session, one: Curtailment) -> None:
+    async def _hold(self, check: Check, one: Curtailment) -> None:
         """Curtail a miner again that started on its own; or for the first time, if that failed."""
         LOGGER.warning(
             "%s: draws more than a curtailment allows, curtailing again",
             self._coordinator.name,
         )
         was_down = one.reached
-        self._change_one(one, stopped_again=one.stopped_again + was_down)
-        outcome = await self._act(session, one)
+        self.record = self.record.change(
+            one, stopped_again=one.stopped_again + was_down
+        )
+        outcome = await self._act(check, one)
         if self._coordinator.unloaded or not self.record.find(one):
             return
         if not outcome.confirmed:
@@ -945,7 +817,9 @@ class PowerExecutor:
         shown = markdown(sentence)  # it may quote the miner
         self._create_issue(kind, ir.IssueSeverity.ERROR, error=shown)
         for other in concerned:
-            self._change_one(other, error=sentence, error_kind=err.translation_key)
+            self.record = self.record.change(
+                other, error=sentence, error_kind=err.translation_key
+            )
         await self._save()
 
     @callback
@@ -964,21 +838,13 @@ class PowerExecutor:
         if ends:
             self._end(EndedBy.BY_HAND, list(self.record.active))
         if self.record.curtailments and (ends or key == MINING.key):
-            self.session = Session(self)
+            self._attempt = object()
         self._forget_untouched()
         self._start_task(self._save())
 
     def _forget_untouched(self) -> bool:
         """Forget the curtailments that have ended, if they have changed nothing."""
-        ended = [one for one in self.record.curtailments if one.ended_by]
-        if self.record.touched or not ended:
-            return False
-        for one in ended:
-            assert one.ended_by
-            self._archive(one, one.ended_by)
-        if not self.record.curtailments:
-            self._delete_issue(FAILING, RESUME_FAILING)
-        return True
+        return not self.record.touched and self._archive_ended()
 
     def _delete_issue(self, *kinds: str) -> None:
         for kind in kinds:
@@ -1006,12 +872,8 @@ class PowerExecutor:
         )
 
 
-def _is_one(one: Curtailment, other: Curtailment) -> bool:
-    return (one.reason, one.since) == (other.reason, other.since)
-
-
 def _summary(decision: Decision) -> tuple[Any, ...]:
     """Return what makes two decisions different for people."""
-    one = decision.curtailment
+    one = decision.curtailment if decision.by is By.CURTAILMENT else None
     percent = decision.percent if decision.by is By.SOURCE else None
     return decision.by, percent, one and (one.reason, one.target, one.amount)

@@ -226,8 +226,9 @@ class _Case:
         by = By.SOURCE if self.has_wish else By.BASELINE
         if self.is_capped:
             by, status = By.CURTAILMENT, TargetStatus.CURTAILED
-        elif self.baseline.mining is False and not (self.cap or MINING in self.touched):
-            by = By.BASELINE
+        is_off = self.baseline.mining is False and not self.miner.mining
+        if is_off and MINING not in self.touched:
+            by = By.BASELINE  # off by the user stays off
         return Decision(
             by=by,
             curtailment=self.cap,
@@ -313,11 +314,11 @@ class _Case:
         status = TargetStatus.AT_LIMIT if percent else self._why_no_limit(target)
         if status is None:
             return self._sought(LIMIT, round(target), TargetStatus.POWER_LIMIT)
-        # Until then as near as it gets without a restart
+        # Until then as near as it gets without a restart, and above no curtailment
         nearest = FULL if target > full else LOWEST_PERCENT
-        return self._sought(
-            PERCENT, nearest if self.miner.can_percent else self.percent, status
-        )
+        if not self.miner.can_percent or (self.is_capped and nearest > wanted):
+            nearest = self.percent
+        return self._sought(PERCENT, nearest, status)
 
     def restore_percent(self) -> Decision | None:
         """Restore the power percent that a curtailment lowered, once the miner follows one."""
@@ -404,7 +405,9 @@ class _Case:
             self.miner.power_limit,
         )
         is_limited = LIMIT in self.touched
-        ceiling = FULL if is_limited else self.baseline.power_percent or FULL
+        ceiling = FULL
+        if not is_limited and not self.has_wish:  # a source counts more than the user
+            ceiling = self.baseline.power_percent or FULL
         wanted, lowest = None, LOWEST_PERCENT
         if self.cap.target is Target.PERCENT and not is_limited:
             wanted, lowest = self.cap.amount, 0
@@ -475,10 +478,13 @@ class _Case:
         return None if budget.restart_is_due else TargetStatus.WAITING_INTERVAL
 
     def _sought(self, key: str, value: int, status: TargetStatus) -> Decision:
-        """Return a command for the source; what a curtailment decides is not adopted."""
+        """Return a command for the source.
+
+        A power limit becomes that of the user: to restore it would cost another restart.
+        """
         if key == PERCENT and value == self.percent:
             return self.decision(status=status)
-        adopt = not self.is_capped
+        adopt = key == LIMIT and not self.is_capped
         return self.decision(
             Command(key=key, value=value, adopt=adopt, raises=True), status
         )

@@ -1,6 +1,6 @@
 """What is stored about the power of a miner: its curtailments, and what they have changed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,13 @@ LIMIT = "power_limit"
 PERCENT = "power_percent"
 SETTINGS = (MINING, LIMIT, PERCENT)
 """The keys of the settings that change the power."""
+OUTLINE = ("reason", "target", "amount", "since", "until")
+KEPT_OF_LAST = (
+    *("target", "reason", "since", "until"),
+    *("stopped_again", "error", "error_kind"),
+)
+MOST_ENDS = 10
+"""Reasons of which the last end is kept."""
 
 
 class Target(StrEnum):
@@ -94,6 +101,15 @@ class Curtailment:
             "until": self.until.isoformat() if self.until else None,
         }
 
+    def outline(self) -> dict[str, Any]:
+        """Return what people want to know of it, as JSON."""
+        stored = self.stored()
+        return {key: stored[key] for key in OUTLINE}
+
+    def is_same(self, other: Curtailment) -> bool:
+        """Return whether it is another state of the same curtailment."""
+        return (self.reason, self.since) == (other.reason, other.since)
+
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Self:
         """Return it from JSON; raises ValueError, TypeError or KeyError if it is none."""
@@ -137,31 +153,37 @@ class Record:
         """Return those that count."""
         return tuple(one for one in self.curtailments if not one.ended_by)
 
+    @property
+    def ended_ones(self) -> tuple[Curtailment, ...]:
+        """Return those that have ended, while the previous settings are being restored."""
+        return tuple(one for one in self.curtailments if one.ended_by)
+
     def find(self, one: Curtailment) -> Curtailment | None:
         """Return a curtailment as it is now; None if it no longer counts."""
-        return next((now for now in self.active if _is_same(now, one)), None)
+        return next((now for now in self.active if now.is_same(one)), None)
 
     def change(self, one: Curtailment, **changes: Any) -> Record:
         """Return the record with changes of a curtailment, if it is still there."""
         return replace(
             self,
             curtailments=tuple(
-                replace(now, **changes) if _is_same(now, one) else now
+                replace(now, **changes) if now.is_same(one) else now
                 for now in self.curtailments
             ),
         )
 
-    def without(self, gone: Iterable[Curtailment]) -> Record:
-        """Return the record without some curtailments."""
-        gone = list(gone)
-        return replace(
-            self,
-            curtailments=tuple(
-                now
-                for now in self.curtailments
-                if not any(_is_same(now, one) for one in gone)
-            ),
-        )
+    def archive(self, one: Curtailment, ended_by: EndedBy, now: datetime) -> Record:
+        """Return the record without a curtailment, and with what became of it."""
+        stored = one.stored()
+        last = {key: stored[key] for key in KEPT_OF_LAST}
+        last |= {"ended": now.isoformat(), "ended_by": ended_by.value}
+        others = tuple(other for other in self.curtailments if not other.is_same(one))
+        record = replace(self, curtailments=others, last=last)
+        if ended_by in (EndedBy.REPLACED, EndedBy.REFUSED):
+            return record
+        ends = {**self.ends, one.reason or "": now.isoformat()}
+        newest = sorted(ends.items(), key=lambda end: end[1])[-MOST_ENDS:]
+        return replace(record, ended=now, ended_reason=one.reason, ends=dict(newest))
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -175,10 +197,6 @@ class Record:
             "ends": dict(self.ends),
             "last": self.last,
         }
-
-
-def _is_same(one: Curtailment, other: Curtailment) -> bool:
-    return one.reason == other.reason and one.since == other.since
 
 
 def load_record(stored: dict[str, Any], name: str) -> tuple[Record, bool]:
