@@ -23,6 +23,7 @@ from .heat.heating import ISSUES as HEATING_ISSUES, Heating
 from .money.learning import ISSUE as WORN, Learning
 from .money.planner import Planner
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
+from .power.external import External
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
 from .runtime import WhatsminerConfigEntry, WhatsminerData
@@ -104,6 +105,7 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
         commander=commander,
         curtailment=curtailment,
         power_target=power_target,
+        external=External(coordinator.store, curtailment),
         fault_log=FaultLog(coordinator),
         learning=learning,
         planner=Planner(commander, curtailment, learning),

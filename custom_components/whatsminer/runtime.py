@@ -12,6 +12,7 @@ from .heat.heating import Heating
 from .money.learning import Learning
 from .money.planner import Planner
 from .power.executor import PowerExecutor
+from .power.external import External
 from .power.target import PowerTarget
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerData]
@@ -25,6 +26,7 @@ class WhatsminerData:
     commander: Commander
     curtailment: PowerExecutor
     power_target: PowerTarget
+    external: External
     fault_log: FaultLog
     learning: Learning
     planner: Planner

@@ -60,6 +60,8 @@ class StoredValues:
     """Whether a power percent was seen to restart the miner (D.4)."""
     curtailment: dict[str, Any] = field(default_factory=dict)
     """The curtailment that is active, and the end of the last one."""
+    external: dict[str, Any] = field(default_factory=dict)
+    """The power that another program has requested last."""
     power_target: dict[str, Any] = field(default_factory=dict)
     """The power target, and the restarts that it has caused."""
     heat: dict[str, Any] = field(default_factory=dict)
@@ -200,6 +202,11 @@ class MinerStore:
     def curtailment(self) -> dict[str, Any]:
         """The curtailment that is active, and the end of the last one, as it is stored."""
         return self._values.curtailment
+
+    @property
+    def external(self) -> dict[str, Any]:
+        """The power that another program has requested last, as it is stored."""
+        return self._values.external
 
     @property
     def power_target(self) -> dict[str, Any]:

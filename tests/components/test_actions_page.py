@@ -20,6 +20,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.services import (
     CURTAIL_SCHEMA,
     PLAN_SCHEMA,
+    REQUEST_SCHEMA,
     RESUME_SCHEMA,
 )
 from custom_components.whatsminer.services.device import ACTIONS, ATTR_CONFIRM
@@ -33,7 +34,12 @@ FORMS = load_yaml_dict(str(ROOT / "custom_components" / DOMAIN / "services.yaml"
 EXAMPLES = re.findall(r"^```yaml\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 DEVICE = "0123456789abcdef0123456789abcdef"
 BY_NAME = {action.name: action for action in ACTIONS}
-OWN = {"curtail": CURTAIL_SCHEMA, "resume": RESUME_SCHEMA, "plan": PLAN_SCHEMA}
+OWN = {
+    "curtail": CURTAIL_SCHEMA,
+    "resume": RESUME_SCHEMA,
+    "plan": PLAN_SCHEMA,
+    "request_power": REQUEST_SCHEMA,
+}
 AT_HOME = "127.0.0.1"
 VERSION = "20260401.12.REL"
 
@@ -43,6 +49,7 @@ EFFECTS: dict[str, Any] = {
     "curtail": lambda s: not s.truth().mining,
     "resume": lambda s: s.truth().mining,
     "plan": lambda s: s.truth().mining,
+    "request_power": lambda s: s.machine.power_percent < 100,
     "set_pools": lambda s: [p.user for p in s.truth().pools] == ["account.worker"] * 2,
     "set_power": lambda s: s.truth().settings.power_set_w == 3000,
     "preheat": lambda s: s.truth().preheat == "adjust complete",

@@ -24,6 +24,7 @@ CONTROL: dict[str, dict[str, Any]] = {
     "curtail": {"target": "stop"},
     "resume": {},
     "plan": {},
+    "request_power": {"power": 2500},
 }
 """The actions for everybody who may control the miner."""
 EVERY = {*CONTROL, *(action.name for action in ACTIONS)}

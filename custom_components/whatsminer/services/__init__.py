@@ -41,6 +41,7 @@ ATTR_REASON: Final = "reason"
 SERVICE_CURTAIL: Final = "curtail"
 SERVICE_RESUME: Final = "resume"
 SERVICE_PLAN: Final = "plan"
+SERVICE_REQUEST_POWER: Final = "request_power"
 
 type _Handler = Callable[[ServiceCall], Awaitable[ServiceResponse]]
 type _Check = Callable[[ServiceCall, User], Awaitable[None]]
@@ -72,15 +73,28 @@ PLAN_SCHEMA = probatio.Schema(
         probatio.Optional(CONF_HOURS_AT_MOST): _HOURS,
     }
 )
+REQUEST_SCHEMA = probatio.Schema(
+    {
+        **cv.ENTITY_SERVICE_FIELDS,
+        probatio.Required(ATTR_POWER): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=0, max=99_999)
+        ),
+        probatio.Optional(
+            ATTR_DURATION, default=timedelta(minutes=15)
+        ): cv.positive_time_period,
+    }
+)
 
 
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions."""
     changes, reads = SupportsResponse.OPTIONAL, SupportsResponse.ONLY
+    none = SupportsResponse.NONE
     for name, handler, schema, response in (
         (SERVICE_CURTAIL, _async_curtail, CURTAIL_SCHEMA, changes),
         (SERVICE_RESUME, _async_resume, RESUME_SCHEMA, changes),
+        (SERVICE_REQUEST_POWER, _async_request_power, REQUEST_SCHEMA, none),
         (SERVICE_PLAN, _async_plan, PLAN_SCHEMA, reads),
     ):
         hass.services.async_register(
@@ -270,6 +284,16 @@ async def _async_plan(call: ServiceCall) -> ServiceResponse:
     if len(results) == 1:
         return cast(ServiceResponse, results[0][1])
     return {"miners": _by_name(results)}
+
+
+async def _async_request_power(call: ServiceCall) -> ServiceResponse:
+    """Let the power source *External* want a power for some time."""
+    power, duration = call.data[ATTR_POWER], call.data[ATTR_DURATION]
+    await async_each(
+        call,
+        lambda entry: entry.runtime_data.external.async_request(power, duration),
+    )
+    return None
 
 
 def _respond(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:

@@ -1,0 +1,120 @@
+"""The power source *External*: requests of an energy manager, and what its silence means."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import DOMAIN
+from simulator import SimulatedMiner
+
+from .conftest import Act, RaceClock, later
+
+type Call = Callable[..., Awaitable[None]]
+type Show = Callable[[str, str], str]
+type Poll = Callable[[], Awaitable[None]]
+type Request = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
+    """The miner's time races, and so do the quick polls."""
+    with patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02):
+        clock.rate = 1000
+        clock.race()
+        yield
+
+
+@pytest.fixture
+def request_power(hass: HomeAssistant, device_id: str) -> Request:
+    """Request a power, as an energy manager does."""
+
+    async def run(power: int, **data: Any) -> None:
+        await hass.services.async_call(
+            DOMAIN,
+            "request_power",
+            {"device_id": device_id, "power": power, **data},
+            blocking=True,
+        )
+
+    return run
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the miner is there."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_silence_ends_a_request(
+    miner: SimulatedMiner, request_power: Request, poll: Poll, state: Show
+) -> None:
+    """An energy manager that crashed would leave the miner at what it said last."""
+    full = miner.machine.power_w
+    await request_power(round(full * 0.6))
+    assert miner.machine.power_percent == pytest.approx(60, abs=2)
+    assert state("sensor", "power_decided_by") == "external"
+    with later(10):
+        await request_power(round(full * 0.7))
+    with later(20):
+        await poll()
+    assert state("sensor", "power_decided_by") == "external"
+    for _ in range(2):
+        with later(26):
+            await poll()
+    assert state("sensor", "power_decided_by") == "baseline"
+    await until(lambda: miner.machine.power_w > full * 0.95)
+
+
+async def test_stop_over_a_restart(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    request_power: Request,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """A restart of Home Assistant would start the miner in the dark, or leave it off for good."""
+    await request_power(0, duration={"minutes": 30})
+    assert miner.truth().mining is False
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    await poll()
+    assert miner.truth().mining is False
+    assert state("sensor", "power_decided_by") == "external"
+    for _ in range(2):
+        with later(31):
+            await poll()
+    assert miner.truth().mining is True
+    assert entry.runtime_data.curtailment.source.key == "manual"
+
+
+async def test_what_counts_more(
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    request_power: Request,
+    act: Act,
+    call: Call,
+    poll: Poll,
+    state: Show,
+) -> None:
+    """An energy manager would run a miner through a grid call, or start one that its owner stopped."""
+    full = miner.machine.power_w
+    await act("curtail", target="stop", reason="grid call")
+    await request_power(round(full * 0.8))
+    assert miner.truth().mining is False
+    assert state("sensor", "power_decided_by") == "curtailment"
+    await act("resume")
+    assert miner.truth().mining is True
+    await call("number", "power_target", "set_value", value=round(full * 0.9))
+    assert entry.runtime_data.curtailment.source.key == "manual"
+    await call("switch", "mining", "turn_off")
+    await request_power(round(full * 0.8), duration="00:05:00")
+    await poll()
+    assert miner.truth().mining is False
+    assert state("sensor", "power_decided_by") == "baseline"
