@@ -17,12 +17,12 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.whatsminer.commander import Commander
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.logbook import describe
 from custom_components.whatsminer.power.executor import EVENT_DECISION, PowerExecutor
+from custom_components.whatsminer.power.external import External
 from custom_components.whatsminer.power.policy import Wish
-from custom_components.whatsminer.power.target import PowerTarget
+from custom_components.whatsminer.store import MinerStore
 from simulator import SimulatedMiner
 
 from .conftest import Act, RaceClock, later
@@ -366,16 +366,13 @@ class Plan:
 
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """Set up another power source beside the power target."""
-    plan, begin = Plan(), PowerTarget.__init__
+    """Set up a power source of the test in place of *External*."""
+    plan = Plan()
 
-    def begin_with_plan(
-        target: PowerTarget, commander: Commander, executor: PowerExecutor
-    ) -> None:
-        begin(target, commander, executor)
+    def begin(_: External, __: MinerStore, executor: PowerExecutor) -> None:
         executor.add_source(plan)
 
-    monkeypatch.setattr(PowerTarget, "__init__", begin_with_plan)
+    monkeypatch.setattr(External, "__init__", begin)
     return plan
 
 
