@@ -32,7 +32,7 @@ IDLE = 15.0
 
 def rows() -> list[list[str]]:
     """Return the rows of the worked example."""
-    section = PAGE.read_text().split("### A worked example")[1]
+    section = PAGE.read_text().split("### A worked example")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
