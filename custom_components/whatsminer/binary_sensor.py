@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.binary_sensor import (
     BinarySensorDeviceClass,
@@ -27,6 +27,7 @@ class WhatsminerBinarySensorDescription(
     """A binary sensor and where its value comes from."""
 
     value_fn: Callable[[WhatsminerData], bool | None]
+    attributes_fn: Callable[[WhatsminerData], dict[str, Any]] = lambda _: {}
 
 
 def _problem(data: WhatsminerData) -> bool | None:
@@ -44,14 +45,25 @@ def _worn(data: WhatsminerData) -> bool | None:
     return None if profile.wear is None else profile.worn
 
 
+def _outage(data: WhatsminerData) -> dict[str, Any]:
+    """Return why the miner is offline, by the key of its text."""
+    coordinator = data.coordinator
+    if coordinator.last_update_success:
+        return {"reason": None}
+    key = getattr(coordinator.last_exception, "translation_key", None)
+    return {"reason": key or "unknown"}
+
+
 CONNECTIVITY = "connectivity"
 
 BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
     WhatsminerBinarySensorDescription(
         key=CONNECTIVITY,
+        translation_key=CONNECTIVITY,
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda data: data.coordinator.last_update_success,
+        attributes_fn=_outage,
     ),
     WhatsminerBinarySensorDescription(
         key="problem",
@@ -117,3 +129,8 @@ class WhatsminerBinarySensor(WhatsminerEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool | None:
         return self.entity_description.value_fn(self._data)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any]:
+        return self.entity_description.attributes_fn(self._data)

@@ -22,6 +22,7 @@ def automate(world: World, notified: list[dict[str, Any]]) -> Callable[..., Any]
             reboot_button=world.entity("button", "reboot"),
             pool=world.entity("sensor", "pool"),
             on_step=notify("{{ step }}: {{ problem }}"),
+            on_offline=notify("offline"),
             **inputs,
         )
 
@@ -166,13 +167,16 @@ async def test_flapping_hashrate(
 async def test_unavailable_miner(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:
-    """The watchdog would send commands to a miner that does not respond."""
-    await automate()
+    """The watchdog would send commands to a miner that does not respond, or notify nobody, or again and again."""
+    await automate(offline_minutes=40)
     world.miner.set_board_count(1)
     await world.let_pass(minutes=5)
     world.miner.inject("refuse")
-    await world.let_pass(minutes=60)
+    await world.let_pass(minutes=38)
     assert not notified
+    await world.let_pass(minutes=22)
+    assert steps(notified) == ["offline"]
+    notified.clear()
     world.miner.clear_failures()
     await world.let_pass(minutes=12)
     assert not notified

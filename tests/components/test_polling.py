@@ -381,6 +381,7 @@ OWN = (
 )
 
 
+@pytest.mark.parametrize("is_off_before", [False, True])
 async def test_miner_that_is_off_at_start(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
@@ -389,9 +390,27 @@ async def test_miner_that_is_off_at_start(
     state: Show,
     poll: Poll,
     caplog: pytest.LogCaptureFixture,
+    entity_id: Callable[[str, str], str],
+    is_off_before: bool,
 ) -> None:
-    """After a power cut both start together; the entities must be there, and wake up alone."""
+    """After a power cut both start together; the entities must be there, and wake up alone.
+
+    The owner must be able to see why, and to find one line for each end in each log.
+    """
     before = set(hass.states.async_entity_ids())
+
+    def reason() -> tuple[str, str | None]:
+        shown = hass.states.get(entity_id("binary_sensor", "connectivity"))
+        assert shown
+        return shown.state, shown.attributes["reason"]
+
+    if is_off_before:
+        miner.inject("refuse")
+        for _ in range(3):
+            await poll()
+        assert reason() == ("off", "cannot_connect")
+        assert len(_complaints(caplog)) == 1
+        caplog.clear()
     miner.inject("refuse")
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
@@ -399,7 +418,7 @@ async def test_miner_that_is_off_at_start(
     assert set(hass.states.async_entity_ids()) == before
     miners = {found for found in before if not found.endswith(OWN)}
     assert {hass.states.get(found).state for found in miners} == {STATE_UNAVAILABLE}  # type: ignore[union-attr]
-    assert state("binary_sensor", "connectivity") == "off"
+    assert reason() == ("off", "cannot_connect")
     for _ in range(2):
         await poll()
     outage = [line.message for line in caplog.records if line.levelname == "ERROR"]
@@ -409,7 +428,7 @@ async def test_miner_that_is_off_at_start(
     miner.clear_failures()
     await miner.tick()
     await poll()
-    assert state("binary_sensor", "connectivity") == "on"
+    assert reason() == ("on", None)
     back = [line for line in caplog.records if "recovered" in line.message]
     assert len(back) == 1
     assert float(state("sensor", "power")) > 3000
