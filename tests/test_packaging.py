@@ -21,7 +21,7 @@ from awesomeversion import AwesomeVersion, AwesomeVersionStrategy
 from homeassistant.bootstrap import CORE_INTEGRATIONS
 from homeassistant.const import Platform, __version__ as HA_VERSION
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.selector import TargetSelector
+from homeassistant.helpers.selector import TargetSelector, selector
 from homeassistant.requirements import DISCOVERY_INTEGRATIONS
 from packaging.requirements import Requirement
 import probatio
@@ -460,6 +460,26 @@ def leaves(texts: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
         yield path, texts
 
 
+_STEP = (
+    r"title|description|submit|sections\.K\.(name|description)"
+    r"|(menu_options|menu_option_descriptions)\.K|(sections\.K\.)?(data|data_description)\.K"
+)
+_FLOW = rf"flow_title|(error|abort|progress|create_entry)\.K|step\.K\.({_STEP})"
+_FIELDS = r"name|description|fields\.K\.(name|description)"
+PLACES = re.compile(
+    "|".join(
+        (
+            rf"(config|options|issues\.K\.fix_flow)\.({_FLOW})",
+            rf"(services|triggers|conditions)\.K\.({_FIELDS})",
+            r"entity\.K\.K\.((state_attributes\.K\.)?(name|state\.K)|unit_of_measurement)",
+            r"selector\.K\.((options|unit_of_measurement)\.K|fields\.K\.(name|description))",
+            r"exceptions\.K\.message|issues\.K\.(title|description)|common\.K|title",
+        )
+    ).replace("K", r"[\w-]+")
+)
+"""Where a text may stand; one elsewhere is never shown."""
+
+
 def text(value: Any) -> None:
     """Return the errors that hassfest would find in a translation."""
     cv.string_with_no_html(value)
@@ -501,6 +521,7 @@ def test_translations_are_valid(path: Path) -> None:
     for keys, value in leaves(texts):
         text(value)
         assert all(KEY.fullmatch(key) for key in keys), keys
+        assert PLACES.fullmatch(".".join(keys)), keys
         # A state is shown as it stands.
         assert "{" not in value or keys[0] != "entity" or keys[-2] != "state", keys
     flows = [texts["config"], texts["options"]]
@@ -538,6 +559,41 @@ def test_actions_are_for_miners() -> None:
     for name, action in actions.items():
         assert action["target"] == {"entity": {"integration": MANIFEST["domain"]}}, name
         TargetSelector(action["target"])
+
+
+@pytest.mark.parametrize("kind", ["services", "triggers", "conditions"])
+def test_required_parts_of_forms_are_valid(kind: str) -> None:
+    """The editor would show no form, or an option by its key."""
+    texts = load(HOUSE / "translations" / "en.json")
+    for name, form in yaml.safe_load((HOUSE / f"{kind}.yaml").read_text()).items():
+        assert form.keys() <= {"target", "fields"}, name
+        TargetSelector(form["target"])
+        assert texts[kind][name].keys() >= {"name", "description"}
+        fields = flat(form.get("fields") or {})
+        assert texts[kind][name].get("fields", {}).keys() == fields.keys(), name
+        for key, field in fields.items():
+            assert field.keys() <= {
+                *("required", "default", "example", "advanced", "selector")
+            }
+            selector(field["selector"])
+            [(type_, config)] = field["selector"].items()
+            if translation_key := (config or {}).get("translation_key"):
+                part = "fields" if type_ == "object" else "options"
+                wanted = [*config[part]]
+                assert [*texts["selector"][translation_key][part]] == wanted, key
+
+
+def test_quality_scale_is_valid() -> None:
+    """A rule that is missing, or exempt without a reason, is a promise that nobody can check."""
+    rules = load(HOUSE / "quality_scale.yaml")["rules"]
+    assert len(rules) == 54
+    for name, rule in rules.items():
+        status = rule["status"] if isinstance(rule, dict) else rule
+        assert status in {"done", "todo", "exempt"}, name
+        assert status == "done" or rule["comment"].endswith("."), name
+    assert [name for name, rule in rules.items() if "todo" in str(rule)] == [
+        "integration-owner"
+    ]
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:

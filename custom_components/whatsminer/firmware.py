@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 
 from homeassistant.core import CALLBACK_TYPE
 
@@ -15,7 +16,12 @@ class Installation:
         """The name of the file."""
         self.percent: int | None = None
         """How much is sent; None while the miner installs it and reboots."""
-        self.listener: CALLBACK_TYPE = lambda: None
+        self._listeners: list[CALLBACK_TYPE] = []
+
+    def on_change(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call a listener whenever the progress changes; return what ends that."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
 
     def start(self, image: str, size: int) -> Callable[[int], None]:
         """Show that an image is sent; return what notes how many bytes are."""
@@ -37,4 +43,5 @@ class Installation:
     def _show(self, image: str | None, percent: int | None) -> None:
         if (self.image, self.percent) != (image, percent):
             self.image, self.percent = image, percent
-            self.listener()
+            for listener in self._listeners:
+                listener()

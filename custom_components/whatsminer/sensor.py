@@ -30,7 +30,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
 from .api import Activity, Board, Cooling, Feature, MinerState, Section, Summary
-from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
+from .const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
 from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
 from .faults import fault_words
@@ -693,21 +693,25 @@ def _add_of_miner(
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
-    async_add_entities(
-        WhatsminerOwnSensor(entry.runtime_data, description)
-        for description in OWN_SENSORS
-        if description.exists_fn(entry.runtime_data)
-        and (
-            description.feature is None
-            or coordinator.can(description.feature)
-            or (
-                # A curtailment that is active can be seen without a password, too.
-                description.feature is Feature.MINING
-                and entry.runtime_data.curtailment.state != "none"
-            )
-        )
-    )
+    own = [one for one in OWN_SENSORS if _is_offered(entry.runtime_data, one)]
+    async_add_entities(WhatsminerOwnSensor(entry.runtime_data, one) for one in own)
+    registry = er.async_get(hass)
+    for one in OWN_SENSORS:
+        unique_id = f"{entry.unique_id}_{one.key}"
+        entity_id = registry.async_get_entity_id(Platform.SENSOR, DOMAIN, unique_id)
+        if entity_id and one not in own:
+            registry.async_remove(entity_id)
     async_add_entities(economics_sensors(hass, coordinator))
+
+
+def _is_offered(data: WhatsminerData, description: OwnSensorDescription) -> bool:
+    """Return whether a sensor of ours makes sense for a miner."""
+    if not description.exists_fn(data):
+        return False
+    if description.feature is None or data.coordinator.can(description.feature):
+        return True
+    # A curtailment that is active can be seen without a password, too.
+    return description.feature is Feature.MINING and data.curtailment.state != "none"
 
 
 def exists(description: WhatsminerSensorDescription, state: MinerState) -> bool:

@@ -42,7 +42,12 @@ def _setting(control: Control[bool]) -> WhatsminerSwitchDescription:
 
 
 SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
-    WhatsminerSwitchDescription(key="mining", translation_key="mining", control=MINING),
+    WhatsminerSwitchDescription(
+        key="mining",
+        translation_key="mining",
+        name=None,  # the main feature of the device has its name
+        control=MINING,
+    ),
     WhatsminerSwitchDescription(
         key="fast_boot",
         translation_key="fast_boot",

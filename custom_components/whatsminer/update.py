@@ -61,7 +61,7 @@ class WhatsminerFirmware(WhatsminerEntity, UpdateEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self._installation.listener = self.async_write_ha_state
+        self.async_on_remove(self._installation.on_change(self.async_write_ha_state))
 
     @property
     @override

@@ -597,6 +597,7 @@ async def test_controls_that_are_gone_are_removed(
 ) -> None:
     """Without a password nothing can be commanded; dead switches would stay for ever."""
     gone = [entity_id("switch", "mining"), entity_id("number", "power_limit")]
+    gone += [entity_id("sensor", "curtailment"), entity_id("update", "firmware")]
     entry = coordinator.config_entry
     data = {key: value for key, value in entry.data.items() if key != "password"}
     hass.config_entries.async_update_entry(entry, data=data)

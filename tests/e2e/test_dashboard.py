@@ -344,7 +344,7 @@ async def test_controls(house: House, person: Person) -> None:
     await settled(house)
     await person.open_dashboard(VIEW)
     await person.mark_tiles()
-    mining = person.tile(f"switch.{SLUG}_mining")
+    mining = person.tile(f"switch.{SLUG}")
     await mining.get_by_role("switch").click()
     await until(lambda: not house.miner.truth().mining, "the miner stopped")
     await house.until_state(f"sensor.{SLUG}_status", "stopped")

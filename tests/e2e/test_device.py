@@ -23,7 +23,7 @@ async def test_answers_the_first_questions(house: House, person: Person) -> None
     await house.home.set_prices(PRICES)
     assert not await house.home.missing({f"sensor.{SLUG}_margin_per_hour"})
     await person.open_device(NAME)
-    await expect(person.row("switch", "Mining")).to_be_in_viewport()
+    await expect(person.row("switch", NAME)).to_be_in_viewport()
     for name in ("Power percent", "Power target"):
         await expect(person.row("number", name)).to_be_in_viewport()
     for name in ("Fault", "Hashrate", "Margin per hour"):
@@ -100,10 +100,10 @@ async def test_by_phone(house: House, passer_by: Person) -> None:
     await settled(house)
     await passer_by.open_device(NAME)
     await passer_by.sees_it_fits()
-    await passer_by.toggle("Mining")
+    await passer_by.toggle(NAME)
     await until(lambda: not house.miner.truth().mining, "the miner stopped")
     await house.until_state(f"sensor.{SLUG}_status", "stopped")
-    await passer_by.toggle("Mining")
+    await passer_by.toggle(NAME)
     await until(lambda: house.miner.truth().mining, "the miner mines")
     await settled(house)
 
@@ -113,10 +113,10 @@ async def test_command_that_fails(house: House, person: Person) -> None:
     await settled(house)
     house.miner.refuse["power_off"] = 14
     await person.open_device(NAME)
-    await person.toggle("Mining")
+    await person.toggle(NAME)
     await expect(person.page.locator("notification-manager")).to_contain_text(
         "does not support the command power_off"
     )
-    await expect(person.row("switch", "Mining").get_by_role("switch")).to_be_checked()
+    await expect(person.row("switch", NAME).get_by_role("switch")).to_be_checked()
     assert house.miner.truth().mining
     house.miner.refuse.clear()

@@ -30,7 +30,7 @@ async def test_wrong_password_first(empty_house: House, newcomer: Person) -> Non
     await newcomer.open_device(NAME)
     page = newcomer.page.locator("ha-config-device-page")
     await expect(page).to_contain_text("WhatsMiner M50")
-    await expect(page).to_contain_text("Mining")
+    await expect(newcomer.row("switch", NAME)).to_be_visible()
     assert "not-the-password" not in empty_house.log
     assert MINERS[0].password not in empty_house.log
 
@@ -52,17 +52,17 @@ async def test_switch_off_and_on(empty_house: House, newcomer: Person) -> None:
     """Whoever switches mining off must have a miner that really stops, and starts again."""
     miner = empty_house.miner
     await newcomer.open_device(NAME)
-    await newcomer.toggle("Mining")
+    await newcomer.toggle(NAME)
     await until(lambda: not miner.truth().mining, "the miner stopped")
-    await empty_house.until_state(f"switch.{SLUG}_mining", "off")
+    await empty_house.until_state(f"switch.{SLUG}", "off")
     await empty_house.until_state(f"sensor.{SLUG}_status", "stopped")
     page = newcomer.page.locator("ha-config-device-page")
     await expect(page.get_by_text("Stopped").first).to_be_visible()
     assert miner.applied.count("power_off") == 1
 
-    await newcomer.toggle("Mining")
+    await newcomer.toggle(NAME)
     await until(lambda: miner.truth().mining, "the miner mines")
-    await empty_house.until_state(f"switch.{SLUG}_mining", "on")
+    await empty_house.until_state(f"switch.{SLUG}", "on")
     assert miner.applied.count("power_on") == 1
 
 
