@@ -8,7 +8,7 @@ import pytest
 
 from custom_components.whatsminer.api import INVALID
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
-from custom_components.whatsminer.button import BUTTONS, RESUME
+from custom_components.whatsminer.button import BUTTONS, RESET_SAVINGS, RESUME
 from custom_components.whatsminer.calendar import PLAN
 from custom_components.whatsminer.climate import THERMOSTAT
 from custom_components.whatsminer.event import FAULT
@@ -27,7 +27,7 @@ ACTIONS = (ROOT / "docs" / "actions.md").read_text()
 PUBLIC = "ha-whatsminer/ha-whatsminer"
 TABLES = {
     "binary_sensor": BINARY_SENSORS,
-    "button": (*BUTTONS, RESUME),
+    "button": (*BUTTONS, RESUME, RESET_SAVINGS),
     "calendar": (PLAN,),
     "climate": (THERMOSTAT,),
     "event": (FAULT,),

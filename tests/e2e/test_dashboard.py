@@ -531,7 +531,7 @@ async def test_keyboard(house: House, person: Person) -> None:
             f"{control.partition('.')[0]}.{SLUG}_{control.partition('.')[2]}" in reached
         )
     assert "custom:whatsminer-boards" in reached
-    tile = person.tile(f"switch.{SLUG}_mining")
+    tile = person.tile(f"switch.{SLUG}")
     await tile.get_by_role("switch").focus()
     await person.page.keyboard.press("Space")
     await until(lambda: not house.miner.truth().mining, "the miner stopped")
