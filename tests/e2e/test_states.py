@@ -60,7 +60,7 @@ async def test_states(house: House) -> None:
         lambda: house.miner.applied.count("restart_btminer") > before, "it restarts"
     )
     house.miner.inject("refuse")
-    await see(people, "Restarting", "Startet neu")
+    await see(people, "Restarting", "Startet neu")  # codespell:ignore startet
     house.miner.clear_failures()
     await restart
     await settled(house)
