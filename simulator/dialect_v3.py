@@ -9,6 +9,7 @@ from .dialect import Row
 from .dialect_v2c import DialectV2c
 from .machine import Machine
 from .profiles import V3
+from .truth import PsuTruth
 from .truth_v3 import V3BoardTruth, V3PoolTruth, V3PsuTruth, V3Truth
 from .wire import number, number32
 
@@ -143,7 +144,7 @@ class DialectV3:
                 )
                 for pool in truth.pools
             ),
-            psu=self._psu(liquid),
+            psu=self._psu(truth.psu, liquid),
             errors=tuple((code, reason(code)) for code in truth.error_codes)
             if firmware.tells_errors
             else None,
@@ -179,8 +180,7 @@ class DialectV3:
             chips=profile.chips,
         )
 
-    def _psu(self, liquid: float | None) -> V3PsuTruth:
-        psu = self.v2c.truth().psu
+    def _psu(self, psu: PsuTruth, liquid: float | None) -> V3PsuTruth:
         electrics = self.firmware.reports_electrics
         return V3PsuTruth(
             model=psu.model,

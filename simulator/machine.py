@@ -132,6 +132,8 @@ class Machine:
 
         # The current state
         self.now = 0.0
+        self._waves: dict[int, float] = {}
+        self._waves_at = self.now
         self.phase = Phase.STABLE
         self.stopped_at: float | None = None
         self.reboots = 0
@@ -662,14 +664,18 @@ class Machine:
 
     def noise(self, channel: int, amplitude: float) -> float:
         """Return a factor near 1 that depends only on seed and second."""
-        wave = sum(
-            sin(
-                2 * pi * self.now / (period * (1 + channel / 29))
-                + self._phases[(3 * channel + number) % 64]
+        if self._waves_at != self.now:
+            self._waves_at = self.now
+            self._waves.clear()
+        if channel not in self._waves:
+            self._waves[channel] = sum(
+                sin(
+                    2 * pi * self.now / (period * (1 + channel / 29))
+                    + self._phases[(3 * channel + number) % 64]
+                )
+                for number, period in enumerate(NOISE_PERIODS_S)
             )
-            for number, period in enumerate(NOISE_PERIODS_S)
-        )
-        return 1 + amplitude * wave / len(NOISE_PERIODS_S)
+        return 1 + amplitude * self._waves[channel] / len(NOISE_PERIODS_S)
 
     def board_rate(self, slot: int, window: float | None) -> float:
         """Return TH/s of one board over a window, or since btminer's start."""

@@ -1,5 +1,6 @@
 """JSON, byte for byte as the miner writes it: no spaces, printf numbers (section C.11 of docs/protocol.md)."""
 
+from functools import cache
 import json
 import struct
 
@@ -41,20 +42,19 @@ def number32(value: float) -> int | float:
     return number(float32(value))
 
 
+_text = json.JSONEncoder().encode
+_key = cache(_text)
+
+
 def encode(value: object) -> str:
     """Return a value as JSON text, in the given order and formats."""
     match value:
         case Raw():
-            return str(value)
+            return value
         case dict():
-            return (
-                "{"
-                + ",".join(
-                    f"{json.dumps(key)}:{encode(item)}" for key, item in value.items()
-                )
-                + "}"
-            )
+            items = [f"{_key(key)}:{encode(item)}" for key, item in value.items()]
+            return "{" + ",".join(items) + "}"
         case list() | tuple():
-            return "[" + ",".join(encode(item) for item in value) + "]"
+            return "[" + ",".join([encode(item) for item in value]) + "]"
         case _:
-            return json.dumps(value)
+            return _text(value)
