@@ -13,7 +13,7 @@ import sys
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from custom_components.whatsminer.api import COMMANDS, Command, Dialect, Feature  # noqa: E402
+from custom_components.whatsminer.api import COMMANDS, ApiCommand, Dialect, Feature  # noqa: E402
 from custom_components.whatsminer.button import BUTTONS  # noqa: E402
 from custom_components.whatsminer.number import NUMBERS  # noqa: E402
 from custom_components.whatsminer.select import SELECTS  # noqa: E402
@@ -119,7 +119,7 @@ This page is written by `scripts/commands_page.py`.
 """
 
 
-def places(command: Command) -> tuple[Place, ...]:
+def places(command: ApiCommand) -> tuple[Place, ...]:
     """Where a command is in Home Assistant; each once."""
     found: list[Place] = list(SHOWN_BY.get(command.name, ()))
     for feature in command.features:
@@ -141,7 +141,7 @@ def places(command: Command) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def proofs(command: Command) -> tuple[str, ...]:
+def proofs(command: ApiCommand) -> tuple[str, ...]:
     """The tests that show a command in all its places."""
     keys = [command.name] if command.name in PROOFS else places(command)
     return tuple(
@@ -151,7 +151,7 @@ def proofs(command: Command) -> tuple[str, ...]:
     )
 
 
-def row(command: Command) -> str:
+def row(command: ApiCommand) -> str:
     """The row of a command."""
     dialects = " ".join(
         f"{dialect}.x" for dialect in Dialect if dialect in command.dialects

@@ -16,7 +16,7 @@ SALT_LETTERS = string.ascii_letters + string.digits
 TOKEN_LENGTH = 8
 
 
-class NotOpened(Exception):
+class NotDecryptedError(Exception):
     """The parameter is not encrypted, or was encrypted with another key."""
 
 
@@ -35,22 +35,22 @@ def token(secret: bytes) -> str:
     return b64encode(secret).decode()[:TOKEN_LENGTH]
 
 
-def seal(secret: bytes, text: str) -> str:
+def encrypt(secret: bytes, text: str) -> str:
     """Encrypt a parameter, padded as MicroBT's own client does."""
     data = text.encode()
     length = BLOCK - len(data) % BLOCK
-    sealed = aes_encrypt(secret, data + bytes([length]) * length)
-    return b64encode(sealed).decode()
+    encrypted = aes_encrypt(secret, data + bytes([length]) * length)
+    return b64encode(encrypted).decode()
 
 
-def open_sealed(secret: bytes, param: object) -> object:
+def decrypt(secret: bytes, param: object) -> object:
     """Decrypt a parameter; ignore PKCS#7 and NUL padding, and anything after the JSON."""
     try:
-        sealed = b64decode(param if isinstance(param, str) else "", validate=True)
-        text = aes_decrypt(secret, sealed).decode()
+        encrypted = b64decode(param if isinstance(param, str) else "", validate=True)
+        text = aes_decrypt(secret, encrypted).decode()
         value, _ = json.JSONDecoder(strict=False).raw_decode(text)
     except (binascii.Error, ValueError, RecursionError) as err:
-        raise NotOpened from err
+        raise NotDecryptedError from err
     return value
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from . import checks
-from .auth_v3 import SUPER, USERS, NotOpened, open_sealed
+from .auth_v3 import SUPER, USERS, NotDecryptedError, decrypt
 from .dialect_v3 import DialectV3, failed, invalid, missing, not_permitted
 from .machine import Machine
 from .profiles import Pool
@@ -87,8 +87,8 @@ class Request:
     def opened(self) -> object:
         """Return the decrypted parameter."""
         try:
-            return open_sealed(self.secret, self.param)
-        except NotOpened as err:
+            return decrypt(self.secret, self.param)
+        except NotDecryptedError as err:
             raise missing() from err
 
 

@@ -417,7 +417,7 @@ class SimulatedMiner:
         except ValueError, RecursionError:
             return self._plain("", self._dialect.error(23, "json cmd err"))
         if "enc" in request:
-            return self._sealed(request, ip)
+            return self._encrypted(request, ip)
         key = "cmd" if "cmd" in request else "command"
         name = request.pop(key, None)
         if (
@@ -450,7 +450,7 @@ class SimulatedMiner:
             self.profile.token_code,
         )
 
-    def _sealed(self, outer: dict[str, object], ip: str) -> Reply:
+    def _encrypted(self, outer: dict[str, object], ip: str) -> Reply:
         try:
             request = self._envelope.decrypt(outer.get("data"))
         except BadBase64:
@@ -462,16 +462,18 @@ class SimulatedMiner:
         self._remember(name, request, encrypted=True)
         write = write_of(self.profile, name)
         if name in self.refuse:
-            return self._seal(name, encode(self._refusal(name)))
+            return self._encrypt(name, encode(self._refusal(name)))
         if write and not write.is_read and not self.api_switch:
             return self._plain(name, self._dialect.error(45))
         if token is None:
-            return self._seal(name, encode(self._dialect.error(135, "json token err")))
+            return self._encrypt(
+                name, encode(self._dialect.error(135, "json token err"))
+            )
         if not self._tokens.knows(ip, token):
-            return self._seal(name, encode(self._dialect.error(135)))
+            return self._encrypt(name, encode(self._dialect.error(135)))
         if write:
             return self._write(name, write, request)
-        return self._seal(name, self._dialect.answer(name, request))
+        return self._encrypt(name, self._dialect.answer(name, request))
 
     def _write(self, name: str, write: Write, params: dict[str, object]) -> Reply:
         """Apply a command; return its acknowledgement, unless the firmware never sends one."""
@@ -479,7 +481,7 @@ class SimulatedMiner:
         if failures & {"silent", "close", "reset"}:
             return Reply(b"", failures)
         if error_of(failures, v3=False) is not None:
-            return self._finish("", failures, sealed=True)
+            return self._finish("", failures, encrypted=True)
         if write.binary:
             upload = write.binary == "upload"
             return self._upload(name, failures) if upload else self._download(failures)
@@ -492,7 +494,9 @@ class SimulatedMiner:
                 elif name == "power_off" and not self.profile.power_off_holds:
                     self._machine.undo_power_off(restarts=True)
         except Refused:
-            return self._finish(encode(self._dialect.error(132)), failures, sealed=True)
+            return self._finish(
+                encode(self._dialect.error(132)), failures, encrypted=True
+            )
         except Ignored:
             pass
         else:
@@ -505,15 +509,15 @@ class SimulatedMiner:
                 return Reply(b"", failures)
         answer = write.answer(self._machine) if write.answer else TEXTS[131]
         return self._finish(
-            encode(self._dialect.btminer(answer)), failures, sealed=True
+            encode(self._dialect.btminer(answer)), failures, encrypted=True
         )
 
     def _download(self, failures: frozenset[str]) -> Reply:
         """Return the length of the log, followed by the log (section D.7)."""
         log = self._dialect.log()
         row = self._dialect.btminer({"logfilelen": reported_length(log, failures)})
-        sealed = "plain_ready" not in failures
-        reply = self._finish(encode(row), failures, sealed=sealed, ends=False)
+        encrypted = "plain_ready" not in failures
+        reply = self._finish(encode(row), failures, encrypted=encrypted, ends=False)
         return replace(reply, after=log_to_send(log, failures))
 
     def _upload(self, name: str, failures: frozenset[str]) -> Reply:
@@ -527,12 +531,12 @@ class SimulatedMiner:
             row = (
                 self._dialect.btminer("Updated") if taken else self._dialect.error(132)
             )
-            sealed = envelope.encrypt(encode(row))
-            return Reply(encode({"enc": sealed}).encode() + self.profile.terminator)
+            enc = envelope.encrypt(encode(row))
+            return Reply(encode({"enc": enc}).encode() + self.profile.terminator)
 
         row = self._dialect.btminer("ready")
-        sealed = "plain_ready" not in failures
-        reply = self._finish(encode(row), failures, sealed=sealed)
+        encrypted = "plain_ready" not in failures
+        reply = self._finish(encode(row), failures, encrypted=encrypted)
         return replace(reply, upload=final)
 
     def install(self, name: str, data: bytes, failures: frozenset[str]) -> bool:
@@ -562,23 +566,23 @@ class SimulatedMiner:
         return self._text(name, encode(row))
 
     def _text(self, name: str, text: str) -> Reply:
-        return self._finish(text, self.failures.take(name), sealed=False)
+        return self._finish(text, self.failures.take(name), encrypted=False)
 
-    def _seal(self, name: str, text: str) -> Reply:
-        return self._finish(text, self.failures.take(name), sealed=True)
+    def _encrypt(self, name: str, text: str) -> Reply:
+        return self._finish(text, self.failures.take(name), encrypted=True)
 
     def _finish(
-        self, text: str, failures: frozenset[str], *, sealed: bool, ends: bool = True
+        self, text: str, failures: frozenset[str], *, encrypted: bool, ends: bool = True
     ) -> Reply:
         """Return an answer as bytes, with the injected failures applied."""
         if failures & {"silent", "close", "reset"}:
             return Reply(b"", failures)
         if (code := error_of(failures, v3=False)) is not None:
             text = encode(self._dialect.error(code))
-            sealed &= code not in PLAIN_ERRORS
+            encrypted &= code not in PLAIN_ERRORS
         text = spoil(text, failures)
-        if sealed:
-            text = self._seal_text(text, failures)
+        if encrypted:
+            text = self._encrypt_text(text, failures)
         if "btminer_down" in failures:
             text = BTMINER_REFUSES
         # A terminator would be the first byte of a log
@@ -593,14 +597,14 @@ class SimulatedMiner:
             return Reply(huge_answer(), failures)
         return Reply(text.encode() + end, failures)
 
-    def _seal_text(self, text: str, failures: frozenset[str]) -> str:
+    def _encrypt_text(self, text: str, failures: frozenset[str]) -> str:
         envelope = self._envelope
         if "wrong_key" in failures:
             envelope = Envelope(f"not {envelope.password}", envelope.salt)
-        sealed = envelope.encrypt(text)
+        enc = envelope.encrypt(text)
         if "broken_seal" in failures:
-            sealed = f"*{sealed[1:]}"
-        return encode({"enc": sealed})
+            enc = f"*{enc[1:]}"
+        return encode({"enc": enc})
 
 
 def decode(raw: bytes) -> dict[str, object]:

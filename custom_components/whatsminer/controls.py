@@ -326,8 +326,8 @@ CONTROLS: tuple[Control[Any], ...] = (
 )
 
 
-def forget_what_is_read(store: MinerStore, state: MinerState) -> None:
-    """Forget the last command of each control whose value the miner reports."""
+def drop_reported_settings(store: MinerStore, state: MinerState) -> None:
+    """Drop the last command of each control whose value the miner reports."""
     for control in CONTROLS:
         if (
             store.setting(control.key) is not None

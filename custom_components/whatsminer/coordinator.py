@@ -51,9 +51,6 @@ WRONG_MINER = "wrong_miner"
 SETUP_BUDGET = 10.0
 """Seconds that the set-up of a known miner may take; the rest happens in the background."""
 
-POLL_BUDGET = 120.0
-"""Seconds that a poll may take: that of a miner whose every answer is almost too late."""
-
 MISSES_ALLOWED = 1
 """Polls in a row without an answer after which the last data are still shown."""
 
@@ -136,10 +133,10 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         )
 
     @property
-    def _time_left(self) -> float:
-        """Return how long a poll or the set-up may still take (s)."""
+    def _time_left(self) -> float | None:
+        """Return how long the set-up may still take (s); None when it is over."""
         if self._setup_ends is None:
-            return POLL_BUDGET
+            return None
         return max(0.0, self._setup_ends - self.hass.loop.time())
 
     async def _async_hang_up(self, _: Event) -> None:
@@ -221,7 +218,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
                 LOGGER.exception("%s: %s failed", self.name, name)
 
     @callback
-    def end_setup(self) -> float:
+    def end_setup(self) -> float | None:
         """Let polls take as long as they may outside of the set-up; return the rest of its budget (s)."""
         left, self._setup_ends = self._time_left, None
         return left

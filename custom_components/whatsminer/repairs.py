@@ -54,7 +54,7 @@ class WriteAccessFlow(RepairsFlow):
         try:
             await data.commander.write_access.async_examine()
         except WhatsminerError as err:
-            return self._ask(err, data.coordinator.host)
+            return self._show_cause(err, data.coordinator.host)
         return self.async_create_entry(data={})
 
     async def async_step_again(
@@ -71,7 +71,7 @@ class WriteAccessFlow(RepairsFlow):
             finally:
                 await miner.close()
         except WhatsminerError as err:
-            return self._ask(err, data[CONF_HOST])
+            return self._show_cause(err, data[CONF_HOST])
         self.hass.config_entries.async_update_entry(self._entry, data=data)
         await self.hass.config_entries.async_reload(self._entry.entry_id)
         return await self.async_step_init()
@@ -83,7 +83,7 @@ class WriteAccessFlow(RepairsFlow):
     async_step_write_api_disabled = async_step_again
     async_step_wrong_password = async_step_again
 
-    def _ask(self, error: WhatsminerError, host: str) -> RepairsFlowResult:
+    def _show_cause(self, error: WhatsminerError, host: str) -> RepairsFlowResult:
         """Continue with the step for the cause."""
         step = _STEPS.get(translation_key(error), "unreachable")
         return self._form(step, markdown_placeholders(error, host))

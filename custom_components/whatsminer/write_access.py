@@ -38,7 +38,7 @@ class WriteAccess:
         self._unchecked = False
         self._since_check = 0
 
-    async def async_start(self, budget: float) -> None:
+    async def async_start(self, budget: float | None) -> None:
         """Check the access within so many seconds, else after the next poll that is answered."""
         if not self._coordinator.last_update_success:
             self._unchecked = True

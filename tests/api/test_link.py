@@ -545,10 +545,10 @@ async def test_a_read_is_repeated_once_when_the_miner_has_hung_up(
     host: Host, miner: V3Miner
 ) -> None:
     """After five quiet minutes the first poll would fail (E.1)."""
-    await miner.ask("get.miner.status", "summary")
+    await miner.send_read("get.miner.status", "summary")
     host.hang_up()
     await asyncio.sleep(0.02)
-    assert await miner.ask("get.miner.status", "summary") == MODEL["msg"]
+    assert await miner.send_read("get.miner.status", "summary") == MODEL["msg"]
     assert host.connections == 2
 
 
@@ -558,13 +558,13 @@ async def test_a_read_is_not_repeated_for_ever(
     host: Host, miner: V3Miner, behave: Behaviour
 ) -> None:
     """A miner that hangs up on everybody would be asked until it falls over."""
-    await miner.ask("get.miner.status", "summary")
+    await miner.send_read("get.miner.status", "summary")
     host.behave = behave
     with pytest.raises(NoAnswerError):
-        await miner.ask("get.miner.status", "summary")
+        await miner.send_read("get.miner.status", "summary")
     assert len(host.requests) == 3
     with pytest.raises(NoAnswerError):
-        await miner.ask("get.miner.status", "summary")
+        await miner.send_read("get.miner.status", "summary")
     assert len(host.requests) == 4
 
 
@@ -572,10 +572,10 @@ async def test_a_read_that_makes_no_sense_is_not_repeated(
     host: Host, miner: V3Miner
 ) -> None:
     """It is an answer, and the next will be like it."""
-    await miner.ask("get.miner.status", "summary")
+    await miner.send_read("get.miner.status", "summary")
     host.behave = says(frame(b"nonsense"))
     with pytest.raises(InvalidAnswerError):
-        await miner.ask("get.miner.status", "summary")
+        await miner.send_read("get.miner.status", "summary")
     assert len(host.requests) == 2
 
 
@@ -688,5 +688,5 @@ async def test_a_cancelled_write_frees_the_miner(host: Host, miner: V3Miner) -> 
     with pytest.raises(asyncio.CancelledError):
         await task
     host.behave = writable(says(OK))
-    assert await miner.ask("get.miner.status", "summary") == MODEL["msg"]
+    assert await miner.send_read("get.miner.status", "summary") == MODEL["msg"]
     await stop(miner)

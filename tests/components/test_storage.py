@@ -200,7 +200,7 @@ async def test_a_poll_has_a_budget(
     miner._listener.board._answer_s = 0.2  # noqa: SLF001
     begin = hass.loop.time()
     with monkeypatch.context() as patch:
-        patch.setattr("custom_components.whatsminer.coordinator.POLL_BUDGET", 0.3)
+        patch.setattr("custom_components.whatsminer.api.miner.POLL_TIMEOUT", 0.3)
         for _ in range(2):  # one missed poll is forgiven
             await coordinator.async_refresh()
     assert hass.loop.time() - begin < 3

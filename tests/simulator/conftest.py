@@ -10,7 +10,7 @@ import pytest
 
 from simulator import ManualClock, SimulatedMiner
 from simulator.auth import Envelope
-from simulator.auth_v3 import digest, seal, token
+from simulator.auth_v3 import digest, encrypt, token
 
 from .interop import environment
 
@@ -179,7 +179,7 @@ class V3:
         ts = fields.get("ts") or int(self.miner.time.wall(self.miner.time.now))
         secret = digest(cmd, self.password, self.miner.v3_salt, ts)
         if sealed:
-            param = seal(secret, json.dumps(param))
+            param = encrypt(secret, json.dumps(param))
         request = {
             "cmd": cmd,
             "ts": ts,

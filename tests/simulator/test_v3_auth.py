@@ -11,11 +11,11 @@ import pytest
 from simulator import SimulatedMiner
 from simulator.auth_v3 import (
     Accounts,
-    NotOpened,
+    NotDecryptedError,
+    decrypt,
     digest,
+    encrypt,
     new_salt,
-    open_sealed,
-    seal,
     token,
 )
 
@@ -68,8 +68,8 @@ def test_vectors_of_encrypted_parameters(
     """If it failed: pools and passwords could not be changed as on a real miner."""
     key = digest(*request_[:4])
     assert key.hex() == secret
-    assert seal(key, plain) == sealed
-    assert open_sealed(key, sealed) == json.loads(plain)
+    assert encrypt(key, plain) == sealed
+    assert decrypt(key, sealed) == json.loads(plain)
 
 
 def test_zero_padding_is_accepted() -> None:
@@ -77,15 +77,15 @@ def test_zero_padding_is_accepted() -> None:
     key, text = digest(*TOKENS[0][:4]), b'{"a":1}'
     for padded in (text + bytes(9), b'{"a":"12345678"}'):
         sealed = b64encode(AES.new(key, AES.MODE_ECB).encrypt(padded)).decode()
-        assert open_sealed(key, sealed) == json.loads(padded.rstrip(b"\0"))
+        assert decrypt(key, sealed) == json.loads(padded.rstrip(b"\0"))
 
 
 def test_what_cannot_be_opened() -> None:
     """If it failed: invalid data would stop the simulator."""
     key, other = digest(*TOKENS[0][:4]), digest(*TOKENS[1][:4])
-    for param in (None, 5, "", "no base64!", "YWJj", seal(other, "[1]"), [1]):
-        with pytest.raises(NotOpened):
-            open_sealed(key, param)
+    for param in (None, 5, "", "no base64!", "YWJj", encrypt(other, "[1]"), [1]):
+        with pytest.raises(NotDecryptedError):
+            decrypt(key, param)
 
 
 def test_salt_and_accounts() -> None:

@@ -1,6 +1,6 @@
 """The bundled async client: knows the miner, and nothing of Home Assistant."""
 
-from .catalog import COMMANDS, Command
+from .catalog import COMMANDS, ApiCommand
 from .commanding import MAX_FIRMWARE, MAX_LOG
 from .connect import DEFAULT_PORT, DEFAULT_V3_PORT, connect, recall
 from .errors import (
@@ -72,10 +72,10 @@ __all__ = [
     "USERS",
     "AccountRefusedError",
     "Activity",
+    "ApiCommand",
     "Board",
     "BtminerDownError",
     "CannotConnectError",
-    "Command",
     "CommandRefusedError",
     "Cooling",
     "Dialect",

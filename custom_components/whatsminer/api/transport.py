@@ -64,7 +64,7 @@ class Line:
         self._sock = sock
         self._listens = False
         self._waiting: asyncio.Future[None] | None = None
-        self._is_enough: Callable[[bytes], bool] = bool
+        self._is_complete: Callable[[bytes], bool] = bool
         self._silence = 0.0
         self._end = 0.0
         self.buffer = b""
@@ -95,7 +95,7 @@ class Line:
 
     async def receive(
         self,
-        is_enough: Callable[[bytes], bool],
+        is_complete: Callable[[bytes], bool],
         *,
         seconds: float | None = None,
         silence: float = 0.0,
@@ -105,9 +105,9 @@ class Line:
         Raises OSError, TimeoutError among them, and InvalidAnswerError when it is too much; what
         was received until then is kept.
         """
-        if is_enough(self.buffer):
+        if is_complete(self.buffer):
             return
-        self._is_enough = is_enough
+        self._is_complete = is_complete
         self._silence = silence
         if not self._listens:
             self._loop.add_reader(self._sock, self._on_readable)
@@ -165,7 +165,7 @@ class Line:
         try:
             while chunk := self._sock.recv(_CHUNK):
                 self.buffer += chunk
-                if not self._silence and self._is_enough(self.buffer):
+                if not self._silence and self._is_complete(self.buffer):
                     break
                 if len(self.buffer) > _LENGTH + MAX_ANSWER:
                     self._finish(InvalidAnswerError(f"more than {MAX_ANSWER} bytes"))
@@ -177,7 +177,7 @@ class Line:
                 self._timer = self._loop.call_at(until, self._on_timeout)
         except ConnectionResetError as err:
             # A reset may follow a whole answer.
-            self._finish(None if self._is_enough(self.buffer) else err)
+            self._finish(None if self._is_complete(self.buffer) else err)
         except (OSError, InvalidAnswerError) as err:
             self._finish(err)
         else:
@@ -185,7 +185,7 @@ class Line:
 
     def _on_timeout(self) -> None:
         """End the wait, or continue it to the deadline."""
-        if self._is_enough(self.buffer):
+        if self._is_complete(self.buffer):
             self._finish()
         elif self._loop.time() < self._end:
             self._timer = self._loop.call_at(self._end, self._on_timeout)

@@ -93,7 +93,7 @@ async def test_another_miner_when_the_token_ends_behind_a_poll(
     await sim.stop()
     other = await start(profile, port=sim.port, seed=2)
     other.inject("silent", "pools")
-    polling = asyncio.create_task(miner.ask("pools"))
+    polling = asyncio.create_task(miner.send_read("pools"))
     await asyncio.sleep(0.05)
     stopping = asyncio.create_task(miner.stop_mining())
     await asyncio.sleep(0.05)

@@ -606,5 +606,5 @@ async def test_an_unknown_read_is_refused(start: Start) -> None:
     """Actions of the integration tell the user that this firmware cannot do it."""
     miner = await client(await start())
     with pytest.raises(UnsupportedCommandError) as caught:
-        await miner.ask("get_coffee")
+        await miner.send_read("get_coffee")
     assert caught.value.code == 14

@@ -157,7 +157,7 @@ class V2Miner(Miner):
     async def close(self) -> None:
         """Do nothing: no connection is open between two exchanges."""
 
-    def forget_status(self) -> None:
+    def reread_status(self) -> None:
         """Read the status again in the next poll."""
         self._kept_status = None
 
@@ -181,7 +181,7 @@ class V2Miner(Miner):
     async def _hang_up_others(self) -> None:
         """Close other connections to this miner: never two sockets at the same time."""
 
-    async def ask(self, command: str, **params: Any) -> JsonObject:
+    async def send_read(self, command: str, **params: Any) -> JsonObject:
         """Send one plain read command and return the answer with its envelope.
 
         Raises BtminerDownError, CommandRefusedError and the errors of `exchange`.
@@ -202,7 +202,7 @@ class V2Miner(Miner):
             raise error
         return answer
 
-    async def _ask_joined(self, commands: tuple[str, ...]) -> dict[str, JsonObject]:
+    async def _send_joined(self, commands: tuple[str, ...]) -> dict[str, JsonObject]:
         """Several reads that the control board forwards to btminer, in one exchange (A.5)."""
         joined = "+".join(commands)
         async with self.lock:
@@ -216,17 +216,17 @@ class V2Miner(Miner):
     async def _read_once(self, command: str, *, forwarded: bool = True) -> JsonObject:
         """Return an answer of the poll in progress, read once."""
         if command not in self._answers:
-            ask = self._ask_btminer if forwarded else self.ask
-            self._answers[command] = await ask(command)
+            send = self._send_to_btminer if forwarded else self.send_read
+            self._answers[command] = await send(command)
         answer = self._answers[command]
         if isinstance(answer, WhatsminerError):
             raise answer
         return answer
 
-    async def _ask_btminer(self, command: str) -> JsonObject:
+    async def _send_to_btminer(self, command: str) -> JsonObject:
         """A read that the control board forwards to btminer; 132 means btminer is down (A.4)."""
         try:
-            return await self.ask(command)
+            return await self.send_read(command)
         except UnsupportedCommandError:
             raise
         except CommandRefusedError as err:
@@ -246,7 +246,7 @@ class V2Miner(Miner):
         self._refuse_without_mac()
         if self._mac_error and self._psu_serial:
             # A stopped miner of 1.x reports no MAC, but its power supply has a serial.
-            psu = parse_psu(await self.ask("get_psu"))
+            psu = parse_psu(await self.send_read("get_psu"))
             if psu.serial != self._psu_serial:
                 self._identified = False
                 raise NoMacError("another power supply, and no MAC to compare")
@@ -265,7 +265,7 @@ class V2Miner(Miner):
         """Return the dialect and the firmware."""
         refused: CommandRefusedError | None = None
         try:
-            answer = await self.ask("get_version")
+            answer = await self.send_read("get_version")
         except InvalidAnswerError as err:
             if self.info.firmware:
                 raise
@@ -294,7 +294,9 @@ class V2Miner(Miner):
         info = replace(info, mac=None)  # only what is reported now counts
         if info.dialect is not Dialect.V1:
             try:
-                answer = answer or await self.ask("get_miner_info", info=_MINER_INFO)
+                answer = answer or await self.send_read(
+                    "get_miner_info", info=_MINER_INFO
+                )
                 info = replace(info, **parse_miner_info(answer))
             except (BtminerDownError, CommandRefusedError, InvalidAnswerError) as err:
                 stopped_is_silent &= isinstance(err, UnsupportedCommandError)
@@ -326,14 +328,14 @@ class V2Miner(Miner):
     async def _gives_challenge(self) -> bool:
         """Return whether this is a WhatsMiner without get_version (E.7)."""
         try:
-            return is_challenge(await self.ask("get_token"))
+            return is_challenge(await self.send_read("get_token"))
         except CommandRefusedError, InvalidAnswerError, NoAnswerError:
             return False
 
     async def _complete_by_summary(self, info: MinerInfo) -> MinerInfo:
         """On 1.x the MAC is in the summary, which a stopped miner does not return."""
         try:
-            summary = parse_summary(await self._ask_btminer("summary"))
+            summary = parse_summary(await self._send_to_btminer("summary"))
         except CommandRefusedError, InvalidAnswerError:
             return info
         return replace(
@@ -343,7 +345,7 @@ class V2Miner(Miner):
     async def _read_model(self) -> str | None:
         """Return the model, where the firmware reports it apart from the version."""
         try:
-            return parse_model(await self._ask_btminer("devdetails"))
+            return parse_model(await self._send_to_btminer("devdetails"))
         except BtminerDownError, CommandRefusedError, InvalidAnswerError, NoAnswerError:
             return None
 
@@ -392,7 +394,7 @@ class V2Miner(Miner):
             return
         self._joins = {}
         with contextlib.suppress(WhatsminerError):  # nothing is lost
-            joined = await self._ask_joined(commands)
+            joined = await self._send_joined(commands)
             if all(has_shape(joined[name], alone[name]) for name in commands):
                 self._joins = alone
 
@@ -407,7 +409,7 @@ class V2Miner(Miner):
         if not self._joins or len(commands) == 1:
             return
         try:
-            joined = await self._ask_joined(commands)
+            joined = await self._send_joined(commands)
         except (BtminerDownError, CannotConnectError) as err:
             self._answers |= dict.fromkeys(
                 commands, err
@@ -455,21 +457,21 @@ class V2Miner(Miner):
             # It cannot be joined with others, and is read every second time as long as the
             # summary shows that the miner mines.
             return kept
-        self._kept_status = parse_status(await self.ask("status"))
+        self._kept_status = parse_status(await self.send_read("status"))
         return self._kept_status
 
     async def _read_pools(self, context: PollContext) -> tuple[Pool, ...]:
         return parse_pools(await self._read_once("pools"))
 
     async def _read_psu(self, context: PollContext) -> Psu:
-        psu = parse_psu(await self.ask("get_psu"))
+        psu = parse_psu(await self.send_read("get_psu"))
         if self._mac_error is None:
             self._psu_serial = psu.serial
         return psu
 
     async def _read_faults(self, context: PollContext) -> tuple[Fault, ...]:
         if self.info.dialect is not Dialect.V1:
-            return parse_faults(await self.ask("get_error_code"))
+            return parse_faults(await self.send_read("get_error_code"))
         if context.summary is None or context.summary.error_codes is None:
             raise BtminerDownError("the faults of 1.x are in the summary")
         return tuple(Fault(code=code) for code in context.summary.error_codes)
@@ -544,9 +546,9 @@ class V2Miner(Miner):
         if command == "get_customer_msg":
             answer = await self.writer.command(command)  # it needs a token (C.10)
         elif param is None:
-            answer = await self.ask(command)
+            answer = await self.send_read(command)
         else:
-            answer = await self.ask(command, info=param)
+            answer = await self.send_read(command, info=param)
         return as_object(redacted(answer))
 
 
@@ -640,7 +642,7 @@ class Writer4028(Writer):
                 if not reused:
                     raise
             finally:
-                self._reader.forget_status()
+                self._reader.reread_status()
         # The key may be outdated, too (B.6).
         raise TokenRejectedError("the previous token is rejected")
 

@@ -208,16 +208,16 @@ class V3Miner(Miner):
 
     # Reading
 
-    async def ask(self, command: str, param: str | None = None) -> JsonObject:
+    async def send_read(self, command: str, param: str | None = None) -> JsonObject:
         """Send one read command and return the object in its answer.
 
         Raises CommandRefusedError, WrongMinerError and the errors of `Link.request`.
         """
         async with self.lock:
-            return await self._ask(command, param)
+            return await self._send_read(command, param)
 
-    async def _ask(self, command: str, param: str | None = None) -> JsonObject:
-        """Like `ask`, with the lock held. Compares the MAC if the answer contains the network."""
+    async def _send_read(self, command: str, param: str | None = None) -> JsonObject:
+        """Like `send_read`, with the lock held. Compares the MAC if the answer contains the network."""
         request = (
             {"cmd": command} if param is None else {"cmd": command, "param": param}
         )
@@ -243,7 +243,7 @@ class V3Miner(Miner):
         key = command, param
         if key not in self._answers:
             try:
-                self._answers[key] = await self.ask(command, param)
+                self._answers[key] = await self.send_read(command, param)
             except WhatsminerError as err:
                 self._answers[key] = err
         answer = self._answers[key]
@@ -254,7 +254,7 @@ class V3Miner(Miner):
     @override
     async def identify(self) -> MinerInfo:
         try:
-            device = await self.ask(_DEVICE)
+            device = await self.send_read(_DEVICE)
         except (BtminerDownError, CommandRefusedError, InvalidAnswerError) as err:
             raise NotWhatsminerError(f"{_DEVICE} is not answered") from err
         return self._identify_by(device)
@@ -336,7 +336,7 @@ class V3Miner(Miner):
         """Note that 4433 answers."""
         self._refused_since = self._closed = None
 
-    def forget_settings(self) -> None:
+    def reread_settings(self) -> None:
         """Read the settings again in the next poll."""
         self._kept_setting = None
 
@@ -379,7 +379,7 @@ class V3Miner(Miner):
             return psu
         self._leave_to_4028(Section.PSU)
         with contextlib.suppress(WhatsminerError):
-            return parse_psu_4028(await self._companion.ask("get_psu"))
+            return parse_psu_4028(await self._companion.send_read("get_psu"))
         return psu
 
     async def _read_faults(self, context: PollContext) -> tuple[Fault, ...]:
@@ -388,7 +388,7 @@ class V3Miner(Miner):
             return parse_faults(device)
         self._leave_to_4028(Section.FAULTS)
         try:
-            return parse_faults_4028(await self._companion.ask("get_error_code"))
+            return parse_faults_4028(await self._companion.send_read("get_error_code"))
         except CannotConnectError as err:
             raise NoAnswerError("4028 is closed") from err  # 4433 is not
 
@@ -417,7 +417,7 @@ class V3Miner(Miner):
         counted: tuple[Pool, ...] | None = None
         # Only 4028 counts shares; without it they are unknown.
         with contextlib.suppress(WhatsminerError):
-            counted = parse_pools_4028(await self._companion.ask("pools"))
+            counted = parse_pools_4028(await self._companion.send_read("pools"))
         return parse_pools(status, counted)
 
     @override
@@ -431,7 +431,7 @@ class V3Miner(Miner):
         """Compare the MAC on a new connection; the caller holds the lock."""
         is_verified = self._link.is_kept and self._verified_on == self._link.opened
         if not is_verified or self._mac_error:
-            await self._ask(_DEVICE, "network")
+            await self._send_read(_DEVICE, "network")
             self._refuse_without_mac()
 
     # Files
@@ -441,7 +441,7 @@ class V3Miner(Miner):
         async with self.lock:
             try:
                 # A log must not be that of another miner.
-                await self._ask(_DEVICE, "network")
+                await self._send_read(_DEVICE, "network")
                 self._refuse_without_mac()
                 sent = await self._link.request({"cmd": _LOG}, keep=True)
                 answer = message_of(_LOG, sent)
@@ -575,7 +575,7 @@ class Writer4433(Writer):
         Raises WriteApiDisabledError or AccountRefusedError. It is not known how a wrong password
         is answered (E.2), so commands are sent that change nothing.
         """
-        device = await self._reader.ask(_DEVICE)
+        device = await self._reader.send_read(_DEVICE)
         is_refused = False
         for command, param in harmless_commands(device):
             answer = await self._send(command, param)
@@ -592,7 +592,7 @@ class Writer4433(Writer):
 
     @override
     async def send_feature(self, feature: Feature, *values: Any) -> JsonObject:
-        self._reader.forget_settings()
+        self._reader.reread_settings()
         if feature is Feature.PASSWORD:
             old, new = values
             param = {"account": self.account, "new": new, "old": old}
