@@ -186,7 +186,8 @@ CASES = {
     ),
 }
 OWN_TESTS = {"preheat", "update_firmware", "download_logs", "get_data", "reset_profile"}
-every_case = pytest.mark.parametrize("name", CASES)
+INTERRUPTING = ("change_password", "set_network", "restore_settings", "factory_reset")
+"""After these the miner restarts, or is reached in another way."""
 every_setup = pytest.mark.parametrize("setup", SETUPS)
 
 
@@ -273,28 +274,49 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
             await asyncio.sleep(0.02)
 
 
-@every_case
-@every_setup
-async def test_every_action_on_every_firmware(
-    act: Act, miner: SimulatedMiner, setup: str, name: str
-) -> None:
-    """An action would be reported as successful without effect, or sent to a miner that does not support it."""
+async def assert_effect(act: Act, miner: SimulatedMiner, name: str) -> None:
+    """Call an action and wait for its effect; fail if it is sent twice."""
     case = CASES[name]
     miner.commands.clear()
-    if setup not in case.on:
-        with pytest.raises(ServiceValidationError) as refused:
-            await act(name, **case.data)
-        assert refused.value.translation_key == "not_supported"
-        assert "Miner uses API" in str(refused.value)
-        assert not writes(miner)
-        return
-    assert not case.effect(miner) or name == "restore_settings"
-    if name == "restore_settings":
-        miner.machine.fast_boot = True
+    assert not case.effect(miner) or name == "restore_settings", name
     await act(name, **case.data)
     await until(lambda: case.effect(miner))
     sent = writes(miner)
-    assert len(sent) == len(set(sent)) or name == "set_led", "sent twice"
+    assert len(sent) == len(set(sent)) or name == "set_led", f"{name} sent twice"
+
+
+@every_setup
+async def test_every_action_on_every_firmware(
+    act: Act, miner: SimulatedMiner, setup: str
+) -> None:
+    """An action would be reported as successful without effect, or sent to a miner that does not support it."""
+    for name, case in CASES.items():
+        if setup not in case.on:
+            miner.commands.clear()
+            with pytest.raises(ServiceValidationError) as refused:
+                await act(name, **case.data)
+            assert refused.value.translation_key == "not_supported", name
+            assert "Miner uses API" in str(refused.value), name
+            assert not writes(miner), name
+        elif name not in INTERRUPTING:
+            await assert_effect(act, miner, name)
+
+
+@pytest.mark.parametrize(
+    ("setup", "name"),
+    [
+        (setup, name)
+        for name in INTERRUPTING
+        for setup in SETUPS
+        if setup in CASES[name].on
+    ],
+)
+async def test_actions_that_change_how_the_miner_is_reached(
+    act: Act, miner: SimulatedMiner, name: str
+) -> None:
+    """A miner would be lost by an action that was meant to change one thing."""
+    miner.machine.fast_boot = True
+    await assert_effect(act, miner, name)
 
 
 # Refusals

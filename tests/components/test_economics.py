@@ -141,86 +141,87 @@ async def test_all_four(
     assert shown("margin_per_hour")[0] == pytest.approx(0, abs=2e-3)
 
 
-@pytest.mark.parametrize(
-    ("price", "unit", "per_kwh", "money"),
-    [
-        (0.25, "EUR/kWh", 0.25, "EUR"),
-        (0.25, "€/kWh", 0.25, "€"),
-        (2.5, "SEK / kWh", 2.5, "SEK"),
-        (250, "EUR/MWh", 0.25, "EUR"),
-        (0.00025, "EUR/Wh", 0.25, "EUR"),
-        (25, "ct/kWh", 0.25, "NOK"),
-        (25, "c/kWh", 0.25, "NOK"),
-        (25, "Cents/kWh", 0.25, "NOK"),
-        (25, "¢/kWh", 0.25, "NOK"),
-        (25, "p/kWh", 0.25, "NOK"),
-        (25, "öre/kWh", 0.25, "NOK"),
-        (25, "Øre/kWh", 0.25, "NOK"),
-        (25_000, "ct/MWh", 0.25, "NOK"),
-        (0.25, "kr/kW·h", 0.25, "kr"),
-        (0.25, "/kWh", 0.25, "NOK"),
-        (0.25, None, 0.25, "NOK"),
-        (0.25, "EUR", 0.25, "EUR"),
-        (25, "ct", 0.25, "NOK"),
-        (-0.05, "EUR/kWh", -0.05, "EUR"),
-    ],
+UNITS_OF_THE_PRICE = (
+    (0.25, "EUR/kWh", 0.25, "EUR"),
+    (0.25, "€/kWh", 0.25, "€"),
+    (2.5, "SEK / kWh", 2.5, "SEK"),
+    (250, "EUR/MWh", 0.25, "EUR"),
+    (0.00025, "EUR/Wh", 0.25, "EUR"),
+    (25, "ct/kWh", 0.25, "NOK"),
+    (25, "c/kWh", 0.25, "NOK"),
+    (25, "Cents/kWh", 0.25, "NOK"),
+    (25, "¢/kWh", 0.25, "NOK"),
+    (25, "p/kWh", 0.25, "NOK"),
+    (25, "öre/kWh", 0.25, "NOK"),
+    (25, "Øre/kWh", 0.25, "NOK"),
+    (25_000, "ct/MWh", 0.25, "NOK"),
+    (0.25, "kr/kW·h", 0.25, "kr"),
+    (0.25, "/kWh", 0.25, "NOK"),
+    (0.25, None, 0.25, "NOK"),
+    (0.25, "EUR", 0.25, "EUR"),
+    (25, "ct", 0.25, "NOK"),
+    (-0.05, "EUR/kWh", -0.05, "EUR"),
 )
+"""Price, unit; price per kWh and currency of what is shown."""
+
+
 async def test_units_of_the_price(
     hass: HomeAssistant,
     miner: SimulatedMiner,
     set_up: SetUp,
     report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
-    price: float,
-    unit: str | None,
-    per_kwh: float,
-    money: str,
 ) -> None:
     """A price of 25 ct that is read as 25 EUR would stop every miner."""
     hass.config.currency = "NOK"
-    report_price(PRICE, price, unit)
+    report_price(PRICE, 1, "EUR/kWh")
     await set_up(**{CONF_PRICE_SENSOR: PRICE})
-    cost = round(miner.truth().power_w) / 1000 * per_kwh
-    assert shown("cost_per_hour") == (pytest.approx(cost), f"{money}/h")
+    power = round(miner.truth().power_w) / 1000
+    for price, unit, per_kwh, money in UNITS_OF_THE_PRICE:
+        report_price(PRICE, price, unit)
+        await hass.async_block_till_done()
+        cost = pytest.approx(power * per_kwh)
+        assert shown("cost_per_hour") == (cost, f"{money}/h"), (price, unit)
 
 
-@pytest.mark.parametrize(
-    ("price", "unit", "per_th", "money"),
-    [
-        (0.05, "USD/TH/day", 0.05, "USD"),
-        (0.05, "USD/TH/s/day", 0.05, "USD"),
-        (50, "USD/PH/day", 0.05, "USD"),
-        (50, "USD/PH/s/Day", 0.05, "USD"),
-        (50, "$/PHs/d", 0.05, "$"),
-        (50_000, "USD/EH/s/day", 0.05, "USD"),
-        (0.00005, "USD/GH/day", 0.05, "USD"),
-        (5, "ct/TH/day", 0.05, "EUR"),
-        (5e-7, "BTC/TH/day", 5e-7, "BTC"),
-        (0.05, "USD/TH", 0.05, "USD"),
-        (0.05, None, 0.05, "EUR"),
-    ],
+UNITS_OF_THE_HASHPRICE = (
+    (0.05, "USD/TH/day", 0.05, "USD"),
+    (0.05, "USD/TH/s/day", 0.05, "USD"),
+    (50, "USD/PH/day", 0.05, "USD"),
+    (50, "USD/PH/s/Day", 0.05, "USD"),
+    (50, "$/PHs/d", 0.05, "$"),
+    (50_000, "USD/EH/s/day", 0.05, "USD"),
+    (0.00005, "USD/GH/day", 0.05, "USD"),
+    (5, "ct/TH/day", 0.05, "EUR"),
+    (5e-7, "BTC/TH/day", 5e-7, "BTC"),
+    (0.05, "USD/TH", 0.05, "USD"),
+    (0.05, None, 0.05, "EUR"),
 )
+"""Price, unit; price per TH/s and day, and currency of what is shown."""
+
+
 async def test_units_of_the_hashprice(
+    hass: HomeAssistant,
     miner: SimulatedMiner,
     set_up: SetUp,
     report_price: ReportPrice,
     shown: Callable[[str], tuple[float, str]],
-    price: float,
-    unit: str | None,
-    per_th: float,
-    money: str,
 ) -> None:
     """A revenue that is a thousand times too high would keep a miner running at a loss."""
-    report_price(HASHPRICE, price, unit)
+    report_price(HASHPRICE, 1, "EUR/TH/day")
     await set_up(**{CONF_HASHPRICE_SENSOR: HASHPRICE})
     truth = miner.truth()
-    revenue = truth.hashrate_ths * per_th / 24
-    assert shown("revenue_per_hour") == (pytest.approx(revenue, rel=1e-3), f"{money}/h")
-    break_even = revenue / truth.power_w * 1000
-    assert shown("break_even_price") == (
-        pytest.approx(break_even, rel=1e-3),
-        f"{money}/kWh",
-    )
+    for price, unit, per_th, money in UNITS_OF_THE_HASHPRICE:
+        report_price(HASHPRICE, price, unit)
+        await hass.async_block_till_done()
+        revenue = truth.hashrate_ths * per_th / 24
+        break_even = revenue / truth.power_w * 1000
+        for key, value, per in (
+            ("revenue_per_hour", revenue, "h"),
+            ("break_even_price", break_even, "kWh"),
+        ):
+            expected = pytest.approx(value, rel=1e-3), f"{money}/{per}"
+            assert shown(key) == expected, (key, price, unit)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import PropertyMock
 
 from homeassistant.const import (
     ATTR_ASSUMED_STATE,
@@ -20,6 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.entity import WhatsminerControl
 from simulator import PROFILES, SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
@@ -144,17 +146,21 @@ REPORTED = {
 REFUSED = {"v204_m30sp": SETTINGS["v204_m30sp"] - OLD}
 """What the vendor's document of that API has, and early firmware of it has not (D)."""
 
-EVERY = [
-    pytest.param(profile, case, id=f"{profile}-{case.key}")
-    for profile in SETTINGS
-    for case in CASES
-    if case.key in SETTINGS[profile] - REFUSED.get(profile, set())
-]
+WRITABLE = {
+    profile: [case for case in CASES if case.key in keys - REFUSED.get(profile, set())]
+    for profile, keys in SETTINGS.items()
+    if keys - REFUSED.get(profile, set())
+}
+every_writable = pytest.mark.parametrize(("profile", "cases"), WRITABLE.items())
 
 
 @pytest.fixture(autouse=True)
-def _all_enabled(entity_registry_enabled_by_default: None) -> None:
-    """Most settings are disabled by default."""
+def _all_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enable every setting; most are disabled by default. A hundred sensors would cost time."""
+    enabled = PropertyMock(return_value=True)
+    monkeypatch.setattr(
+        WhatsminerControl, "entity_registry_enabled_default", enabled, raising=False
+    )
 
 
 @pytest.fixture
@@ -214,7 +220,7 @@ async def test_only_what_fits_the_miner_is_there(
         assert state.attributes.get(ATTR_ASSUMED_STATE, False) is unknown, key
 
 
-@pytest.mark.parametrize(("profile", "case"), EVERY)
+@every_writable
 async def test_every_setting(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
@@ -222,74 +228,73 @@ async def test_every_setting(
     clock: RaceClock,
     call: Call,
     state: Show,
-    profile: str,
-    case: Case,
+    cases: list[Case],
 ) -> None:
     """A setting that is shown and not active, or lost by a restart, misleads its owner."""
     clock.race()
-    for number, (choice, truth) in enumerate(case.truths.items(), 1):
-        action, data = case.action(choice)
-        await call(case.platform, case.key, action, **data)
-        assert getattr(miner.truth().settings, case.field) == truth
-        assert state(case.platform, case.key) == choice
-        assert sent(miner, case) == number, "sent more than once"
-    shown = state(case.platform, case.key)
+    for case in cases:
+        for number, (choice, truth) in enumerate(case.truths.items(), 1):
+            action, data = case.action(choice)
+            await call(case.platform, case.key, action, **data)
+            assert getattr(miner.truth().settings, case.field) == truth, case.key
+            assert state(case.platform, case.key) == choice, case.key
+            assert sent(miner, case) == number, f"{case.key} sent more than once"
+    shown = [state(case.platform, case.key) for case in cases]
     await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
     await hass.async_block_till_done()
-    assert state(case.platform, case.key) == shown
-    assert sent(miner, case) == len(case.truths), "sent again by a restart"
+    assert [state(case.platform, case.key) for case in cases] == shown
+    for case in cases:
+        again = f"{case.key} sent again by a restart"
+        assert sent(miner, case) == len(case.truths), again
 
 
-@pytest.mark.parametrize(
-    ("profile", "case"),
-    [
-        pytest.param(profile, case, id=f"{profile}-{case.key}")
-        for profile, keys in REFUSED.items()
-        for case in CASES
-        if case.key in keys
-    ],
-)
+@pytest.mark.parametrize("profile", REFUSED)
 async def test_firmware_that_is_too_old_says_so(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     call: Call,
     state: Show,
-    case: Case,
+    profile: str,
 ) -> None:
     """Without a word the owner tries again and again what this firmware never learnt."""
-    action, data = case.action(next(iter(case.truths)))
-    with pytest.raises(HomeAssistantError) as error:
-        await call(case.platform, case.key, action, **data)
-    assert error.value.translation_key == "unsupported_command"
-    assert state(case.platform, case.key) == STATE_UNKNOWN
-    assert sent(miner, case) == 1
+    for case in CASES:
+        if case.key not in REFUSED[profile]:
+            continue
+        action, data = case.action(next(iter(case.truths)))
+        with pytest.raises(HomeAssistantError) as error:
+            await call(case.platform, case.key, action, **data)
+        assert error.value.translation_key == "unsupported_command", case.key
+        assert state(case.platform, case.key) == STATE_UNKNOWN, case.key
+        assert sent(miner, case) == 1, case.key
 
 
-@pytest.mark.parametrize(("profile", "case"), EVERY)
+@every_writable
 async def test_a_refusal_changes_nothing(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     call: Call,
     state: Show,
-    case: Case,
+    cases: list[Case],
 ) -> None:
     """What the miner refused must not be shown as if it were so."""
-    before = state(case.platform, case.key)
-    for command in case.commands:
-        miner.refuse[command] = -2 if "." in command else 14
-    choice = list(case.truths)[0 if before != list(case.truths)[0] else 1]
-    action, data = case.action(choice)
-    with pytest.raises(HomeAssistantError) as error:
-        await call(case.platform, case.key, action, **data)
-    assert error.value.translation_key == "unsupported_command"
-    assert state(case.platform, case.key) == before
-    assert sent(miner, case) <= 1
+    for case in cases:
+        before = state(case.platform, case.key)
+        for command in case.commands:
+            miner.refuse[command] = -2 if "." in command else 14
+        choice = list(case.truths)[0 if before != list(case.truths)[0] else 1]
+        action, data = case.action(choice)
+        with pytest.raises(HomeAssistantError) as error:
+            await call(case.platform, case.key, action, **data)
+        assert error.value.translation_key == "unsupported_command", case.key
+        assert state(case.platform, case.key) == before, case.key
+        assert sent(miner, case) <= 1, case.key
 
 
 SILENT = [
-    item
-    for item in EVERY
-    if item.id in ("v205_m50-power_off_cool", "v3_m7bs-start_at_boot")
+    pytest.param(profile, case, id=f"{profile}-{case.key}")
+    for profile, key in (("v205_m50", "power_off_cool"), ("v3_m7bs", "start_at_boot"))
+    for case in WRITABLE[profile]
+    if case.key == key
 ]
 
 
