@@ -1,9 +1,11 @@
 """What several tests of the client need: sockets, and a look at those that it opens."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 import contextlib
 import os
 import socket
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 import pytest
@@ -53,3 +55,48 @@ def swallowing_port(socket_enabled: None) -> Iterator[int]:
                         socket.create_connection(("127.0.0.1", port), 0.1)
                     )
             yield port
+
+
+PATIENCE = 0.001
+"""Real seconds for the kernel to hand on what was sent, before time is skipped."""
+
+
+@pytest.fixture
+async def skip_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip time in which nothing happens.
+
+    So all deadlines are those of real life, and none comes early on a busy machine.
+    """
+    loop: Any = asyncio.get_running_loop()
+    now, select = loop.time(), loop._selector.select  # noqa: SLF001
+
+    def select_or_skip(timeout: float | None = None) -> Any:
+        nonlocal now
+        if timeout is None or timeout <= 0:
+            return select(timeout)
+        if events := select(min(timeout, PATIENCE)):
+            return events
+        now += timeout
+        return []
+
+    async def call(function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    monkeypatch.setattr(loop, "time", lambda: now)
+    monkeypatch.setattr(loop._selector, "select", select_or_skip)  # noqa: SLF001
+    monkeypatch.setattr(asyncio, "to_thread", call)
+
+
+def near(value: float | None) -> Any:
+    """The same, as far as the wire shows it."""
+    return None if value is None else pytest.approx(value, rel=1e-4, abs=0.051)
+
+
+def said(value: float | None) -> Any:
+    """The same; the miner's 0 stands for nothing."""
+    return near(value) if value else None
+
+
+def framed(body: bytes) -> bytes:
+    """A body behind its length, as port 4433 has it."""
+    return len(body).to_bytes(4, "little") + body

@@ -54,6 +54,7 @@ from custom_components.whatsminer.api.v3.protocol import (
 )
 
 from . import CAPTURES, capture
+from .conftest import framed
 
 COMMAND = "get.device.info"
 HEARTBEAT = bytes(4)
@@ -62,11 +63,6 @@ KEY = bytes(range(32))
 
 # Where a stream is cut into segments
 cuts = st.lists(st.integers(0, 400), max_size=12)
-
-
-def framed(body: bytes) -> bytes:
-    """A frame as it should be."""
-    return len(body).to_bytes(4, "little") + body
 
 
 def answer(desc: Any, msg: Any = "ok") -> bytes:

@@ -160,11 +160,10 @@ def test_a_quantity_has_a_range(
     assert [coerce(value) for value in (below, str(above))] == [None, None]
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
 @pytest.mark.parametrize("coerce", [as_float, *(row[0] for row in QUANTITIES)])
-def test_what_is_no_number_is_nothing(coerce: Callable[[Any], Any], value: Any) -> None:
+def test_what_is_no_number_is_nothing(coerce: Callable[[Any], Any]) -> None:
     """An invented number would be charted, averaged and acted on."""
-    assert coerce(value) is None
+    assert [value for value in NO_NUMBERS if coerce(value) is not None] == []
 
 
 @pytest.mark.parametrize(

@@ -80,12 +80,6 @@ async def start(
         await miner.stop()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short deadline, so that waiting for nothing takes no time."""
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
-
-
 async def client(sim: SimulatedMiner, **options: Any) -> V2Miner:
     """Connect to a simulated miner with the right password."""
     miner = await connect(sim.host, sim.port, **{"password": PASSWORD} | options)
@@ -100,13 +94,3 @@ def names(sim: SimulatedMiner, *, encrypted: bool | None = None) -> list[str]:
         for command in sim.commands
         if encrypted is None or command.encrypted is encrypted
     ]
-
-
-def near(value: float | None) -> Any:
-    """The same, as far as the wire shows it."""
-    return None if value is None else pytest.approx(value, rel=1e-4, abs=0.051)
-
-
-def said(value: float | None) -> Any:
-    """The same; the miner's 0 stands for nothing."""
-    return near(value) if value else None

@@ -81,7 +81,7 @@ async def test_another_miner_with_the_same_password_and_no_gap(
     assert other.truth().mining
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @every_profile
 async def test_another_miner_when_the_token_ends_behind_a_poll(
     start: Start, clock: ManualClock, profile: str

@@ -23,6 +23,7 @@ from custom_components.whatsminer.api import (
 )
 from simulator import ManualClock, Phase, Timing, Truth
 
+from ..conftest import near, said
 from .conftest import (
     ACTIVITIES,
     DIALECTS,
@@ -34,8 +35,6 @@ from .conftest import (
     client,
     every_profile,
     names,
-    near,
-    said,
 )
 
 pytestmark = pytest.mark.usefixtures("client_sockets")
@@ -371,7 +370,7 @@ SECTION_COMMANDS = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @pytest.mark.parametrize("fault", ["truncate", "close", "reset", "silent"])
 @pytest.mark.parametrize("section", SECTION_COMMANDS)
 async def test_a_failing_read_costs_only_its_section(
@@ -407,7 +406,7 @@ async def test_a_failure_is_remembered_until_it_is_read_again(start: Start) -> N
     assert (await miner.read(state)).failed == {}
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_a_silent_miner_is_given_up_early(start: Start) -> None:
     """Seven deadlines of ten seconds would be longer than the time between polls."""
     sim = await start()
@@ -419,7 +418,7 @@ async def test_a_silent_miner_is_given_up_early(start: Start) -> None:
     assert names(sim) == ["summary", "devs"]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @every_profile
 async def test_a_poll_of_a_slow_miner_ends(
     start: Start, monkeypatch: pytest.MonkeyPatch, profile: str

@@ -374,7 +374,7 @@ async def test_any_other_refusal_means_that_the_password_is_right(
     await (await client(sim)).check_password()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_a_password_check_without_an_answer(start: Start) -> None:
     """A silent miner says nothing about the password."""
     sim = await start()
@@ -387,7 +387,7 @@ async def test_a_password_check_without_an_answer(start: Start) -> None:
 # The outcome of a write is unknown (D.8)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @pytest.mark.parametrize(
     "fault",
     ["applied_no_answer", "silent", "close", "reset", "truncate", "stall_midway"],
@@ -407,7 +407,7 @@ async def test_an_unanswered_write_is_never_repeated(
     assert sim.truth().mining is (fault in {"silent", "close", "reset"})
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_a_write_that_never_left_had_no_effect(start: Start) -> None:
     """It may be reported as failed, and the user may retry it."""
     sim = await start()

@@ -14,6 +14,8 @@ from custom_components.whatsminer.api.v3 import miner as v3_miner
 from custom_components.whatsminer.api.v3.miner import V3Miner, Writer4433
 from simulator import ManualClock, Phase, SimulatedMiner
 
+from ..conftest import framed
+
 PASSWORD = "Super_1"
 ADMIN = "Secret_1"
 M60S, M7BS, M64 = PROFILES = ("v2c_m60s", "v3_m7bs", "v3_m64_bad")
@@ -119,12 +121,6 @@ def crowd(
     return counts
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short deadline, so that waiting for nothing takes no time."""
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.6)
-
-
 def names(sim: SimulatedMiner, api: str = "v3") -> list[str]:
     """What the miner received on 4433, or on 4028 (v2), in order."""
     return [command.name for command in sim.commands if command.api == api]
@@ -137,16 +133,6 @@ def written(sim: SimulatedMiner) -> list[str]:
         for command in sim.commands
         if command.encrypted or command.name.startswith("set.")
     ]
-
-
-def near(value: float | None) -> Any:
-    """The same, as far as the wire shows it."""
-    return None if value is None else pytest.approx(value, rel=1e-4, abs=0.051)
-
-
-def said(value: float | None) -> Any:
-    """The same; the miner's 0 stands for nothing."""
-    return near(value) if value else None
 
 
 async def stop(miner: V3Miner) -> dict[str, Any]:
@@ -163,11 +149,6 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 type Speak = Callable[[bytes], bytes]
-
-
-def framed(body: bytes) -> bytes:
-    """A body behind its length."""
-    return len(body).to_bytes(4, "little") + body
 
 
 @contextlib.asynccontextmanager

@@ -73,7 +73,7 @@ async def test_connect_to_a_stopped_miner(
     assert state.mining is False
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -112,7 +112,7 @@ async def test_a_refused_question_is_no_api_3(
 every_other = pytest.mark.parametrize("speak", OTHERS.values(), ids=OTHERS.keys())
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @every_other
 async def test_another_service_on_4433(
     start: Start, connect_to: Callable[..., Any], speak: Speak

@@ -17,6 +17,7 @@ from custom_components.whatsminer.api import (
 )
 from simulator import ManualClock, Truth, V3Truth
 
+from ..conftest import near, said
 from .conftest import (
     ACTIVITIES,
     M60S,
@@ -26,8 +27,6 @@ from .conftest import (
     Start,
     every_profile,
     names,
-    near,
-    said,
     until,
     written,
 )
@@ -292,7 +291,7 @@ SECTIONS = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @pytest.mark.parametrize(
     "fault", ["truncate", "close", "reset", "silent", "stall_midway", "short_length"]
 )
@@ -381,7 +380,7 @@ async def test_a_device_that_no_longer_says_who_it_is(
     assert state.info.model == "M7BS_VM30"
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_a_silent_miner_is_given_up(start: Start, client: Client) -> None:
     """The entities must become unavailable, not keep yesterday's values."""
     sim = await start()

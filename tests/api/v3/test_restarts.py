@@ -161,7 +161,7 @@ async def test_4433_behind_a_firewall(
     assert names(sim, "v2") == []
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_4433_that_falls_silent(
     start: Start, client: Client, clock: ManualClock
 ) -> None:
@@ -187,7 +187,7 @@ async def test_4433_that_falls_silent(
     assert (await miner.read()).failed == {}
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_another_service_moves_in_on_4433(
     start: Start, client: Client, clock: ManualClock
 ) -> None:
@@ -259,7 +259,7 @@ async def test_4433_that_opens_later(
     await until(lambda: sim.open_v3_connections == 0)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_4433_that_is_silent_is_not_waited_for_twice(
     start: Start, connect_to: Callable[..., Any]
 ) -> None:

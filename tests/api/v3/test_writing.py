@@ -310,7 +310,7 @@ async def test_a_refusal_is_told(
 # The outcome of a write is unknown (D.8)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -342,7 +342,7 @@ async def test_an_unanswered_write_is_never_repeated(
     assert (await miner.read()).failed == {}
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_a_write_that_never_left_had_no_effect(
     start: Start, client: Client
 ) -> None:
@@ -359,7 +359,7 @@ async def test_a_write_that_never_left_had_no_effect(
     assert written(sim) == []
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("skip_waiting")
 async def test_a_password_check_without_an_answer(start: Start, client: Client) -> None:
     """A silent miner says nothing about the password."""
     sim = await start()
