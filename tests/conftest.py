@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import asyncio
+import logging
 import os
 
 import pytest
@@ -10,6 +11,11 @@ import custom_components.whatsminer  # noqa: F401
 
 # These run in a browser, in a process of their own: scripts/test --e2e.
 collect_ignore = ["e2e"]
+
+
+# A line for each entity of each set-up, and one for each statement to a database.
+for name in ("homeassistant.helpers.entity_registry", "sqlalchemy.engine"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
