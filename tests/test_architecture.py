@@ -171,6 +171,7 @@ PURE = (
     "heat/thermostat.py",
     "money/plan.py",
     "money/profile.py",
+    "money/units.py",
     "power/policy.py",
     "power/record.py",
 )

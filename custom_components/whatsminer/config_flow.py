@@ -89,7 +89,8 @@ from .exceptions import placeholders, translation_key
 from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
 from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
 from .heat.options import as_shown, as_stored, thermostat_schema, wrong_bounds
-from .money.economics import HeatSource, Market, parse_unit
+from .money.economics import HeatSource, Market
+from .money.units import parse_unit
 from .runtime import WhatsminerData
 
 type _OptionsError = tuple[str, dict[str, str]]

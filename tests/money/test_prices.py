@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from custom_components.whatsminer.const import CONF_PRICE_SENSOR
 from custom_components.whatsminer.money.prices import (
     SOURCES,
     Slot,
-    price_scale,
     read_slots,
     requests,
     wrong_scale,
 )
+from custom_components.whatsminer.money.units import parse_unit
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 TODAY = date(2026, 3, 1)
@@ -411,14 +412,17 @@ def test_nonsense_is_unknown(items: list[Any]) -> None:
         ("cent/kWh", 1e-2),
         ("p/kWh", 1e-2),
         ("kr/Wh", 1e3),
-        ("EUR", None),
-        (None, None),
+        ("EUR", 1),
+        ("ct", 1e-2),
+        (None, 1),
         ("W", None),
+        ("W/kWh/d", None),
     ],
 )
 def test_unit(unit: str | None, scale: float | None) -> None:
     """A unit that is read wrongly makes each price 100 or 1000 times too high."""
-    assert price_scale(unit) == (scale and pytest.approx(scale))
+    found = parse_unit(CONF_PRICE_SENSOR, unit)
+    assert (found and found.factor) == (scale and pytest.approx(scale))
 
 
 def test_a_wrong_scale_is_seen() -> None:

@@ -64,44 +64,16 @@ from .best import (
 from .curve import Level
 from .energy import LONGEST_STEP
 from .saved import against_always_on, against_limit, what_happened
+from .units import UNITS, parse_unit
 
-_MINOR = {
-    *("c", "ct", "cts", "cent", "cents", "¢", "p", "pence"),
-    *("öre", "øre", "ore", "gr", "snt"),
-}
-"""What a hundredth of the money of a home is called."""
-_MONEY = re.compile(r"([A-Z]{3}|[$€£¥₹₿]|kr|zł|Kč|Ft)?")
 _CODES = {"€": "eur", "£": "gbp"}
 """Signs that only one currency has."""
-
-_UNITS = {
-    CONF_PRICE_SENSOR: re.compile(
-        r"(?P<money>.*?)\s*/\s*(?P<per>[kMG]?)W\W?h", re.IGNORECASE
-    ),
-    CONF_HASHPRICE_SENSOR: re.compile(
-        r"(?P<money>.*?)\s*/\s*(?P<per>[GTPE])H(\s*/?\s*s)?(\s*/\s*d(ay)?)?",
-        re.IGNORECASE,
-    ),
-}
-_SCALES = {
-    CONF_PRICE_SENSOR: {"": 1e3, "k": 1.0, "m": 1e-3, "g": 1e-6},
-    CONF_HASHPRICE_SENSOR: {"g": 1e3, "t": 1.0, "p": 1e-3, "e": 1e-6},
-}
-
 
 IDLE = 15.0
 """What a stopped miner draws (W)."""
 DEFAULT_BOILER = 0.9
 DEFAULT_COP = 3.0
 """Where the option is empty."""
-
-
-class Unit(NamedTuple):
-    """How the states of a sensor become money per kWh, or per TH/s and day."""
-
-    factor: float
-    currency: str | None
-    """None is the money of this home."""
 
 
 class HeatSource(StrEnum):
@@ -117,24 +89,6 @@ class Quote(NamedTuple):
 
     amount: float | None
     currency: str
-
-
-def parse_unit(kind: str, unit: str | None) -> Unit | None:
-    """Read the unit of a sensor of that option; None if it is no unit of such a price.
-
-    Money alone is taken for money per kWh, or per TH/s and day.
-    """
-    money, scale = (unit or "").strip(), 1.0
-    if "/" in money:
-        found = _UNITS[kind].fullmatch(money)
-        if not found:
-            return None
-        money, scale = found["money"], _SCALES[kind][found["per"].lower()]
-    elif not (_MONEY.fullmatch(money) or money.casefold() in _MINOR):
-        return None
-    if money.casefold() in _MINOR:
-        return Unit(scale / 100, None)
-    return Unit(scale, money or None)
 
 
 def differ(one: str, other: str) -> bool:
@@ -159,7 +113,7 @@ class Market:
     @property
     def sensors(self) -> list[str]:
         """The entities that the prices come from."""
-        kinds = (*_UNITS, CONF_HEAT_SHARE_SENSOR, CONF_HEAT_DEMAND)
+        kinds = (*UNITS, CONF_HEAT_SHARE_SENSOR, CONF_HEAT_DEMAND)
         return [self._options[kind] for kind in kinds if self._options.get(kind)]
 
     @property

@@ -13,6 +13,9 @@ import math
 import re
 from typing import Any, NamedTuple
 
+from ..const import CONF_PRICE_SENSOR
+from .units import parse_unit
+
 
 class Slot(NamedTuple):
     """A price that holds from one moment to another (with zones), in money per kWh."""
@@ -117,14 +120,6 @@ _SCALED = (("price_ct_per_kwh", 1e-2), ("price_eur_per_mwh", 1e-3))
 """Keys that carry their own unit."""
 _PVPC = re.compile(r"price_(?P<next>next_day_)?(?P<hour>[01]\d|2[0-3])h(?P<again>_d)?")
 
-_UNIT = re.compile(r"\s*(?P<money>[^/]*?)\s*/\s*(?P<per>[kMG]?)W\W?h\s*", re.IGNORECASE)
-_PER = {"": 1e3, "k": 1.0, "m": 1e-3, "g": 1e-6}
-_MINOR = {
-    *("c", "ct", "cts", "cent", "cents", "¢", "p", "pence"),
-    *("öre", "øre", "ore", "gr", "snt"),
-}
-"""What a hundredth of the money of a home is called."""
-
 AGREE = 0.1
 """How far the forecast may be from the price of now: some sensors are rounded."""
 WRONG_SCALES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
@@ -149,15 +144,6 @@ def requests(source: Source, entry: str, today: date, zone: tzinfo) -> list[Any]
     ]
 
 
-def price_scale(unit: str | None) -> float | None:
-    """Return what one of this unit is in money per kWh; None if it is no such unit."""
-    found = _UNIT.fullmatch(unit or "")
-    if not found:
-        return None
-    minor = found["money"].casefold() in _MINOR
-    return _PER[found["per"].casefold()] / (100 if minor else 1)
-
-
 def read_slots(
     source: Source,
     data: Mapping[str, Any],
@@ -174,7 +160,8 @@ def read_slots(
     """
     scale = source.scale
     if scale is None:
-        scale = price_scale(unit) or 1.0
+        found = parse_unit(CONF_PRICE_SENSOR, unit)
+        scale = found.factor if found else 1.0
     slots = set(_pvpc(data, scale, zone, today))
     for items in _lists(source, data, area):
         slots.update(_slots(items, source.value, scale, zone))
