@@ -1,4 +1,4 @@
-"""API v3: from a request to its answer (sections E.2 to E.6 of docs/protocol.md)."""
+"""API v3: from a request to its answer (protocol.md#e2 to protocol.md#e6)."""
 
 from collections.abc import Mapping
 from dataclasses import replace

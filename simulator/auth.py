@@ -93,7 +93,7 @@ class Session:
 
 
 class TokenTable:
-    """The sessions of a miner, limited in number and lifetime (section B.5)."""
+    """The sessions of a miner, limited in number and lifetime (protocol.md#b5)."""
 
     def __init__(
         self,

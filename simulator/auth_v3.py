@@ -1,4 +1,4 @@
-"""Accounts, tokens and encrypted parameters of API v3 (sections E.3 and E.4 of docs/protocol.md)."""
+"""Accounts, tokens and encrypted parameters of API v3 (protocol.md#e3 and #e4)."""
 
 from base64 import b64decode, b64encode
 import binascii

@@ -1,4 +1,4 @@
-"""Images of firmware, and logs: the bytes that follow an answer (sections D.6, D.7 and E of docs/protocol.md).
+"""Images of firmware, and logs: the bytes that follow an answer (protocol.md#d6, #d7 and E of docs/protocol.md).
 
 A real image is opaque. An image for the simulator begins with one line that says for which
 platform it is, which version it brings, and how long it is; anything may follow:

@@ -77,7 +77,7 @@ def port(text: str) -> str:
 
 
 def password(text: str) -> str:
-    """Return a password of letters, digits and underscores; it may be longer than the eight documented (section B.7)."""
+    """Return a password of letters, digits and underscores; it may be longer than the eight documented (protocol.md#b7)."""
     if not PASSWORD.fullmatch(text):
         raise ValueError(text)
     return text

@@ -208,7 +208,7 @@ def keeps_note(machine: Machine, values: Values) -> Changes:
 
 
 def preheats(machine: Machine, values: Values) -> Changes:
-    """Preheat for the next start; only if the miner is stopped (section D.5)."""
+    """Preheat for the next start; only if the miner is stopped (protocol.md#d5)."""
     if not machine.stopping:
         raise Refused
     machine.preheat_now()

@@ -1,4 +1,4 @@
-"""The write commands of API v3: first version, cooling, restart and effect (section E.6 of docs/protocol.md)."""
+"""The write commands of API v3: first version, cooling, restart and effect (protocol.md#e6)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

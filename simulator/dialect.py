@@ -130,7 +130,7 @@ class Dialect(ABC):
         return self.joined(dict.fromkeys(commands))
 
     def joined(self, commands: Mapping[str, object]) -> str:
-        """Return a joined answer: one key for each command, each a list with one complete answer (section A.5)."""
+        """Return a joined answer: one key for each command, each a list with one complete answer (protocol.md#a5)."""
         answers: Row = {command: [self.read(command)] for command in commands}
         return encode(answers | {"id": 1})
 
@@ -248,12 +248,12 @@ class Dialect(ABC):
         return f"HTM1EKKU2210190000000000{self.mac.replace(':', '')}"
 
     def board_serial(self, slot: int) -> str:
-        """Return the serial number of a board; one board may have two slots (section C.3)."""
+        """Return the serial number of a board; one board may have two slots (protocol.md#c3)."""
         number = slot // 2 if self.profile.shared_pcb else slot
         return f"SKM3CSD{self.mac.replace(':', '')[-6:]}K9075{number + 1}"
 
     def led_state(self) -> str:
-        """Return `auto`, or one group for each light, ended by a space (section C.8)."""
+        """Return `auto`, or one group for each light, ended by a space (protocol.md#c8)."""
         leds = sorted(self.machine.leds.items(), reverse=True)
         return "".join(f"{number},{pattern} " for number, pattern in leds) or "auto"
 
@@ -404,7 +404,7 @@ class Dialect(ABC):
         ]
 
     def psu_row(self, truth: Truth) -> Row:
-        """Return every value of the power supply: strings, mA, 10 mV, W (section C.5)."""
+        """Return every value of the power supply: strings, mA, 10 mV, W (protocol.md#c5)."""
         psu = self.profile.psu
         reported = truth.psu
         return {

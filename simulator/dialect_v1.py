@@ -1,4 +1,4 @@
-"""API 1.x: btminer on cgminer, with one long summary (sections C.1.1 to C.7 of docs/protocol.md)."""
+"""API 1.x: btminer on cgminer, with one long summary (protocol.md#c11 to protocol.md#c7)."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from .dialect import Dialect, Row, pick
 from .truth import Truth
 from .wire import Raw, encode, f2, f4
 
-# Captures of v1 are sorted; this is cgminer's order as far as it is known (section C.11)
+# Captures of v1 are sorted; this is cgminer's order as far as it is known (protocol.md#c11)
 SUMMARY = (
     *(
         "Elapsed",

@@ -295,7 +295,7 @@ class DialectV204(DialectV2):
         )
 
     def error_codes(self) -> object:
-        """Return a list with keys, which is not valid JSON (section A.6)."""
+        """Return a list with keys, which is not valid JSON (protocol.md#a6)."""
         errors = (
             f'"{code}":"{self.local(since)}"'
             for code, since in self.machine.errors.items()
@@ -303,5 +303,5 @@ class DialectV204(DialectV2):
         return Raw(f"[{','.join(errors)}]")
 
     def joined(self, commands: Mapping[str, object]) -> str:
-        """Return a joined answer, with the firmware's syntax error (section A.6)."""
+        """Return a joined answer, with the firmware's syntax error (protocol.md#a6)."""
         return super().joined(commands).replace("[{", "[,{").replace("},{", "}{")

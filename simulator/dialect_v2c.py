@@ -1,4 +1,4 @@
-"""API 2.2.x: the answers of newer firmware on TCP 4028 (sections C.1.3, C.2, C.3 of docs/protocol.md)."""
+"""API 2.2.x: the answers of newer firmware on TCP 4028 (protocol.md#c13, #c2, #c3)."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""API v3: the reads on TCP 4433 (section E.5 of docs/protocol.md)."""
+"""API v3: the reads on TCP 4433 (protocol.md#e5)."""
 
 from collections.abc import Callable, Mapping
 import re

@@ -1,4 +1,4 @@
-"""The failures that can be injected: the tables of sections A.1, A.6, D.6, D.7, E.1 and H.2 of docs/protocol.md."""
+"""The failures that can be injected: the tables of protocol.md#a1, #a6, #d6, #d7, #e1 and #h2."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ BINARY = {
     "old_version": "an image is accepted, but the version after the reboot is the old one",
 }
 
-# Each refuses every request with that code and has no effect (sections A.4 and E.2)
+# Each refuses every request with that code and has no effect (protocol.md#a4 and #e2)
 ERRORS: dict[str, tuple[str, int]] = {
     f"error_{code}": (f"answers with code {code} (4028)", code)
     for code in (14, 23, 24, 45, 132, 135, 136, 137, 999)

@@ -125,7 +125,7 @@ class Machine:
         # The percentage that was set since the last start; 0 is none
         self.percent_set = 0 if profile.power_percent == 100 else profile.power_percent
         self.leds: dict[int, str] = dict(profile.leds)
-        # Whether a percentage restarts btminer while fast boot is disabled (section D.4)
+        # Whether a percentage restarts btminer while fast boot is disabled (protocol.md#d4)
         self.percent_restarts = profile.percent_restarts
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
@@ -376,7 +376,7 @@ class Machine:
         self._later(self.timing.command_delay_s + late, self._stop)
 
     def undo_power_off(self, *, restarts: bool = False, held: bool = False) -> None:
-        """Undo the stop later, as one firmware does (section D.3), unless another command follows."""
+        """Undo the stop later, as one firmware does (protocol.md#d3), unless another command follows."""
         switched = self._switched
 
         def undo() -> None:
@@ -464,7 +464,7 @@ class Machine:
             self.change(Restart.BTMINER, power_limit_set=watts)
 
     def set_percent(self, percent: int, *, gentle: bool) -> None:
-        """Set the share of the tuned power; this has no effect before tuning is complete (section D.4)."""
+        """Set the share of the tuned power; this has no effect before tuning is complete (protocol.md#d4)."""
         if self.phase is not Phase.STABLE:
             return
         seconds = self.timing.percent_ramp_s if gentle else self.timing.percent_fast_s
@@ -631,7 +631,7 @@ class Machine:
 
     @property
     def preheat(self) -> str | None:
-        """The answer of pre_power_on (section D.5); None if the miner is not preheating."""
+        """The answer of pre_power_on (protocol.md#d5); None if the miner is not preheating."""
         if self._preheat_since is None:
             return None
         age = self.now - self._preheat_since

@@ -34,7 +34,7 @@ from .wire import encode
 COMMANDS_KEPT = 1000
 TICK_S = 0.05
 
-# B.6: these are sent in plain text, the others in the encrypted envelope
+# protocol.md#b6: these are sent in plain text, the others in the encrypted envelope
 PLAIN_ERRORS = frozenset({23, 45, 136, 137})
 
 
@@ -355,7 +355,7 @@ class SimulatedMiner:
     # What a test wants to change
 
     def set_password(self, password: str) -> None:
-        """Change the admin password: salt and key change, tokens become invalid (section B.5)."""
+        """Change the admin password: salt and key change, tokens become invalid (protocol.md#b5)."""
         self._machine.change(password=password)
         self._change_key()
 
@@ -410,7 +410,7 @@ class SimulatedMiner:
         )
 
     def _answer(self, raw: bytes, ip: str) -> Reply:
-        """Return the reply to one request: plain, encrypted, or unreadable (section B.6)."""
+        """Return the reply to one request: plain, encrypted, or unreadable (protocol.md#b6)."""
         self._advance()
         try:
             request = decode(raw)
@@ -513,7 +513,7 @@ class SimulatedMiner:
         )
 
     def _download(self, failures: frozenset[str]) -> Reply:
-        """Return the length of the log, followed by the log (section D.7)."""
+        """Return the length of the log, followed by the log (protocol.md#d7)."""
         log = self._dialect.log()
         row = self._dialect.btminer({"logfilelen": reported_length(log, failures)})
         encrypted = "plain_ready" not in failures
@@ -521,7 +521,7 @@ class SimulatedMiner:
         return replace(reply, after=log_to_send(log, failures))
 
     def _upload(self, name: str, failures: frozenset[str]) -> Reply:
-        """Return a reply that requests an image, and a second reply for when it has arrived (section D.6)."""
+        """Return a reply that requests an image, and a second reply for when it has arrived (protocol.md#d6)."""
         envelope = self._envelope
 
         def final(image: bytes) -> Reply:

@@ -1,4 +1,4 @@
-"""The sockets, and port 4028: one request, one answer, one connection, and its failures (section A.1)."""
+"""The sockets, and port 4028: one request, one answer, one connection, and its failures (protocol.md#a1)."""
 
 from abc import ABC, abstractmethod
 import asyncio

@@ -1,4 +1,4 @@
-"""The socket of API v3: frames on a persistent connection (section E.1 of docs/protocol.md)."""
+"""The socket of API v3: frames on a persistent connection (protocol.md#e1)."""
 
 import asyncio
 from collections.abc import Callable

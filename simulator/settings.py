@@ -1,4 +1,4 @@
-"""The settings of a miner, and which of them a command resets (sections D and E.6 of docs/protocol.md)."""
+"""The settings of a miner, and which of them a command resets (sections D and protocol.md#e6)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ CUSTOM_KEYS = ("CustomerSn", *(f"msg{number}" for number in range(10)))
 
 
 class Restart(StrEnum):
-    """What a command restarts or waits for (the column in section D.1)."""
+    """What a command restarts or waits for (the column in protocol.md#d1)."""
 
     NONE = "none"
     NEXT_START = "next start"

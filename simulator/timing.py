@@ -1,4 +1,4 @@
-"""Time: every duration of the timelines in section H.2, and a manual clock for tests."""
+"""Time: every duration of the timelines in protocol.md#h2, and a manual clock for tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long things take, and how far they go (sections A.1, B.5 and H.2 of docs/protocol.md).
+    """How long things take, and how far they go (protocol.md#a1, #b5 and #h2).
 
     What the miner does is simulated time, so the speed factor makes it shorter. What the
     connection does (idle, token, stall) is time on the clock.

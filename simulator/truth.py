@@ -7,7 +7,7 @@ from .settings import Network, Settings
 
 
 class Phase(StrEnum):
-    """The states of section H.2 of docs/protocol.md."""
+    """The states of protocol.md#h2."""
 
     OFF_BOARD = "off_board"
     BTMINER_DOWN = "btminer_down"

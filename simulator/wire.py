@@ -1,4 +1,4 @@
-"""JSON, byte for byte as the miner writes it: no spaces, printf numbers (section C.11 of docs/protocol.md)."""
+"""JSON, byte for byte as the miner writes it: no spaces, printf numbers (protocol.md#c11)."""
 
 from functools import cache
 import json

@@ -122,6 +122,27 @@ def test_every_row_names_a_test() -> None:
 # docs/protocol.md
 
 
+def test_references_lead_to_a_section() -> None:
+    """A reader of the code would look in vain for the section of the protocol that a comment names."""
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    anchors = set(re.findall(r'^<a id="(\w+)"></a>$', page, re.MULTILINE))
+    wrong = []
+    for room in ("custom_components", "simulator", "bench", "scripts", "tests"):
+        for path in (ROOT / room).rglob("*.py"):
+            source = path.read_text()
+            named = " ".join(
+                re.findall(r"protocol\.md(#\w+(?:,?[a-z ]* #\w+)*)", source)
+            )
+            wrong += [
+                f"{path}: {name}"
+                for name in set(re.findall(r"#(\w+)", named)) - anchors
+            ]
+            if room != "tests":
+                bare = re.findall(r"(?<![\w\"])[A-K]\.\d+\b", source)
+                wrong += [f"{path}: {name} is no link" for name in bare]
+    assert not wrong
+
+
 def test_what_is_inferred_names_its_switches_and_tests() -> None:
     """The page would say that a wrong guess is survived, and nothing would show it."""
     page = read("protocol.md")

@@ -26,7 +26,7 @@ from .write_access import WriteAccess
 READ_BACK_INTERVAL = 2.0
 """Seconds between the quick re-reads after a command."""
 
-# How long a command may take to show (section H of docs/protocol.md, D.8).
+# How long a command may take to show (section H of docs/protocol.md, protocol.md#d8).
 DEADLINE_REACHABLE = 60.0
 DEADLINE_FLAG = 60.0
 DEADLINE_RESTART = 180.0

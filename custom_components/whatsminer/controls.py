@@ -149,7 +149,7 @@ def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:
 
 
 def _random_delay(state: MinerState, on: bool) -> float:
-    """Return the delay that is set so that many miners do not start or stop together (E.6)."""
+    """Return the delay that is set so that many miners do not start or stop together (protocol.md#e6)."""
     if state.settings is None:
         return 0.0
     return (state.settings.random_start if on else state.settings.random_stop) or 0.0
@@ -163,7 +163,7 @@ def _limit_is(state: MinerState, watts: int) -> bool:
 
 
 def _percent_blocked(state: MinerState) -> str | None:
-    """Return the reason why a percent has no effect: tuning is not finished (H.2)."""
+    """Return the reason why a percent has no effect: tuning is not finished (protocol.md#h2)."""
     waits = state.activity not in (None, Activity.MINING)
     return "percent_needs_tuning" if waits else None
 
@@ -174,7 +174,7 @@ def _within(value: float | None, lowest: int, highest: int) -> int | None:
 
 
 def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
-    """Set a percent; full power has a command of its own in some dialects (D.1)."""
+    """Set a percent; full power has a command of its own in some dialects (protocol.md#d1)."""
     if percent == FULL and Feature.RESTORE_POWER_PERCENT in miner.info.features:
         return miner.restore_power_percent()
     return miner.set_power_percent(percent)
@@ -251,7 +251,7 @@ def _frequency(state: MinerState) -> int | None:
 
 
 def _frequency_is(state: MinerState, percent: int) -> bool:
-    """Return whether the offset is in effect; some firmware reports nothing for 0 (C.7)."""
+    """Return whether the offset is in effect; some firmware reports nothing for 0 (protocol.md#c7)."""
     return state.status is not None and (_frequency(state) or 0) == percent
 
 

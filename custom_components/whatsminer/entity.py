@@ -25,7 +25,7 @@ _CHIP_GENERATION = re.compile(r"_?V[A-Z]?\d\w*$")
 
 
 def series(model: str | None) -> str:
-    """Return the series of a model: `M50` of `M50_VH84` (G.1)."""
+    """Return the series of a model: `M50` of `M50_VH84` (protocol.md#g1)."""
     return _CHIP_GENERATION.sub("", model) if model else "WhatsMiner"
 
 

@@ -20,7 +20,7 @@ from .coordinator import WhatsminerCoordinator
 from .exceptions import markdown
 
 STAYS = timedelta(minutes=10)
-"""Faults of pools and mains often clear on their own (F.2); older ones do not."""
+"""Faults of pools and mains often clear on their own (protocol.md#f2); older ones do not."""
 
 MAX_ANNOUNCED = 20
 """New faults of one poll that become events; a miner with more of them has one problem, not many."""
@@ -30,7 +30,7 @@ MAX_NAMED = 5
 
 
 class FaultType(StrEnum):
-    """What is at fault: the parts of the table of F.2."""
+    """What is at fault: the parts of the table of protocol.md#f2."""
 
     FAN = "fan"
     POWER_SUPPLY = "power_supply"

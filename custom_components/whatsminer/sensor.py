@@ -72,7 +72,7 @@ def _start(state: MinerState, seconds: float | None) -> datetime | None:
 
 
 def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState], bool]:
-    """Liquid cooled miners say 0 RPM for fans they do not have (G.2)."""
+    """Liquid cooled miners say 0 RPM for fans they do not have (protocol.md#g2)."""
 
     def exists(state: MinerState) -> bool:
         speed = value(state)

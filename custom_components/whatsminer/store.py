@@ -30,14 +30,14 @@ _SAME_START = timedelta(minutes=2)
 _MAX_FAULTS = 100
 """Faults that are gone and still stored, so that none is announced twice."""
 LOWEST_SHARE = 0.4
-"""Of the highest limit: what lies below leads to unbalanced boards and restarts (H.2)."""
+"""Of the highest limit: what lies below leads to unbalanced boards and restarts (protocol.md#h2)."""
 _HIGHEST_SOLD = 15_000
 """W; no WhatsMiner on the market has a higher limit."""
 _HIGHEST_LIMIT = 100_000
 """W; no number that is stored is higher."""
 _MAX_TEXT = 255
 _RAMP = timedelta(minutes=6)
-"""The power takes some minutes to follow a percent, and some firmware reports a mean of five (D.4)."""
+"""The power takes some minutes to follow a percent, and some firmware reports a mean of five (protocol.md#d4)."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class StoredValues:
     reported: dict[str, Any] = field(default_factory=dict)
     """The settings that the miner reported last, by key of the entity; see `reported`."""
     percent_restarts: bool = False
-    """Whether a power percent was seen to restart the miner (D.4)."""
+    """Whether a power percent was seen to restart the miner (protocol.md#d4)."""
     curtailment: dict[str, Any] = field(default_factory=dict)
     """The curtailment that is active, and the end of the last one."""
     external: dict[str, Any] = field(default_factory=dict)
@@ -311,7 +311,7 @@ class MinerStore:
         if POWER_PERCENT in self._values.settings and self._restarted(
             state, _start(state)
         ):
-            # A percent does not survive a restart of btminer (D.4).
+            # A percent does not survive a restart of btminer (protocol.md#d4).
             self.drop_setting(POWER_PERCENT)
         if (start := _start(state)) and state.summary and state.summary.elapsed:
             self._last = state.summary.elapsed, start
@@ -363,7 +363,7 @@ class MinerStore:
         return datetime.fromisoformat(since) if since else None
 
     def _observe_tuned_power(self, state: MinerState) -> None:
-        """Observe the power while no percent is set; a percent is a share of that (D.4)."""
+        """Observe the power while no percent is set; a percent is a share of that (protocol.md#d4)."""
         percent = self.setting(POWER_PERCENT)
         if state.status and state.status.power_percent is not None:
             percent = state.status.power_percent

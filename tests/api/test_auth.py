@@ -1,4 +1,4 @@
-"""The envelope of writes: the test vectors of B.4, made with OpenSSL, and nothing secret leaks."""
+"""The envelope of writes: the test vectors of protocol.md#b4, made with OpenSSL, and nothing secret leaks."""
 
 import base64
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ OK = {
 
 @dataclass(frozen=True)
 class Vector:
-    """One test vector of B.4."""
+    """One test vector of protocol.md#b4."""
 
     password: str
     key: str

@@ -594,7 +594,7 @@ STATUSES = {
     ),
 }
 
-# The column "Doc" of D.1: what is in the first document, what came later, and what then went.
+# The column "Doc" of protocol.md#d1: what is in the first document, what came later, and what then went.
 FEATURES_V1 = {
     Feature.MINING,
     Feature.RESTART,
@@ -631,7 +631,7 @@ FEATURES_V2C = FEATURES_V2 - {Feature.PREHEAT} | {
     Feature.RESTORE_POWER_PERCENT,
     Feature.CUSTOM_DATA,
 }
-# The column "Visible afterwards in" of D.1; the percent (D.4), fast boot on 1.x (C.1.1).
+# The column "Visible afterwards in" of protocol.md#d1; the percent (protocol.md#d4), fast boot on 1.x (protocol.md#c11).
 UNREADABLE_V2C = {
     Feature.FAN_ZERO_SPEED,
     Feature.HEAT_MODE,

@@ -1,4 +1,4 @@
-"""What miners say on TCP 4433 means what docs/protocol.md says, field by field (E.2, E.5).
+"""What miners say on TCP 4433 means what docs/protocol.md says, field by field (protocol.md#e2, #e5).
 
 Every expected value is worked out from the page by hand. A field that is not named is None: the
 miner did not report it, and whoever shows a number there has made it up.
@@ -72,9 +72,9 @@ def message(name: str) -> JsonObject:
     return message_of("some.cmd", parsed(name))
 
 
-# Without what only older firmware is documented to have (D.1, D.5)
+# Without what only older firmware is documented to have (protocol.md#d1, #d5)
 FEATURES = frozenset(Feature) - {Feature.PREHEAT, Feature.SSH}
-# Of `power` only 3.0.3 tells (E.5).
+# Of `power` only 3.0.3 tells (protocol.md#e5).
 UNREADABLE = frozenset({Feature.START_AT_BOOT, Feature.POWER})
 
 INFO_M50 = MinerInfo(

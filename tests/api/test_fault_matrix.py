@@ -139,7 +139,7 @@ NEEDS = {
     "restore_power_percent": Feature.RESTORE_POWER_PERCENT,
 }
 
-# After a certain refusal a command may be tried in other words, or with another token (B.5, D.3).
+# After a certain refusal a command may be tried in other words, or with another token (protocol.md#b5, #d3).
 # A token that is made of zeros, or of no numbers, is refused as well.
 REFUSING = frozenset(ERRORS) | {
     "all_zero",
@@ -393,9 +393,9 @@ def is_legitimate(
     if part == "reject_rate" and any(
         value == approx(known, abs=0.001) for known in reported[path]
     ):
-        return True  # the miner's own rounded rate, where an answer lacks the counts (C.1.4)
+        return True  # the miner's own rounded rate, where an answer lacks the counts (protocol.md#c14)
     if fault == "all_zero":
-        # 0 is "no override" for a percentage (E.5), "low" for a mode, no hashrate for activity.
+        # 0 is "no override" for a percentage (protocol.md#e5), "low" for a mode, no hashrate for activity.
         zeros = (0, (), PowerMode.LOW, Activity.STARTING)
         return value in zeros or (part in ("power_percent", "mining") and bool(value))
     if fault == "many_codes" and path.startswith("faults"):
@@ -405,18 +405,18 @@ def is_legitimate(
     if fault == "odd_texts" and is_storable(value):
         return True
     if part in ("activity", "mining") and table.state == "stopped":
-        # Without the flag the hashrate decides (C.7).
+        # Without the flag the hashrate decides (protocol.md#c7).
         return fault in NO_FLAG
     if part == "activity":
-        return fault in REFUSED and value is Activity.RESTARTING  # A.4
+        return fault in REFUSED and value is Activity.RESTARTING  # protocol.md#a4
     if fault in LESS:
         if part in ("hashrate", "power", "efficiency"):
-            # Another window of time, or the quotient of two such (C.1.4, C.3)
+            # Another window of time, or the quotient of two such (protocol.md#c14, #c3)
             return any(value == approx(known, rel=SIMILAR) for known in reported[path])
         if path == "psu.model":
             return (
                 value == (PROFILES | FOREIGN)[SETUPS[table.name].profile].psu.name
-            )  # C.5
+            )  # protocol.md#c5
         if path.startswith("pools.") and part == "index":
             return path == f"pools.{value}.index"
         if part == "faults" and SETUPS[table.name].v3:
@@ -427,8 +427,8 @@ def is_legitimate(
         and part == "features"
         and all(value >= known for known in reported[path])
     ):
-        return True  # without its model it may be cooled either way (G.2)
-    # Who gives a token is a WhatsMiner, if an old one (E.7).
+        return True  # without its model it may be cooled either way (protocol.md#g2)
+    # Who gives a token is a WhatsMiner, if an old one (protocol.md#e7).
     if is_new and part in ("dialect", "features", "unreadable"):
         return fault in NO_VERSION
     return False
@@ -664,7 +664,7 @@ def sent(sim: SimulatedMiner) -> tuple[tuple[str, str], ...]:
 
 
 def _varies(command: Received) -> tuple[str, ...]:
-    """What of a write is never twice the same: its time, and what is sealed with it (E.4)."""
+    """What of a write is never twice the same: its time, and what is sealed with it (protocol.md#e4)."""
     sealed = command.name == "set.miner.pools"
     return ("ts", "account", "param") if sealed else ("ts", "account")
 

@@ -188,7 +188,7 @@ async def tells_the_number(request: bytes, writer: asyncio.StreamWriter) -> None
 
 
 async def test_the_request_on_the_wire(host: Host, link: Link) -> None:
-    """The miner reads it to the byte (E.1)."""
+    """The miner reads it to the byte (protocol.md#e1)."""
     await link.request(REQUEST)
     assert host.requests == [
         b"\x2c\x00\x00\x00" + capture("v3_request_status_doc.json")
@@ -196,7 +196,7 @@ async def test_the_request_on_the_wire(host: Host, link: Link) -> None:
 
 
 async def test_the_frame_of_the_page(host: Host, link: Link) -> None:
-    """The same for the two requests whose bytes the page tells (E.1, E.3)."""
+    """The same for the two requests whose bytes the page tells (protocol.md#e1, #e3)."""
     host.behave = tells_the_number
     await link.request({"cmd": "get.device.info", "param": "salt"})
     assert host.requests[-1][:12] == bytes.fromhex(
@@ -544,7 +544,7 @@ async def stop(miner: V3Miner) -> JsonObject:
 async def test_a_read_is_repeated_once_when_the_miner_has_hung_up(
     host: Host, miner: V3Miner
 ) -> None:
-    """After five quiet minutes the first poll would fail (E.1)."""
+    """After five quiet minutes the first poll would fail (protocol.md#e1)."""
     await miner.send_read("get.miner.status", "summary")
     host.hang_up()
     await asyncio.sleep(0.02)
@@ -591,7 +591,7 @@ async def test_a_write_after_the_miner_has_hung_up(host: Host, miner: V3Miner) -
 
 
 async def test_a_write_on_the_wire(host: Host, miner: V3Miner) -> None:
-    """The request of the page, to the byte: the miner's own clock is in it (E.3)."""
+    """The request of the page, to the byte: the miner's own clock is in it (protocol.md#e3)."""
     host.behave = writable(says(OK))
     await stop(miner)
     assert host.requests[-1][4:] == capture("v3_request_service_stop_doc.json")

@@ -429,7 +429,7 @@ async def test_firmware_that_wants_the_other_key(serve: Serve) -> None:
 
 
 async def test_firmware_without_get_version(serve: Serve) -> None:
-    """It gives a token, so it is a WhatsMiner (E.7)."""
+    """It gives a token, so it is a WhatsMiner (protocol.md#e7)."""
     answers = {key: answer for key, answer in M20S.items() if key != "get_version"}
     miner = await client(await serve(scripted(answers)))
     assert miner.info.dialect is Dialect.V1
@@ -569,7 +569,7 @@ async def test_an_unclear_answer_to_a_write(serve: Serve, answer: bytes) -> None
 async def test_a_rejection_in_either_wrapping(
     serve: Serve, name: str, is_sealed: bool
 ) -> None:
-    """Which errors come sealed depends on the firmware (B.6)."""
+    """Which errors come sealed depends on the firmware (protocol.md#b6)."""
     answer = sealed(parsed(name)) if is_sealed else capture(name)
     host = await serve(writable(answer))
     miner = await client(host, password="Secret_1")

@@ -1,4 +1,4 @@
-"""Tokens of TCP 4433: one for each write, made from what the miner and its owner know (E.3)."""
+"""Tokens of TCP 4433: one for each write, made from what the miner and its owner know (protocol.md#e3)."""
 
 import asyncio
 import logging
@@ -66,7 +66,7 @@ def test_any_password_and_salt_make_a_token(odd: str) -> None:
 
 
 def test_the_accounts() -> None:
-    """`admin` is not one of them (E.3)."""
+    """`admin` is not one of them (protocol.md#e3)."""
     assert ACCOUNTS == ("super", "user1", "user2", "user3")
     assert DEFAULT_ACCOUNT in ACCOUNTS
 

@@ -18,7 +18,7 @@ from custom_components.whatsminer.api.v2.protocol import (
 from . import parsed
 from .test_captures import BOARDS, READ_IDS, READS
 
-# The units of the boards (C.3)
+# The units of the boards (protocol.md#c3)
 
 
 @pytest.mark.parametrize(

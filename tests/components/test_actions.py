@@ -592,7 +592,7 @@ async def test_raw_answers_without_what_is_private(
     for command in coordinator.miner.data_commands:
         more = {"parameter": params[command]} if command in params else {}
         if command in ("devs", "devdetails") and setup in ("2.2", "3.x"):
-            continue  # this firmware refuses them (A.4)
+            continue  # this firmware refuses them (protocol.md#a4)
         answer = await act("get_data", command=command, **more)
         assert answer
         assert not [user for user in private if user in str(answer)]

@@ -259,7 +259,7 @@ def test_zones() -> None:
 
 
 def table() -> dict[int, str]:
-    """Return every code in section F.2 of the page, with its part of the table."""
+    """Return every code in protocol.md#f2 of the page, with its part of the table."""
     rows = PAGE.read_text().split("## F.2 Table", 1)[1].split("\n# G.", 1)[0]
     found: dict[int, str] = {}
     part = ""

@@ -197,7 +197,9 @@ async def test_stopped_is_a_normal_state(
     await poll()
     assert state("sensor", "status") == "stopped"
     assert state("switch", "mining") == "off"
-    if coordinator.data.summary is None:  # old firmware: btminer is down (A.4)
+    if (
+        coordinator.data.summary is None
+    ):  # old firmware: btminer is down (protocol.md#a4)
         assert state("sensor", "hashrate") == STATE_UNAVAILABLE
         assert state("sensor", "power") == STATE_UNAVAILABLE
     else:

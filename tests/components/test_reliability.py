@@ -180,7 +180,7 @@ def judge(
 
 
 def is_percent_or_start(entity_id: str) -> bool:
-    """A percentage of 0 is none (E.5), and 0 seconds of uptime is a start just now."""
+    """A percentage of 0 is none (protocol.md#e5), and 0 seconds of uptime is a start just now."""
     return entity_id.endswith(("_power_percent", "uptime"))
 
 

@@ -130,7 +130,7 @@ SETTINGS = {
     f"v2c_m60s{ONLY_4028}": BOTH | AIR,
     f"v3_m7bs{ONLY_4028}": BOTH | {"heat_mode"},
 }
-"""Which settings a miner has (D.1, E.6); a miner of API 3 is commanded on 4433."""
+"""Which settings a miner has (protocol.md#d1, #e6); a miner of API 3 is commanded on 4433."""
 
 REPORTED = {
     "v1_m20s": set(),
@@ -141,7 +141,7 @@ REPORTED = {
     f"v2c_m60s{ONLY_4028}": {"target_frequency", "upfreq_speed"},
     f"v3_m7bs{ONLY_4028}": {"target_frequency", "upfreq_speed"},
 }
-"""Which of them the miner itself reports (C, E.5)."""
+"""Which of them the miner itself reports (C, protocol.md#e5)."""
 
 REFUSED = {"v204_m30sp": SETTINGS["v204_m30sp"] - OLD}
 """What the vendor's document of that API has, and early firmware of it has not (D)."""

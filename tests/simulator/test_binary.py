@@ -1,4 +1,4 @@
-"""Images and logs: the bytes that follow an answer on both ports, whole and cut (sections D.6, D.7 and E)."""
+"""Images and logs: the bytes that follow an answer on both ports, whole and cut (protocol.md#d6, #d7 and E)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

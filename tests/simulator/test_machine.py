@@ -1,4 +1,4 @@
-"""States and timelines of section H.2 of docs/protocol.md, as a client sees them."""
+"""States and timelines of protocol.md#h2, as a client sees them."""
 
 from itertools import pairwise
 import time

@@ -1,4 +1,4 @@
-"""The socket, with and without failures (sections A.1, A.2 and A.6 of docs/protocol.md)."""
+"""The socket, with and without failures (protocol.md#a1, #a2 and #a6)."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Tokens, accounts and encrypted parameters of API v3 (sections E.3 and E.4 of docs/protocol.md)."""
+"""Tokens, accounts and encrypted parameters of API v3 (protocol.md#e3 and #e4)."""
 
 from base64 import b64encode
 import json

@@ -1,4 +1,4 @@
-"""Writes on 4433 take effect, and are read back as the page says (section E.6)."""
+"""Writes on 4433 take effect, and are read back as the page says (protocol.md#e6)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers on 4433 match the page's samples and the true state (section E.5 of docs/protocol.md)."""
+"""Answers on 4433 match the page's samples and the true state (protocol.md#e5)."""
 
 from dataclasses import fields
 import io

@@ -1,4 +1,4 @@
-"""Frames and connections of 4433, with and without failures (section E.1 of docs/protocol.md)."""
+"""Frames and connections of 4433, with and without failures (protocol.md#e1)."""
 
 import asyncio
 from contextlib import suppress

@@ -36,7 +36,7 @@ _UNREADABLE: dict[Dialect, frozenset[Feature]] = {
     Dialect.V2_2: _UNREADABLE_ON_4028 | {Feature.POWER},
     Dialect.V3: frozenset({Feature.START_AT_BOOT}),
 }
-"""The first guess (C, D.1, D.4, E.5): a fresh answer that has the field decides."""
+"""The first guess (C, protocol.md#d1, #d4, #e5): a fresh answer that has the field decides."""
 
 _WRITABLE_SINCE = {(Dialect.V3, Feature.FAST_HASH): (3, 0, 2)}
 _READABLE_SINCE = {

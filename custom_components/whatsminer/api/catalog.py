@@ -241,7 +241,7 @@ COMMANDS = (
 )
 
 JOINABLE = frozenset({"summary", "pools", "devs", "edevs", "devdetails"})
-"""What can be read on 4028 in one request, with a `+` between the names (A.5)."""
+"""What can be read on 4028 in one request, with a `+` between the names (protocol.md#a5)."""
 
 
 @cache

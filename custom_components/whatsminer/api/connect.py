@@ -34,7 +34,7 @@ async def connect(
     known: MinerInfo | None = None,
     budget: float | None = None,
 ) -> Miner:
-    """Return the miner at an address: on API 3.x if it has that, else on 4028 (E.7).
+    """Return the miner at an address: on API 3.x if it has that, else on 4028 (protocol.md#e7).
 
     `password` is that of the account `admin` on 4028, `v3_password` that of `account` on
     4433; without any the miner can only be read. `mac` is that of the expected miner.

@@ -52,7 +52,7 @@ class CannotConnectError(WhatsminerError):
 
 
 class PortClosedError(CannotConnectError):
-    """The miner answers on 4028, but not on the port of API 3.x, which takes its commands (E.7)."""
+    """The miner answers on 4028, but not on the port of API 3.x, which takes its commands (protocol.md#e7)."""
 
     def __init__(self, port: int) -> None:
         """Name the port."""
@@ -73,11 +73,11 @@ class NotWhatsminerError(WhatsminerError):
 
 
 class BtminerDownError(WhatsminerError):
-    """The control board answers, but btminer does not run (stopped or restarting, A.4)."""
+    """The control board answers, but btminer does not run (stopped or restarting, protocol.md#a4)."""
 
 
 class UnknownOutcomeError(WhatsminerError):
-    """A write was sent and not answered: it may or may not have taken effect (D.8)."""
+    """A write was sent and not answered: it may or may not have taken effect (protocol.md#d8)."""
 
 
 class WrongMinerError(WhatsminerError):
@@ -100,7 +100,7 @@ class NoMacError(WhatsminerError):
 class CommandRefusedError(WhatsminerError):
     """The miner answered a command with an error; it did not take effect.
 
-    `code` is the message code of A.4, or None where the miner sent none.
+    `code` is the message code of protocol.md#a4, or None where the miner sent none.
     """
 
     def __init__(self, command: str, code: int | None, message: str) -> None:
@@ -128,11 +128,11 @@ class NoPasswordError(WriteRefusedError):
 
 
 class WrongPasswordError(WriteRefusedError):
-    """The miner cannot decrypt a command with this password (code 23, B.6)."""
+    """The miner cannot decrypt a command with this password (code 23, protocol.md#b6)."""
 
 
 class AccountRefusedError(WriteRefusedError):
-    """The account of API 3.x is refused: its password is wrong, or it may not write (E.2)."""
+    """The account of API 3.x is refused: its password is wrong, or it may not write (protocol.md#e2)."""
 
     def __init__(self, account: str) -> None:
         """Name the account, which is no secret."""
@@ -141,11 +141,11 @@ class AccountRefusedError(WriteRefusedError):
 
 
 class WriteApiDisabledError(WriteRefusedError):
-    """The API switch of the miner is off (code 45, B.7; `apiswitch`, E.3)."""
+    """The API switch of the miner is off (code 45, protocol.md#b7; `apiswitch`, protocol.md#e3)."""
 
 
 class TokenTableFullError(WriteRefusedError):
-    """The miner has given out all its tokens (code 136, B.5).
+    """The miner has given out all its tokens (code 136, protocol.md#b5).
 
     `retry_after` is the number of seconds until a token is requested again.
     """

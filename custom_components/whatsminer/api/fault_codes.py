@@ -192,7 +192,7 @@ _BY_GRADE: dict[int, str] = {
 
 
 def decode(code: int) -> tuple[int, int, int]:
-    """Take a code apart into type, subtype and value (F.1)."""
+    """Take a code apart into type, subtype and value (protocol.md#f1)."""
     if 200_000 <= code <= 999_999:
         return code // 10_000, code // 1_000 % 10, code % 1_000
     return code // 100, code // 10 % 10, code % 10

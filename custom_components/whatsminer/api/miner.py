@@ -87,7 +87,7 @@ class Miner(Commands):
     """One miner at one address: its readings, and with Commands what it can be commanded.
 
     All exchanges go one after another through one lock: never two sockets or two tokens at
-    the same time (A.1, B.5).
+    the same time (protocol.md#a1, #b5).
     """
 
     fast: tuple[Section, ...] = FAST
@@ -262,13 +262,13 @@ class Miner(Commands):
     @property
     @abstractmethod
     def data_commands(self) -> tuple[str, ...]:
-        """Return the commands of `get_data`; on 4028 some can be joined by `+` (A.5)."""
+        """Return the commands of `get_data`; on 4028 some can be joined by `+` (protocol.md#a5)."""
 
     @abstractmethod
     async def get_data(
         self, command: str, param: str | dict[str, str] | None = None
     ) -> JsonObject:
-        """Return the whole answer to a read command, without private data (C, E.5).
+        """Return the whole answer to a read command, without private data (C, protocol.md#e5).
 
         `param` selects a part of the answer: the fields of
         `get_miner_info`, the parts of `get.device.info` and `get.miner.status`, or begin and end
@@ -276,7 +276,7 @@ class Miner(Commands):
         """
 
     async def get_custom_data(self) -> dict[str, str]:
-        """Return the texts that `set_custom_data` has stored on the miner (C.10, E.5)."""
+        """Return the texts that `set_custom_data` has stored on the miner (protocol.md#c10, #e5)."""
         known = [name for name in self.data_commands if name in _CUSTOM_DATA]
         if not known:
             version, feature = self.info.api_version, Feature.CUSTOM_DATA

@@ -15,7 +15,7 @@ from .errors import WhatsminerError
 
 
 class Dialect(StrEnum):
-    """The generations of the vendor's API (E.7)."""
+    """The generations of the vendor's API (protocol.md#e7)."""
 
     V1 = "1"
     V2 = "2.0"
@@ -96,14 +96,14 @@ class Activity(StrEnum):
 
 
 class Cooling(StrEnum):
-    """How the model is cooled (G.2)."""
+    """How the model is cooled (protocol.md#g2)."""
 
     AIR = "air"
     LIQUID = "liquid"
 
 
 class HeatMode(StrEnum):
-    """What a liquid cooled miner does with its heat while it does not mine (D.1, E.6)."""
+    """What a liquid cooled miner does with its heat while it does not mine (protocol.md#d1, #e6)."""
 
     NORMAL = "normal"
     HEATING = "heating"
@@ -111,7 +111,7 @@ class HeatMode(StrEnum):
 
 
 class PreheatStage(StrEnum):
-    """How far a stopped miner is warmed up (D.5)."""
+    """How far a stopped miner is warmed up (protocol.md#d5)."""
 
     WAITING = "waiting"
     ADJUSTING = "adjusting"
@@ -133,7 +133,7 @@ class LogProtocol(StrEnum):
 
 
 COIN_TYPES = ("BTC", "BCH", "BSV", "DCR", "HC", "DGB", "SHA256")
-"""What `set.miner.cointype` takes (E.6)."""
+"""What `set.miner.cointype` takes (protocol.md#e6)."""
 
 
 # Values of commands
@@ -190,7 +190,7 @@ class Network:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preheat:
-    """The answer to `pre_power_on` (D.5)."""
+    """The answer to `pre_power_on` (protocol.md#d5)."""
 
     stage: PreheatStage | None = None
     complete: bool | None = None
@@ -214,34 +214,34 @@ class MinerInfo:
     """Whether the miner accepts writes, where it reports that (3.x)."""
     features: frozenset[Feature] = frozenset()
     unreadable: frozenset[Feature] = frozenset()
-    """Features that can be set but not read (D.4)."""
+    """Features that can be set but not read (protocol.md#d4)."""
     cooling: Cooling | None = None
 
     @property
     def power_is_mean(self) -> bool:
-        """Return whether the reported power is a mean of some minutes (C.1.4)."""
+        """Return whether the reported power is a mean of some minutes (protocol.md#c14)."""
         return self.dialect is Dialect.V2_2
 
     @property
     def has_accounts(self) -> bool:
-        """Return whether commands need an account, not the admin's password (E.3)."""
+        """Return whether commands need an account, not the admin's password (protocol.md#e3)."""
         return self.dialect is Dialect.V3
 
     @property
     def reports_stop_reason(self) -> bool:
-        """Return whether the miner reports why it is stopped (C.7)."""
+        """Return whether the miner reports why it is stopped (protocol.md#c7)."""
         return self.dialect in (Dialect.V2, Dialect.V2_2)
 
     @property
     def renames_after_reboot(self) -> bool:
-        """Return whether a new hostname is active, and reported, only after a reboot (E.6)."""
+        """Return whether a new hostname is active, and reported, only after a reboot (protocol.md#e6)."""
         return self.dialect is Dialect.V3
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The `summary` answer (C.1)."""
+    """The `summary` answer (protocol.md#c1)."""
 
     hashrate: float | None = None
     hashrate_average: float | None = None
@@ -292,7 +292,7 @@ class Summary:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One hashboard of `devs` or `edevs` (C.3)."""
+    """One hashboard of `devs` or `edevs` (protocol.md#c3)."""
 
     slot: int
     hashrate: float | None = None
@@ -311,7 +311,7 @@ class Board:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """One configured pool (C.2). The user is private: it is never logged."""
+    """One configured pool (protocol.md#c2). The user is private: it is never logged."""
 
     index: int
     url: str | None = None
@@ -329,7 +329,7 @@ class Pool:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Psu:
-    """The power supply (C.5)."""
+    """The power supply (protocol.md#c5)."""
 
     model: str | None = None
     input_voltage: float | None = None
@@ -344,7 +344,7 @@ class Psu:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The `status` answer (C.7): the commanded state, whether it mines or not."""
+    """The `status` answer (protocol.md#c7): the commanded state, whether it mines or not."""
 
     off: bool | None = None
     """The stopped flag; True means not mining. None where the miner has none."""
@@ -363,7 +363,7 @@ class Status:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One entry of the error list (C.9). The time is the miner's own text, in its own zone."""
+    """One entry of the error list (protocol.md#c9). The time is the miner's own text, in its own zone."""
 
     code: int
     time: str | None = None
@@ -374,7 +374,7 @@ class Fault:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings that the owner seldom changes (C.8, E.5). Old firmware reports few of them."""
+    """Settings that the owner seldom changes (protocol.md#c8, #e5). Old firmware reports few of them."""
 
     web_pools: bool | None = None
     power_off_cool: bool | None = None

@@ -33,7 +33,7 @@ _PADDING = "\0 \t\r\n"
 PADDING = _PADDING.encode()
 """What miners put around an answer."""
 
-# The defects of A.6. Each repair is applied on top of the ones before it, and only after strict
+# The defects of protocol.md#a6. Each repair is applied on top of the ones before it, and only after strict
 # parsing has failed, since some of them could damage a string that was right. A truncated answer
 # is not repaired: half a list of boards would pass for all of them.
 _REPAIRS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
@@ -68,7 +68,7 @@ _NUMBER = re.compile(
     r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
 )
 
-# Second digit of the series (M5[3]S): hydro, immersion and other liquid models (G.2).
+# Second digit of the series (M5[3]S): hydro, immersion and other liquid models (protocol.md#g2).
 _AIR_DIGITS = "01"
 _EXTRA_AIR = frozenset({"M29", "M32"})
 
@@ -127,9 +127,9 @@ def _repaired(text: str) -> object:
 
 
 def parse_answer(raw: bytes) -> JsonObject:
-    """Turn the bytes of one answer into an object (A.3).
+    """Turn the bytes of one answer into an object (protocol.md#a3).
 
-    Raises BtminerDownError for the plain text of A.4, InvalidAnswerError for all else that is
+    Raises BtminerDownError for the plain text of protocol.md#a4, InvalidAnswerError for all else that is
     no object.
     """
     bare = raw.strip(PADDING)
@@ -163,7 +163,7 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|["{}]', re.DOTALL)
 
 
 def split_answer(raw: bytes) -> tuple[bytes, bytes] | None:
-    """Cut the first object off from what follows it (D.7); None while it is not whole."""
+    """Cut the first object off from what follows it (protocol.md#d7); None while it is not whole."""
     depth = 0
     for match in _STRUCTURE.finditer(raw):
         if match[0] == b"{":
@@ -178,7 +178,7 @@ def split_answer(raw: bytes) -> tuple[bytes, bytes] | None:
 
 
 def parse_padded(raw: bytes) -> JsonObject:
-    """Parse a decrypted answer: one object, then NUL or PKCS#7 padding (B.3)."""
+    """Parse a decrypted answer: one object, then NUL or PKCS#7 padding (protocol.md#b3)."""
     text = raw.decode("utf-8", errors="replace").split("\0", 1)[0].strip(_PADDING)
     text = _without_lone_surrogates(text)
     try:
@@ -208,7 +208,7 @@ def as_float(value: Any) -> float | None:
 def within(low: float, high: float) -> Coercion:
     """Make a coercion for a quantity: a number outside its range was not reported.
 
-    The vendor writes -1 for "not reported" (C.1.4), and a counter that ran over has 10 or 20 digits.
+    The vendor writes -1 for "not reported" (protocol.md#c14), and a counter that ran over has 10 or 20 digits.
     """
 
     def coerce(value: Any) -> float | None:
@@ -225,19 +225,19 @@ def nonzero(quantity: Coercion) -> Coercion:
 
 # The ranges of all that is measured. They are wide: what is outside no WhatsMiner can be.
 as_power = within(0, 100_000)
-"""W; above 100 kW is also the vendor's way to write "no limit" (C.7)."""
+"""W; above 100 kW is also the vendor's way to write "no limit" (protocol.md#c7)."""
 as_limit = nonzero(as_power)
-"""W; 0 means "no limit" (C.7, D.3)."""
+"""W; 0 means "no limit" (protocol.md#c7, #d3)."""
 as_hashrate = within(0, 10_000)
 """TH/s."""
 as_nominal_hashrate = nonzero(as_hashrate)
-"""TH/s; 0, or a tiny negative number, means "not known" (E.5)."""
+"""TH/s; 0, or a tiny negative number, means "not known" (protocol.md#e5)."""
 as_efficiency = nonzero(within(0, 10_000))
 """J/TH."""
 as_temperature = within(-60, 200)
 """Degrees Celsius of what can be at 0: air, liquid, control board."""
 as_hot_temperature = nonzero(as_temperature)
-"""Degrees Celsius of chips, boards and power supply; exactly 0 means "no sensor" (C.1.4)."""
+"""Degrees Celsius of chips, boards and power supply; exactly 0 means "no sensor" (protocol.md#c14)."""
 as_fan_speed = within(0, 30_000)
 """RPM."""
 as_frequency = within(0, 5_000)
@@ -249,7 +249,7 @@ as_duration = within(0, 315_360_000)
 as_share = within(0, 100)
 """Percent of a whole."""
 as_power_percent = within(0, 200)
-"""Percent that a miner can be set to (D.4)."""
+"""Percent that a miner can be set to (protocol.md#d4)."""
 
 _VOLTS = within(80, 600)
 """V between the lines of any mains that feeds a miner."""
@@ -262,7 +262,7 @@ _MOMENT = within(1_230_940_800, (1 << 32) - 1)
 
 
 def as_voltage(value: Any) -> float | None:
-    """V of the mains, reported in V or in hundredths of it: only one of them is possible (C.5)."""
+    """V of the mains, reported in V or in hundredths of it: only one of them is possible (protocol.md#c5)."""
     return first(_VOLTS(value), scaled(value, 0.01, _VOLTS), default=None)
 
 
@@ -286,15 +286,15 @@ as_row = _as_whole(within(0, MAX_ROWS - 1))
 """The number of a slot."""
 as_port = _as_whole(within(1, 65_535))
 as_delay = _as_whole(within(0, 120))
-"""Seconds by which a start or a stop is late (E.6)."""
+"""Seconds by which a start or a stop is late (protocol.md#e6)."""
 as_speed = _as_whole(within(0, 10))
-"""How fast the frequency rises (E.6)."""
+"""How fast the frequency rises (protocol.md#e6)."""
 as_temperature_offset = _as_whole(within(-30, 0))
-"""Degrees by which the fans' target is set off (D.1)."""
+"""Degrees by which the fans' target is set off (protocol.md#d1)."""
 as_code = _as_whole(_CODE)
-"""A fault code (F.1)."""
+"""A fault code (protocol.md#f1)."""
 as_offset = _as_whole(_OFFSET)
-"""Percent, or degrees, by which something is set off; MHz under the same name are none (C.7)."""
+"""Percent, or degrees, by which something is set off; MHz under the same name are none (protocol.md#c7)."""
 
 
 def as_bool(value: Any) -> bool | None:
@@ -401,7 +401,7 @@ _HEAT_MODES = {
 
 
 def as_heat_mode(value: Any) -> HeatMode | None:
-    """A heat mode, in the words of either port (E.8)."""
+    """A heat mode, in the words of either port (protocol.md#e8)."""
     return _HEAT_MODES.get((as_text(value) or "").lower())
 
 
@@ -422,7 +422,7 @@ _PREHEAT_STAGES = {
 
 
 def parse_preheat(answer: JsonObject) -> Preheat:
-    """What `pre_power_on` says: how far the warming up is (D.5)."""
+    """What `pre_power_on` says: how far the warming up is (protocol.md#d5)."""
     detail = as_object(answer.get("Msg"))
     words = (as_text(detail.get("msg")) or "").lower()
     return Preheat(
@@ -431,13 +431,13 @@ def parse_preheat(answer: JsonObject) -> Preheat:
 
 
 def as_moment(value: Any) -> datetime | None:
-    """Unix seconds of the miner's clock as UTC; 0 is never (C.2)."""
+    """Unix seconds of the miner's clock as UTC; 0 is never (protocol.md#c2)."""
     seconds = _MOMENT(value)
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def parse_fault_list(listed: Any) -> tuple[Fault, ...]:
-    """The faults of a list, in any of the forms that either port has for it (C.9, E.5).
+    """The faults of a list, in any of the forms that either port has for it (protocol.md#c9, #e5).
 
     Raises InvalidAnswerError where an entry has no code: there is a fault then, but which?
     """
@@ -469,7 +469,7 @@ def _parse_fault(entry: Any) -> list[Fault]:
 
 
 def cooling_of(model: str | None) -> Cooling | None:
-    """Air or liquid, by the model's name (G.2); None when the name says nothing."""
+    """Air or liquid, by the model's name (protocol.md#g2); None when the name says nothing."""
     series = re.match(r"M\d([\dB])", (model or "").upper())  # M60S, M7BS
     if series is None:
         return None

@@ -72,7 +72,7 @@ def check_data(
 
 
 def size_of_log(detail: Any, key: str, limit: int) -> int:
-    """How long a log will be (D.7). Raises InvalidAnswerError for one that is too long."""
+    """How long a log will be (protocol.md#d7). Raises InvalidAnswerError for one that is too long."""
     size = as_count(as_object(detail).get(key))
     if size is None:
         raise InvalidAnswerError("the miner does not say how long its log is")

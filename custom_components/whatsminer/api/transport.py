@@ -1,4 +1,4 @@
-"""Sockets with deadlines: one exchange on TCP 4028 (A.1), a kept link on TCP 4433 (E.1)."""
+"""Sockets with deadlines: one exchange on TCP 4028 (protocol.md#a1), a kept link on TCP 4433 (protocol.md#e1)."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ SILENCE_AFTER_ANSWER = 0.5
 TRANSFER_TIMEOUT = 600.0
 """Seconds for a whole log or firmware image; no piece of it takes longer than an answer."""
 INSTALL_TIMEOUT = 300.0
-"""Seconds from the last byte of a firmware image to the answer (D.6)."""
+"""Seconds from the last byte of a firmware image to the answer (protocol.md#d6)."""
 MAX_ANSWER = 1 << 18
 """Bytes; the longest that is known has some thousand, and parsing blocks the event loop."""
 _CHUNK = 1 << 16
@@ -258,7 +258,7 @@ async def exchange(host: str, port: int, request: JsonObject) -> bytes:
 
 
 class Transfer:
-    """The raw bytes that follow an answer on the same connection: a log, or an image (D.6, D.7)."""
+    """The raw bytes that follow an answer on the same connection: a log, or an image (protocol.md#d6, #d7)."""
 
     def __init__(self, line: Line) -> None:
         """Continue on a connection; the caller closes it."""
@@ -279,7 +279,7 @@ class Transfer:
         return parse_answer(raw)
 
     async def frame(self, command: str, seconds: float) -> JsonObject:
-        """Read the answer of 4433 to a command (E.6)."""
+        """Read the answer of 4433 to a command (protocol.md#e6)."""
         return await _receive_frame(self._line, command, seconds)
 
     async def receive(
@@ -314,7 +314,7 @@ class Transfer:
         return chunk
 
     async def _read_first(self) -> bytes:
-        """The first bytes, without what some miners end an answer with (A.1)."""
+        """The first bytes, without what some miners end an answer with (protocol.md#a1)."""
         chunk = await self._read()
         while 0 < len(chunk) < _MANY and not chunk.lstrip(_TERMINATORS)[1:]:
             more = await self._read()
@@ -382,7 +382,7 @@ async def begin_transfer(
 def _cut_frame(received: bytes) -> tuple[bytes, bytes] | None:
     """The first frame without its length, and what follows it; None while it is not whole.
 
-    A heartbeat has no length (E.1).
+    A heartbeat has no length (protocol.md#e1).
     """
     length = int.from_bytes(received[:_LENGTH], "little")
     if length > MAX_ANSWER:
@@ -421,7 +421,7 @@ def _has_frame(received: bytes) -> bool:
 
 
 class Link:
-    """A connection to TCP 4433 that is kept: frames of a length and as many bytes of JSON (E.1).
+    """A connection to TCP 4433 that is kept: frames of a length and as many bytes of JSON (protocol.md#e1).
 
     Not to be used by two tasks at the same time; the miner's lock prevents that.
     """

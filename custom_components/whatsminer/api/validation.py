@@ -14,7 +14,7 @@ MAX_POOLS, MAX_NTP_SERVERS, MAX_DNS = 3, 4, 2
 MAX_TEXT = 255
 """Characters of a text of which the vendor names no end."""
 MAX_CUSTOM_DATA = 127
-"""Bytes (D.1, E.6)."""
+"""Bytes (protocol.md#d1, #e6)."""
 
 LED_RANGE = range(60_001)
 """ms"""
@@ -162,7 +162,7 @@ def check_network(network: Network) -> None:
 
 
 def check_new_password(password: str) -> None:
-    """Letters, digits and underscores (B.7)."""
+    """Letters, digits and underscores (protocol.md#b7)."""
     if not _PASSWORD.fullmatch(password):
         raise InvalidValueError("password_form")
 

@@ -54,7 +54,7 @@ POLL_INTERVAL = 2.0
 """Seconds between the quick re-reads until the power has fallen."""
 
 DEADLINE_POWER = 240.0
-"""A stop may be delayed by two minutes (set.system.time_randomized, E.6), a percent ramps for three."""
+"""A stop may be delayed by two minutes (set.system.time_randomized, protocol.md#e6), a percent ramps for three."""
 
 REFUSALS = (WriteRefusedError, CommandRefusedError)
 PASSING = (TokenTableFullError, TokenRejectedError)

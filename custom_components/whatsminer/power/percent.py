@@ -1,4 +1,4 @@
-"""Notice that a power percent restarts the miner, as some do while fast boot is off (D.4)."""
+"""Notice that a power percent restarts the miner, as some do while fast boot is off (protocol.md#d4)."""
 
 from collections.abc import Callable, Mapping
 import math

@@ -21,7 +21,7 @@ SOURCES = (
 FULL = 100
 """Percent of the tuned power."""
 LOWEST_PERCENT = 40
-"""A lower percent leads to unbalanced boards and restarts (H.2)."""
+"""A lower percent leads to unbalanced boards and restarts (protocol.md#h2)."""
 TOLERANCE = 1.05
 """The noise of the power that the miner reports, and that of its own regulation."""
 

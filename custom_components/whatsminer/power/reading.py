@@ -15,7 +15,7 @@ STANDBY_POWER = 100.0
 
 LAG = 60.0
 LAG_OF_MEAN = 420.0
-"""Seconds until the power shows a command; the latter where it is a mean of five minutes (C.1.4)."""
+"""Seconds until the power shows a command; the latter where it is a mean of five minutes (protocol.md#c14)."""
 
 
 def is_answered(coordinator: WhatsminerCoordinator) -> bool:

@@ -89,7 +89,7 @@ POOLS_4433 = [
 ]
 
 
-# The words are those of D.1, D.2 and E.6.
+# The words are those of protocol.md#d1, #d2 and #e6.
 CASES: dict[str, Case] = {
     "set_power_mode": Case(
         lambda m: m.set_power_mode(PowerMode.LOW),
@@ -482,7 +482,7 @@ CASES: dict[str, Case] = {
     ),
 }
 
-# Of what came with 2.0.5, or "with firmware shortly before it" (D.1), this one has the limit.
+# Of what came with 2.0.5, or "with firmware shortly before it" (protocol.md#d1), this one has the limit.
 TOO_NEW_FOR_204 = {
     Feature.UPFREQ_SPEED,
     Feature.START_AT_BOOT,

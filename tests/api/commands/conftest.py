@@ -20,7 +20,7 @@ from simulator import ManualClock, SimulatedMiner, auth as simulator_auth
 PASSWORD, V3_PASSWORD = "Secret_1", "Super_1"
 EPOCH = 1_700_000_000.0
 WAIT = 1000.0
-"""Seconds after which every command has had its effect, and the miner is back (H.2)."""
+"""Seconds after which every command has had its effect, and the miner is back (protocol.md#h2)."""
 
 V1, V2, V2C, V3 = Dialect
 ALL_4028 = (V1, V2, V2C)
@@ -148,7 +148,7 @@ def received(sim: SimulatedMiner) -> Wire:
 
 
 def opened(sim: SimulatedMiner, command: str, ts: int, param: str) -> Any:
-    """Decrypt a parameter as E.4 says."""
+    """Decrypt a parameter as protocol.md#e4 says."""
     secret = f"{command}{V3_PASSWORD}{sim.v3_salt}{ts}"
     key = hashlib.sha256(secret.encode()).digest()
     plain = (

@@ -71,7 +71,7 @@ async def test_every_command(
         return
     for call in filter(None, (case.first, case.call, case.after)):
         sim.commands.clear()
-        # Some are not answered, as a rule (D.1).
+        # Some are not answered, as a rule (protocol.md#d1).
         with contextlib.suppress(UnknownOutcomeError):
             await call(miner)
         assert call is not case.call or received(sim) == case.wire[setup.words]
@@ -217,7 +217,7 @@ async def test_a_static_address_keeps_the_name(
     assert received(sim)[-1][1]["host"] == "garage-1"
 
 
-# Sealed parameters (E.4)
+# Sealed parameters (protocol.md#e4)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_the_sealed_parameters_of_the_page(
 async def test_preheating_has_three_stages(
     start: Start, client: Client, clock: ManualClock
 ) -> None:
-    """The owner of a hydro miner would not know when it may be started (D.5)."""
+    """The owner of a hydro miner would not know when it may be started (protocol.md#d5)."""
     setup = SETUPS["2.0.5 liquid"]
     sim = await start(setup)
     miner = await client(sim, setup)
@@ -285,7 +285,7 @@ async def test_preheating_has_three_stages(
 async def test_only_old_liquid_cooled_miners_are_preheated(
     start: Start, client: Client, setup: Setup
 ) -> None:
-    """The newer documents do not have it (D.1)."""
+    """The newer documents do not have it (protocol.md#d1)."""
     sim = await start(setup)
     miner = await client(sim, setup)
     assert (Feature.PREHEAT in miner.info.features) is (
@@ -297,7 +297,7 @@ async def test_only_old_liquid_cooled_miners_are_preheated(
 
 PAGE = Path(__file__).parents[3] / "docs" / "protocol.md"
 
-# Of the page, what is not for an owner, or not known well enough to be sent (D.1, E.5).
+# Of the page, what is not for an owner, or not known well enough to be sent (protocol.md#d1, #e5).
 LEFT_OUT = {"get.psu.command", "get.miner.report"}
 
 DOCUMENTED = (

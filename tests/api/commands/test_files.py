@@ -1,4 +1,4 @@
-"""Logs (D.7) and firmware images (D.6): whole, bounded, or an error that says why."""
+"""Logs (protocol.md#d7) and firmware images (protocol.md#d6): whole, bounded, or an error that says why."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ from .conftest import (
 pytestmark = pytest.mark.usefixtures("client_sockets")
 
 
-# Logs (D.7)
+# Logs (protocol.md#d7)
 
 
 class File:
@@ -181,7 +181,7 @@ async def test_a_log_may_be_refused(
         await miner.download_logs(File().write)
 
 
-# Firmware (D.6)
+# Firmware (protocol.md#d6)
 
 
 def image_for(sim: SimulatedMiner, size: int = 200_000) -> bytes:

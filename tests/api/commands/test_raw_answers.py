@@ -48,7 +48,7 @@ async def test_every_read_command_gives_its_data(
                 name, param if name == "get.miner.history" else None
             )
         except CommandRefusedError:
-            # It has been asked, at least: 2.2 has these no more, and no firmware both (C.4, A.4).
+            # It has been asked, at least: 2.2 has these no more, and no firmware both (protocol.md#c4, #a4).
             assert name in ("devdetails", "devs", "edevs"), name
             continue
         assert answer

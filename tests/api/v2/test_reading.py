@@ -236,7 +236,7 @@ async def test_a_fast_read_is_short(start: Start, profile: str) -> None:
     assert state.read_at > before.read_at
 
 
-# Joined reads (A.5)
+# Joined reads (protocol.md#a5)
 
 TOGETHER = "summary+devs+pools"
 OLDER = pytest.mark.parametrize("profile", [name for name in DIALECTS if name != V2C])

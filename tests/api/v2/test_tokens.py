@@ -1,4 +1,4 @@
-"""Tokens (B.5), and one connection at a time (A.1)."""
+"""Tokens (protocol.md#b5), and one connection at a time (protocol.md#a1)."""
 
 import asyncio
 from dataclasses import replace
@@ -17,7 +17,7 @@ from .conftest import M50, PASSWORD, RED, V2C, Start, client, every_profile, nam
 pytestmark = pytest.mark.usefixtures("client_sockets")
 
 
-# Tokens (B.5)
+# Tokens (protocol.md#b5)
 
 
 @every_profile
@@ -123,7 +123,7 @@ async def test_a_full_token_table_is_left_alone(
     assert names(sim).count("get_token") == 2
 
 
-# One at a time (A.1)
+# One at a time (protocol.md#a1)
 
 
 @every_profile

@@ -384,7 +384,7 @@ async def test_a_password_check_without_an_answer(start: Start) -> None:
         await miner.check_password()
 
 
-# The outcome of a write is unknown (D.8)
+# The outcome of a write is unknown (protocol.md#d8)
 
 
 @pytest.mark.usefixtures("skip_waiting")

@@ -170,7 +170,7 @@ async def test_a_clock_that_is_wrong(start: Start, client: Client, hours: int) -
 
 
 async def test_a_clock_that_was_never_set(start: Start, client: Client) -> None:
-    """It counts the seconds since the start (E.2)."""
+    """It counts the seconds since the start (protocol.md#e2)."""
     sim = await start(epoch=3521.0, ts_tolerance_s=0)
     await (await client(sim)).set_fast_boot(True)
     assert [c.params["ts"] for c in sim.commands if "ts" in c.params] == [3521]
@@ -227,7 +227,7 @@ async def test_writes_go_to_4028(
 async def test_writes_to_4028_that_are_never_answered(
     start: Start, client: Client, command: str, call: Call
 ) -> None:
-    """This firmware never answers them; the outcome is read back (D.8)."""
+    """This firmware never answers them; the outcome is read back (protocol.md#d8)."""
     sim = await start()
     miner = await client(sim, v3_password=None)
     with pytest.raises(UnknownOutcomeError):

@@ -338,7 +338,7 @@ async def test_a_refused_read_costs_only_its_sections(
 async def test_an_idle_miner_that_tells_only_its_summary(
     start: Start, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be shown as restarting for as long as it is stopped (E.5)."""
+    """It would be shown as restarting for as long as it is stopped (protocol.md#e5)."""
     sim = await start(M64, state="stopped")
     miner = await client(sim)
     asked: list[Any] = []

@@ -191,7 +191,7 @@ async def test_a_write_is_read_back(
 async def test_a_stop_on_the_m64_holds(
     start: Start, client: Client, clock: ManualClock
 ) -> None:
-    """On 4028 its stop undoes itself, which boiled the water of a heating (D.3)."""
+    """On 4028 its stop undoes itself, which boiled the water of a heating (protocol.md#d3)."""
     sim = await start(M64)
     miner = await client(sim)
     await miner.stop_mining()
@@ -271,7 +271,7 @@ class Once(dict[str, int]):
 async def test_a_number_in_the_other_spelling(
     start: Start, client: Client, command: str, call: Call, params: list[Any]
 ) -> None:
-    """Firmware that wants the other one could not be throttled (E.6)."""
+    """Firmware that wants the other one could not be throttled (protocol.md#e6)."""
     sim = await start(M64)
     miner = await client(sim)
     sim.refuse = Once({command: -3})
@@ -307,7 +307,7 @@ async def test_a_refusal_is_told(
     assert written(sim).count(command) == (spellings if code == -3 else 1)
 
 
-# The outcome of a write is unknown (D.8)
+# The outcome of a write is unknown (protocol.md#d8)
 
 
 @pytest.mark.usefixtures("skip_waiting")

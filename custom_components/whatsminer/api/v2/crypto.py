@@ -30,12 +30,12 @@ class Token:
 
 
 def md5_crypt_digest(secret: str, salt: str) -> str:
-    """The 22 characters after the salt of `$1$` md5-crypt (B.2). A few ms of pure Python."""
+    """The 22 characters after the salt of `$1$` md5-crypt (protocol.md#b2). A few ms of pure Python."""
     return str(md5_crypt.using(salt=salt).hash(secret)).rsplit("$", 1)[1]
 
 
 def derive_token(password: str, challenge: JsonObject) -> Token:
-    """Make a token from the `Msg` of `get_token` (B.1, B.2).
+    """Make a token from the `Msg` of `get_token` (protocol.md#b1, #b2).
 
     A thousand rounds of MD5 twice: call it off the event loop. Raises InvalidAnswerError for a
     challenge without its three fields.
@@ -60,7 +60,7 @@ def aes_ecb(key: bytes) -> EcbMode:
 
 
 def encrypt(command: JsonObject, aes_key: bytes) -> JsonObject:
-    """Put a command (with its token) into the envelope (B.3)."""
+    """Put a command (with its token) into the envelope (protocol.md#b3)."""
     plain = json.dumps(command, separators=(",", ":"), ensure_ascii=False).encode()
     plain += bytes(-len(plain) % BLOCK)
     data = base64.b64encode(aes_ecb(aes_key).encrypt(plain))
@@ -68,7 +68,7 @@ def encrypt(command: JsonObject, aes_key: bytes) -> JsonObject:
 
 
 def decrypt(answer: JsonObject, aes_key: bytes) -> JsonObject:
-    """Decrypt an answer; return a plain one unchanged (B.6)."""
+    """Decrypt an answer; return a plain one unchanged (protocol.md#b6)."""
     encrypted: Any = answer.get("enc")
     if not isinstance(encrypted, str):
         encrypted = answer.get("data")

@@ -86,7 +86,7 @@ from .protocol import (
 )
 
 TOKEN_LIFE = 25 * 60.0
-"""Seconds a token is used; the miner keeps it for 30 minutes (B.5)."""
+"""Seconds a token is used; the miner keeps it for 30 minutes (protocol.md#b5)."""
 
 PROVE_EVERY = 2
 """Polls after which the MAC is read, where nothing else shows which miner answers."""
@@ -96,7 +96,7 @@ _MISSING_COMMAND = "Missing JSON 'command'"
 _MINER_INFO = "ip,proto,netmask,gateway,dns,hostname,mac,ledstat,minersn,powersn"
 _FASTEST_PERCENT = range(101)
 
-# These end the board's session, or its password, and with it every token (B.5).
+# These end the board's session, or its password, and with it every token (protocol.md#b5).
 _INVALIDATES_TOKEN = frozenset(
     {Feature.REBOOT, Feature.FACTORY_RESET, Feature.NETWORK, Feature.PASSWORD}
 )
@@ -192,7 +192,7 @@ class V2Miner(Miner):
                 self._request_key == "cmd"
                 and status_of(answer).get("Msg") == _MISSING_COMMAND
             ):
-                self._request_key = "command"  # the oldest firmware (A.2)
+                self._request_key = "command"  # the oldest firmware (protocol.md#a2)
                 answer = await self.exchange({self._request_key: command, **params})
         if error := refusal(command, answer):
             if isinstance(error, WriteRefusedError):  # a read needs no right
@@ -203,10 +203,10 @@ class V2Miner(Miner):
         return answer
 
     async def _send_joined(self, commands: tuple[str, ...]) -> dict[str, JsonObject]:
-        """Several reads that the control board forwards to btminer, in one exchange (A.5)."""
+        """Several reads that the control board forwards to btminer, in one exchange (protocol.md#a5)."""
         joined = "+".join(commands)
         async with self.lock:
-            # The oldest firmware joins nothing under `cmd` (A.2).
+            # The oldest firmware joins nothing under `cmd` (protocol.md#a2).
             answer = await self.exchange({"command": joined})
         if error := refusal(joined, answer):
             raise error
@@ -224,7 +224,7 @@ class V2Miner(Miner):
         return answer
 
     async def _send_to_btminer(self, command: str) -> JsonObject:
-        """A read that the control board forwards to btminer; 132 means btminer is down (A.4)."""
+        """A read that the control board forwards to btminer; 132 means btminer is down (protocol.md#a4)."""
         try:
             return await self.send_read(command)
         except UnsupportedCommandError:
@@ -326,7 +326,7 @@ class V2Miner(Miner):
         return info
 
     async def _gives_challenge(self) -> bool:
-        """Return whether this is a WhatsMiner without get_version (E.7)."""
+        """Return whether this is a WhatsMiner without get_version (protocol.md#e7)."""
         try:
             return is_challenge(await self.send_read("get_token"))
         except CommandRefusedError, InvalidAnswerError, NoAnswerError:
@@ -389,7 +389,7 @@ class V2Miner(Miner):
         """Compare a joined answer with the same reads one by one, when those have just been made."""
         commands = "summary", self._board_commands[0], "pools"
         alone = {name: shape_of(self._answers.get(name)) for name in commands}
-        # 2.2.x is known to leave out most of the summary (A.5).
+        # 2.2.x is known to leave out most of the summary (protocol.md#a5).
         if self.info.dialect is Dialect.V2_2 or not all(alone.values()):
             return
         self._joins = {}
@@ -486,7 +486,7 @@ class V2Miner(Miner):
             with contextlib.suppress(CommandRefusedError, InvalidAnswerError):
                 answer = await self._read_once("get_miner_info", forwarded=False)
         info = await self._complete(info, answer)
-        # 4433 may have been closed when the connection was made, for a restart (E.7).
+        # 4433 may have been closed when the connection was made, for a restart (protocol.md#e7).
         if info.dialect is Dialect.V2_2 and await self._speaks_v3():
             self.outdated = True
         return info
@@ -544,7 +544,9 @@ class V2Miner(Miner):
     ) -> JsonObject:
         check_data(self.data_commands, command, param)
         if command == "get_customer_msg":
-            answer = await self.writer.command(command)  # it needs a token (C.10)
+            answer = await self.writer.command(
+                command
+            )  # it needs a token (protocol.md#c10)
         elif param is None:
             answer = await self.send_read(command)
         else:
@@ -604,7 +606,7 @@ class Writer4028(Writer):
             return await self._write_once(command, params, send)
         except TokenRejectedError:
             # A certain refusal: the token is worth nothing by now, or another miner has got the
-            # address. Once it is known who answers, one retry is safe (B.5).
+            # address. Once it is known who answers, one retry is safe (protocol.md#b5).
             await self._reader.verify_identity(again=not self._has_token)
         return await self._write_once(command, params, send)
 
@@ -630,7 +632,7 @@ class Writer4028(Writer):
                 answer = decrypt(raw, token.aes_key)
                 if error := refusal(command, answer):
                     raise error
-                # What could be decrypted comes from the miner, even without an envelope (C.7).
+                # What could be decrypted comes from the miner, even without an envelope (protocol.md#c7).
                 if answer is raw and "STATUS" not in answer:
                     raise InvalidAnswerError(f"{command}: this is no answer")
                 return answer
@@ -643,7 +645,7 @@ class Writer4028(Writer):
                     raise
             finally:
                 self._reader.reread_status()
-        # The key may be outdated, too (B.6).
+        # The key may be outdated, too (protocol.md#b6).
         raise TokenRejectedError("the previous token is rejected")
 
     @property
@@ -675,7 +677,7 @@ class Writer4028(Writer):
 
     @override
     async def check_password(self) -> bool:
-        # Where it is refused it was decrypted, so the password is right (B.6).
+        # Where it is refused it was decrypted, so the password is right (protocol.md#b6).
         with contextlib.suppress(
             CommandRefusedError, TokenRejectedError, WriteApiDisabledError
         ):
@@ -688,7 +690,7 @@ class Writer4028(Writer):
     @override
     async def check_write_access(self) -> bool:
         await self.check_password()
-        # No harmless write shows the API switch, except the one that changes nothing (B.6).
+        # No harmless write shows the API switch, except the one that changes nothing (protocol.md#b6).
         if not self._reader.info.led_auto:
             return False
         await self.send_feature(Feature.LED)
@@ -718,7 +720,7 @@ class Writer4028(Writer):
         return answer
 
     async def _stop_mining(self) -> JsonObject:
-        # respbefore is documented until 2.0.5; 2.2 firmware was seen to dislike it (D.3).
+        # respbefore is documented until 2.0.5; 2.2 firmware was seen to dislike it (protocol.md#d3).
         forms: list[dict[str, str]] = [{"respbefore": "true"}, {}]
         if self._reader.info.dialect is Dialect.V2_2:
             forms.reverse()
@@ -732,7 +734,7 @@ class Writer4028(Writer):
             try:
                 return await self.command("set_power_pct_v2", percent=str(percent))
             except UnsupportedCommandError:
-                # Early 2.0.5 knows only the fast one (D.1).
+                # Early 2.0.5 knows only the fast one (protocol.md#d1).
                 self.has_gentle_percent = False
         check_range("power_percent", percent, _FASTEST_PERCENT)
         return await self.command("set_power_pct", percent=str(percent))

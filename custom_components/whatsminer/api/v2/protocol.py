@@ -90,17 +90,17 @@ MEGA, GIGA = 1e-6, 1e-3
 """MH/s and GH/s to TH/s."""
 
 _REFUSALS = frozenset({14, 23, 24, 45, 132, 135, 136, 137})
-"""Codes of an error, also where STATUS is missing (A.4)."""
+"""Codes of an error, also where STATUS is missing (protocol.md#a4)."""
 
 BACK_OFF = 185.0
-"""Seconds without a further get_token after code 136 (B.5)."""
+"""Seconds without a further get_token after code 136 (protocol.md#b5)."""
 
 BOARD_COMMANDS: dict[Dialect, tuple[str, ...]] = {
     Dialect.V1: ("devs", "edevs"),
     Dialect.V2: ("devs", "edevs"),
     Dialect.V2_2: ("edevs", "devs"),
 }
-"""`devs` has also the boards that do not work, but 2.2.x may refuse either (A.4)."""
+"""`devs` has also the boards that do not work, but 2.2.x may refuse either (protocol.md#a4)."""
 
 _GENTLE_PERCENT_SINCE = (2, 0, 5)
 
@@ -241,7 +241,7 @@ _ENCODERS_V1: dict[Feature, Callable[..., Encoded]] = _ENCODERS | {
 
 
 def encode(dialect: Dialect, feature: Feature, *values: Any) -> Encoded:
-    """How a feature is commanded on 4028 (D.1, D.2)."""
+    """How a feature is commanded on 4028 (protocol.md#d1, #d2)."""
     words = _ENCODERS_V1 if dialect is Dialect.V1 else _ENCODERS
     return words[feature](*values)
 
@@ -250,7 +250,7 @@ def encode(dialect: Dialect, feature: Feature, *values: Any) -> Encoded:
 
 
 def status_of(answer: JsonObject) -> JsonObject:
-    """The object that carries STATUS, Code and Msg, in either envelope (A.3)."""
+    """The object that carries STATUS, Code and Msg, in either envelope (protocol.md#a3)."""
     status = answer.get("STATUS")
     if isinstance(status, list):
         return as_object(status[0]) if status else {}
@@ -258,7 +258,7 @@ def status_of(answer: JsonObject) -> JsonObject:
 
 
 def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
-    """The error an answer stands for, or None when it is none (A.4, B.6)."""
+    """The error an answer stands for, or None when it is none (protocol.md#a4, #b6)."""
     status = status_of(answer)
     word = status.get("STATUS")
     code = as_int(status.get("Code"))
@@ -313,7 +313,7 @@ def has_shape(answer: JsonObject, shape: Shape) -> bool:
 
 
 def has_gentle_percent(dialect: Dialect, api_version: str | None) -> bool:
-    """Whether `set_power_pct_v2` may be known (D.1)."""
+    """Whether `set_power_pct_v2` may be known (protocol.md#d1)."""
     return (
         dialect is not Dialect.V1
         and version_tuple(api_version) >= _GENTLE_PERCENT_SINCE
@@ -321,9 +321,9 @@ def has_gentle_percent(dialect: Dialect, api_version: str | None) -> bool:
 
 
 def parse_version(answer: JsonObject) -> MinerInfo:
-    """`get_version` (C.6): the dialect, and the rest as far as it is reported.
+    """`get_version` (protocol.md#c6): the dialect, and the rest as far as it is reported.
 
-    Raises NotWhatsminerError when the answer is not that of a WhatsMiner (E.7).
+    Raises NotWhatsminerError when the answer is not that of a WhatsMiner (protocol.md#e7).
     """
     status = status_of(answer)
     message = answer.get("Msg")
@@ -354,13 +354,13 @@ def parse_version(answer: JsonObject) -> MinerInfo:
 
 
 def is_challenge(answer: JsonObject) -> bool:
-    """Whether `get_token` answered with what a token is made of (B.1)."""
+    """Whether `get_token` answered with what a token is made of (protocol.md#b1)."""
     challenge = as_object(answer.get("Msg"))
     return all(key in challenge for key in ("time", "salt", "newsalt"))
 
 
 def parse_model(answer: JsonObject) -> str | None:
-    """`devdetails` (C.4): the model."""
+    """`devdetails` (protocol.md#c4): the model."""
     for detail in as_objects(answer.get("DEVDETAILS")):
         if model := as_text(detail.get("Model")):
             return model
@@ -368,7 +368,7 @@ def parse_model(answer: JsonObject) -> str | None:
 
 
 def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
-    """`get_miner_info` (C.8): the fields of MinerInfo that it knows."""
+    """`get_miner_info` (protocol.md#c8): the fields of MinerInfo that it knows."""
     detail = as_object(answer.get("Msg"))
     if not detail:
         raise InvalidAnswerError("get_miner_info without an object")
@@ -382,7 +382,7 @@ def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
 
 
 def parse_settings(answer: JsonObject) -> Settings:
-    """`get_miner_info` (C.8): the settings, of which it reports few."""
+    """`get_miner_info` (protocol.md#c8): the settings, of which it reports few."""
     detail = as_object(answer.get("Msg"))
     if not detail:
         raise InvalidAnswerError("get_miner_info without an object")
@@ -394,7 +394,7 @@ def parse_settings(answer: JsonObject) -> Settings:
 
 
 def parse_network(detail: JsonObject) -> Network | None:
-    """How the miner is in its network, in the words that both ports share (C.8, E.5)."""
+    """How the miner is in its network, in the words that both ports share (protocol.md#c8, #e5)."""
     protocol = as_text(detail.get("proto"))
     network = Network(
         dhcp=None if protocol is None else protocol.lower() == "dhcp",
@@ -411,7 +411,7 @@ def parse_network(detail: JsonObject) -> Network | None:
 
 
 def parse_summary(answer: JsonObject) -> Summary:
-    """`summary` in both shapes (C.1): `SUMMARY[0]` and the flat `Msg`."""
+    """`summary` in both shapes (protocol.md#c1): `SUMMARY[0]` and the flat `Msg`."""
     rows = as_objects(answer.get("SUMMARY"))
     flat = not rows
     raw = as_object(answer.get("Msg")) if flat else rows[0]
@@ -449,7 +449,7 @@ def parse_summary(answer: JsonObject) -> Summary:
         psu_input_voltage=as_voltage(raw.get("Power Voltage Input")),
         psu_input_current=as_current(raw.get("Power Current Input")),
         frequency_average=as_frequency(raw.get("freq_avg")),
-        # The flat form always has 0 here, whatever the target is (C.1.4).
+        # The flat form always has 0 here, whatever the target is (protocol.md#c14).
         frequency_target=(nonzero(as_frequency) if flat else as_frequency)(
             raw.get("Target Freq")
         ),
@@ -457,7 +457,7 @@ def parse_summary(answer: JsonObject) -> Summary:
         uptime=as_duration(raw.get("Uptime")),
         accepted_shares=as_count(raw.get("Accepted")),
         rejected_shares=as_count(raw.get("Rejected")),
-        # The flat form has a fraction under this name (C.1.4).
+        # The flat form has a fraction under this name (protocol.md#c14).
         reject_rate=scaled(raw.get("Pool Rejected%"), 100 if flat else 1, as_share),
         stable=as_bool(raw.get("Upfreq Complete")) if stable is None else stable,
         fast_boot=as_bool(raw.get("Btminer Fast Boot")),
@@ -468,7 +468,7 @@ def parse_summary(answer: JsonObject) -> Summary:
 
 
 def _hashrate_of_summary(raw: JsonObject, average: float | None) -> float | None:
-    """The hashrate of the miner, in MH/s like its average, or in TH/s as some boards have it (C.3)."""
+    """The hashrate of the miner, in MH/s like its average, or in TH/s as some boards have it (protocol.md#c3)."""
     rate = pick(raw, "HS RT", "MHS 5m", "MHS 1m")
     in_terahashes = as_hashrate(rate)
     if average and in_terahashes and 0.01 < in_terahashes / average < 100:
@@ -496,7 +496,7 @@ _any_unit: Coercion = within(0, 10**12)
 
 
 def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> float:
-    """What turns the boards' hashrates into TH/s: they are MH/s or TH/s by firmware (C.3).
+    """What turns the boards' hashrates into TH/s: they are MH/s or TH/s by firmware (protocol.md#c3).
 
     `hashrate_average` is the miner's own `MHS av` in TH/s, from the summary read just before.
     """
@@ -513,7 +513,7 @@ def board_factor(rows: list[JsonObject], hashrate_average: float | None) -> floa
 def parse_boards(
     answer: JsonObject, hashrate_average: float | None
 ) -> tuple[Board, ...]:
-    """`devs` or `edevs` (C.3), in the order of the slots."""
+    """`devs` or `edevs` (protocol.md#c3), in the order of the slots."""
     if not isinstance(answer.get("DEVS"), list):
         raise InvalidAnswerError("boards without DEVS")
     rows = as_objects(answer["DEVS"])[:MAX_ROWS]
@@ -541,7 +541,7 @@ def parse_boards(
 
 
 def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
-    """`pools` (C.2); an empty list means that none is configured or in use."""
+    """`pools` (protocol.md#c2); an empty list means that none is configured or in use."""
     if not isinstance(answer.get("POOLS"), list):
         raise InvalidAnswerError("pools without POOLS")
     pools = []
@@ -572,7 +572,7 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
 
 
 def parse_psu(answer: JsonObject) -> Psu:
-    """`get_psu` (C.5): mA, 10 mV and W, all of them strings; some firmware has V and A instead."""
+    """`get_psu` (protocol.md#c5): mA, 10 mV and W, all of them strings; some firmware has V and A instead."""
     raw = as_object(answer.get("Msg"))
     if not raw:
         raise InvalidAnswerError("get_psu without an object")
@@ -591,7 +591,7 @@ def parse_psu(answer: JsonObject) -> Psu:
 
 
 def parse_status(answer: JsonObject) -> Status:
-    """`status`, with its object in `Msg` or at the top level (C.7)."""
+    """`status`, with its object in `Msg` or at the top level (protocol.md#c7)."""
     raw = as_object(answer.get("Msg")) or answer
     off = as_bool(pick(raw, "mineroff", "btmineroff"))
     firmware = as_text(pick(raw, "FirmwareVersion", "Firmware Version"))
@@ -611,7 +611,7 @@ def parse_status(answer: JsonObject) -> Status:
 
 
 def parse_faults(answer: JsonObject) -> tuple[Fault, ...]:
-    """`get_error_code` in all the forms of C.9."""
+    """`get_error_code` in all the forms of protocol.md#c9."""
     message = as_object(answer.get("Msg"))
     if "error_code" not in message:
         raise InvalidAnswerError("get_error_code without error_code")
@@ -628,7 +628,7 @@ def activity_of(
     off = status.off if status else None
     now = summary and first(summary.hashrate_5s, summary.hashrate, default=None)
     if off and dialect is Dialect.V1 and now:
-        off = False  # cgminer based firmware sets the flag wrongly at times (C.7)
+        off = False  # cgminer based firmware sets the flag wrongly at times (protocol.md#c7)
     if off:
         return Activity.STOPPED
     # What does not hash may be stopped as well, unless the miner said that it is not.

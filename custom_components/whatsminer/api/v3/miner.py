@@ -132,7 +132,7 @@ class _Companion(V2Miner):
         names = super().data_commands
         if self.has_password:
             return names
-        # It needs a token, which only the admin gets (C.10).
+        # It needs a token, which only the admin gets (protocol.md#c10).
         return tuple(name for name in names if name != "get_customer_msg")
 
     @override
@@ -299,7 +299,7 @@ class V3Miner(Miner):
             else:
                 self.note_answer()
                 return state
-        # While btminer restarts 4433 may be closed, and 4028 reports as much (E.7).
+        # While btminer restarts 4433 may be closed, and 4028 reports as much (protocol.md#e7).
         state = await self._companion.poll(previous, slow=slow, sections=sections)
         self._follow_refusals(error)
         failed = {**state.failed, Section.INFO: error}
@@ -352,7 +352,7 @@ class V3Miner(Miner):
                 self.outdated = True
 
     async def _status(self) -> JsonObject:
-        """`get.miner.status`; an idle miner may refuse all but its summary (E.5)."""
+        """`get.miner.status`; an idle miner may refuse all but its summary (protocol.md#e5)."""
         try:
             return await self._once(_STATUS, self._status_param)
         except CommandRefusedError:
@@ -393,7 +393,7 @@ class V3Miner(Miner):
             raise NoAnswerError("4028 is closed") from err  # 4433 is not
 
     def _leave_to_4028(self, section: Section) -> None:
-        """Some firmware leaves these out of get.device.info (E.5): read them with the slow sections."""
+        """Some firmware leaves these out of get.device.info (protocol.md#e5): read them with the slow sections."""
         if section in self.fast:
             self.fast = tuple(other for other in self.fast if other is not section)
             self.slow = (*self.slow, section)
@@ -467,7 +467,7 @@ class V3Miner(Miner):
             return await self._companion.get_data(command, param)
         check_data(self.data_commands, command, param)
         if command == _STATUS and param is None:
-            param = "summary+edevs+pools"  # it needs a parameter (E.5)
+            param = "summary+edevs+pools"  # it needs a parameter (protocol.md#e5)
         request: JsonObject = {"cmd": command}
         if param is not None:
             request["param"] = param
@@ -498,7 +498,7 @@ class Writer4433(Writer):
         return Dialect.V3
 
     async def command(self, command: str, param: Any = None) -> JsonObject:
-        """Send one write command and return its answer (E.3, E.6).
+        """Send one write command and return its answer (protocol.md#e3, #e6).
 
         Raises UnknownOutcomeError when it was sent but not answered; every other error means
         that it had no effect.
@@ -573,7 +573,7 @@ class Writer4433(Writer):
         """Return whether the account was accepted; False where that cannot be found out.
 
         Raises WriteApiDisabledError or AccountRefusedError. It is not known how a wrong password
-        is answered (E.2), so commands are sent that change nothing.
+        is answered (protocol.md#e2), so commands are sent that change nothing.
         """
         device = await self._reader.send_read(_DEVICE)
         is_refused = False

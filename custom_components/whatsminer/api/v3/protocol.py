@@ -87,28 +87,28 @@ DEFAULT_ACCOUNT = "super"
 ACCOUNTS = (DEFAULT_ACCOUNT, "user1", "user2", "user3")
 
 FAILED, INVALID_COMMAND, INVALID_ITEM, NO_PERMISSION = -1, -2, -3, -4
-"""Codes of an answer that is no success (E.2)."""
+"""Codes of an answer that is no success (protocol.md#e2)."""
 
 _NO_OVERRIDE = 0
 
 ENCRYPTED = frozenset({"set.miner.pools", "set.user.change_passwd"})
-"""The commands whose parameter is encrypted (E.4)."""
+"""The commands whose parameter is encrypted (protocol.md#e4)."""
 
 
 def make_digest(command: str, password: str, salt: str, ts: int) -> bytes:
-    """What the token of one write is made of, and the key of its parameter (E.3, E.4)."""
+    """What the token of one write is made of, and the key of its parameter (protocol.md#e3, #e4)."""
     secret = f"{command}{password}{salt}{ts}".encode(errors="replace")
     return hashlib.sha256(secret).digest()
 
 
 def make_token(command: str, password: str, salt: str, ts: int) -> str:
-    """The token of one write: the first 8 characters of its digest in base64 (E.3)."""
+    """The token of one write: the first 8 characters of its digest in base64 (protocol.md#e3)."""
     digest = make_digest(command, password, salt, ts)
     return base64.b64encode(digest)[:8].decode("ascii")
 
 
 def encrypt_param(param: Any, digest: bytes) -> str:
-    """Encrypt a parameter, with PKCS#7 padding (E.4)."""
+    """Encrypt a parameter, with PKCS#7 padding (protocol.md#e4)."""
     plain = json.dumps(param, separators=(",", ":"), ensure_ascii=False).encode()
     missing = BLOCK - len(plain) % BLOCK
     plain += bytes([missing]) * missing
@@ -130,7 +130,7 @@ def _verb(enabled: bool) -> str:
 
 
 def _encode_percent(percent: int, fast: bool) -> Encoded:
-    # As a string: MicroBT's own client says that a number is not read everywhere (E.6).
+    # As a string: MicroBT's own client says that a number is not read everywhere (protocol.md#e6).
     mode = "fast" if fast else "normal"
     return _command("set.miner.power_percent", {"percent": str(percent), "mode": mode})
 
@@ -242,11 +242,11 @@ ENCODERS: dict[Feature, Callable[..., Encoded]] = {
     Feature.RESTORE_SETTINGS: lambda: _command("set.miner.restore_setting"),
     Feature.FACTORY_RESET: lambda: _command("set.system.factory_reset"),
 }
-"""How each feature is commanded on 4433 (E.6)."""
+"""How each feature is commanded on 4433 (protocol.md#e6)."""
 
 
 def harmless_commands(device: JsonObject) -> list[tuple[str, Any]]:
-    """Return commands that change nothing, to find out whether an account is accepted (E.2).
+    """Return commands that change nothing, to find out whether an account is accepted (protocol.md#e2).
 
     Not every firmware knows the first one. The others set what `get.device.info` reports.
     """
@@ -260,13 +260,13 @@ def harmless_commands(device: JsonObject) -> list[tuple[str, Any]]:
 
 
 def is_inconclusive(answer: JsonObject) -> bool:
-    """Return whether an answer shows nothing about the account: the command is unknown (E.2)."""
+    """Return whether an answer shows nothing about the account: the command is unknown (protocol.md#e2)."""
     text = (as_text(answer.get("msg")) or "").lower()
     return as_int(answer.get("code")) == INVALID_COMMAND and "token" not in text
 
 
 def raise_for_code(command: str, answer: JsonObject) -> None:
-    """Raise for an answer that is no success (E.2)."""
+    """Raise for an answer that is no success (protocol.md#e2)."""
     code = as_int(answer.get("code"))
     if code == 0:
         return
@@ -292,7 +292,7 @@ def message_of(command: str, answer: JsonObject) -> JsonObject:
 
 
 def parse_device(device: JsonObject) -> MinerInfo:
-    """`get.device.info` (E.5): who the miner is, and whether its API switch is on."""
+    """`get.device.info` (protocol.md#e5): who the miner is, and whether its API switch is on."""
     miner, system, network = (
         as_object(device.get(part)) for part in ("miner", "system", "network")
     )
@@ -320,7 +320,7 @@ def parse_device(device: JsonObject) -> MinerInfo:
 def parse_settings(
     device: JsonObject, setting: JsonObject, system: JsonObject, fan: JsonObject
 ) -> Settings:
-    """The settings, from the four answers that contain them (E.5)."""
+    """The settings, from the four answers that contain them (protocol.md#e5)."""
     miner = as_object(device.get("miner"))
     delay = as_object(system.get("time-randomized"))
     return Settings(
@@ -362,7 +362,7 @@ def _parse_log_server(value: Any) -> LogServer | None:
 
 
 def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
-    """`summary` of `get.miner.status` (E.5), with fast boot from `get.miner.setting`."""
+    """`summary` of `get.miner.status` (protocol.md#e5), with fast boot from `get.miner.setting`."""
     raw = as_object(status.get("summary"))
     if not raw:
         raise InvalidAnswerError("get.miner.status without summary")
@@ -399,7 +399,7 @@ def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
 
 
 def parse_boards(status: JsonObject) -> tuple[Board, ...]:
-    """`edevs` of `get.miner.status`; the boards' temperatures are in its summary (E.5)."""
+    """`edevs` of `get.miner.status`; the boards' temperatures are in its summary (protocol.md#e5)."""
     rows = status.get("edevs")
     if not isinstance(rows, list):
         raise InvalidAnswerError("get.miner.status without edevs")
@@ -431,7 +431,7 @@ def parse_boards(status: JsonObject) -> tuple[Board, ...]:
 def parse_pools(
     status: JsonObject, counted: tuple[Pool, ...] | None
 ) -> tuple[Pool, ...]:
-    """`pools` of `get.miner.status`, with the shares that only port 4028 counts (E.5)."""
+    """`pools` of `get.miner.status`, with the shares that only port 4028 counts (protocol.md#e5)."""
     rows = status.get("pools")
     if not isinstance(rows, list):
         raise InvalidAnswerError("get.miner.status without pools")
@@ -464,7 +464,7 @@ def parse_pools(
 
 
 def parse_psu(device: JsonObject) -> Psu:
-    """`power` of `get.device.info`: V, A and W as they are (E.5)."""
+    """`power` of `get.device.info`: V, A and W as they are (protocol.md#e5)."""
     raw = as_object(device.get("power"))
     if not raw:
         raise InvalidAnswerError("get.device.info without power")
@@ -480,11 +480,11 @@ def parse_psu(device: JsonObject) -> Psu:
 
 
 def parse_status(device: JsonObject, setting: JsonObject) -> Status:
-    """The commanded state: `miner` of `get.device.info`, and `get.miner.setting` (E.5)."""
+    """The commanded state: `miner` of `get.device.info`, and `get.miner.setting` (protocol.md#e5)."""
     miner, power = (as_object(device.get(part)) for part in ("miner", "power"))
     working = as_bool(miner.get("working"))
     percent = setting.get("power-percent")
-    # Some firmware has here what it was commanded with (E.5).
+    # Some firmware has here what it was commanded with (protocol.md#e5).
     percent = as_power_percent(as_object(percent).get("percent", percent))
     if percent == _NO_OVERRIDE:
         percent = 100.0
@@ -509,14 +509,14 @@ def parse_status(device: JsonObject, setting: JsonObject) -> Status:
 
 
 def _mode_of(power: JsonObject) -> PowerMode | None:
-    """The mode as the number that `power` has for it (E.5)."""
+    """The mode as the number that `power` has for it (protocol.md#e5)."""
     mode = as_int(power.get("mode"))
     modes = (PowerMode.LOW, PowerMode.NORMAL, PowerMode.HIGH)
     return modes[mode] if mode is not None and 0 <= mode < len(modes) else None
 
 
 def parse_faults(device: JsonObject) -> tuple[Fault, ...]:
-    """`error-code` of `get.device.info`, with reasons since 3.0.1 (E.5)."""
+    """`error-code` of `get.device.info`, with reasons since 3.0.1 (protocol.md#e5)."""
     if "error-code" not in device:
         raise InvalidAnswerError("get.device.info without error-code")
     return parse_fault_list(device["error-code"])
@@ -544,7 +544,7 @@ def activity_of(
 
 
 def other_spelling(param: Any) -> Any | None:
-    """A parameter with its number as string, or its string as number (E.6); None if it has none."""
+    """A parameter with its number as string, or its string as number (protocol.md#e6); None if it has none."""
     if isinstance(param, dict) and isinstance(param.get("percent"), str):
         return {**param, "percent": int(param["percent"])}
     if isinstance(param, int) and not isinstance(param, bool):
