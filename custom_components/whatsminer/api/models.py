@@ -498,10 +498,12 @@ class MinerState:
         return next((board for board in self.boards or () if board.slot == slot), None)
 
 
-def rejected_percent(accepted: int | None, rejected: int | None) -> float | None:
-    """Percent of the shares that were rejected, where both are counted and there are any."""
+def rejected_percent(
+    accepted: int | None, rejected: int | None, reported: float | None = None
+) -> float | None:
+    """Percent of the shares that were rejected; what is reported where they are not counted, or none are."""
     if accepted is None or rejected is None or not accepted + rejected:
-        return None
+        return reported
     return 100 * rejected / (accepted + rejected)
 
 

@@ -546,10 +546,8 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
         raise InvalidAnswerError("pools without POOLS")
     pools = []
     for number, row in enumerate(as_objects(answer["POOLS"])[:MAX_ROWS]):
-        accepted, rejected = (
-            as_count(row.get("Accepted")),
-            as_count(row.get("Rejected")),
-        )
+        accepted = as_count(row.get("Accepted"))
+        rejected = as_count(row.get("Rejected"))
         pools.append(
             Pool(
                 index=first(as_small_count(row.get("POOL")), default=number),
@@ -560,10 +558,8 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
                 priority=as_small_count(row.get("Priority")),
                 accepted=accepted,
                 rejected=rejected,
-                reject_rate=first(
-                    rejected_percent(accepted, rejected),
-                    as_share(row.get("Pool Rejected%")),
-                    default=None,
+                reject_rate=rejected_percent(
+                    accepted, rejected, as_share(row.get("Pool Rejected%"))
                 ),
                 last_share=as_moment(row.get("Last Share Time")),
             )

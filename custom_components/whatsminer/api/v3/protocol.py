@@ -441,8 +441,10 @@ def parse_pools(
         url, user = as_text(row.get("url")), as_text(row.get("account"))
         # The same pool may be configured twice: each is counted once, in this order.
         same = next((p for p in uncounted if (p.url, p.user) == (url, user)), None)
+        accepted, rejected = (same.accepted, same.rejected) if same else (None, None)
         if same:
             uncounted.remove(same)
+        reported = as_share(pick(row, "reject-rate", "reject-percent"))
         pools.append(
             Pool(
                 index=first(as_small_count(row.get("id")), default=number),
@@ -450,13 +452,9 @@ def parse_pools(
                 user=user,
                 status=(as_text(row.get("status")) or "").lower() or None,
                 active=as_bool(row.get("stratum-active")),
-                accepted=same.accepted if same else None,
-                rejected=same.rejected if same else None,
-                reject_rate=first(
-                    same and rejected_percent(same.accepted, same.rejected),
-                    as_share(pick(row, "reject-rate", "reject-percent")),
-                    default=None,
-                ),
+                accepted=accepted,
+                rejected=rejected,
+                reject_rate=rejected_percent(accepted, rejected, reported),
                 last_share=as_moment(row.get("last-share-time")),
             )
         )
