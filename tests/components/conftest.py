@@ -10,7 +10,7 @@ from unittest.mock import PropertyMock, patch
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
@@ -36,7 +36,7 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-type Act = Callable[..., Awaitable[dict[str, Any]]]
+type Act = Callable[..., Awaitable[Any]]
 """Call an action of the integration and return its response."""
 
 PASSWORD = "Secret_1"
@@ -281,16 +281,15 @@ def device_id(
 def act(hass: HomeAssistant, device_id: str) -> Act:
     """Call an action of the integration, as a script does, and return its response."""
 
-    async def run(action: str, **data: Any) -> dict[str, Any]:
-        response = await hass.services.async_call(
+    async def run(action: str, **data: Any) -> Any:
+        answers = hass.services.supports_response(DOMAIN, action)
+        return await hass.services.async_call(
             DOMAIN,
             action,
             {"device_id": device_id, **data},
             blocking=True,
-            return_response=True,
+            return_response=answers is not SupportsResponse.NONE,
         )
-        assert isinstance(response, dict)
-        return response
 
     return run
 

@@ -1,7 +1,7 @@
 """Download of logs and installation of firmware: complete or not at all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 import io
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -20,9 +19,8 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.services import transfer as files
 from simulator import SimulatedMiner, make_image
 
-from .conftest import RaceClock
+from .conftest import Act, RaceClock
 
-type Act = Callable[..., Awaitable[Any]]
 type Show = Callable[[str, str], str]
 
 VERSION = "20260401.12.REL"
@@ -41,30 +39,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch, clock: RaceClock) -> None:
     clock.race()
 
 
-@pytest.fixture
-def act(
-    hass: HomeAssistant,
-    coordinator: WhatsminerCoordinator,
-    entry: MockConfigEntry,
-    tmp_path: Path,
-) -> Act:
-    """Return a function that calls an action for the miner, with its configuration and readable files in one folder."""
+@pytest.fixture(autouse=True)
+def _folders(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator, tmp_path: Path
+) -> None:
+    """Keep the configuration and readable files in one folder."""
     hass.config.config_dir = str(tmp_path / "config")
     (tmp_path / "config").mkdir()
     (tmp_path / "media").mkdir()
     hass.config.allowlist_external_dirs = {str(tmp_path / "media")}
-    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-
-    async def run(action: str, **data: Any) -> Any:
-        return await hass.services.async_call(
-            DOMAIN,
-            action,
-            {"device_id": device.id, **data},
-            blocking=True,
-            return_response=True,
-        )
-
-    return run
 
 
 async def refused(act: Act, action: str, **data: Any) -> str:

@@ -23,9 +23,8 @@ from custom_components.whatsminer.services.device import ACTIONS
 from simulator import SimulatedMiner
 from simulator.settings import Network
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, Act, RaceClock
 
-type Act = Callable[..., Awaitable[Any]]
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
 
@@ -234,26 +233,6 @@ async def _quick(monkeypatch: pytest.MonkeyPatch, miner: SimulatedMiner) -> None
         await connect(line, ("127.0.0.1", port))
 
     monkeypatch.setattr(transport.Line, "connect", connect_there)
-
-
-@pytest.fixture
-def act(
-    hass: HomeAssistant, coordinator: WhatsminerCoordinator, entry: MockConfigEntry
-) -> Act:
-    """Return a function that calls an action for the miner, as a script does, and returns the response."""
-    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-
-    async def run(action: str, **data: Any) -> Any:
-        answers = hass.services.supports_response(DOMAIN, action)
-        return await hass.services.async_call(
-            DOMAIN,
-            action,
-            {"device_id": device.id, **data},
-            blocking=True,
-            return_response=answers.value != "none",
-        )
-
-    return run
 
 
 def writes(miner: SimulatedMiner) -> list[str]:
