@@ -197,7 +197,7 @@ async def test_a_poll_has_a_budget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A miner that sends byte by byte would never let a poll end, nor show as unavailable."""
-    miner._listener.board._answer_s = 0.2  # noqa: SLF001
+    miner._listener.board._answer_s = 0.5  # noqa: SLF001
     begin = hass.loop.time()
     with monkeypatch.context() as patch:
         patch.setattr("custom_components.whatsminer.api.miner.POLL_TIMEOUT", 0.3)
