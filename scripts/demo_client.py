@@ -133,6 +133,23 @@ class Home:
         why = result.get("errors") or result.get("reason")
         raise DemoError(f"Home Assistant did not take the miner at port {port}: {why}")
 
+    async def set_thermostat(
+        self, title: str, prices: Mapping[str, str], thermostat: Mapping[str, str]
+    ) -> bool:
+        """Let a miner heat, unless its thermostat was set up already; return whether it was not."""
+        flows = "/api/config/config_entries/options/flow"
+        entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
+        [handler] = [one["entry_id"] for one in entries if one["title"] == title]
+        flow = await self.post(flows, {"handler": handler})
+        step = f"{flows}/{flow['flow_id']}"
+        if is_filled(flow["data_schema"], "thermostat"):
+            await self.delete(step)
+            return False
+        form = {"restarts_allowed": True}
+        form = {"economics": prices, "thermostat": thermostat, "power_target": form}
+        await self.post(step, form)
+        return True
+
     async def set_prices(
         self, prices: Mapping[str, str], plan: Mapping[str, Any] | None = None
     ) -> None:

@@ -54,6 +54,15 @@ MINERS = (
     ),
 )
 
+WORKSHOP = SimulatedMiner(
+    name="M50 00C9", profile="v205_m50", mac="CA:01:14:00:00:C9", port=4030
+)
+"""The miner that heats the workshop."""
+THERMOSTAT = {
+    "thermostat_sensor": "sensor.workshop_temperature",
+    "thermostat_kind": "room",
+}
+
 
 def home_assistant(config: Path) -> list[str]:
     """Say how Home Assistant is started with this folder."""

@@ -1,4 +1,4 @@
-"""The demo: two simulated miners, and a Home Assistant that knows them.
+"""The demo: three simulated miners, and a Home Assistant that knows them.
 
 What scripts/demo runs once all is installed. Each start looks what is there already and adds
 what is missing, so that it does not matter when the last one was interrupted.
@@ -25,6 +25,8 @@ from demo_config import (
     PLAN,
     PRICES,
     ROOT,
+    THERMOSTAT,
+    WORKSHOP,
     SimulatedMiner,
     home_assistant,
     write_config,
@@ -36,6 +38,8 @@ CONFIG = DEMO / "config"
 USER = PASSWORD = "demo"
 AREA = {"name": "Mining room", "icon": "mdi:pickaxe"}
 RESTART = 100  # the exit code of Home Assistant that asks to be started again
+ALL_MINERS = (*MINERS, WORKSHOP)
+WORKSHOP_AREA = {"name": "Workshop", "icon": "mdi:radiator"}
 V3_OFFSET = 4433 - 4028  # where a miner speaks API 3, if it does, seen from its port
 
 
@@ -82,6 +86,8 @@ def miner_ports() -> list[int]:
     memory = CONFIG / "miner_ports.json"
     if memory.exists():
         ports: list[int] = json.loads(memory.read_text())
+        while len(ports) < len(ALL_MINERS):  # made by an older demo
+            ports.append(next_free(max(ports) + 1))
         for port in ports:
             if not free(port) or not free(port + V3_OFFSET):
                 raise DemoError(
@@ -90,7 +96,7 @@ def miner_ports() -> list[int]:
                 )
         return ports
     ports = []
-    for miner in MINERS:
+    for miner in ALL_MINERS:
         ports.append(next_free(max([miner.port, *(port + 1 for port in ports)])))
     memory.write_text(json.dumps(ports))
     return ports
@@ -172,16 +178,16 @@ async def demo(options: argparse.Namespace) -> None:
     port = web_port(options.port)
     url = f"http://{HOST}:{port}"
     write_config(CONFIG, port)
-    miners = list(zip(MINERS, miner_ports(), strict=True))
+    miners = list(zip(ALL_MINERS, miner_ports(), strict=True))
 
     async with ClientSession() as http, asyncio.TaskGroup() as group:
-        say("Starting Home Assistant and two simulated miners")
+        say("Starting Home Assistant and three simulated miners")
         services = [
             group.create_task(service("homeassistant", *home_assistant(CONFIG)))
         ]
         for miner, port in miners:
             command = miner_command(miner, port, options.speed)
-            services.append(group.create_task(service(miner.profile, *command)))
+            services.append(group.create_task(service(miner.slug, *command)))
 
         home = Home(http, url)
         await home.answers()
@@ -191,9 +197,12 @@ async def demo(options: argparse.Namespace) -> None:
                 passwords = dict.fromkeys(("password", "v3_password"), miner.password)
                 await home.add_miner(HOST, port, port + V3_OFFSET, passwords)
             await home.set_prices(PRICES, PLAN)
+            is_new = await home.set_thermostat(WORKSHOP.name, PRICES, THERMOSTAT)
             # What appears once the miners are in their room has its name in the entity id.
-            await home.missing({f"sensor.{m.slug}_cost_per_hour" for m in MINERS})
+            await home.missing({f"sensor.{m.slug}_cost_per_hour" for m in ALL_MINERS})
             await home.furnish(AREA, DASHBOARD)
+            if is_new:
+                await heat_workshop(home)
             names = [device["name"] for device in await home.miners()]
             if options.check:
                 await check_dashboard(home)
@@ -205,11 +214,24 @@ async def demo(options: argparse.Namespace) -> None:
         print(
             f"\n    Open      {url}"
             f"\n    Log in    user {USER}, password {PASSWORD}"
-            f"\n    Miners    {' and '.join(names)}, {options.speed:g} times as fast as real ones"
+            f"\n    Miners    {', '.join(names)}, {options.speed:g} times as fast as real ones"
             f"\n    Logs      {DEMO}/*.log"
             "\n\nEnd with Ctrl-C.",
             flush=True,
         )
+
+
+async def heat_workshop(home: Home) -> None:
+    """Put the third miner into the workshop, and let it heat."""
+    climate = f"climate.{WORKSHOP.slug}_thermostat"
+    await home.missing({climate})
+    room = await home.call("config/area_registry/create", **WORKSHOP_AREA)
+    for miner in await home.miners():
+        if miner["name"] == WORKSHOP.name:
+            place = {"device_id": miner["id"], "area_id": room["area_id"]}
+            await home.call("config/device_registry/update", **place)
+    mode = {"entity_id": climate, "hvac_mode": "heat", "temperature": 21}
+    await home.post("/api/services/climate/set_temperature", mode)
 
 
 async def check_dashboard(home: Home) -> None:
@@ -237,7 +259,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
-        description="Start Home Assistant with two simulated miners, ready to click on.",
+        description="Start Home Assistant with three simulated miners, ready to click on.",
     )
     add = parser.add_argument
     add(

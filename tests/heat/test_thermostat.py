@@ -212,6 +212,7 @@ PRECEDENCE: list[tuple[Status, dict[str, Any], dict[str, Any]]] = [
     (Status.TOO_HOT, {"locked": True, "reading": 27.0}, {"reading": 27.0}),
     (Status.SENSOR_STUCK, {"stuck": True, "reading": 20.5, "reported": 0.0}, {}),
     (Status.NO_DEMAND, {}, {"call": False}),
+    (Status.TOO_EXPENSIVE, {}, {"affordable": False}),
     (Status.CURTAILED, {}, {"cap": 39}),
     (Status.SENSOR_LATE, {}, {"age": HOUR / 2}),
     (

@@ -12,6 +12,7 @@ from custom_components.whatsminer.money.best import (
     Rates,
     best_level,
     break_even,
+    extra_cost_of_heat,
     follow,
     fuel_heat,
     heat_pump_heat,
@@ -29,6 +30,25 @@ def law(k: float) -> tuple[Level, ...]:
 
 CURVES = {f"k {k}": law(k) for k in (0.7, 0.8, 0.9, 1.0)}
 L8 = CURVES["k 0.8"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "extra"),
+    [
+        # 3.5 kW hash 189 TH/s: at 0.05 that is 0.1125 per kWh.
+        pytest.param(Rates(0.05, 0.3, 15, Heat(0.1, 1.0)), 0.0875, id="heat of gas"),
+        pytest.param(Rates(0.05, 0.3, 15, Heat(0.1, 0.5)), 0.275, id="half is lost"),
+        pytest.param(Rates(0.05, 0.1, 15, Heat(0.1, 1.0)), -0.1125, id="it earns"),
+        pytest.param(Rates(0.05, 0.3, 15, Heat(0.3, 1.0)), -0.1125, id="resistance"),
+        pytest.param(Rates(0.05, 0.3, 15, Heat(0.1)), None, id="no share"),
+        pytest.param(Rates(0.05, 0.3, 15), None, id="no heat"),
+    ],
+)
+def test_what_comfort_costs(rates: Rates, extra: float | None) -> None:
+    """A user who limits what comfort may cost would pay more, or be cold for nothing."""
+    assert extra_cost_of_heat(L8[-1], rates) == (
+        None if extra is None else pytest.approx(extra)
+    )
 
 
 @pytest.mark.parametrize("curve", CURVES)

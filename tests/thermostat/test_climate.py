@@ -3,6 +3,7 @@
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 import pytest
+from pytest_homeassistant_custom_component.common import async_capture_events
 
 from custom_components.whatsminer.const import DOMAIN
 from tests.blueprints.conftest import World
@@ -31,6 +32,7 @@ async def test_it_heats(
         "temperature": 21.0,
     }
     assert before.items() <= thermostat.attributes.items()
+    decisions = async_capture_events(world.hass, "whatsminer_power_decision")
     await thermostat.heat(20)
     assert thermostat.mode == "heat"
     assert thermostat.attributes["hvac_action"] == "heating"
@@ -46,6 +48,11 @@ async def test_it_heats(
     assert thermostat.status == "idle"
     assert thermostat.attributes["hvac_action"] == "idle"
     assert not world.runs
+    # The logbook has a line for the start and the stop, and none for each percent.
+    assert [(event.data["decided_by"], event.data["why"]) for event in decisions] == [
+        ("thermostat", "heating"),
+        ("thermostat", "idle"),
+    ]
     deprecated = [
         record.getMessage()
         for record in caplog.records

@@ -122,6 +122,7 @@ class Heating:
         self._held = Held.restored(stored, comfort)
         now, offset = monotonic(), self._wall_offset
         self.state = State.from_json(stored.get("state"), now, offset)
+        self._forget_outage(stored.get("saved"), now, offset)
         since = stored.get("running_since")
         known = isinstance(since, int | float) and since - offset <= now
         self._running_since: float | None = since - offset if known else None  # type: ignore[operator]
@@ -129,6 +130,8 @@ class Heating:
         """None until the first step, and while another source is selected."""
         self._selected = executor.record.source == self.key
         self._cap = 100.0
+        self._level: Level | None = None
+        """What the miner drew and hashed when it ran last."""
         self._saved = now
         self._is_seen = False
         """Whether the sensor has had a value since the start."""
@@ -210,10 +213,11 @@ class Heating:
             return self._wish_to_hold
         status = self.decision.status
         if status is Status.CURTAILED:
-            return Wish(percent=100, why=status)  # the arbiter stops it
-        if not self.decision.percent:
-            return Wish(stop=True, why=status)
-        return Wish(percent=self.decision.percent, why=status)
+            return Wish(percent=100, modulates=True)  # the arbiter stops it
+        why, percent = status.replace("_", " "), self.decision.percent
+        if not percent:
+            return Wish(stop=True, why=why)
+        return Wish(percent=percent, why=why, modulates=True)
 
     @property
     def _wish_to_hold(self) -> Wish:
@@ -266,10 +270,13 @@ class Heating:
     def _on_sensor(self, _: Event[EventStateChangedData]) -> None:
         """Stop at the hard limit without waiting for the next step."""
         reading = self._read()[0]
-        if reading is not None and (
-            reading >= self.settings.hard or self.decision is None
-        ):
+        if reading is None:
+            return
+        is_news = reading >= self.settings.hard and not self.state.locked
+        if is_news or self.decision is None:
             self._on_time()
+        if is_news and self.is_on:
+            self._executor.enforce_source()
 
     @callback
     def _step(self) -> None:
@@ -347,11 +354,11 @@ class Heating:
         most = self._options.get(CONF_THERMOSTAT_EXTRA_COST)
         if most is None:
             return True
-        levels = self._levels()
-        level = levels[-1] if levels else None
         summary = self._coordinator.data.summary
-        if level is None and summary and summary.power and summary.hashrate:
-            level = Level(100.0, summary.power, summary.hashrate)
+        if self._is_tuned and summary and summary.power and summary.hashrate:
+            self._level = Level(100.0, summary.power, summary.hashrate)
+        levels = self._levels()
+        level = levels[-1] if levels else self._level
         rates = Market(self._hass, self._options).rates
         extra = extra_cost_of_heat(level, rates) if level and rates else None
         return extra is None or extra <= most
@@ -400,6 +407,15 @@ class Heating:
                 translation_placeholders={"name": entry.title, "entity": self._sensor},
             )
 
+    def _forget_outage(self, saved: object, now: float, offset: float) -> None:
+        """Let a long time without Home Assistant count as a late sensor, not as a lost one."""
+        state = self.state
+        if state.reported is None or not isinstance(saved, int | float):
+            return
+        before = saved - offset - state.reported
+        age = min(now - state.reported, self.settings.late)
+        state.reported = now - max(before, age)
+
     @property
     def _wall_offset(self) -> float:
         return dt_util.utcnow().timestamp() - monotonic()
@@ -410,6 +426,7 @@ class Heating:
             "manual": self._held.manual,
             "preset": self._held.preset,
             "on": self._held.on,
+            "saved": monotonic() + offset,
             "running_since": None if since is None else since + offset,
             "state": self.state.as_json(offset),
         }

@@ -223,6 +223,12 @@ class PowerExecutor:
             self._observe_setting(MINING.key, True)
             self._change(touched={**self.record.touched, MINING.key: True})
 
+    @callback
+    def enforce_source(self) -> None:
+        """Carry out the wish of the source before what is under way: safety cannot wait."""
+        self._decide()
+        self._start_task(self._work())
+
     @property
     def is_off_by_user(self) -> bool:
         """Return whether the miner is stopped, and not by this integration."""
@@ -876,4 +882,6 @@ def _summary(decision: Decision) -> tuple[Any, ...]:
     """Return what makes two decisions different for people."""
     one = decision.curtailment if decision.by is By.CURTAILMENT else None
     percent = decision.percent if decision.by is By.SOURCE else None
+    if percent and decision.modulates:
+        percent = 100
     return decision.by, percent, one and (one.reason, one.target, one.amount)

@@ -61,6 +61,8 @@ class Wish:
     stop: bool = False
     why: str | None = None
     """For the logbook."""
+    modulates: bool = False
+    """Whether the percent changes all the time: only stop and start are worth a line."""
     next_look: datetime | None = None
     """When the source may want something else."""
 
@@ -121,6 +123,7 @@ class Decision:
     """What the source wants, if that is a percent or a stop (0)."""
     why: str | None = None
     """Why the source wants it."""
+    modulates: bool = False
     command: Command | None = None
     status: TargetStatus = TargetStatus.OFF
     settled: tuple[str, ...] = ()
@@ -235,6 +238,7 @@ class _Case:
             watts=0.0 if self.is_stop or self.wish.stop else self.watts,
             percent=0.0 if self.wish.stop else self.wish.percent,
             why=self.wish.why,
+            modulates=self.wish.modulates,
             command=command,
             status=(status or self.status) if self.has_wish else TargetStatus.OFF,
             **more,
