@@ -9,7 +9,7 @@ from pathlib import Path
 import tempfile
 import time
 
-from demo_config import MINERS, PRICES, ROOT
+from demo_config import MINERS, PLAN, PRICES, ROOT
 from PIL import Image
 from playwright.async_api import Locator, expect
 
@@ -21,6 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 LARGEST = 150_000
 NAME, SLUG = MINERS[0].name, MINERS[0].slug
 AREA = {"name": "Mining room", "icon": "mdi:pickaxe"}
+HOURS = {"hours_at_least": 16, "hours_at_most": 16}  # so that a plan needs no curve
 PAST_S = 360  # what the graphs show: time for the miners to do something
 
 type Taker = Callable[[House, Person], Awaitable[Locator | None]]
@@ -153,7 +154,7 @@ async def main(names: list[str]) -> None:
             if set(names) - {"config-flow"}:
                 for number in range(len(MINERS)):
                     await house.add_miner(number)
-                await house.home.set_prices(PRICES)
+                await house.home.set_prices(PRICES, PLAN | HOURS)
                 wanted = {f"sensor.{miner.slug}_margin_per_hour" for miner in MINERS}
                 await house.home.missing(wanted)
                 await house.home.furnish(AREA, "mining-room")

@@ -630,7 +630,7 @@ function moneySection(hass, miner, options, t) {
       tile("sensor.revenue_total", "green"),
       ...Object.keys(miner.ids)
         .filter((key) => key.startsWith("sensor.saved"))
-        .map((key) => tile(key, "teal")),
+        .map((key) => tile(key, "teal", wide)),
       advice("most_profitable_power"),
       advice("sweet_spot_power"),
       tile("sensor.energy", "amber", priced ? {} : wide),
