@@ -2,7 +2,7 @@
 
 from .binary import make_image
 from .catalogue import names
-from .failures import FAILURES
+from .failures import DEVIATIONS, FAILURES
 from .miner import Received, SimulatedMiner
 from .profiles import FOREIGN, PROFILES, Profile
 from .settings import LogServer, Network, Settings
@@ -11,6 +11,7 @@ from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
 from .truth_v3 import V3BoardTruth, V3PoolTruth, V3PsuTruth, V3Truth
 
 __all__ = [
+    "DEVIATIONS",
     "FAILURES",
     "FOREIGN",
     "PROFILES",

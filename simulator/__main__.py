@@ -10,7 +10,7 @@ import signal
 import sys
 
 from . import FAILURES, FOREIGN, PROFILES, Phase, SimulatedMiner, make_image
-from .failures import HIDE, is_known
+from .failures import DEVIATIONS, HIDE, is_known
 
 EVERY = PROFILES | FOREIGN
 
@@ -43,6 +43,9 @@ profiles:
 
 failures (--fault NAME for every command, --fault NAME:COMMAND for one):
 {failures}
+
+deviations (--fault, too): what a miner may answer where docs/protocol.md infers
+{deviations}
 """
 
 
@@ -51,10 +54,15 @@ def parser() -> argparse.ArgumentParser:
     profiles = "\n".join(f"  {_describe(name)}" for name in EVERY)
     known = FAILURES | {f"{HIDE}FIELD": "leaves this field out of every answer"}
     failures = "\n".join(f"  {name:21} {what}" for name, what in known.items())
+    deviations = "\n".join(
+        f"  {name:21} {what}" for name, (what, _) in DEVIATIONS.items()
+    )
     result = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Simulate MicroBT WhatsMiners that answer on TCP 4028 and 4433 like real ones. Ctrl-C ends them.",
-        epilog=EXAMPLES.format(profiles=profiles, failures=failures),
+        epilog=EXAMPLES.format(
+            profiles=profiles, failures=failures, deviations=deviations
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument

@@ -76,10 +76,12 @@ class Envelope:
             raise BadKey
         return request
 
-    def encrypt(self, text: str) -> str:
-        """Encrypt an answer, padded with NUL to a whole block."""
+    def encrypt(self, text: str, *, pkcs7: bool = False) -> str:
+        """Encrypt an answer, padded with NUL to a whole block, or as PKCS#7."""
         data = text.encode()
-        padded = data + b"\0" * (-len(data) % BLOCK)
+        missing = -len(data) % BLOCK
+        count = missing or BLOCK
+        padded = data + (bytes([count]) * count if pkcs7 else b"\0" * missing)
         return b64encode(aes_encrypt(self._aes, padded)).decode()
 
 

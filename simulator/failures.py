@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 import json
 import re
 
-from .wire import Raw, encode
+from .wire import Raw, encode, f2
 
 TRANSPORT = {
     "refuse": "every port is closed",
@@ -84,6 +85,12 @@ ENVELOPE = frozenset(
     {"STATUS", "When", "Code", "Description", "id", "code", "when", "desc"}
 )
 NAMES = frozenset({"ASC", "Slot", "POOL", "ID", "DEVDETAILS", "id", "slot"})
+RATES = frozenset(
+    {"MHS av", "MHS 5s", "MHS 1m", "MHS 5m", "MHS 15m", "HS RT", "Target MHS"}
+)
+FRACTIONS = re.compile('"Msg":{|"To Remove"')
+"""Answers of 2.2.x whose rate of rejected shares is a fraction."""
+MAINS_V = 228.75
 TEN_YEARS_S = 315_360_000
 ODD_TEXT = "\ud800\x00\x1b[K"
 """A lone surrogate, a NUL, and a sequence that clears a line of a terminal."""
@@ -251,7 +258,8 @@ def _anywhere(change: Callable[[object], object]) -> Callable[[str], str]:
 
 
 def _hide(field: str) -> Callable[[str], str]:
-    """Return a function that removes one field at any depth."""
+    """Return a function that removes one field at any depth, also from text that is not valid JSON."""
+    value = re.compile(rf'"{re.escape(field)}":(?:"[^"]*"|[-\w.]+),?')
 
     def walk(value: object) -> object:
         match value:
@@ -262,7 +270,11 @@ def _hide(field: str) -> Callable[[str], str]:
             case _:
                 return value
 
-    return _anywhere(walk)
+    def hide(text: str) -> str:
+        hidden = _anywhere(walk)(text)
+        return value.sub("", text) if hidden == text else hidden
+
+    return hide
 
 
 def _bare(text: str) -> str:
@@ -275,6 +287,175 @@ def _bare(text: str) -> str:
         return encode({"Code": answer["Code"]})
     return encode({"code": answer["code"]}) if answer.get("code", 0) else text
 
+
+def _rates(text: str, rows: str, names: frozenset[str]) -> str:
+    """Write some hashrates in the other unit: MH/s in TH/s, and TH/s in MH/s."""
+
+    def other(value: object) -> object:
+        if not _is_number(value):
+            return value
+        rate = float(str(value))
+        return f2(rate / 1e6) if rate >= 10_000 else f2(rate * 1e6)
+
+    def walk(value: object, key: str = "") -> object:
+        match value:
+            case dict():
+                return {
+                    name: other(item)
+                    if key == rows and name in names
+                    else walk(item, name)
+                    for name, item in value.items()
+                }
+            case list():
+                return [walk(item, key) for item in value]
+            case _:
+                return value
+
+    return _anywhere(walk)(text)
+
+
+def _input_of_psu(volts: float, per_ampere: int) -> Callable[[str], str]:
+    """Return a function that adds the input of the power supply to a long summary."""
+
+    def fields(found: re.Match[str]) -> str:
+        amperes = int(found[1]) / MAINS_V * per_ampere
+        more = f'"Power Voltage Input":{volts},"Power Current Input":{amperes:.2f},'
+        return found[0] + more
+
+    return _put(r'(?<="SUMMARY":\[\{).*?"Power":(\d+),', fields)
+
+
+def _in_utc(found: re.Match[str]) -> str:
+    """Return a time of the default zone in UTC."""
+    return str(datetime.fromisoformat(found[0]) - timedelta(hours=8))
+
+
+def _listed(found: re.Match[str]) -> str:
+    """Return the fields of an object as a list of objects."""
+    notes = json.loads(found[0])
+    return encode([{"key": key, "val": text} for key, text in notes.items()])
+
+
+# What a miner may answer instead, for statements that docs/protocol.md infers (section K).
+DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "description": (
+        "another description in every answer (4028)",
+        _put(r'(?<="Description":)"[^"]*"', '"btminer"'),
+    ),
+    "lone_backslash": (
+        "a backslash that begins no escape in the user of a pool",
+        _put(r'(?<="User":")|(?<="account":")', lambda _: "dom\\"),
+    ),
+    "pkcs7_padding": ("pads what it encrypts as PKCS#7 (4028)", lambda text: text),
+    "data_key": ("names what it encrypts data, not enc (4028)", lambda text: text),
+    "spaces": (
+        "spaces and newlines between the parts of an answer",
+        _put(r'"(?:[^"\\]|\\.)*"|[,:{}\[\]]', r"\g<0> \n"),
+    ),
+    "other_rate_unit": (
+        "HS RT of the summary in TH/s (4028)",
+        lambda text: _rates(
+            _rates(text, "SUMMARY", frozenset({"HS RT"})), "Msg", frozenset({"HS RT"})
+        ),
+    ),
+    "other_summary_unit": (
+        "every hashrate of the summary in TH/s (4028)",
+        lambda text: _rates(_rates(text, "SUMMARY", RATES), "Msg", RATES),
+    ),
+    "other_board_unit": (
+        "hashrates of boards in MH/s instead of TH/s, or the other way round (4028)",
+        lambda text: _rates(text, "DEVS", RATES),
+    ),
+    "summary_psu": (
+        "volts and amperes of the power supply in the summary (1.x and 2.0.x)",
+        _input_of_psu(MAINS_V, 1),
+    ),
+    "summary_psu_units": (
+        "the same in hundredths of a volt and in milliamperes",
+        _input_of_psu(MAINS_V * 100, 1000),
+    ),
+    "other_reject_unit": (
+        "rejected shares as a fraction instead of percent, or the other way round",
+        _put(
+            r'(?<="Pool Rejected%":)[0-9.e-]+|(?<="reject-rate":)[0-9.e-]+',
+            lambda found: (
+                f"{float(found[0]) * (100 if FRACTIONS.search(found.string) else 0.01):.9f}"
+            ),
+        ),
+    ),
+    "pool_words": (
+        "another word for the state of a pool",
+        _put(r'(?<="[Ss]tatus":")[Aa]live(?=")', "Rejecting"),
+    ),
+    "short_version": (
+        "a version without whatsminer before it, and no description (1.x)",
+        _put(r'(?<="Description":")whatsminer [^"]*|whatsminer v(?=[\d.]+")', ""),
+    ),
+    "status_words": (
+        "Success and Error instead of their first letters (4028)",
+        _put(
+            r'(?<="STATUS":")[SE](?=")',
+            lambda found: {"S": "Success", "E": "Error"}[found[0]],
+        ),
+    ),
+    "number_of_time": (
+        "a number for the time in a token (4028)",
+        _put(r'(?<="time":)"0*(\d+)"', r"\1"),
+    ),
+    "codes_from_one": (
+        "error codes that are numbered from 1 (1.x)",
+        _put(r'(?<="Error Code )\d+', lambda found: str(int(found[0]) + 1)),
+    ),
+    "same_slots": (
+        "every board in slot 0",
+        _put(r'(?<="[Ss]lot":)\d+', "0"),
+    ),
+    "slots_from_one": (
+        "boards in slots that are numbered from 1",
+        _put(r'(?<="[Ss]lot":)\d+', lambda found: str(int(found[0]) + 1)),
+    ),
+    "no_frequency": (
+        "0 instead of the mean frequency",
+        _put(r'(?<="freq_avg":)[\d.]+|(?<="freq-avg":)[\d.]+', "0"),
+    ),
+    "zero_percent": (
+        "0 instead of 100 percent, as on 4433 (2.2.x)",
+        _put(r'(?<="power_pct":)100', "0"),
+    ),
+    "utc_times": (
+        "the times of errors and of the stop in UTC",
+        _put(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", _in_utc),
+    ),
+    "unix_times": (
+        "the times of errors and of the stop as Unix seconds",
+        _put(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "1718447400"),
+    ),
+    "listed_notes": (
+        "the owner's texts as a list (2.2.x)",
+        _put(r'(?<="Msg":)\{[^{}]*"msg9":[^{}]*\}', _listed),
+    ),
+    "no_model": (
+        "no model",
+        _put(
+            r'(?<="Model":)"[^"]*"|(?<="miner_type":)"[^"]*"|(?<="type":)"M\d[^"]*"',
+            '""',
+        ),
+    ),
+    "odd_model": (
+        "a model of a series that is not known",
+        _put(
+            r'(?<="Model":)"[^"]*"|(?<="miner_type":)"[^"]*"|(?<="type":)"M\d[^"]*"',
+            '"N1_X10"',
+        ),
+    ),
+    "liquid_model": (
+        "the model of a liquid cooled miner",
+        _put(
+            r'(?<="Model":)"[^"]*"|(?<="miner_type":)"[^"]*"|(?<="type":)"M\d[^"]*"',
+            '"M66S_VK30"',
+        ),
+    ),
+}
 
 # Each function breaks the text of an answer; it leaves the text unchanged if there is nothing to break.
 PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -464,7 +645,9 @@ class Failures:
 
 def is_known(failure: str) -> bool:
     """Return whether this failure exists."""
-    return failure in FAILURES or (failure.startswith(HIDE) and failure != HIDE)
+    return failure in FAILURES | DEVIATIONS or (
+        failure.startswith(HIDE) and failure != HIDE
+    )
 
 
 def error_of(failures: frozenset[str], *, v3: bool) -> int | None:
@@ -475,7 +658,7 @@ def error_of(failures: frozenset[str], *, v3: bool) -> int | None:
 
 def spoil(text: str, failures: frozenset[str]) -> str:
     """Return the text with the failures of the payload applied."""
-    for name, (_, defect) in PAYLOAD.items():
+    for name, (_, defect) in (DEVIATIONS | PAYLOAD).items():
         if name in failures:
             text = defect(text)
     for failure in failures:

@@ -127,6 +127,8 @@ class Machine:
         self.leds: dict[int, str] = dict(profile.leds)
         # Whether a percentage restarts btminer while fast boot is disabled (protocol.md#d4)
         self.percent_restarts = profile.percent_restarts
+        # Whether a percentage takes effect before tuning is complete (protocol.md#h2)
+        self.percent_early = False
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
 
@@ -465,7 +467,7 @@ class Machine:
 
     def set_percent(self, percent: int, *, gentle: bool) -> None:
         """Set the share of the tuned power; this has no effect before tuning is complete (protocol.md#d4)."""
-        if self.phase is not Phase.STABLE:
+        if self.phase is not Phase.STABLE and not (self.percent_early and self.mining):
             return
         seconds = self.timing.percent_ramp_s if gentle else self.timing.percent_fast_s
         self._ramp = Ramp(self._ramp.at(self.now), percent / 100, self.now, seconds)

@@ -62,7 +62,8 @@ class SimulatedMiner:
     Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
     of its answer: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
     in a v3 token may be from the miner's clock; None: any). `machine.percent_restarts` too: whether a
-    percentage restarts btminer while fast boot is disabled.
+    percentage restarts btminer while fast boot is disabled; and `machine.percent_early`: whether it
+    takes effect before tuning is complete.
     """
 
     def __init__(
@@ -601,10 +602,10 @@ class SimulatedMiner:
         envelope = self._envelope
         if "wrong_key" in failures:
             envelope = Envelope(f"not {envelope.password}", envelope.salt)
-        enc = envelope.encrypt(text)
+        enc = envelope.encrypt(text, pkcs7="pkcs7_padding" in failures)
         if "broken_seal" in failures:
             enc = f"*{enc[1:]}"
-        return encode({"enc": enc})
+        return encode({"data" if "data_key" in failures else "enc": enc})
 
 
 def decode(raw: bytes) -> dict[str, object]:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from simulator import FAILURES, FOREIGN, PROFILES
+from simulator import DEVIATIONS, FAILURES, FOREIGN, PROFILES
 from simulator.failures import ERRORS
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +52,27 @@ def test_every_cell_has_its_proof(feature: str, cells: str, proof: str) -> None:
     """The page would promise a feature without a test."""
     assert len(cells.split("|")) == 4
     assert exists(*proof.split("::"))
+
+
+def test_every_row_names_its_witness() -> None:
+    """An owner would take what was only inferred for what somebody saw on a miner."""
+    page, protocol = read("firmware.md"), read("protocol.md")
+    tags = {
+        tag.strip()
+        for names in re.findall(
+            r"^\| ([\w, -]+) \| .+ \| .+ \|$", protocol, re.MULTILINE
+        )
+        for tag in names.split(",")
+    }
+    table = page[page.index("## Witnesses") :]
+    rows = dict(re.findall(r"^\| ([^|]+) \|(.+)\|$", table, re.MULTILINE)[1:])
+    assert [*rows] == [feature for feature, *_ in ROWS]
+    captures = {file.stem for file in (ROOT / "tests/api/captures").iterdir()}
+    for feature, cells in rows.items():
+        for cell in cells.split("|"):
+            assert set(re.findall(r"`(\w+)`", cell)) <= captures, feature
+            words = set(re.findall(r"[\w-]+", re.sub(r"`\w+`", "", cell)))
+            assert words & (tags | {"inferred"}), f"{feature}: {cell}"
 
 
 def test_there_is_a_table() -> None:
@@ -147,14 +168,18 @@ def test_what_is_inferred_names_its_switches_and_tests() -> None:
     """The page would say that a wrong guess is survived, and nothing would show it."""
     page = read("protocol.md")
     page = page[page.index("# K. ") :]
-    rows = re.findall(r"^\|(.+)\|(.+)\|(.+)\|(.+)\|$", page, re.MULTILINE)[2:]
-    assert len(rows) > 20
+    rows = re.findall(r"^\|(.+)\|(.+)\|(.+)\|(.+` )\|$", page, re.MULTILINE)
+    assert len(rows) > 40
     named = set(re.findall(r"`(\w+)`", " ".join(row[2] for row in rows)))
-    others = {"set_board_count", "status"}
-    assert named <= FAILURES.keys() | PROFILES.keys() | FOREIGN.keys() | others
+    assert DEVIATIONS.keys() <= named
+    others = {"set_board_count", "status", "mac"}
+    known = FAILURES | DEVIATIONS | PROFILES | FOREIGN
+    assert named <= known.keys() | others
+    assert "no switch" not in page
     for *_, proof in rows:
         found = PROOF.search(proof)
-        assert exists(*found.groups()) if found else proof.strip() == "none", proof
+        assert found, proof
+        assert exists(*found.groups()), proof
 
 
 # docs/performance.md

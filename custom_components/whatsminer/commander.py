@@ -50,6 +50,8 @@ class Command:
 
     None in place of a function: it is known that there is nothing to read back.
     """
+    failed: Callable[[MinerState], str | None] = lambda _: None
+    """Return the key of the sentence why the effect will not show any more."""
     deadline: float = DEADLINE_FLAG
     slow: bool = False
     """Whether the effect is in the sections that are read periodically."""
@@ -232,6 +234,8 @@ class Commander:
                 self.write_access.note_success()
                 self.coordinator.end_absence()
                 return True
+            if answered and (reason := command.failed(self.coordinator.data)):
+                raise self._error(reason)
             if now >= end:
                 raise self._error("not_confirmed", seconds=f"{command.deadline:.0f}")
 

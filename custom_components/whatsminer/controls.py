@@ -32,6 +32,8 @@ QUIET_TIME = 2.0
 """Seconds that a command of a user that restarts the miner waits for a newer one: several taps
 on a number are one write, and one restart."""
 
+PERCENT_RESTARTED = "percent_restarted"
+"""The sentence that the miner has restarted, which ends a percent."""
 FULL = 100
 """Percent of the tuned power."""
 HIGHEST_LIMIT = 99_999.0
@@ -45,10 +47,12 @@ class Control[T]:
     feature: Feature
     value_fn: Callable[[MinerState], T | None]
     set_fn: Callable[[Miner, T], Awaitable[None]]
-    done_fn: Callable[[MinerState, T], bool] | None = None
+    done_fn: Callable[[MinerState, T], bool | None] | None = None
     """Return whether the miner shows a value; the default is that `value_fn` returns it."""
     blocked_fn: Callable[[MinerState], str | None] = lambda _: None
     """Return the key of the sentence why the miner would ignore it now."""
+    lost_fn: Callable[[MinerState, MinerState], str | None] = lambda *_: None
+    """Return the key of the sentence why a value is lost, by the states before and after."""
     deadline: float = DEADLINE_FLAG
     late_fn: Callable[[MinerState, T], float] = lambda *_: 0.0
     """Return how much later the miner may do it, because of its own settings (s)."""
@@ -79,8 +83,8 @@ class Control[T]:
         value = self.value_fn(coordinator.data)
         return coordinator.store.setting(self.key) if value is None else value
 
-    def is_shown(self, state: MinerState, value: T) -> bool:
-        """Return whether the miner reports a value as set."""
+    def is_shown(self, state: MinerState, value: T) -> bool | None:
+        """Return whether the miner reports a value as set; None where another setting hides it."""
         if self.done_fn:
             return self.done_fn(state, value)
         return self.value_fn(state) == value
@@ -105,9 +109,8 @@ class Control[T]:
             raise failed(reason)
 
         def done(state: MinerState) -> bool | None:
-            return self.is_shown(state, value) or (
-                None if self.is_absent(state) else False
-            )
+            shown = self.is_shown(state, value)
+            return None if not shown and self.is_absent(state) else shown
 
         async def send(miner: Miner) -> None:
             check()
@@ -124,6 +127,7 @@ class Control[T]:
             if self.value_fn(coordinator.data) is None:
                 coordinator.store.save_setting(self.key, value, coordinator.data)
 
+        before = coordinator.data
         readable = not (
             self.feature in coordinator.data.info.unreadable
             and self.is_assumed(coordinator.data)
@@ -137,6 +141,7 @@ class Control[T]:
                 sent=sent,
                 confirmed=remember,
                 done=done if readable else None,
+                failed=lambda state: self.lost_fn(before, state),
                 deadline=self.deadline + self.late_fn(coordinator.data, value),
                 slow=self.slow,
                 interrupts=self.interrupts,
@@ -155,17 +160,30 @@ def _random_delay(state: MinerState, on: bool) -> float:
     return (state.settings.random_start if on else state.settings.random_stop) or 0.0
 
 
-def _limit_is(state: MinerState, watts: int) -> bool:
-    """Return whether a limit is active, or set and kept inactive by a lower power mode or a stop."""
+def _limit_is(state: MinerState, watts: int) -> bool | None:
+    """Return whether a limit is active, or set and kept inactive by a lower power mode or a stop.
+
+    None where only the lower limit of a power mode is reported.
+    """
     in_force = state.summary.power_limit if state.summary else None
     was_set = state.status.power_limit_set if state.status else None
-    return watts in (in_force, was_set)
+    if watts in (in_force, was_set):
+        return True
+    hidden = was_set is None and in_force is not None and in_force < watts
+    return None if hidden and state.power_mode is PowerMode.LOW else False
 
 
 def _percent_blocked(state: MinerState) -> str | None:
     """Return the reason why a percent has no effect: tuning is not finished (protocol.md#h2)."""
     waits = state.activity not in (None, Activity.MINING)
     return "percent_needs_tuning" if waits else None
+
+
+def _percent_lost(before: MinerState, now: MinerState) -> str | None:
+    """Return the reason why a percent is no longer set: btminer has restarted instead (protocol.md#d4)."""
+    old, new = (state.summary and state.summary.elapsed for state in (before, now))
+    restarted = old is not None and new is not None and new < old
+    return PERCENT_RESTARTED if restarted else None
 
 
 def _within(value: float | None, lowest: int, highest: int) -> int | None:
@@ -214,6 +232,7 @@ POWER_PERCENT = Control[int](
     ),
     set_fn=_set_percent,
     blocked_fn=_percent_blocked,
+    lost_fn=_percent_lost,
 )
 POWER_MODE = Control[str](
     key="power_mode",

@@ -19,6 +19,8 @@ from .const import DOMAIN
 from .coordinator import WhatsminerCoordinator
 from .exceptions import markdown
 
+CLOCK_AHEAD = timedelta(minutes=5)
+"""How fast the clock of a miner may be: what is later than that is in another time zone."""
 STAYS = timedelta(minutes=10)
 """Faults of pools and mains often clear on their own (protocol.md#f2); older ones do not."""
 
@@ -99,14 +101,14 @@ def posix_zone(text: str) -> ZoneInfo | None:
 
 
 def fault_time(fault: Fault, state: MinerState) -> datetime | None:
-    """Return when the miner noted it (UTC); None where it does not report its zone."""
+    """Return when the miner noted it (UTC); None where it reports no zone, or another than it uses."""
     text = state.settings and state.settings.timezone
     zone = posix_zone(text) if text else None
     if fault.time and zone:
         with suppress(ValueError, OverflowError):
-            return (
-                datetime.fromisoformat(fault.time).replace(tzinfo=zone).astimezone(UTC)
-            )
+            time = datetime.fromisoformat(fault.time).replace(tzinfo=zone)
+            if time <= state.read_at + CLOCK_AHEAD:
+                return time.astimezone(UTC)
     return None
 
 

@@ -415,8 +415,15 @@ def test_pools_alone() -> None:
 @pytest.mark.parametrize("name", ["reject-rate", "reject-percent"])
 def test_both_names_of_the_reject_rate(name: str) -> None:
     """The rate would be unknown on half of the firmware."""
-    (pool,) = parse_pools({"pools": [{name: 0.25}]}, None)
-    assert pool.reject_rate == 0.25
+    (pool,) = parse_pools({"pools": [{name: 1.25}]}, None)
+    assert pool.reject_rate == 1.25
+
+
+@pytest.mark.parametrize(("rate", "percent"), [(0, 0), (0.25, None), (1, None), (3, 3)])
+def test_a_reject_rate_in_an_unknown_unit(rate: float, percent: float | None) -> None:
+    """A quarter of all shares would be shown as a quarter of a percent, or the other way round."""
+    (pool,) = parse_pools({"pools": [{"reject-rate": rate}]}, None)
+    assert pool.reject_rate == percent
 
 
 def test_a_code_as_text() -> None:
@@ -711,7 +718,13 @@ def test_a_read_that_is_answered_with_a_word(text: Any) -> None:
         (Status(), replace(SUMMARY_DOC, stable=None), None, Activity.MINING),
         (Status(), replace(SUMMARY_DOC, stable=False), None, Activity.TUNING),
         (Status(), replace(SUMMARY_DOC, hashrate=0), None, Activity.STARTING),
-        (Status(), replace(SUMMARY_DOC, frequency_average=0), None, Activity.STARTING),
+        (
+            Status(),
+            replace(SUMMARY_DOC, frequency_average=0, stable=False),
+            None,
+            Activity.STARTING,
+        ),
+        (Status(), replace(SUMMARY_DOC, frequency_average=0), None, Activity.MINING),
         (Status(), replace(SUMMARY_DOC, hashrate=None), None, None),
         (
             Status(off=False),

@@ -435,13 +435,10 @@ def is_legitimate(
 
 
 def is_storable(value: Any) -> bool:
-    """Whether a value is an odd text without what made it odd, or what such a text means."""
+    """Whether a value is an odd text without what made it odd."""
     if isinstance(value, tuple):
         return all(map(is_storable, value))
-    # A word that is not "auto" or "dhcp" means the other one.
-    return value is False or (
-        isinstance(value, str) and "\ufffd" in value and len(value) <= MAX_TEXT
-    )
+    return isinstance(value, str) and "\ufffd" in value and len(value) <= MAX_TEXT
 
 
 def judge_state(

@@ -33,6 +33,7 @@ from custom_components.whatsminer.api.parse import (
     as_count,
     as_current,
     as_delay,
+    as_dhcp,
     as_duration,
     as_efficiency,
     as_fan_speed,
@@ -41,6 +42,7 @@ from custom_components.whatsminer.api.parse import (
     as_hashrate,
     as_hot_temperature,
     as_int,
+    as_led_auto,
     as_limit,
     as_mac,
     as_moment,
@@ -864,3 +866,30 @@ def test_what_the_miner_is_doing(
 ) -> None:
     """The mining switch would show the wrong side."""
     assert activity_of(dialect, status, summary, error) is activity
+
+
+@pytest.mark.parametrize(
+    ("word", "auto"),
+    [
+        ("auto", True),
+        ("Auto ", True),
+        ("1,200,100,0 0,200,100,0 ", False),
+        ("manual", False),
+        ("breathing", None),
+        ("", None),
+        (None, None),
+        (1, None),
+    ],
+)
+def test_the_mode_of_the_leds(word: Any, auto: bool | None) -> None:
+    """A set-up would overwrite LEDs that are in use, or a check of the password be skipped."""
+    assert as_led_auto(word) is auto
+
+
+@pytest.mark.parametrize(
+    ("word", "dhcp"),
+    [("dhcp", True), ("DHCP", True), ("static", False), ("bootp", None), (None, None)],
+)
+def test_the_source_of_the_addresses(word: Any, dhcp: bool | None) -> None:
+    """A miner would be said to have a fixed address because of a word that nobody knows."""
+    assert as_dhcp(word) is dhcp

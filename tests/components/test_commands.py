@@ -15,7 +15,7 @@ import pytest
 
 from custom_components.whatsminer.commander import Command
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from simulator import SimulatedMiner
+from simulator import PROFILES, SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
 
@@ -175,11 +175,21 @@ async def test_refusals_in_words(
     assert PASSWORD not in caplog.text
 
 
-@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s"])
+@pytest.mark.parametrize(
+    ("profile", "v3_port"),
+    [*((profile, 0) for profile in PROFILES), ("v2c_m60s", None)],
+)
+@pytest.mark.parametrize("early", [False, True])
 async def test_percent_before_tuning(
-    miner: SimulatedMiner, clock: RaceClock, call: Call, state: Show, poll: Poll
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    poll: Poll,
+    early: bool,
 ) -> None:
     """A percent that the miner ignores would leave its owner believing in it."""
+    miner.machine.percent_early = early
     miner.machine.restart()
     clock.advance(300)
     await poll()
@@ -649,7 +659,7 @@ async def test_only_what_was_sent_is_remembered(
     async with asyncio.timeout(5):
         while not sent(miner, "set_power_pct_v2"):
             await asyncio.sleep(0)
-    miner.refuse["set_power_pct_v2"] = 132
+    miner.refuse |= {"set_power_pct_v2": 132, "set_power_pct": 132}
     first, second, third = await asyncio.gather(*tasks, return_exceptions=True)
     assert (first, second) == (None, None)
     assert isinstance(third, HomeAssistantError)

@@ -19,7 +19,7 @@ from custom_components.whatsminer.const import DOMAIN
 from simulator import FOREIGN, PROFILES, SimulatedMiner
 
 from .conftest import RaceClock
-from .test_settings import SETTINGS
+from .test_settings import FOREIGN_SETTINGS, SETTINGS
 
 pytestmark = pytest.mark.usefixtures("entity_registry_enabled_by_default")
 
@@ -103,14 +103,6 @@ STARTED = {"uptime": lambda t: t.uptime_s, "mining_uptime": lambda t: t.elapsed_
 BINARY: dict[str, Reading] = {
     "problem": lambda t: bool(t.error_codes),
     "stable": lambda t: getattr(t, "hash_stable", None) or t.upfreq_complete,
-}
-
-
-FOREIGN_SETTINGS = {
-    "foreign_closing_v3": SETTINGS["v2c_m60s"],
-    "foreign_words_v3": SETTINGS["v3_m7bs"],
-    "foreign_short_status": SETTINGS["v205_m50"],
-    "foreign_bare_codes": SETTINGS["v205_m50"],
 }
 
 
@@ -212,6 +204,7 @@ async def test_every_entity_equals_the_truth(
     assert shown("sensor", "energy") == "0.0"  # nothing was measured yet
     assert shown("event", "fault") == STATE_UNKNOWN
     assert shown("binary_sensor", "connectivity") == "on"
+    assert shown("update", "firmware") == "off"  # no image is being installed
     assert shown("binary_sensor", "worn") == STATE_UNKNOWN  # nothing was learned yet
     # test_settings.py has what these show
     left = {"reboot", "restart_btminer", "identify", "resume"} | (

@@ -234,6 +234,26 @@ async def test_a_time_without_a_zone_is_no_time(
     assert event.attributes["time"] is None
 
 
+@pytest.mark.parametrize("profile", ["v3_m7bs"])
+@pytest.mark.parametrize(("zone", "format_"), [("EST5", None), ("CST-8", "unix_times")])
+async def test_an_impossible_time_is_unknown(
+    miner: SimulatedMiner,
+    events: list[State],
+    after: Pass,
+    zone: str,
+    format_: str | None,
+) -> None:
+    """A fault would seem to appear thirteen hours from now, or in 1970."""
+    miner.machine.change(timezone=zone)  # not the one that its log is written in
+    if format_:
+        miner.inject(format_)
+    await after(SLOW)
+    miner.set_errors([110])
+    await after(SLOW)
+    (event,) = events
+    assert event.attributes["time"] is None
+
+
 def test_zones() -> None:
     """Summer time, half-hour zones or invalid text would give a wrong time."""
     winter, summer = datetime(2026, 1, 5, 12), datetime(2026, 7, 5, 12)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 import pytest
 
@@ -102,6 +103,28 @@ async def test_owner_is_notified_once_and_the_limit_is_used(
     assert can_percent(coordinator)
 
 
+@pytest.mark.parametrize("profile", ["v2c_m60s", "v3_m7bs"])
+@pytest.mark.parametrize("v3_port", [None, 0])
+async def test_a_lost_percent_is_reported_when_the_miner_has_restarted(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+) -> None:
+    """An owner would wait a minute, and then read that a miner had ignored what it did."""
+    miner.machine.percent_restarts = True
+    miner.machine.fast_boot = False
+    clock.race()
+    begun = hass.loop.time()
+    with pytest.raises(HomeAssistantError) as error:
+        await call("number", "power_percent", "set_value", value=70)
+    assert error.value.translation_key == "percent_restarted"
+    assert hass.loop.time() - begun < 5
+    assert issue(hass, "percent_restarts", coordinator.config_entry)
+    assert not can_percent(coordinator)
+
+
 async def test_power_target_counts_it_and_takes_the_limit(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
@@ -125,6 +148,38 @@ async def test_power_target_counts_it_and_takes_the_limit(
     await poll()
     assert state("sensor", "power_target_way") == "waiting_interval"
     assert [name for name in miner.applied if "pct" in name] == ["set_power_pct_v2"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "v3_port"), [("v2c_m60s", None), ("v2c_m60s", 0), ("v3_m7bs", 0)]
+)
+async def test_curtail_goes_on_with_the_limit(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """A grid operator would get an error, and a miner that runs at full power again."""
+    miner.machine.percent_restarts = True
+    miner.machine.fast_boot = False
+    await coordinator.async_refresh_all()
+    clock.race()
+    device = er.async_get(hass).entities[entity_id("switch", "mining")].device_id
+    response = await hass.services.async_call(
+        DOMAIN,
+        "curtail",
+        {"device_id": device, "target": "percent", "percent": 60},
+        blocking=True,
+        return_response=True,
+    )
+    assert response
+    assert response["confirmed"] is True
+    percents = {"set_power_pct_v2", "set.miner.power_percent"}
+    limits = {"adjust_power_limit", "set.miner.power_limit"}
+    [first, second] = [name for name in miner.applied if name in percents | limits]
+    assert first in percents
+    assert second in limits
 
 
 async def test_curtail_takes_the_limit(

@@ -13,13 +13,14 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.controls import CONTROLS
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 from simulator.dialect_v2 import DialectV2
 from simulator.dialect_v3 import DialectV3
 
 from .conftest import PASSWORD, RaceClock
-from .test_settings import ONLY_4028, REFUSED, SETTINGS
+from .test_settings import FOREIGN_SETTINGS, ONLY_4028, REFUSED, SETTINGS
 
 type Call = Callable[..., Awaitable[None]]
 type Show = Callable[[str, str], str]
@@ -69,7 +70,6 @@ CASES = (
     ),
     _select("heat_mode", "heating", "heat-mode", "heatmode"),
     _number("target_frequency", -4, "hash_percent", "target-freq", "hash-percent"),
-    _select("power_mode", "low", "Power Mode", "power_mode", "power-mode", "mode"),
     _number(
         "power_limit",
         2900,
@@ -78,6 +78,7 @@ CASES = (
         "power-limit",
         "power-limit-set",
     ),
+    _select("power_mode", "low", "Power Mode", "power_mode", "power-mode", "mode"),
     _switch("mining", "off", "mineroff", "btmineroff", "working"),
 )
 BY_KEY = {case.key: case for case in CASES}
@@ -128,8 +129,14 @@ def controls_of(hass: HomeAssistant, entry: MockConfigEntry) -> list[Case]:
     ]
 
 
-@pytest.mark.parametrize("profile", SETTINGS)
-async def test_every_control_without_its_field(
+def test_every_control_is_listed() -> None:
+    """A new control would not be tested here."""
+    assert BY_KEY.keys() == {control.key for control in CONTROLS}
+
+
+@pytest.mark.parametrize("profile", SETTINGS | FOREIGN_SETTINGS)
+@pytest.mark.parametrize("is_reported", [True, False], ids=["reported", "hidden"])
+async def test_every_control_with_and_without_its_field(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,
@@ -138,15 +145,13 @@ async def test_every_control_without_its_field(
     state: Show,
     assumed: Callable[[str, str], bool],
     profile: str,
+    is_reported: bool,
 ) -> None:
     """An owner would wait minutes for an error although the miner has obeyed."""
     # A mode that is neither acknowledged nor reported is unknown.
-    hidden = [
-        case
-        for case in CASES
-        if case.key != "power_mode" or "set_low_power" not in miner.profile.unanswered
-    ]
-    for case in hidden:
+    is_mute = "set_low_power" in miner.profile.unanswered and not is_reported
+    cases = [case for case in CASES if not (is_mute and case.key == "power_mode")]
+    for case in () if is_reported else cases:
         for field in case.fields:
             miner.inject(f"hide={field}")
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -155,16 +160,35 @@ async def test_every_control_without_its_field(
     wanted = [
         case
         for case in controls_of(hass, entry)
-        if case in hidden and case.key not in REFUSED.get(profile, set())
+        if case in cases and case.key not in REFUSED.get(profile, set())
     ]
     assert {case.key for case in wanted} >= EVERYWHERE
+    if is_reported:  # then the limits of the entity are those of the miner
+        limit = 50 * round(0.9 * miner.machine.power_limit_w / 50)
+        possible = _number("power_limit", limit)
+        wanted = [possible if case.key == possible.key else case for case in wanted]
     for case in wanted:
         clock.advance(3600)  # the last command may have restarted it
         await entry.runtime_data.coordinator.async_refresh_all()
         await call(case.platform, case.key, case.action, **case.data)
         assert state(case.platform, case.key) == case.choice, case.key
-        if profile != "v204_m30sp":  # its JSON is broken, so that nothing is hidden
-            assert assumed(case.platform, case.key), case.key
+        assert is_reported or assumed(case.platform, case.key), case.key
+
+
+@pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50", "v2c_m60s@4028"])
+async def test_a_limit_above_that_of_a_low_mode(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+) -> None:
+    """An owner would wait three minutes for an error: the lower of both limits is reported."""
+    limit = miner.machine.power_limit_w - 100
+    clock.race()
+    await call("select", "power_mode", "select_option", option="low")
+    async with asyncio.timeout(20):
+        await call("number", "power_limit", "set_value", value=limit)
+    assert miner.machine.settings.power_limit_set == limit
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.entity import WhatsminerControl
-from simulator import PROFILES, SimulatedMiner
+from simulator import FOREIGN, PROFILES, SimulatedMiner
 
 from .conftest import PASSWORD, RaceClock
 
@@ -132,6 +132,13 @@ SETTINGS = {
 }
 """Which settings a miner has (protocol.md#d1, #e6); a miner of API 3 is commanded on 4433."""
 
+FOREIGN_SETTINGS = {
+    "foreign_closing_v3": SETTINGS["v2c_m60s"],
+    "foreign_words_v3": SETTINGS["v3_m7bs"],
+    "foreign_short_status": SETTINGS["v205_m50"],
+    "foreign_bare_codes": SETTINGS["v205_m50"],
+}
+
 REPORTED = {
     "v1_m20s": set(),
     "v204_m30sp": set(),
@@ -191,6 +198,7 @@ def test_every_profile_is_listed() -> None:
     """The settings of a new generation would not be tested."""
     assert set(SETTINGS) == set(REPORTED)
     assert {profile.removesuffix(ONLY_4028) for profile in SETTINGS} == set(PROFILES)
+    assert set(FOREIGN_SETTINGS) == set(FOREIGN)
 
 
 @pytest.mark.parametrize("profile", SETTINGS)

@@ -12,6 +12,7 @@ from custom_components.whatsminer.api import INVALID, WhatsminerError
 from custom_components.whatsminer.binary_sensor import BINARY_SENSORS
 from custom_components.whatsminer.button import BUTTONS, RESET_SAVINGS, RESUME
 from custom_components.whatsminer.climate import THERMOSTAT
+from custom_components.whatsminer.controls import PERCENT_RESTARTED
 from custom_components.whatsminer.event import FAULT
 from custom_components.whatsminer.exceptions import _KEYS, translation_key
 from custom_components.whatsminer.group import entities as group
@@ -91,6 +92,7 @@ def test_every_error_has_a_sentence() -> None:
     raised |= {f"confirm_{action.name}" for action in ACTIONS if action.confirm}
     used = raised | set(re.findall(r'translation_key="(\w+)"', source))
     used |= {"activity_unknown", "percent_needs_tuning", "preheat_needs_stop"}
+    used |= {PERCENT_RESTARTED}
     assert keys | raised <= set(sentences)
     assert set(sentences) - keys <= used | {f"invalid_{key}" for key in INVALID}
     for key, named in INVALID.items():

@@ -285,9 +285,15 @@ def test_a_level_that_hashes_less_than_a_lower_one_is_not_offered() -> None:
 # Lowest level
 
 
-def restarted(profile: Profile, percent: float, at: float, after: float = 600) -> None:
+def restarted(
+    profile: Profile,
+    percent: float,
+    at: float,
+    after: float = 600,
+    fast_boot: bool | None = None,
+) -> None:
     """Let btminer restart some time after a percent was set."""
-    profile.observe(poll(at, elapsed=9000))
+    profile.observe(poll(at, elapsed=9000, fast_boot=fast_boot))
     profile.note_percent(percent, at)
     profile.observe(poll(at + after, STARTING, elapsed=10))
 
@@ -327,6 +333,24 @@ def test_a_miner_that_restarts_for_every_percent() -> None:
     restarted(profile, 70, 9000)
     assert profile.needs_fast_boot
     assert [x.percent for x in profile.levels] == [100]
+
+
+def test_fast_boot_that_is_off_is_blamed_not_the_level() -> None:
+    """With fast boot on again, a level that works would not be offered for a month."""
+    profile = Profile()
+    learn(profile, Miner().windows(100, 1))
+    restarted(profile, 42, 1000, fast_boot=False)
+    assert profile.lowest == 40
+    assert profile.needs_fast_boot, "each change of level would cost twenty minutes"
+    assert [x.percent for x in profile.levels] == [100]
+    restored = Profile.from_dict(json.loads(json.dumps(profile.as_dict())))
+    restored.observe(poll(1700))
+    assert restored.needs_fast_boot
+    profile.observe(poll(2000, fast_boot=True))
+    assert not profile.needs_fast_boot
+    assert [x.percent for x in profile.levels][:2] == [40, 50]
+    profile.observe(poll(3000, fast_boot=False))
+    assert profile.needs_fast_boot
 
 
 def test_offered_percents() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import json
 from pathlib import Path
+import subprocess
 from typing import Any
 
 import pytest
@@ -29,10 +30,23 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+type Python = Callable[[str, list[str]], Path]
+"""Return a Python with these requirements, in a folder of that name; skip without them."""
+
+
 @pytest.fixture(scope="session")
-def interop_python(pytestconfig: pytest.Config) -> Path:
-    """Return a Python that has other projects' clients."""
-    return environment(pytestconfig.rootpath / ".pytest_cache" / "interop")
+def interop_python(pytestconfig: pytest.Config) -> Python:
+    """Return a function that returns a Python with another project's client."""
+
+    def find(name: str, requirements: list[str]) -> Path:
+        folder = pytestconfig.rootpath / ".pytest_cache" / "interop" / name
+        try:
+            return environment(folder, requirements)
+        except subprocess.CalledProcessError as err:
+            reason = " ".join(err.stderr.split()) or f"status {err.returncode}"
+            pytest.skip(f"{name} cannot be installed: {reason}")
+
+    return find
 
 
 Make = Callable[..., Awaitable[SimulatedMiner]]

@@ -24,20 +24,31 @@ REQUIREMENTS = HERE / "requirements_interop.txt"
 UV = ("bash", "-c", 'source "$1/scripts/_lib.sh" && shift && uv "$@"', "uv", str(ROOT))
 
 
-def environment(folder: Path) -> Path:
-    """Return a Python that has the clients; create it once, and again when a pin changes."""
+def pins(*names: str) -> list[str]:
+    """Return the pinned requirements of these clients."""
+    lines = REQUIREMENTS.read_text().splitlines()
+    return [line for line in lines if line.partition("==")[0] in names]
+
+
+def environment(folder: Path, requirements: list[str]) -> Path:
+    """Return a Python that has some clients; create it once, and again when a pin changes.
+
+    Raises CalledProcessError where one cannot be installed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     place, stamp = folder / "venv", folder / "stamp"
     python = place / "bin" / "python"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
+        wanted = "\n".join((sys.version, *requirements))
         if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
             stamp.unlink(missing_ok=True)
             make = ("venv", "--quiet", "--clear", "--python", sys.executable, place)
             install = ("pip", "install", "--quiet", "--python", python)
-            for arguments in (make, (*install, "--requirement", REQUIREMENTS)):
-                subprocess.run((*UV, *arguments), check=True)
+            for arguments in (make, (*install, *requirements)):
+                subprocess.run(
+                    (*UV, *arguments), check=True, stderr=subprocess.PIPE, text=True
+                )
             stamp.write_text(wanted)
     return python
 

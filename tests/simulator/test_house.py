@@ -7,6 +7,9 @@ import pytest
 
 import simulator
 
+from .conftest import Python
+from .interop import pins
+
 FILES = sorted(Path(simulator.__file__).parent.glob("*.py"))
 
 
@@ -33,3 +36,15 @@ def test_imports_nothing_of_the_integration(file: Path) -> None:
 def test_every_file_has_a_docstring(file: Path) -> None:
     """If it failed: a reader would have to open every file to find the right one."""
     assert file.read_text().startswith('"""')
+
+
+def test_a_client_that_cannot_be_installed_is_skipped(interop_python: Python) -> None:
+    """If it failed: without a package registry the tests of this project would fail."""
+    with pytest.raises(pytest.skip.Exception, match="nobody cannot be installed: "):
+        interop_python("nobody", ["nobody @ file:///nonexistent"])
+
+
+def test_every_client_is_pinned() -> None:
+    """If it failed: a client would be installed in whatever version is the newest."""
+    clients = ("pyasic", "pyasic-rs", "whatsminer", "pywhatsminer")
+    assert [pin.partition("==")[0] for pin in pins(*clients)] == sorted(clients)

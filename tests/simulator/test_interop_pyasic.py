@@ -1,22 +1,23 @@
 """pyasic, another project's client, reads and commands simulated miners like real ones."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator import PROFILES, ManualClock, SimulatedMiner
 
-from .interop import Client, own_address, running
+from .conftest import Python
+from .interop import Client, own_address, pins, running
 
 PASSWORD = "Secret_1"
 
 
 @pytest.fixture(scope="module")
-def pyasic(interop_python: Path) -> Iterator[Client]:
+def pyasic(interop_python: Python) -> Iterator[Client]:
     """Start the process; end it after the tests."""
-    with running(interop_python, "interop_pyasic.py") as client:
+    python = interop_python("pyasic", pins("pyasic"))
+    with running(python, "interop_pyasic.py") as client:
         yield client
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator import PROFILES, ManualClock, SimulatedMiner
 
-from .interop import Client, own_address, running
+from .conftest import Python
+from .interop import Client, own_address, pins, running
 
 PASSWORD = "Secret_1"
 OLD = ("v1_m20s", "v204_m30sp", "v205_m50", "v205_m56s")
@@ -29,9 +29,10 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def pyasic_rs(interop_python: Path) -> Iterator[Client]:
+def pyasic_rs(interop_python: Python) -> Iterator[Client]:
     """Start the process; end it after the tests."""
-    with running(interop_python, "interop_pyasic_rs.py") as client:
+    python = interop_python("pyasic-rs", pins("pyasic-rs"))
+    with running(python, "interop_pyasic_rs.py") as client:
         yield client
 
 

@@ -5,14 +5,14 @@ order, as MicroBT's document of 2.0.5 gives it.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator import PROFILES, ManualClock, SimulatedMiner
 
-from .interop import Client, own_address, running
+from .conftest import Python
+from .interop import Client, own_address, pins, running
 
 PASSWORD = "Secret_1"
 CLIENTS = ("whatsminer", "pywhatsminer")
@@ -27,9 +27,10 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def clients(interop_python: Path) -> Iterator[Client]:
+def clients(interop_python: Python) -> Iterator[Client]:
     """Start the process; end it after the tests."""
-    with running(interop_python, "interop_whatsminer.py") as client:
+    python = interop_python("whatsminer", pins("whatsminer", "pywhatsminer"))
+    with running(python, "interop_whatsminer.py") as client:
         yield client
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from simulator import FAILURES, ManualClock, SimulatedMiner, Timing
 from simulator.auth import BadBase64, BadKey
-from simulator.failures import PAYLOAD, Failures, spoil
+from simulator.failures import DEVIATIONS, PAYLOAD, Failures, spoil
 from simulator.server import is_complete
 
 from .conftest import Connect, Make, Writer, ask, ask_text, send
@@ -445,10 +445,30 @@ DEFECTS = {
     "odd_mac": ("get_miner_info", r'"mac":"\.\./www/evil"'),
     "many_boards": ("devs", r'"Slot":3999,'),
     "many_codes": ("get_error_code", r'"16999": ""'),
+    "description": ("get_version", r'"Description":"btminer"'),
+    "lone_backslash": ("pools", r'"User":"dom\\account\.worker1"'),
+    "spaces": ("status", r'^\{ \n"STATUS" \n: \n"S" \n, \n'),
+    "other_rate_unit": ("summary", r'"MHS av":\d{9}\.\d\d.*"HS RT":\d{3}\.\d\d,'),
+    "other_summary_unit": ("summary", r'"MHS av":\d{3}\.\d\d,.*"MHS 15m":\d{3}\.'),
+    "status_words": ("status", r'^\{"STATUS":"Success"'),
+    "number_of_time": ("get_token", r'"time":\d{1,4},'),
+    "same_slots": ("devs", r'(?<="ASC":2,)"Slot":0,'),
+    "slots_from_one": ("devs", r'(?<="ASC":2,)"Slot":3,'),
+    "no_frequency": ("summary", r'"freq_avg":0,'),
+    "other_board_unit": ("devs", r'"MHS av":\d\d\.\d\d,.*"HS RT":\d\d\.\d\d,'),
+    "summary_psu": ("summary", r'"Power Voltage Input":228\.75,.*t":14\.\d\d,'),
+    "summary_psu_units": ("summary", r'"Power Voltage Input":22875\.0,.*t":14\d{3}\.'),
+    "other_reject_unit": ("summary", r'"Pool Rejected%":0\.000\d+,'),
+    "pool_words": ("pools", r'"Status":"Rejecting"'),
+    "utc_times": ("get_error_code", r"2023-11-14 22:13:20"),
+    "unix_times": ("get_error_code", r'"110":"1718447400"'),
+    "no_model": ("devdetails", r'"Model":""'),
+    "odd_model": ("devdetails", r'"Model":"N1_X10"'),
+    "liquid_model": ("devdetails", r'"Model":"M66S_VK30"'),
 }
 
 
-DEFECTS_4433 = {
+DEFECTS_OF_OTHERS = {
     "code_text": ('{"code":-2,"msg":"ok"}', '{"code":"-2","msg":"ok"}'),
     "reject_percent": ('{"reject-rate":0.5}', '{"reject-percent":0.5}'),
     "percent_object": (
@@ -456,19 +476,31 @@ DEFECTS_4433 = {
         '{"power-percent":{"percent":"80","mode":"normal"}}',
     ),
     "bare_codes": ('{"code":-4,"when":1,"msg":"no"}', '{"code":-4}'),
+    "other_reject_unit": ('{"reject-rate":0.5}', '{"reject-rate":0.005000000}'),
+    "zero_percent": ('{"power_pct":100}', '{"power_pct":0}'),  # 4028, 2.2.x
+    "short_version": (
+        '{"api_ver":"whatsminer v1.4.0","Description":"whatsminer v1.4.0"}',
+        '{"api_ver":"1.4.0","Description":""}',
+    ),
+    "codes_from_one": ('{"Error Code 0":110}', '{"Error Code 1":110}'),
+    "listed_notes": (  # 4028, in the envelope
+        '{"Msg":{"msg8":"","msg9":"shed"}}',
+        '{"Msg":[{"key":"msg8","val":""},{"key":"msg9","val":"shed"}]}',
+    ),
 }
 
 
 def test_every_defect_is_tested() -> None:
     """If it failed: a client would meet a failure that the simulator does not really make."""
-    of_the_network = {"no_network", "empty_network"}
-    assert DEFECTS.keys() | DEFECTS_4433.keys() | of_the_network >= PAYLOAD.keys()
+    elsewhere = {"no_network", "empty_network", "pkcs7_padding", "data_key"}
+    tested = DEFECTS.keys() | DEFECTS_OF_OTHERS.keys() | elsewhere
+    assert tested == (PAYLOAD | DEVIATIONS).keys()
 
 
-@pytest.mark.parametrize("failure", DEFECTS_4433)
-def test_defects_of_4433(failure: str) -> None:
+@pytest.mark.parametrize("failure", DEFECTS_OF_OTHERS)
+def test_defects_of_other_profiles(failure: str) -> None:
     """If it failed: what other simulators answer would not be tried."""
-    text, spoilt = DEFECTS_4433[failure]
+    text, spoilt = DEFECTS_OF_OTHERS[failure]
     assert spoil(text, frozenset({failure})) == spoilt
 
 
@@ -481,6 +513,19 @@ async def test_defects_of_the_text(make: Make, failure: str) -> None:
     assert not re.search(pattern, await ask_text(miner, command))
     miner.inject(failure)
     assert re.search(pattern, await ask_text(miner, command))
+
+
+async def test_other_envelopes(make: Make, writer: type[Writer]) -> None:
+    """If it failed: a client that reads one kind of envelope would not be noticed."""
+    miner = await make()
+    request = await writer(miner).request("set_led", param="auto")
+    usual = json.loads(await send(miner, request))["enc"]
+    miner.inject("data_key")
+    assert json.loads(await send(miner, request))["data"] == usual
+    miner.inject("pkcs7_padding")
+    padded = json.loads(await send(miner, request))["data"]
+    assert (padded[:64], len(padded)) == (usual[:64], len(usual))
+    assert padded != usual
 
 
 async def test_defects_inside_of_the_envelope(make: Make, writer: type[Writer]) -> None:
@@ -532,6 +577,11 @@ async def test_a_field_is_hidden(make: Make, v3: Connect) -> None:
     whole = await ask(miner, "summary")
     assert {**rest["Msg"], "Power": whole["Msg"]["Power"]}.keys() == whole["Msg"].keys()
     assert "Power Limit" in rest["Msg"]
+    old = await make("v204_m30sp")
+    old.inject("hide=Btminer Fast Boot")
+    joined = await ask_text(old, "summary+devs+pools")
+    assert "[,{" in joined
+    assert "Fast Boot" not in joined
     with pytest.raises(ValueError, match="hide=FIELD"):
         miner.inject("hide=")
     miner.clear_failures()

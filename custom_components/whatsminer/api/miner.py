@@ -22,7 +22,7 @@ from .errors import (
 )
 from .identity import same_mac
 from .models import Activity, Feature, MinerInfo, MinerState, Section, Status, Summary
-from .parse import JsonObject, as_object, pick
+from .parse import JsonObject, pick
 
 # FAST is read in every poll, SLOW periodically.
 FAST = (Section.SUMMARY, Section.BOARDS, Section.STATUS)
@@ -282,7 +282,9 @@ class Miner(Commands):
             version, feature = self.info.api_version, Feature.CUSTOM_DATA
             raise InvalidValueError("feature", version=version, feature=feature.value)
         answer = await self.get_data(known[0])
-        texts = as_object(pick(answer, "Msg", "msg"))
+        texts = pick(answer, "Msg", "msg")
+        if not isinstance(texts, dict):
+            raise InvalidAnswerError(f"{known[0]} was answered without an object")
         return {key: text for key, text in texts.items() if isinstance(text, str)}
 
     @abstractmethod

@@ -55,7 +55,7 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         "null",
     ),
     (
-        re.compile(r'("error_code"\s?:\s?)\[((?:\s?"\w+"\s?:\s?"[^"]*",?)+)\]'),
+        re.compile(r'("error_code"\s*:\s*)\[((?:\s*"\w+"\s*:\s*"[^"]*"\s*,?)+\s*)\]'),
         r"\1{\2}",
     ),
 )
@@ -251,6 +251,13 @@ as_share = within(0, 100)
 as_power_percent = within(0, 200)
 """Percent that a miner can be set to (protocol.md#d4)."""
 
+
+def as_unclear_share(value: Any) -> float | None:
+    """Percent, from percent or a fraction (protocol.md#c2, #e5): only 0 and what is above 1 show which it is."""
+    share = as_share(value)
+    return None if share is not None and 0 < share <= 1 else share
+
+
 _VOLTS = within(80, 600)
 """V between the lines of any mains that feeds a miner."""
 _AMOUNT = within(0, 10**15)
@@ -264,6 +271,20 @@ _MOMENT = within(1_230_940_800, (1 << 32) - 1)
 def as_voltage(value: Any) -> float | None:
     """V of the mains, reported in V or in hundredths of it: only one of them is possible (protocol.md#c5)."""
     return first(_VOLTS(value), scaled(value, 0.01, _VOLTS), default=None)
+
+
+def parse_mains(
+    voltage: Any, current: Any, *, alone: Coercion = lambda _: None
+) -> tuple[float | None, float | None]:
+    """V and A at the input of a power supply; beside hundredths of V are mA (protocol.md#c5).
+
+    `alone` reads a current without a voltage, whose unit may be unknown.
+    """
+    volts = as_voltage(voltage)
+    if volts is None:
+        return None, alone(current)
+    factor = 1 if volts == as_float(voltage) else 0.001
+    return volts, scaled(current, factor, as_current)
 
 
 def _as_whole(quantity: Coercion) -> Callable[[Any], int | None]:
@@ -365,6 +386,26 @@ def as_objects(value: Any) -> list[JsonObject]:
     )
 
 
+def slots_of(rows: list[JsonObject], *keys: str) -> list[int]:
+    """The slots of boards, from the first of these fields that a row has; their order where some are the same."""
+    for number in range(len(keys)):
+        found = [
+            next(
+                (
+                    slot
+                    for key in keys[number:]
+                    if (slot := as_row(row.get(key))) is not None
+                ),
+                None,
+            )
+            for row in rows
+        ]
+        slots = [slot for slot in found if slot is not None]
+        if len(set(slots)) == len(rows):
+            return slots
+    return list(range(len(rows)))
+
+
 def scaled(value: Any, factor: float, quantity: Coercion) -> float | None:
     """A quantity that is reported in another unit, free of binary rounding dust."""
     number = as_float(value)
@@ -412,6 +453,22 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
         return None
     texts = tuple(text for item in items if (text := as_text(item)) is not None)
     return texts if len(texts) == len(items) else None
+
+
+_LED_PATTERN = re.compile(r"(?:\d+,\d+,\d+,\d+\s*)+|manual", re.IGNORECASE)
+
+
+def as_led_auto(value: Any) -> bool | None:
+    """Whether the LEDs are in their usual mode, not in patterns that were set (protocol.md#c8)."""
+    word = as_text(value) or ""
+    if word.lower() == "auto":
+        return True
+    return False if _LED_PATTERN.fullmatch(word) else None
+
+
+def as_dhcp(value: Any) -> bool | None:
+    """Whether the addresses come by DHCP (protocol.md#c8)."""
+    return {"dhcp": True, "static": False}.get((as_text(value) or "").lower())
 
 
 _PREHEAT_STAGES = {

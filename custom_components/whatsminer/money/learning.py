@@ -9,7 +9,7 @@ from homeassistant.util import dt as dt_util
 from ..api import MinerState
 from ..commander import Commander
 from ..const import DOMAIN
-from ..controls import POWER_PERCENT
+from ..controls import FAST_BOOT, POWER_PERCENT
 from ..power.percent import can_percent
 from .curve import Level
 from .profile import Profile, poll_of
@@ -57,7 +57,9 @@ class Learning:
         self._note_commands()
         store = self._coordinator.store
         commanded = store.setting(POWER_PERCENT.key)
-        if self.profile.observe(poll_of(state, commanded, store.tuned_power)):
+        fast_boot = FAST_BOOT.actual(self._coordinator)
+        poll = poll_of(state, commanded, store.tuned_power, fast_boot)
+        if self.profile.observe(poll):
             store.keep_profile(self.profile.as_dict())
             self._report_wear()
 

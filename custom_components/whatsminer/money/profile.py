@@ -87,10 +87,15 @@ class Poll(NamedTuple):
     """Around the miner (degrees Celsius)."""
     elapsed: float | None = None
     """Since btminer started (s)."""
+    fast_boot: bool | None = None
+    """Without it, some miners restart for every percent."""
 
 
 def poll_of(
-    state: MinerState, commanded: float | None, tuned_power: float | None
+    state: MinerState,
+    commanded: float | None,
+    tuned_power: float | None,
+    fast_boot: bool | None = None,
 ) -> Poll:
     """Return what a state of the miner says.
 
@@ -116,6 +121,7 @@ def poll_of(
         tuned_power,
         summary.environment_temperature,
         summary.elapsed,
+        fast_boot,
     )
 
 
@@ -386,7 +392,8 @@ class Profile:
         self._lowest: tuple[float, float] = (LOWEST, math.inf)
         """The lowest level that held, and until when that is believed."""
         self._unsteady: list[float] = []
-        """When btminer restarted after higher percents: the last two."""
+        """When btminer restarted after higher percents, or without fast boot: the last two."""
+        self._fast_boot: bool | None = None
 
     # Learning
 
@@ -395,6 +402,8 @@ class Profile:
         if poll.at == self._at:
             return False
         self._at = poll.at
+        if poll.fast_boot is not None:
+            self._fast_boot = poll.fast_boot
         new = self._watch_restarts(poll)
         start = self._meter.observe(poll.at, poll.activity, poll.watts, poll.ths)
         if start:
@@ -449,7 +458,10 @@ class Profile:
         since, self._percent_set = self._percent_set, None
         if since is None or poll.at - since[0] > BLAME:
             return False
-        if since[1] <= PERCENT_LOW:
+        if self._fast_boot is False:
+            # It is the cause, not the level: one restart shows that.
+            self._unsteady = [poll.at, poll.at]
+        elif since[1] <= PERCENT_LOW:
             above = BIN_WIDTH * (math.floor(since[1] / BIN_WIDTH) + 1.0)
             self._lowest = max(above, self.lowest), poll.at + REMEMBER
         else:
@@ -494,6 +506,8 @@ class Profile:
     @property
     def needs_fast_boot(self) -> bool:
         """Whether this miner restarts for every percent: then only stop and full power are of use."""
+        if self._fast_boot:
+            return False
         unsteady = [at for at in self._unsteady if self._at - at <= REMEMBER]
         return len(unsteady) >= 2
 

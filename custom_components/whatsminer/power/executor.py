@@ -24,7 +24,7 @@ from ..api import (
 )
 from ..commander import DEADLINE_REACHABLE, Commander
 from ..const import DOMAIN, LOGGER
-from ..controls import MINING, POWER_LIMIT, POWER_PERCENT, Control
+from ..controls import MINING, PERCENT_RESTARTED, POWER_LIMIT, POWER_PERCENT, Control
 from ..exceptions import async_sentence, failed, invalid, markdown
 from .policy import (
     Budget,
@@ -487,6 +487,8 @@ class PowerExecutor:
                 self._commander, command.value, check=check
             )
         except HomeAssistantError as err:
+            if err.translation_key == PERCENT_RESTARTED:
+                return  # decide again, without a percent
             is_last = await self._has_effect(control, command.value, err)
             if not is_last:
                 is_unknown = err.translation_key == "unknown_outcome"

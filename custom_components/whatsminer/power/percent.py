@@ -70,7 +70,8 @@ class PercentWatch:
         time = coordinator.hass.loop.time()
         if restart_followed(self._before, state, self._commander.last_sent, time):
             self._commander.last_sent.pop(POWER_PERCENT.key)
-            coordinator.store.note_percent_restarts()
+            if FAST_BOOT.actual(coordinator) is not True:
+                coordinator.store.note_percent_restarts()
             self._on_restart()
         if state.summary and state.summary.elapsed is not None:
             self._before = state

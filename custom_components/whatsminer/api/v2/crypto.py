@@ -47,7 +47,7 @@ def derive_token(password: str, challenge: JsonObject) -> Token:
         raise InvalidAnswerError("get_token without salt, newsalt and time")
     try:
         key = md5_crypt_digest(password, salt)
-        sign = md5_crypt_digest(key + time[-4:], newsalt)
+        sign = md5_crypt_digest(key + time[-4:].zfill(4), newsalt)
     except ValueError:
         # passlib's message could quote its input: drop it
         raise InvalidAnswerError("get_token with an unusable salt") from None

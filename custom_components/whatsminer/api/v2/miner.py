@@ -736,6 +736,10 @@ class Writer4028(Writer):
             except UnsupportedCommandError:
                 # Early 2.0.5 knows only the fast one (protocol.md#d1).
                 self.has_gentle_percent = False
+            except CommandRefusedError:
+                # It may not know the command (protocol.md#a4), or not in this power mode (protocol.md#d4).
+                if percent not in _FASTEST_PERCENT:
+                    raise
         check_range("power_percent", percent, _FASTEST_PERCENT)
         return await self.command("set_power_pct", percent=str(percent))
 

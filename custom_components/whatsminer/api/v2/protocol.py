@@ -5,6 +5,7 @@ docs/protocol.md.
 """
 
 from collections.abc import Callable
+import re
 from typing import Any
 
 from ..capabilities import capabilities, version_tuple
@@ -48,15 +49,15 @@ from ..parse import (
     as_bool,
     as_code,
     as_count,
-    as_current,
+    as_dhcp,
     as_duration,
     as_efficiency,
     as_fan_speed,
-    as_float,
     as_frequency,
     as_hashrate,
     as_hot_temperature,
     as_int,
+    as_led_auto,
     as_limit,
     as_mac,
     as_moment,
@@ -67,21 +68,22 @@ from ..parse import (
     as_power,
     as_power_mode,
     as_power_percent,
-    as_row,
     as_share,
     as_small_count,
     as_speed,
     as_temperature,
     as_text,
     as_texts,
-    as_voltage,
+    as_unclear_share,
     cooling_of,
     first,
     nonzero,
     parse_fault_list,
+    parse_mains,
     pick,
     ratio,
     scaled,
+    slots_of,
     within,
 )
 from ..validation import MAX_POOLS
@@ -91,6 +93,9 @@ MEGA, GIGA = 1e-6, 1e-3
 
 _REFUSALS = frozenset({14, 23, 24, 45, 132, 135, 136, 137})
 """Codes of an error, also where STATUS is missing (protocol.md#a4)."""
+
+FULL = 100.0
+"""Percent, where none is set."""
 
 BACK_OFF = 185.0
 """Seconds without a further get_token after code 136 (protocol.md#b5)."""
@@ -260,9 +265,9 @@ def status_of(answer: JsonObject) -> JsonObject:
 def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
     """The error an answer stands for, or None when it is none (protocol.md#a4, #b6)."""
     status = status_of(answer)
-    word = status.get("STATUS")
+    word = (as_text(status.get("STATUS")) or "")[:1].upper()
     code = as_int(status.get("Code"))
-    if word not in ("E", "F") and (word is not None or code not in _REFUSALS):
+    if word not in ("E", "F") and (word or code not in _REFUSALS):
         return None
     message = as_text(status.get("Msg")) or ""
     text = message.lower()
@@ -333,7 +338,8 @@ def parse_version(answer: JsonObject) -> MinerInfo:
     if not version:
         api = None  # some other text
     description = as_text(status.get("Description")) or ""
-    if "whatsminer v1" in f"{api} {description}".lower():
+    old = bool(detail) and () < version < (2,)
+    if old or "whatsminer v1" in f"{api} {description}".lower():
         dialect = Dialect.V1
     elif detail and version:
         dialect = Dialect.V2_2 if version >= (2, 2) else Dialect.V2
@@ -372,12 +378,11 @@ def parse_miner_info(answer: JsonObject) -> dict[str, Any]:
     detail = as_object(answer.get("Msg"))
     if not detail:
         raise InvalidAnswerError("get_miner_info without an object")
-    led = as_text(detail.get("ledstat"))
     return {
         "mac": as_mac(detail.get("mac")),
         "hostname": as_text(detail.get("hostname")),
         "serial": as_text(detail.get("minersn")),
-        "led_auto": None if led is None else led == "auto",
+        "led_auto": as_led_auto(detail.get("ledstat")),
     }
 
 
@@ -395,9 +400,8 @@ def parse_settings(answer: JsonObject) -> Settings:
 
 def parse_network(detail: JsonObject) -> Network | None:
     """How the miner is in its network, in the words that both ports share (protocol.md#c8, #e5)."""
-    protocol = as_text(detail.get("proto"))
     network = Network(
-        dhcp=None if protocol is None else protocol.lower() == "dhcp",
+        dhcp=as_dhcp(detail.get("proto")),
         address=as_text(detail.get("ip")),
         netmask=as_text(detail.get("netmask")),
         gateway=as_text(detail.get("gateway")),
@@ -417,19 +421,28 @@ def parse_summary(answer: JsonObject) -> Summary:
     raw = as_object(answer.get("Msg")) if flat else rows[0]
     if not raw:
         raise InvalidAnswerError("summary without SUMMARY and without Msg")
-    average = scaled(raw.get("MHS av"), MEGA, as_hashrate)
-    hashrate = _hashrate_of_summary(raw, average)
+    nominal = scaled(raw.get("Factory GHS"), GIGA, as_nominal_hashrate)
+    factor = summary_factor(raw.get("MHS av"), nominal)
+
+    def rate(name: str) -> float | None:
+        return None if factor is None else scaled(raw.get(name), factor, as_hashrate)
+
+    average = rate("MHS av")
+    hashrate = None if factor is None else _hashrate_of_summary(raw, factor, average)
     power = as_power(raw.get("Power"))
+    voltage, current = parse_mains(
+        raw.get("Power Voltage Input"), raw.get("Power Current Input")
+    )
     stable = as_bool(raw.get("Hash Stable"))
     return Summary(
         hashrate=hashrate,
         hashrate_average=average,
-        hashrate_5s=scaled(raw.get("MHS 5s"), MEGA, as_hashrate),
-        hashrate_1m=scaled(raw.get("MHS 1m"), MEGA, as_hashrate),
-        hashrate_5m=scaled(raw.get("MHS 5m"), MEGA, as_hashrate),
-        hashrate_15m=scaled(raw.get("MHS 15m"), MEGA, as_hashrate),
-        hashrate_target=scaled(raw.get("Target MHS"), MEGA, as_hashrate),
-        hashrate_nominal=scaled(raw.get("Factory GHS"), GIGA, as_nominal_hashrate),
+        hashrate_5s=rate("MHS 5s"),
+        hashrate_1m=rate("MHS 1m"),
+        hashrate_5m=rate("MHS 5m"),
+        hashrate_15m=rate("MHS 15m"),
+        hashrate_target=rate("Target MHS"),
+        hashrate_nominal=nominal,
         power=power,
         efficiency=first(
             as_efficiency(raw.get("Power Rate")),
@@ -446,8 +459,8 @@ def parse_summary(answer: JsonObject) -> Summary:
         fan_speed_in=as_fan_speed(raw.get("Fan Speed In")),
         fan_speed_out=as_fan_speed(raw.get("Fan Speed Out")),
         psu_fan_speed=as_fan_speed(raw.get("Power Fanspeed")),
-        psu_input_voltage=as_voltage(raw.get("Power Voltage Input")),
-        psu_input_current=as_current(raw.get("Power Current Input")),
+        psu_input_voltage=voltage,
+        psu_input_current=current,
         frequency_average=as_frequency(raw.get("freq_avg")),
         # The flat form always has 0 here, whatever the target is (protocol.md#c14).
         frequency_target=(nonzero(as_frequency) if flat else as_frequency)(
@@ -467,26 +480,47 @@ def parse_summary(answer: JsonObject) -> Summary:
     )
 
 
-def _hashrate_of_summary(raw: JsonObject, average: float | None) -> float | None:
-    """The hashrate of the miner, in MH/s like its average, or in TH/s as some boards have it (protocol.md#c3)."""
+_LEAST_RATE = 10_000
+"""MH/s: no miner hashes more slowly. TH/s: none hashes faster."""
+
+
+def summary_factor(average: Any, nominal: float | None) -> float | None:
+    """What turns the hashrates of a summary into TH/s: they are MH/s (protocol.md#c14).
+
+    None where that would be next to nothing, unless the nameplate shows that it is TH/s already.
+    """
+    rate = _any_unit(average)
+    if not rate or rate >= _LEAST_RATE:
+        return MEGA
+    return 1.0 if nominal and 0.1 < rate / nominal < 2 else None
+
+
+def _hashrate_of_summary(
+    raw: JsonObject, factor: float, average: float | None
+) -> float | None:
+    """The hashrate of the miner, in the unit of its average, or in TH/s as some boards have it (protocol.md#c3)."""
     rate = pick(raw, "HS RT", "MHS 5m", "MHS 1m")
     in_terahashes = as_hashrate(rate)
     if average and in_terahashes and 0.01 < in_terahashes / average < 100:
         return in_terahashes
-    return scaled(rate, MEGA, as_hashrate)
+    return scaled(rate, factor, as_hashrate)
+
+
+_NUMBERED = re.compile(r"Error Code (\d{1,4})")
 
 
 def _error_codes(raw: JsonObject) -> tuple[int, ...] | None:
     """The codes that the summary of 1.x lists: all of them, or unknown."""
     count = as_count(raw.get("Error Code Count"))
-    if count is None:
+    numbered = {
+        int(found[1]): as_code(raw[name])
+        for name in raw
+        if (found := _NUMBERED.fullmatch(name))
+    }
+    if count != len(numbered):
         return None
-    found = [
-        as_code(raw.get(f"Error Code {index}"))
-        for index in range(min(count, MAX_FAULTS))
-    ]
-    codes = tuple(code for code in found if code is not None)
-    return codes if len(codes) == len(found) else None
+    codes = [numbered[number] for number in sorted(numbered)[:MAX_FAULTS]]
+    return None if None in codes else tuple(code for code in codes if code)
 
 
 _BOARD_RATES = ("HS RT", "MHS 5m", "MHS 1m", "MHS av")
@@ -519,8 +553,7 @@ def parse_boards(
     rows = as_objects(answer["DEVS"])[:MAX_ROWS]
     factor = board_factor(rows, hashrate_average)
     boards: dict[int, Board] = {}
-    for index, row in enumerate(rows):
-        slot = first(as_row(row.get("Slot")), as_row(row.get("ASC")), default=index)
+    for slot, row in zip(slots_of(rows, "Slot", "ASC"), rows, strict=True):
         boards[slot] = Board(
             slot=slot,
             hashrate=scaled(pick(row, *_BOARD_RATES), factor, as_hashrate),
@@ -559,7 +592,7 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
                 accepted=accepted,
                 rejected=rejected,
                 reject_rate=rejected_percent(
-                    accepted, rejected, as_share(row.get("Pool Rejected%"))
+                    accepted, rejected, as_unclear_share(row.get("Pool Rejected%"))
                 ),
                 last_share=as_moment(row.get("Last Share Time")),
             )
@@ -572,12 +605,11 @@ def parse_psu(answer: JsonObject) -> Psu:
     raw = as_object(answer.get("Msg"))
     if not raw:
         raise InvalidAnswerError("get_psu without an object")
-    voltage = as_voltage(raw.get("vin"))
-    in_volts = voltage is not None and voltage == as_float(raw.get("vin"))
+    voltage, current = parse_mains(raw.get("vin"), raw.get("iin"))
     return Psu(
         model=as_text(pick(raw, "model", "name")),
         input_voltage=voltage,
-        input_current=scaled(raw.get("iin"), 1 if in_volts else 0.001, as_current),
+        input_current=current,
         input_power=as_power(raw.get("pin")),
         fan_speed=as_fan_speed(raw.get("fan_speed")),
         temperature=as_hot_temperature(raw.get("temp0")),
@@ -593,12 +625,14 @@ def parse_status(answer: JsonObject) -> Status:
     firmware = as_text(pick(raw, "FirmwareVersion", "Firmware Version"))
     if off is None and firmware is None and "power_mode" not in raw:
         raise InvalidAnswerError("status without any of its fields")
+    percent = as_power_percent(raw.get("power_pct"))
     return Status(
         off=off,
         stop_reason=as_text(raw.get("mineroff_reason")),
         power_mode=as_power_mode(raw.get("power_mode")),
         power_limit_set=as_limit(raw.get("power_limit_set")),
-        power_percent=as_power_percent(raw.get("power_pct")),
+        # 0 is none set, as on 4433 (protocol.md#e5): a miner at 0 would not mine.
+        power_percent=FULL if percent == 0 else percent,
         target_frequency=as_offset(raw.get("hash_percent")),
         fast_hash=as_bool(raw.get("fast_hash")),
         liquid_temperature=as_temperature(raw.get("liquid_temp")),
@@ -634,6 +668,6 @@ def activity_of(
     if summary is None or summary.hashrate is None:
         return None
     # Hashrates are means, and may include earlier values; chips at 0 MHz do not hash.
-    if not now or summary.frequency_average == 0:
+    if not now or (summary.frequency_average == 0 and not summary.stable):
         return idle
     return Activity.TUNING if summary.stable is False else Activity.MINING

@@ -581,8 +581,8 @@ class Writer4433(Writer):
             answer = await self._send(command, param)
             if as_int(answer.get("code")) == 0:
                 return True
-            if is_refused := not is_inconclusive(answer):
-                break
+            # A user may have the permission for another of them.
+            is_refused |= not is_inconclusive(answer)
         # An accepted command counts for more than the reported switch.
         if as_bool(as_object(device.get("system")).get("apiswitch")) is False:
             raise WriteApiDisabledError("the API switch of the miner is off")

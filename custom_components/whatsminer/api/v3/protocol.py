@@ -53,6 +53,7 @@ from ..parse import (
     as_heat_mode,
     as_hot_temperature,
     as_int,
+    as_led_auto,
     as_limit,
     as_mac,
     as_moment,
@@ -64,21 +65,21 @@ from ..parse import (
     as_power,
     as_power_mode,
     as_power_percent,
-    as_row,
-    as_share,
     as_small_count,
     as_speed,
     as_temperature,
     as_temperature_offset,
     as_text,
     as_texts,
-    as_voltage,
+    as_unclear_share,
     cooling_of,
     first,
     nonzero,
     parse_fault_list,
+    parse_mains,
     pick,
     ratio,
+    slots_of,
 )
 from ..v2.crypto import BLOCK, aes_ecb
 from ..v2.protocol import parse_network
@@ -260,9 +261,10 @@ def harmless_commands(device: JsonObject) -> list[tuple[str, Any]]:
 
 
 def is_inconclusive(answer: JsonObject) -> bool:
-    """Return whether an answer shows nothing about the account: the command is unknown (protocol.md#e2)."""
+    """Return whether an answer shows nothing about the account: the command or its form is unknown (protocol.md#e2)."""
     text = (as_text(answer.get("msg")) or "").lower()
-    return as_int(answer.get("code")) == INVALID_COMMAND and "token" not in text
+    code = as_int(answer.get("code"))
+    return code in (INVALID_COMMAND, INVALID_ITEM) and "token" not in text
 
 
 def raise_for_code(command: str, answer: JsonObject) -> None:
@@ -300,7 +302,6 @@ def parse_device(device: JsonObject) -> MinerInfo:
     if api is None and not miner:
         raise NotWhatsminerError("get.device.info without system and miner")
     model = as_text(miner.get("type"))
-    led = as_text(system.get("ledstatus"))
     return MinerInfo(
         dialect=Dialect.V3,
         api_version=api,
@@ -310,7 +311,7 @@ def parse_device(device: JsonObject) -> MinerInfo:
         mac=as_mac(network.get("mac")),
         serial=as_text(miner.get("miner-sn")),
         hostname=as_text(network.get("hostname")),
-        led_auto=None if led is None else led == "auto",
+        led_auto=as_led_auto(system.get("ledstatus")),
         api_switch=as_bool(system.get("apiswitch")),
         **capabilities(Dialect.V3, api, cooling_of(model))._asdict(),
         cooling=cooling_of(model),
@@ -404,21 +405,18 @@ def parse_boards(status: JsonObject) -> tuple[Board, ...]:
     if not isinstance(rows, list):
         raise InvalidAnswerError("get.miner.status without edevs")
     listed = as_object(status.get("summary")).get("board-temperature")
-    temperatures = listed if isinstance(listed, list) else []
+    rows = as_objects(rows)[:MAX_ROWS]
+    slots = slots_of(rows, "slot", "id")
+    temperatures = _by_slot(listed if isinstance(listed, list) else [], slots)
     boards: dict[int, Board] = {}
-    for index, row in enumerate(as_objects(rows)[:MAX_ROWS]):
-        slot = first(as_row(row.get("slot")), as_row(row.get("id")), default=index)
+    for slot, row in zip(slots, rows, strict=True):
         average = as_hashrate(row.get("hash-average"))
         boards[slot] = Board(
             slot=slot,
             hashrate=first(as_hashrate(row.get("hash-realtime")), default=average),
             hashrate_average=average,
             hashrate_nominal=as_nominal_hashrate(row.get("factory-hash")),
-            temperature=(
-                as_hot_temperature(temperatures[slot])
-                if slot < len(temperatures)
-                else None
-            ),
+            temperature=as_hot_temperature(temperatures.get(slot)),
             chip_temperature_min=as_hot_temperature(row.get("chip-temp-min")),
             chip_temperature_avg=as_hot_temperature(row.get("chip-temp-avg")),
             chip_temperature_max=as_hot_temperature(row.get("chip-temp-max")),
@@ -426,6 +424,12 @@ def parse_boards(status: JsonObject) -> tuple[Board, ...]:
             chips=as_small_count(row.get("effective-chips")),
         )
     return tuple(boards[slot] for slot in sorted(boards))
+
+
+def _by_slot(temperatures: list[Any], slots: list[int]) -> dict[int, Any]:
+    """The temperatures of boards, whose slots begin with 0, or with 1 where the last needs it."""
+    from_one = 0 not in slots and max(slots, default=0) == len(temperatures)
+    return dict(enumerate(temperatures, int(from_one)))
 
 
 def parse_pools(
@@ -444,7 +448,7 @@ def parse_pools(
         accepted, rejected = (same.accepted, same.rejected) if same else (None, None)
         if same:
             uncounted.remove(same)
-        reported = as_share(pick(row, "reject-rate", "reject-percent"))
+        reported = as_unclear_share(pick(row, "reject-rate", "reject-percent"))
         pools.append(
             Pool(
                 index=first(as_small_count(row.get("id")), default=number),
@@ -466,10 +470,11 @@ def parse_psu(device: JsonObject) -> Psu:
     raw = as_object(device.get("power"))
     if not raw:
         raise InvalidAnswerError("get.device.info without power")
+    voltage, current = parse_mains(raw.get("vin"), raw.get("iin"), alone=as_current)
     return Psu(
         model=as_text(pick(raw, "model", "type")),
-        input_voltage=as_voltage(raw.get("vin")),
-        input_current=as_current(raw.get("iin")),
+        input_voltage=voltage,
+        input_current=current,
         input_power=as_power(raw.get("pin")),
         fan_speed=as_fan_speed(raw.get("fanspeed")),
         temperature=as_hot_temperature(raw.get("temp0")),
@@ -536,7 +541,7 @@ def activity_of(
         return idle and Activity.RESTARTING if refused else None
     if summary.hashrate is None:
         return None
-    if not summary.hashrate or summary.frequency_average == 0:
+    if not summary.hashrate or (summary.frequency_average == 0 and not summary.stable):
         return idle
     return Activity.TUNING if summary.stable is False else Activity.MINING
 

@@ -1,0 +1,251 @@
+"""Miners that answer otherwise than docs/protocol.md infers (section K): read right, or unknown."""
+
+from collections.abc import AsyncIterator
+import contextlib
+from contextlib import asynccontextmanager
+from dataclasses import replace
+import re
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from custom_components.whatsminer.api import (
+    Cooling,
+    InvalidAnswerError,
+    Miner,
+    PowerMode,
+    UnknownOutcomeError,
+    WhatsminerError,
+    connect,
+)
+from custom_components.whatsminer.api.v2.protocol import refusal
+from simulator import DEVIATIONS, ManualClock, SimulatedMiner, Timing
+
+from .test_fault_matrix import complete, flat
+
+pytestmark = pytest.mark.usefixtures("client_sockets")
+
+PASSWORD = "Secret_1"
+OVER_4028 = ("v1_m20s", "v204_m30sp", "v205_m50", "v2c_m60s")
+OVER_4433 = "v3_m7bs"
+
+
+# What the client reads instead of the usual value, by a pattern of its path; the rest is the same.
+SAME: dict[str, Any] = {}
+UNKNOWN_MODEL = {r"info\.(model|cooling)": None}
+EXPECTED: dict[str, dict[str, Any]] = {
+    "description": SAME,
+    "lone_backslash": {r"pools\.\d\.user": r"dom\account.worker1"},
+    "pkcs7_padding": SAME,
+    "data_key": SAME,
+    "spaces": SAME,
+    "other_rate_unit": SAME,
+    "other_board_unit": SAME,
+    "other_reject_unit": {r"summary\.reject_rate": ANY},  # the shares are counted
+    "other_summary_unit": SAME,
+    "short_version": {r"info\.api_version": ANY},
+    "status_words": SAME,
+    "number_of_time": SAME,
+    "codes_from_one": SAME,
+    "same_slots": SAME,
+    "no_frequency": {r"summary\.frequency_average": 0},
+    "zero_percent": SAME,
+    "pool_words": {r"pools\.\d\.status": "rejecting"},
+    "utc_times": {r"faults\.\d+\.time": "2023-11-14 22:13:20"},
+    "unix_times": {r"faults\.\d+\.time": "1718447400"},
+    "listed_notes": SAME,
+    "no_model": UNKNOWN_MODEL,
+    "odd_model": {r"info\.model": "N1_X10", r"info\.cooling": None},
+    "liquid_model": {r"info\.model": "M66S_VK30", r"info\.cooling": Cooling.LIQUID},
+}
+OTHER_FEATURES = {"liquid_model"}
+"""The name decides what it is offered; the readings are the same (protocol.md#g2)."""
+MORE_FEATURES = {"no_model", "odd_model"}
+"""Without a known model it may be cooled either way, and has the features of both (protocol.md#g2)."""
+
+
+@asynccontextmanager
+async def simulated(
+    profile: str, clock: ManualClock | None = None, **options: Any
+) -> AsyncIterator[SimulatedMiner]:
+    """A miner whose time stands still, so that it says the same again."""
+    async with SimulatedMiner(
+        profile,
+        clock=clock or ManualClock(),
+        epoch=1_700_000_000.0,
+        password=PASSWORD,
+        v3_password=PASSWORD,
+        **options,
+    ) as sim:
+        sim.set_errors([110, 2010])
+        yield sim
+
+
+@asynccontextmanager
+async def client(sim: SimulatedMiner, profile: str) -> AsyncIterator[Miner]:
+    """Someone who adds the miner."""
+    v3 = profile == OVER_4433
+    miner = await connect(
+        sim.host,
+        sim.port,
+        password=PASSWORD,
+        v3_port=sim.v3_port if v3 else None,
+        v3_password=PASSWORD if v3 else None,
+    )
+    try:
+        yield miner
+    finally:
+        await miner.close()
+
+
+@pytest.mark.parametrize("profile", [*OVER_4028, OVER_4433])
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_a_miner_that_deviates(name: str, profile: str) -> None:
+    """A number would be wrong by a factor, or the miner could not be added at all."""
+    expected = EXPECTED[name]
+    async with simulated(profile) as sim:
+        async with client(sim, profile) as miner:
+            clean = flat(await miner.read())
+        sim.inject(name)
+        async with client(sim, profile) as miner:
+            state = await miner.read()
+            await miner.set_fast_boot(enabled=True)
+        assert complete(state), state.failed
+        assert sim.machine.fast_boot
+    found = flat(state)
+    for path, usual in clean.items():
+        pattern = next((each for each in expected if re.fullmatch(each, path)), None)
+        wanted = usual if pattern is None or usual is None else expected[pattern]
+        if path == "info.features" and name in MORE_FEATURES | OTHER_FEATURES:
+            assert name in OTHER_FEATURES or found[path] >= usual
+        elif isinstance(wanted, float):
+            assert found[path] == pytest.approx(wanted, rel=1e-3, abs=0.01), path
+        else:
+            assert found[path] == wanted, path
+
+
+IN_SUMMARY = ("summary_psu", "summary_psu_units")
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50"])
+@pytest.mark.parametrize("name", IN_SUMMARY)
+async def test_a_power_supply_in_the_summary(name: str, profile: str) -> None:
+    """A miner would seem to draw thousands of amperes, or none."""
+    async with simulated(profile) as sim:
+        sim.inject(name)
+        async with client(sim, profile) as miner:
+            summary = (await miner.read()).summary
+    assert summary
+    assert summary.power
+    assert summary.psu_input_voltage == 228.75
+    assert summary.psu_input_current == pytest.approx(summary.power / 228.75, abs=0.01)
+
+
+@pytest.mark.parametrize("profile", [*OVER_4028, OVER_4433])
+async def test_slots_that_are_numbered_from_one(profile: str) -> None:
+    """A board would be shown with the temperature of its neighbour."""
+    async with simulated(profile) as sim:
+        async with client(sim, profile) as miner:
+            clean = (await miner.read()).boards or ()
+        sim.inject("slots_from_one")
+        async with client(sim, profile) as miner:
+            boards = (await miner.read()).boards
+    assert boards == tuple(replace(board, slot=board.slot + 1) for board in clean)
+
+
+@pytest.mark.parametrize("mac", ["00:1A:2B:3C:4D:5E", "02:00:00:00:00:01"])
+async def test_other_mac_addresses(mac: str) -> None:
+    """A miner with a newer network chip could not be added."""
+    async with simulated("v205_m50", mac=mac) as sim, client(sim, "v205_m50") as miner:
+        assert miner.info.mac == mac
+
+
+async def test_modes_with_another_power() -> None:
+    """The power of a mode would be that of a table, not what the miner reports."""
+    timing = Timing(low_mode_share=0.5, cooling_s=30)
+    clock = ManualClock()
+    async with (
+        simulated("v205_m50", clock, timing=timing) as sim,
+        client(sim, "v205_m50") as miner,
+    ):
+        full = (await miner.read()).power_now
+        with contextlib.suppress(UnknownOutcomeError):
+            await miner.set_power_mode(PowerMode.LOW)
+        clock.advance(7200)
+        low = await miner.read()
+        await miner.stop_mining()
+        clock.advance(600)
+        idle = await miner.read()
+    assert full
+    assert low.power_now == pytest.approx(full / 2, rel=0.03)
+    assert low.power_mode is PowerMode.LOW
+    assert idle.temperature
+    assert idle.temperature < 40
+
+
+@pytest.mark.parametrize("name", ["listed_notes", None])
+async def test_texts_of_the_owner(name: str | None) -> None:
+    """An owner would be shown that nothing is stored on the miner."""
+    async with simulated("v2c_m60s") as sim, client(sim, "v2c_m60s") as miner:
+        await miner.set_custom_data("msg9", "shed")
+        if name is None:
+            assert (await miner.get_custom_data())["msg9"] == "shed"
+            return
+        sim.inject(name)
+        with pytest.raises(InvalidAnswerError):
+            await miner.get_custom_data()
+
+
+@pytest.mark.parametrize("code", [14, 45, 132, 135])
+def test_a_refusal_in_words(code: int) -> None:
+    """A command that was refused would be taken for done."""
+    answer = {"STATUS": "Error", "When": 1, "Code": code, "Msg": "no"}
+    assert isinstance(refusal("power_off", answer), WhatsminerError)
+    assert refusal("power_off", {"STATUS": "Success", "Code": 131}) is None
+
+
+async def test_a_percent_whose_refusal_has_another_code() -> None:
+    """2.0.5 that does not know the gentle command could not be throttled."""
+    async with simulated("v205_m50") as sim, client(sim, "v205_m50") as miner:
+        sim.refuse["set_power_pct_v2"] = 132
+        await miner.set_power_percent(60)
+        assert sim.applied == ["set_power_pct"]
+
+
+@pytest.mark.parametrize("code", [-1, -2, -3, -4, -5])
+@pytest.mark.parametrize("command", ["set.miner.report", "set.system.led"])
+async def test_an_account_that_some_commands_do_not_prove(
+    command: str, code: int
+) -> None:
+    """The right password would be refused because of one command that the firmware dislikes."""
+    async with simulated("v2c_m60s") as sim:
+        sim.refuse |= {command: code, "set.miner.report": code}
+        miner = await connect(
+            sim.host, sim.port, v3_port=sim.v3_port, v3_password=PASSWORD
+        )
+        assert await miner.check_password()
+        await miner.close()
+
+
+async def test_a_user_with_one_permission() -> None:
+    """Whoever may do little would be said to have a wrong password."""
+    async with simulated("v2c_m60s") as sim:
+        sim.v3_permissions["user1"] = {"set.system.led", "set.miner.service"}
+        miner = await connect(
+            sim.host,
+            sim.port,
+            v3_port=sim.v3_port,
+            account="user1",
+            v3_password="user1",
+        )
+        assert await miner.check_password()
+        await miner.stop_mining()
+        await miner.close()
+    assert sim.applied == ["set.system.led", "set.miner.service"]
+
+
+def test_every_deviation_is_tested() -> None:
+    """A wrong guess of the protocol page would be survived on paper alone."""
+    others = {*IN_SUMMARY, "slots_from_one"}
+    assert EXPECTED.keys() | others == DEVIATIONS.keys()
