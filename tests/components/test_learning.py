@@ -341,6 +341,24 @@ async def test_power_counts_with_the_heat(
         assert int(float(state("sensor", "most_profitable_power"))) == power, heat
 
 
+async def test_a_percent_that_restarts_is_not_offered(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+) -> None:
+    """A miner without fast boot would restart at each new price, and tune for 20 minutes."""
+    base = poll_of(coordinator.data, None, None).base
+    coordinator.store.keep_profile(worn_profile(base))
+    miner.machine.fast_boot = False
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    data = entry.runtime_data
+    assert len(data.planner.levels) > 1
+    data.coordinator.store.note_percent_restarts()
+    assert [level.percent for level in data.planner.levels] == [100]
+
+
 async def test_without_a_curve_the_power_is_unknown(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
