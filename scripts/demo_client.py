@@ -162,12 +162,28 @@ class Home:
         ]
         for flow in forms:
             step = f"{flows}/{flow['flow_id']}"
-            if not is_filled(flow["data_schema"], "economics"):
+            if flow["step_id"] == "group":
+                await self.delete(step)
+            elif not is_filled(flow["data_schema"], "economics"):
                 form = {"economics": prices, "power_target": {"restarts_allowed": True}}
                 form |= {"plan": plan} if plan else {}
                 await self.post(step, form)
             else:
                 await self.delete(step)
+
+    async def add_group(self, name: str) -> None:
+        """Make one group of all miners, where there is none."""
+        entries = await self.get("/api/config/config_entries/entry?domain=whatsminer")
+        if any(entry["title"] == name for entry in entries):
+            return
+        flows = "/api/config/config_entries/flow"
+        flow = await self.post(flows, {"handler": "whatsminer"})
+        step = f"{flows}/{flow['flow_id']}"
+        await self.post(step, {"next_step_id": "group"})
+        members = [entry["entry_id"] for entry in entries]
+        result = await self.post(step, {"name": name, "members": members})
+        if result["type"] != "create_entry":
+            raise DemoError(f"Home Assistant did not take the group: {result}")
 
     async def miners(self) -> list[dict[str, Any]]:
         """List the devices of the integration."""

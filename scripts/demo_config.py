@@ -12,6 +12,7 @@ SOURCE = ROOT / "demo"
 
 HOST = "127.0.0.1"
 DASHBOARD = "mining-room"
+GROUP = "All miners"
 PRICES = {
     "price_sensor": "sensor.electricity_price",
     "hashprice_sensor": "sensor.hashprice",

@@ -20,6 +20,7 @@ from aiohttp import ClientError, ClientSession
 from demo_client import DemoError, Home
 from demo_config import (
     DASHBOARD,
+    GROUP,
     HOST,
     MINERS,
     PLAN,
@@ -198,6 +199,7 @@ async def demo(options: argparse.Namespace) -> None:
                 await home.add_miner(HOST, port, port + V3_OFFSET, passwords)
             await home.set_prices(PRICES, PLAN)
             is_new = await home.set_thermostat(WORKSHOP.name, PRICES, THERMOSTAT)
+            await home.add_group(GROUP)
             # What appears once the miners are in their room has its name in the entity id.
             await home.missing({f"sensor.{m.slug}_cost_per_hour" for m in ALL_MINERS})
             await home.furnish(AREA, DASHBOARD)

@@ -166,6 +166,7 @@ PURE = (
     "api/v2/protocol.py",
     "api/v3/protocol.py",
     "group/allocation.py",
+    "group/events.py",
     "group/site.py",
     "group/totals.py",
     "heat/thermostat.py",

@@ -17,13 +17,14 @@ from .controls import drop_reported_settings
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
-from .group.entry import forget_member, is_group
-from .group.runtime import Group, GroupConfigEntry
+from .group.entry import forget_member, is_controlled, is_group, member_entries
+from .group.runtime import Group, GroupConfigEntry, release
 from .heat.heating import ISSUES as HEATING_ISSUES, Heating
 from .money.learning import ISSUE as WORN, Learning
 from .money.planner import Planner
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
 from .power.external import External
+from .power.follower import Follower
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
 from .runtime import WhatsminerConfigEntry, WhatsminerData
@@ -46,7 +47,7 @@ PLATFORMS = [
     Platform.UPDATE,
 ]
 
-GROUP_PLATFORMS = [Platform.SENSOR]
+GROUP_PLATFORMS = [Platform.NUMBER, Platform.SENSOR, Platform.SWITCH]
 
 ISSUES = (
     *CURTAILMENT_ISSUES,
@@ -78,6 +79,7 @@ async def async_setup_entry(
 async def _async_setup_group(hass: HomeAssistant, entry: GroupConfigEntry) -> bool:
     """Follow the miners of a group, and set up its entities; it needs none of them."""
     entry.runtime_data = group = Group(hass, entry)
+    await group.async_load()
     group.start()
     await hass.config_entries.async_forward_entry_setups(entry, GROUP_PLATFORMS)
     return True
@@ -96,6 +98,7 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     entry.async_on_unload(commander.close)
     curtailment = PowerExecutor(commander)
     power_target = PowerTarget(commander, curtailment)
+    follower = Follower(curtailment, partial(is_controlled, hass, entry.entry_id))
     learning = Learning(commander)
     heating = None
     if entry.options.get(CONF_THERMOSTAT_SENSOR) and coordinator.can(Feature.MINING):
@@ -106,6 +109,7 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
         curtailment=curtailment,
         power_target=power_target,
         external=External(coordinator.store, curtailment),
+        follower=follower,
         fault_log=FaultLog(coordinator),
         learning=learning,
         planner=Planner(commander, curtailment, learning),
@@ -130,6 +134,7 @@ async def async_unload_entry(
 ) -> bool:
     """Remove the entities and store everything; between two exchanges no socket is open."""
     if is_group(entry):
+        await cast(GroupConfigEntry, entry).runtime_data.store.async_close()
         return await hass.config_entries.async_unload_platforms(entry, GROUP_PLATFORMS)
     entry = cast(WhatsminerConfigEntry, entry)
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
@@ -145,6 +150,8 @@ async def async_remove_entry(
 ) -> None:
     """Delete what is stored about a miner or group, and its repair issues."""
     forget_member(hass, entry.entry_id)
+    if is_group(entry):
+        release(member_entries(hass, entry))
     _delete_issues(hass, entry)
     await MinerStore(hass, entry.entry_id).async_remove()
 

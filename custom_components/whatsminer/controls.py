@@ -1,7 +1,7 @@
 """Everything that can be set, in one table: how it is sent, read back and confirmed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import Any
 
@@ -191,6 +191,11 @@ def _within(value: float | None, lowest: int, highest: int) -> int | None:
     return int(value) if value is not None and lowest <= value <= highest else None
 
 
+def _set_percent_fast(miner: Miner, percent: int) -> Awaitable[None]:
+    """Set a percent that the power follows within seconds (D.4)."""
+    return miner.set_power_percent(percent, fast=True)
+
+
 def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
     """Set a percent; full power has a command of its own in some dialects (protocol.md#d1)."""
     if percent == FULL and Feature.RESTORE_POWER_PERCENT in miner.info.features:
@@ -234,6 +239,7 @@ POWER_PERCENT = Control[int](
     blocked_fn=_percent_blocked,
     lost_fn=_percent_lost,
 )
+POWER_PERCENT_FAST = replace(POWER_PERCENT, set_fn=_set_percent_fast)
 POWER_MODE = Control[str](
     key="power_mode",
     feature=Feature.POWER_MODE,

@@ -11,6 +11,7 @@ from homeassistant.util.json import json_loads_object
 
 from .const import CONF_V3_PASSWORD
 from .group.entry import is_group
+from .group.events import as_csv
 from .group.runtime import GroupConfigEntry
 from .runtime import WhatsminerConfigEntry
 
@@ -40,7 +41,12 @@ async def async_get_config_entry_diagnostics(
     """Return entry, last state, and the errors of the last poll; of a group, its options and sums."""
     if is_group(entry):
         group = cast(GroupConfigEntry, entry).runtime_data
-        return {"options": dict(entry.options), "totals": group.totals._asdict()}
+        return {
+            "options": dict(entry.options),
+            "totals": group.totals._asdict(),
+            "events": [event.stored() for event in group.store.events],
+            "events_csv": as_csv(group.store.events),
+        }
     entry = cast(WhatsminerConfigEntry, entry)
     coordinator = entry.runtime_data.coordinator
     failed = coordinator.data.failed

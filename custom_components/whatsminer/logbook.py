@@ -9,6 +9,7 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
+from .group.recorder import EVENT_CURTAILMENT
 from .power.executor import EVENT_DECISION
 from .power.policy import By
 
@@ -45,6 +46,16 @@ def _describe_source(data: Mapping[str, Any]) -> str:
     return f"{what}: {source}" + (f", {why}" if why else "")
 
 
+def describe_group(data: Mapping[str, Any]) -> str:
+    """Return what was asked of a group, or what it has delivered."""
+    why = f": {data['reason']}" if data["reason"] else ""
+    if not data["ended"]:
+        return f"asked by {data['by']} for {data['requested']:.0f} W less{why}"
+    delivered = [*data["delivered"].values()][-1:]
+    what = f", {delivered[0]:.0f} W less delivered" if delivered else ""
+    return f"curtailment ended{what}{why}"
+
+
 def _time(when: datetime) -> str:
     """Return a local time, with the date unless it is today."""
     local = dt_util.as_local(when)
@@ -67,4 +78,13 @@ def async_describe_events(
             LOGBOOK_ENTRY_MESSAGE: describe(event.data),
         }
 
+    @callback
+    def describe_curtailment(event: Event) -> dict[str, str]:
+        """Return a line for the begin or end of a group's curtailment."""
+        return {
+            LOGBOOK_ENTRY_NAME: event.data["name"],
+            LOGBOOK_ENTRY_MESSAGE: describe_group(event.data),
+        }
+
     async_describe_event(DOMAIN, EVENT_DECISION, describe_decision)
+    async_describe_event(DOMAIN, EVENT_CURTAILMENT, describe_curtailment)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import override
+from typing import cast, override
 
 from homeassistant.components.number import (
     NumberDeviceClass,
@@ -40,6 +40,9 @@ from .entity import (
     WhatsminerEntity,
     add_controls,
 )
+from .group import entities as group
+from .group.entry import is_group
+from .group.runtime import GroupConfigEntry
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -122,10 +125,14 @@ POWER_TARGET = PowerTargetDescription(
 
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: WhatsminerConfigEntry,
+    entry: WhatsminerConfigEntry | GroupConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the numbers this miner can be commanded with."""
+    """Add the numbers this miner can be commanded with, or those of a group."""
+    if is_group(entry):
+        async_add_entities(group.numbers(cast(GroupConfigEntry, entry)))
+        return
+    entry = cast(WhatsminerConfigEntry, entry)
     commander = entry.runtime_data.commander
     coordinator = commander.coordinator
     numbers: list[WhatsminerEntity] = [

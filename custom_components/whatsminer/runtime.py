@@ -13,6 +13,7 @@ from .money.learning import Learning
 from .money.planner import Planner
 from .power.executor import PowerExecutor
 from .power.external import External
+from .power.follower import Follower
 from .power.target import PowerTarget
 
 type WhatsminerConfigEntry = ConfigEntry[WhatsminerData]
@@ -27,6 +28,7 @@ class WhatsminerData:
     curtailment: PowerExecutor
     power_target: PowerTarget
     external: External
+    follower: Follower
     fault_log: FaultLog
     learning: Learning
     planner: Planner

@@ -6,7 +6,7 @@ from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
 from homeassistant.const import EntityCategory, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Miner, PowerMode
@@ -77,8 +77,20 @@ async def async_setup_entry(
             if coordinator.can(description.control.feature)
         ),
     )
-    if len(entry.runtime_data.curtailment.source_keys) > 1:
-        async_add_entities([WhatsminerPowerSource(entry.runtime_data, POWER_SOURCE)])
+    is_added = False
+
+    @callback
+    def add_power_source() -> None:
+        """Add the power source once there is a choice: a miner may join a group at any time."""
+        nonlocal is_added
+        if not is_added and len(entry.runtime_data.curtailment.source_keys) > 1:
+            is_added = True
+            async_add_entities(
+                [WhatsminerPowerSource(entry.runtime_data, POWER_SOURCE)]
+            )
+
+    add_power_source()
+    entry.async_on_unload(coordinator.async_add_listener(add_power_source))
 
 
 class WhatsminerSelect(WhatsminerControl[str], SelectEntity):

@@ -1,7 +1,7 @@
 """Switches: mining itself, and settings that are on or off."""
 
 from dataclasses import dataclass
-from typing import Any, override
+from typing import Any, cast, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.const import EntityCategory, Platform
@@ -19,6 +19,9 @@ from .controls import (
     Control,
 )
 from .entity import ControlDescription, WhatsminerControl, add_controls
+from .group import entities as group
+from .group.entry import is_group
+from .group.runtime import GroupConfigEntry
 from .runtime import WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -64,10 +67,14 @@ SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
 
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: WhatsminerConfigEntry,
+    entry: WhatsminerConfigEntry | GroupConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the switches this miner can be commanded with."""
+    """Add the switches this miner can be commanded with, or those of a group."""
+    if is_group(entry):
+        async_add_entities(group.switches(cast(GroupConfigEntry, entry)))
+        return
+    entry = cast(WhatsminerConfigEntry, entry)
     commander = entry.runtime_data.commander
     coordinator = commander.coordinator
     add_controls(

@@ -17,7 +17,6 @@ NAMES = (
     "electricity_price",
     "grid_call",
     "heating",
-    "solar_surplus",
     "watchdog",
     "weekly_pause",
 )
@@ -104,10 +103,6 @@ def required(world: World) -> dict[str, dict[str, Any]]:
         "electricity_price": {"miners": world.devices, "price": "sensor.price"},
         "grid_call": {"miners": world.devices, "signal": "input_boolean.call"},
         "heating": {"miners": world.devices, "temperature": "sensor.room"},
-        "solar_surplus": {
-            "power_target": world.entity("number", "power_target"),
-            "grid": "sensor.grid",
-        },
         "watchdog": {
             "hashrate": world.entity("sensor", "hashrate"),
             "restart_button": world.entity("button", "restart_btminer"),

@@ -114,16 +114,12 @@ def test_numbers_are_those_of_the_forms() -> None:
     assert default("weekly_pause", "minimum_on") == 0
     assert default("electricity_price", "unknown_minutes") == 60
     assert default("electricity_price", "unknown_action") == "resume"
-    assert default("solar_surplus", "interval") == "/2"
-    assert default("solar_surplus", "off_delay") == 10
-    assert default("solar_surplus", "on_delay") == 5
-    assert default("solar_surplus", "unknown_minutes") == 10
     assert default("heating", "stale_minutes") == 60
     assert default("grid_call", "attempts") == 3
     assert default("grid_call", "unknown_action") == "leave"
     assert default("grid_call", "unknown_minutes") == 30
     assert default("grid_call", "minimum_on") == 0
-    for name in ("electricity_price", "solar_surplus", "heating"):
+    for name in ("electricity_price", "heating"):
         assert default(name, "minimum_on") == 30
     for name in ("weekly_pause", "electricity_price", "grid_call"):
         assert blueprint(name)["trace"] == {"stored_traces": 300}
@@ -155,26 +151,6 @@ async def test_plain_electricity_price(world: World) -> None:
         await world.set(PRICE, price)
         await world.let_pass(minutes=2)
         assert world.runs is runs
-
-
-async def test_plain_solar_surplus(world: World) -> None:
-    """The miner would not use the surplus minus the reserve, or not stop without sun."""
-    sun = 2500.0
-
-    def measure() -> None:
-        grid = world.miner.truth().power_w - sun
-        world.hass.states.async_set("sensor.grid_power", f"{grid:.0f}")
-
-    world.surroundings = measure
-    await plain(world, "Follow the surplus")
-    await world.let_pass(minutes=20)
-    assert world.miner.truth().power_w == pytest.approx(2400, abs=150)
-    sun = 1000
-    await world.let_pass(minutes=6)
-    assert not world.runs
-    sun = 3000
-    await world.let_pass(minutes=6)
-    assert world.runs
 
 
 async def test_plain_heating(world: World) -> None:

@@ -1,7 +1,7 @@
 """A Home Assistant with one simulated miner, whose time only moves when a test moves it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 import logging
 import time
@@ -28,12 +28,15 @@ from custom_components.whatsminer.api.v2 import crypto as auth
 from custom_components.whatsminer.api.v3 import protocol as v3
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
+    CONF_FIXED_PRICE,
+    CONF_HASHPRICE,
     CONF_V3_PASSWORD,
     CONF_V3_PORT,
     DOMAIN,
     SCAN_INTERVAL,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.money.profile import Window, poll_of
 from simulator import SimulatedMiner
 
 type Act = Callable[..., Awaitable[Any]]
@@ -320,3 +323,71 @@ def call(
         )
 
     return run
+
+
+# Two miners, for what concerns several
+
+
+@pytest.fixture
+async def two_miners(clock: RaceClock) -> AsyncGenerator[list[SimulatedMiner]]:
+    """Two simulated miners of two firmware generations, both at 100 percent."""
+    async with AsyncExitStack() as stack:
+        miners = [
+            await stack.enter_async_context(
+                SimulatedMiner(
+                    profile,
+                    seed=seed,
+                    password=PASSWORD,
+                    v3_password=PASSWORD,
+                    v3_port=0,
+                    clock=clock,
+                )
+            )
+            for seed, profile in enumerate(("v205_m50", "v3_m7bs"))
+        ]
+        for miner in miners:
+            miner.machine.set_percent(100, gentle=False)
+        clock.advance(600)
+        yield miners
+
+
+@pytest.fixture
+async def two_entries(
+    hass: HomeAssistant, two_miners: list[SimulatedMiner], unused_tcp_port: int
+) -> list[MockConfigEntry]:
+    """The entries of both miners, set up."""
+    found = []
+    for number, miner in enumerate(two_miners):
+        entry = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id=format_mac(miner.mac),
+            title=f"Miner {number}",
+            data={
+                CONF_HOST: miner.host,
+                CONF_PORT: miner.port,
+                CONF_PASSWORD: PASSWORD,
+                CONF_V3_PORT: miner.v3_port or unused_tcp_port,
+                CONF_ACCOUNT: "super",
+                CONF_V3_PASSWORD: PASSWORD,
+            },
+            options={CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05},
+        )
+        entry.add_to_hass(hass)
+        found.append(entry)
+    assert await hass.config_entries.async_setup(found[0].entry_id)
+    await hass.async_block_till_done()
+    return found
+
+
+@pytest.fixture
+def two_learned(two_entries: list[MockConfigEntry]) -> list[MockConfigEntry]:
+    """Let the profiles of both miners be known: the second one loses less at low power."""
+    for entry, exponent in zip(two_entries, (0.9, 0.7), strict=True):
+        runtime = entry.runtime_data
+        state, store = runtime.coordinator.data, runtime.coordinator.store
+        base = poll_of(state, None, store.tuned_power).base
+        for percent in (40, 60, 80, 100) * 5:
+            watts = state.summary.power * percent / 100
+            ths = state.summary.hashrate * (percent / 100) ** exponent
+            runtime.learning.profile.learn(Window(0.0, percent, watts, ths, base))
+    return two_entries

@@ -1,8 +1,10 @@
 """Groups: several miners as one, with their totals, in a Home Assistant with simulated miners."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+import csv
+import re
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.config_entries import (
     SOURCE_USER,
@@ -10,79 +12,26 @@ from homeassistant.config_entries import (
     ConfigEntryDisabler,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PASSWORD, CONF_PORT
+from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from homeassistant.helpers.device_registry import format_mac
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer.const import (
-    CONF_ACCOUNT,
-    CONF_FIXED_PRICE,
-    CONF_HASHPRICE,
-    CONF_V3_PASSWORD,
-    CONF_V3_PORT,
-    DOMAIN,
-)
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.controls import POWER_PERCENT
 from custom_components.whatsminer.diagnostics import async_get_config_entry_diagnostics
+from custom_components.whatsminer.group.events import Event, requested
 from custom_components.whatsminer.group.flow import MORE, SITE
+from custom_components.whatsminer.group.recorder import EVENT_CURTAILMENT
 from custom_components.whatsminer.group.totals import Part, Totals, total
+from custom_components.whatsminer.logbook import describe_group
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import RaceClock
 
 type Read = Callable[[str], str]
-
-PRICES = {CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05}
-
-
-@pytest.fixture
-async def miners(clock: RaceClock) -> AsyncGenerator[list[SimulatedMiner]]:
-    """Two simulated miners of two firmware generations."""
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                SimulatedMiner(
-                    profile,
-                    seed=seed,
-                    password=PASSWORD,
-                    v3_password=PASSWORD,
-                    v3_port=0,
-                    clock=clock,
-                )
-            )
-            for seed, profile in enumerate(("v205_m50", "v3_m7bs"))
-        ]
-
-
-@pytest.fixture
-async def entries(
-    hass: HomeAssistant, miners: list[SimulatedMiner], unused_tcp_port: int
-) -> list[MockConfigEntry]:
-    """The entries of both miners, set up."""
-    found = []
-    for number, miner in enumerate(miners):
-        entry = MockConfigEntry(
-            domain=DOMAIN,
-            unique_id=format_mac(miner.mac),
-            title=f"Miner {number}",
-            data={
-                CONF_HOST: miner.host,
-                CONF_PORT: miner.port,
-                CONF_PASSWORD: PASSWORD,
-                CONF_V3_PORT: miner.v3_port or unused_tcp_port,
-                CONF_ACCOUNT: "super",
-                CONF_V3_PASSWORD: PASSWORD,
-            },
-            options=PRICES,
-        )
-        entry.add_to_hass(hass)
-        found.append(entry)
-    assert await hass.config_entries.async_setup(found[0].entry_id)
-    await hass.async_block_till_done()
-    return found
 
 
 async def submit(hass: HomeAssistant, **values: Any) -> ConfigFlowResult:
@@ -103,10 +52,10 @@ async def submit(hass: HomeAssistant, **values: Any) -> ConfigFlowResult:
 
 @pytest.fixture
 async def group(
-    hass: HomeAssistant, entries: list[MockConfigEntry]
+    hass: HomeAssistant, two_entries: list[MockConfigEntry]
 ) -> ConfigEntry[Any]:
     """A group of both miners."""
-    result = await submit(hass, members=[entry.entry_id for entry in entries])
+    result = await submit(hass, members=[entry.entry_id for entry in two_entries])
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     return result["result"]
@@ -139,10 +88,10 @@ async def settle(hass: HomeAssistant, group: ConfigEntry[Any]) -> None:
 
 
 async def test_form_is_remembered(
-    hass: HomeAssistant, entries: list[MockConfigEntry]
+    hass: HomeAssistant, two_entries: list[MockConfigEntry]
 ) -> None:
     """A user would lose what was typed, or set up a group that cannot work."""
-    members = [entry.entry_id for entry in entries]
+    members = [entry.entry_id for entry in two_entries]
     hass.states.async_set("sensor.grid", "100", {"unit_of_measurement": "W"})
     hass.states.async_set("sensor.money", "1", {"unit_of_measurement": "EUR"})
     holds = {"hold": "surplus", "meter": "sensor.grid"}
@@ -167,10 +116,10 @@ async def test_form_is_remembered(
 
 
 async def test_what_cannot_be_in_a_group(
-    hass: HomeAssistant, group: ConfigEntry[Any], entries: list[MockConfigEntry]
+    hass: HomeAssistant, group: ConfigEntry[Any], two_entries: list[MockConfigEntry]
 ) -> None:
     """Two groups would command one miner, or a group itself."""
-    result = await submit(hass, members=[entries[0].entry_id])
+    result = await submit(hass, members=[two_entries[0].entry_id])
     assert result["errors"] == {"base": "in_other_group"}
     placeholders = result["description_placeholders"]
     assert placeholders == {"name": "Miner 0", "group": "Roof"}
@@ -179,12 +128,12 @@ async def test_what_cannot_be_in_a_group(
 
 
 async def test_one_group_for_a_meter(
-    hass: HomeAssistant, entries: list[MockConfigEntry]
+    hass: HomeAssistant, two_entries: list[MockConfigEntry]
 ) -> None:
     """Two groups on one meter would swing against each other for ever."""
     hass.states.async_set("sensor.grid", "0.1", {"unit_of_measurement": "kW"})
     site = {SITE: {"hold": "surplus", "meter": "sensor.grid"}}
-    first, second = (entry.entry_id for entry in entries)
+    first, second = (entry.entry_id for entry in two_entries)
     result = await submit(hass, members=[first], **site)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     group = result["result"]
@@ -211,12 +160,12 @@ async def test_one_group_for_a_meter(
 async def test_totals_are_those_of_the_miners(
     hass: HomeAssistant,
     group: ConfigEntry[Any],
-    entries: list[MockConfigEntry],
+    two_entries: list[MockConfigEntry],
     read: Read,
 ) -> None:
     """An owner of several miners would have to add up what they do."""
     await settle(hass, group)
-    summaries = [entry.runtime_data.coordinator.data.summary for entry in entries]
+    summaries = [entry.runtime_data.coordinator.data.summary for entry in two_entries]
     power = sum(summary.power for summary in summaries)
     hashrate = sum(summary.hashrate for summary in summaries)
     assert float(read("power")) == pytest.approx(power)
@@ -236,53 +185,55 @@ async def test_totals_are_those_of_the_miners(
 async def test_energy_is_counted(
     hass: HomeAssistant,
     group: ConfigEntry[Any],
-    entries: list[MockConfigEntry],
+    two_entries: list[MockConfigEntry],
     read: Read,
     freezer: Any,
 ) -> None:
     """The Energy dashboard would miss a group, or count a member that left backwards."""
     for _ in range(20):
         freezer.tick(60)
-        for entry in entries:
+        for entry in two_entries:
             await entry.runtime_data.coordinator.async_refresh()
         await settle(hass, group)
     counted = float(read("energy"))
     assert counted == pytest.approx(float(read("power")) / 1000 * 20 / 60, rel=0.02)
-    assert await hass.config_entries.async_remove(entries[0].entry_id)
+    assert await hass.config_entries.async_remove(two_entries[0].entry_id)
     assert await hass.config_entries.async_reload(group.entry_id)
     await settle(hass, group)
     assert float(read("energy")) >= counted
-    assert group.options["members"] == [entries[1].entry_id]
+    assert group.options["members"] == [two_entries[1].entry_id]
     await async_get_config_entry_diagnostics(hass, group)
 
 
 async def test_members_come_and_go(
     hass: HomeAssistant,
     group: ConfigEntry[Any],
-    entries: list[MockConfigEntry],
-    miners: list[SimulatedMiner],
+    two_entries: list[MockConfigEntry],
+    two_miners: list[SimulatedMiner],
     read: Read,
 ) -> None:
     """One miner that is offline, disabled or reloaded would take the totals of all with it."""
     await settle(hass, group)
     [first, second] = [
-        entry.runtime_data.coordinator.data.summary.power for entry in entries
+        entry.runtime_data.coordinator.data.summary.power for entry in two_entries
     ]
     config = hass.config_entries
-    await config.async_set_disabled_by(entries[0].entry_id, ConfigEntryDisabler.USER)
+    await config.async_set_disabled_by(
+        two_entries[0].entry_id, ConfigEntryDisabler.USER
+    )
     await settle(hass, group)
     assert float(read("power")) == pytest.approx(second)
-    await config.async_set_disabled_by(entries[0].entry_id, None)
+    await config.async_set_disabled_by(two_entries[0].entry_id, None)
     await settle(hass, group)
     assert float(read("power")) == pytest.approx(first + second, rel=0.05)
     # After a reload the group follows the new coordinator, not the old one.
-    miners[0].inject("refuse")
+    two_miners[0].inject("refuse")
     for _ in range(2):
-        await entries[0].runtime_data.coordinator.async_refresh()
+        await two_entries[0].runtime_data.coordinator.async_refresh()
     await settle(hass, group)
     assert float(read("power")) == pytest.approx(second, rel=0.05)
     assert read("miners_mining") == "1"
-    await config.async_unload(entries[1].entry_id)
+    await config.async_unload(two_entries[1].entry_id)
     await settle(hass, group)
     assert read("power") == "unavailable"
 
@@ -306,3 +257,217 @@ def test_sums() -> None:
     assert total(faults).worst_fault == "B: too hot"
     away = total([one, two._replace(online=False)])
     assert (away.power, away.offline) == (3000, ("B",))
+
+
+# One power for all
+
+
+@pytest.fixture
+def set_power(
+    hass: HomeAssistant, clock: RaceClock, group: ConfigEntry[Any]
+) -> Callable[[float], Any]:
+    """Set the power target of the group, and let the miners reach it."""
+
+    async def run(watts: float) -> None:
+        entity_id = er.async_get(hass).async_get_entity_id(
+            "number", DOMAIN, f"{group.entry_id}_power_target"
+        )
+        clock.race()
+        await hass.services.async_call(
+            "number",
+            "set_value",
+            {"entity_id": entity_id, "value": watts},
+            blocking=True,
+        )
+        await hass.async_block_till_done(wait_background_tasks=True)
+        clock.stop()
+
+    return run
+
+
+async def look(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    group: ConfigEntry[Any],
+    two_entries: list[MockConfigEntry],
+    seconds: float = 60,
+) -> float:
+    """Let time pass for the miners, and return their power together as they report it."""
+    clock.advance(seconds)
+    for entry in two_entries:
+        await entry.runtime_data.coordinator.async_refresh()
+    await settle(hass, group)
+    return sum(entry.runtime_data.coordinator.data.power_now for entry in two_entries)
+
+
+def writes(miner: SimulatedMiner) -> list[str]:
+    """Return the commands that a miner got, without what only reads and logs in."""
+    return [
+        command.name
+        for command in miner.commands
+        if re.search("pct|percent|power_o|set.miner.service", command.name)
+    ]
+
+
+async def test_power_target_is_divided(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    read: Read,
+    set_power: Callable[[float], Any],
+) -> None:
+    """A power for all miners would not be reached, or only after many commands."""
+    full = await look(hass, clock, group, two_learned)
+    for miner in two_miners:
+        miner.commands.clear()
+    for share in (0.7, 0.9, 0.5):
+        await set_power(full * share)
+        power = await look(hass, clock, group, two_learned)
+        assert power == pytest.approx(full * share, rel=0.04)
+        for miner in two_miners:
+            assert len(writes(miner)) <= 1
+            miner.commands.clear()
+        # Nothing is left to do.
+        await look(hass, clock, group, two_learned, 300)
+        assert not any(map(writes, two_miners))
+
+
+async def test_stop_and_start(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    set_power: Callable[[float], Any],
+) -> None:
+    """A power below all lowest levels, or the switch, would leave miners running."""
+    full = await look(hass, clock, group, two_learned)
+    await set_power(full * 0.25)
+    power = await look(hass, clock, group, two_learned)
+    assert power <= full * 0.25 * 1.02
+    assert sum(miner.machine.power_w < 100 for miner in two_miners) == 1
+    switch = er.async_get(hass).async_get_entity_id(
+        "switch", DOMAIN, f"{group.entry_id}_mining"
+    )
+    clock.race()
+    await hass.services.async_call(
+        "switch", "turn_off", {"entity_id": switch}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    clock.stop()
+    assert await look(hass, clock, group, two_learned) < 200
+    assert all(miner.machine.power_w < 100 for miner in two_miners)
+
+
+async def test_other_sources_are_left_alone(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    set_power: Callable[[float], Any],
+) -> None:
+    """What a user sets at one miner would be overwritten by the group."""
+    full = await look(hass, clock, group, two_learned)
+    first = two_learned[0].runtime_data
+    await POWER_PERCENT.async_set(first.commander, 100, user_initiated=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert first.curtailment.source.key == "manual"
+    fixed = (
+        await look(hass, clock, group, two_learned),
+        first.coordinator.data.power_now,
+    )
+    two_miners[0].commands.clear()
+    await set_power(full * 0.8)
+    assert not writes(two_miners[0])
+    assert await look(hass, clock, group, two_learned) == pytest.approx(
+        full * 0.8, rel=0.05
+    )
+    assert first.coordinator.data.power_now == pytest.approx(fixed[1], rel=0.02)
+    # A miner that leaves the group is its user's again.
+    second = two_learned[1].runtime_data
+    assert second.curtailment.source.key == "group"
+    assert await hass.config_entries.async_remove(group.entry_id)
+    await hass.async_block_till_done()
+    assert second.curtailment.source.key == "manual"
+
+
+# The record of its curtailments
+
+
+async def test_record_of_a_curtailment(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_entries: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    read: Read,
+    freezer: Any,
+) -> None:
+    """A grid operator would get no proof of what was delivered, or a wrong one."""
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), group.entry_id)
+    before = await look(hass, clock, group, two_entries)
+    lines: list[str] = []
+    hass.bus.async_listen(
+        EVENT_CURTAILMENT, lambda event: lines.append(describe_group(event.data))
+    )
+
+    async def act(action: str, **data: Any) -> dict[str, Any]:
+        clock.race()
+        answer = await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"device_id": device.id, "reason": "grid call", **data},
+            blocking=True,
+            return_response=True,
+        )
+        await hass.async_block_till_done(wait_background_tasks=True)
+        clock.stop()
+        assert isinstance(answer, dict)
+        return answer
+
+    with (
+        patch("custom_components.whatsminer.group.recorder.SAMPLES", (1,)),
+        patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02),
+    ):
+        answer = await act("curtail", target="percent", percent=60)
+    assert answer["confirmed"]
+    assert set(answer["miners"]) == {"Miner 0", "Miner 1"}
+    [event] = answer["events"]
+    assert event["by"] == "automation"
+    assert event["requested"] == pytest.approx(before * 0.4, rel=0.03)
+    used, last = 0.0, float(read("power"))
+    for _ in range(30):
+        freezer.tick(30)
+        await look(hass, clock, group, two_entries, 30)
+        power = float(read("power"))
+        used += (last + power) / 2 * 30 / 3.6e6
+        last = power
+    with patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02):
+        [event] = (await act("resume"))["events"]
+    assert sum(event["energy"].values()) == pytest.approx(used, rel=0.01)
+    assert event["delivered"]["1"] == pytest.approx(before * 0.4, rel=0.05)
+    for _ in range(10):
+        freezer.tick(30)
+        await look(hass, clock, group, two_entries, 30)
+    [stored] = group.runtime_data.store.events
+    assert stored.ended
+    assert stored.restored
+    assert lines == [
+        f"asked by automation for {event['requested']:.0f} W less: grid call",
+        f"curtailment ended, {event['delivered']['1']:.0f} W less delivered: grid call",
+    ]
+    assert Event.from_stored(stored.stored()) == stored
+    data = await async_get_config_entry_diagnostics(hass, group)
+    table = list(csv.DictReader(data["events_csv"].splitlines()))
+    assert [row["miner"] for row in table] == ["", "Miner 0", "Miner 1"]
+    assert float(table[0]["energy_kwh"]) == pytest.approx(used, rel=0.01)
+
+
+def test_what_is_asked_for() -> None:
+    """The record would claim more than was asked for."""
+    powers = {"A": 3000.0, "B": 1000.0}
+    assert requested("stop", None, powers, [3000, 2000]) == 4000
+    assert requested("percent", 60, powers, [3000, 2000]) == 1200
+    assert requested("power", 900, powers, [3000, 2000]) == 2200

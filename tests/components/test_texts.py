@@ -30,7 +30,7 @@ TABLES = {
     "button": (*BUTTONS, RESUME, RESET_SAVINGS),
     "climate": (THERMOSTAT,),
     "event": (FAULT,),
-    "number": (*NUMBERS, POWER_TARGET),
+    "number": (*NUMBERS, POWER_TARGET, group.POWER_TARGET, group.RESERVE),
     "select": (*SELECTS, POWER_SOURCE),
     "sensor": (
         *SENSORS,
@@ -39,8 +39,9 @@ TABLES = {
         *board_sensors(0),
         *group.SENSORS,
         group.ENERGY,
+        group.STATUS,
     ),
-    "switch": SWITCHES,
+    "switch": (*SWITCHES, group.MINING),
     "update": (FIRMWARE,),
 }
 

@@ -47,17 +47,6 @@ FORMS = {
         },
         shown=(NAME, "Electricity price"),
     ),
-    "solar_surplus": Form(
-        fill=lambda miner: {
-            "power_target": f"number.{SLUG}_power_target",
-            "grid": "sensor.grid_power",
-            "sign": "import",
-            "reserve": 100,
-            "battery": "sensor.house_battery",
-            "battery_floor": 50,
-        },
-        shown=("Power target", "Grid power"),
-    ),
     "heating": Form(
         fill=lambda miner: {
             "miners": [miner],

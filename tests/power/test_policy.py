@@ -263,6 +263,25 @@ def test_decision(decision: Decision, command: tuple[str, Any] | None, by: By) -
     assert decision.by is by
 
 
+def test_group_that_has_not_decided() -> None:
+    """After a restart of Home Assistant all miners that a group has stopped would start."""
+    assert ask(OFF, wish=Wish(hold=True), touched=STOPPED).command is None
+    assert ask(TUNED, wish=Wish(hold=True)).command is None
+    low = replace(TUNED, power_percent=60)
+    assert ask(low, wish=Wish(hold=True), touched={PERCENT: True}).command is None
+    assert said(ask(TUNED, SIXTY, wish=Wish(hold=True))) == (PERCENT, 60)
+
+
+def test_fast_percent() -> None:
+    """A group would follow its meter with a ramp of three minutes."""
+    command = ask(TUNED, wish=Wish(percent=70, fast=True)).command
+    assert command
+    assert command.fast
+    limit = ask(TUNED, wish=Wish(watts=4000, fast=True)).command
+    assert limit
+    assert not limit.fast
+
+
 def test_what_is_unknown_is_left_alone() -> None:
     """A guess would be taken for the owner's setting."""
     unknown = Baseline()

@@ -2,8 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 from typing import Any, override
 
+from homeassistant.components.number import (
+    NumberDeviceClass,
+    NumberEntity,
+    NumberEntityDescription,
+    NumberMode,
+)
 from homeassistant.components.sensor import (
     RestoreSensor,
     SensorDeviceClass,
@@ -11,7 +18,8 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import UnitOfEnergy, UnitOfPower
+from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.const import EntityCategory, UnitOfEnergy, UnitOfPower
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
@@ -20,7 +28,9 @@ from homeassistant.helpers.typing import StateType
 from ..api import Summary
 from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
 from ..money.energy import Meter, Reading, whole_steps
-from .runtime import Group, GroupConfigEntry, loaded
+from .member import loaded
+from .runtime import Group, GroupConfigEntry
+from .site import Status
 from .totals import Totals
 
 NO_FAULT = "none"
@@ -52,6 +62,29 @@ class GroupEntity(Entity):
     @callback
     def _on_update(self) -> None:
         self.async_write_ha_state()
+
+
+POWER_TARGET = NumberEntityDescription(
+    key="power_target",
+    translation_key="group_power_target",
+    device_class=NumberDeviceClass.POWER,
+    native_unit_of_measurement=UnitOfPower.WATT,
+    native_min_value=0,
+    native_step=10,
+    mode=NumberMode.SLIDER,
+)
+RESERVE = NumberEntityDescription(
+    key="reserve",
+    translation_key="group_reserve",
+    device_class=NumberDeviceClass.POWER,
+    entity_category=EntityCategory.CONFIG,
+    native_unit_of_measurement=UnitOfPower.WATT,
+    native_min_value=0,
+    native_max_value=50_000,
+    native_step=10,
+    mode=NumberMode.BOX,
+)
+MINING = SwitchEntityDescription(key="mining", translation_key="group_mining")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +122,12 @@ def _worst_fault(totals: Totals) -> str:
     return text if len(text) <= _LONGEST_STATE else f"{text[: _LONGEST_STATE - 1]}…"
 
 
+STATUS = GroupSensorDescription(
+    key="status",
+    translation_key="group_status",
+    device_class=SensorDeviceClass.ENUM,
+    options=[status.value for status in Status],
+)
 ENERGY = GroupSensorDescription(
     key="energy",
     translation_key="group_energy",
@@ -153,7 +192,21 @@ def sensors(entry: GroupConfigEntry) -> list[SensorEntity]:
     return [
         *(GroupSensor(group, description) for description in SENSORS),
         GroupEnergySensor(group, ENERGY),
+        *([GroupStatusSensor(group, STATUS)] if group.site else []),
     ]
+
+
+def numbers(entry: GroupConfigEntry) -> list[NumberEntity]:
+    """Return the numbers of a group: with a meter its own reserve, without one its target."""
+    group = entry.runtime_data
+    if group.site:
+        return [GroupReserve(group, RESERVE)]
+    return [GroupPowerTarget(group, POWER_TARGET)]
+
+
+def switches(entry: GroupConfigEntry) -> list[SwitchEntity]:
+    """Return the switch of a group."""
+    return [GroupSwitch(entry.runtime_data, MINING)]
 
 
 class GroupSensor(GroupEntity, SensorEntity):
@@ -231,3 +284,78 @@ class GroupEnergySensor(GroupEntity, RestoreSensor):
             if counted is not state.summary:
                 self._meters[entry.entry_id] = meter, state.summary
                 self._energy += meter.add(Reading(state.read_at, state.summary.power))
+
+
+class GroupStatusSensor(GroupEntity, SensorEntity):
+    """What a group does at its meter, and why."""
+
+    _unrecorded_attributes = frozenset(
+        {
+            "settles",
+            "surplus_least",
+            "surplus_most",
+            "surplus_average",
+            "start_above",
+            "not_controlled",
+        }
+    )
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        site = self.miner_group.site
+        return site.status if site else None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        site = self.miner_group.site
+        return site.attributes if site else None
+
+
+class GroupPowerTarget(GroupEntity, NumberEntity):
+    """One power for all miners."""
+
+    @property
+    @override
+    def native_max_value(self) -> float:
+        return max(10.0, 10 * math.ceil(self.miner_group.full / 10))
+
+    @property
+    @override
+    def native_value(self) -> float | None:
+        return self.miner_group.store.target
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        self.miner_group.set_target(round(value))
+
+
+class GroupReserve(GroupEntity, NumberEntity):
+    """A power that the miners leave to others, such as a car that waits."""
+
+    @property
+    @override
+    def native_value(self) -> float:
+        return self.miner_group.store.reserve
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        self.miner_group.set_reserve(round(value))
+
+
+class GroupSwitch(GroupEntity, SwitchEntity):
+    """Whether the miners that follow the group may mine."""
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        return self.miner_group.store.on
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        self.miner_group.set_on(True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        self.miner_group.set_on(False)

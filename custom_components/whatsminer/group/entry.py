@@ -78,9 +78,10 @@ def member_entries(
 
 
 @callback
-def controls(group: ConfigEntry[Any], entry_id: str) -> bool:
-    """Return whether a group may control one of its miners."""
-    return entry_id not in group.options.get(CONF_EXCLUDED, ())
+def is_controlled(hass: HomeAssistant, entry_id: str) -> bool:
+    """Return whether a miner is in a group that may control it."""
+    group = group_of(hass, entry_id)
+    return group is not None and entry_id not in group.options.get(CONF_EXCLUDED, ())
 
 
 @callback

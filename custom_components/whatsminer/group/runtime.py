@@ -1,23 +1,28 @@
 """A loaded group: its miners, what they do together, and what it stores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
     ConfigEntry,
     ConfigEntryChange,
-    ConfigEntryState,
 )
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
 
 from ..faults import FaultType, fault_type, fault_words
 from ..money.economics import Market
 from ..runtime import WhatsminerData
-from .entry import member_entries
+from .control import SiteControl
+from .entry import CONF_EXCLUDED, CONF_FIRST, CONF_HOLD, is_controlled, member_entries
+from .member import Member, loaded
+from .recorder import EventRecorder
+from .store import GroupStore
+from .target import TargetControl
 from .totals import Part, Totals, total
 
 type GroupConfigEntry = ConfigEntry[Group]
@@ -53,9 +58,30 @@ class Group:
         self.hass = hass
         self.entry = entry
         self.totals = Totals()
+        self.store = GroupStore(hass, entry.entry_id)
+        self.events = EventRecorder(
+            hass, entry, self.store, lambda: self.members, self._start_task
+        )
+        self._miners: dict[str, Member] = {}
+        self._target = TargetControl(monotonic, self._start_task)
+        self.site: SiteControl | None = None
+        if entry.options.get(CONF_HOLD):
+            self.site = SiteControl(
+                hass,
+                entry.entry_id,
+                entry.title,
+                entry.options,
+                self.store,
+                lambda: self.controlled,
+                self._start_task,
+            )
         self._listeners: list[CALLBACK_TYPE] = []
         self._followed: dict[str, CALLBACK_TYPE] = {}
         self._due: CALLBACK_TYPE | None = None
+
+    async def async_load(self) -> None:
+        """Read what is stored."""
+        await self.store.async_load()
 
     @callback
     def start(self) -> None:
@@ -66,11 +92,37 @@ class Group:
                 self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._on_entry_change
             )
         )
+        left = self.store.joined - self.controlled.keys()
+        self.store.joined -= left
+        config = self.hass.config_entries
+        release(entry for name in left if (entry := config.async_get_entry(name)))
         for entry in self.members:
             self._follow(entry)
+        if self.site:
+            self.site.start(self.entry.async_on_unload)
         self.update()
 
+    @callback
+    def _start_task(self, work: Coroutine[Any, Any, Any]) -> None:
+        self.entry.async_create_background_task(self.hass, work, "group")
+
     # Miners
+
+    @property
+    def controlled(self) -> dict[str, Member]:
+        """Return the miners that the group may control, by entry id."""
+        options = self.entry.options
+        ids = {
+            entry.entry_id: entry
+            for entry in self.members
+            if entry.entry_id not in options.get(CONF_EXCLUDED, ())
+        }
+        self._miners = {
+            name: self._miners.get(name)
+            or Member(self.hass, entry, first=name in options.get(CONF_FIRST, ()))
+            for name, entry in ids.items()
+        }
+        return self._miners
 
     @property
     def members(self) -> list[ConfigEntry[Any]]:
@@ -91,11 +143,21 @@ class Group:
         # A coordinator is another object after a reload, so none is kept.
         if stop := self._followed.pop(entry.entry_id, None):
             stop()
-        if entry.state is ConfigEntryState.LOADED:
-            data: WhatsminerData = entry.runtime_data
+        if data := loaded(entry):
             self._followed[entry.entry_id] = data.coordinator.async_add_listener(
                 self._on_miner
             )
+            self._join(entry.entry_id, data)
+
+    @callback
+    def _join(self, entry_id: str, data: WhatsminerData) -> None:
+        """Let a new member follow the group, once: later the user may choose another source."""
+        if entry_id not in self.store.joined and is_controlled(self.hass, entry_id):
+            self.store.joined.add(entry_id)
+            self.store.save()
+            data.follower.join()
+        # A choice of the power source may be new.
+        data.coordinator.async_update_listeners()
 
     @callback
     def _stop(self) -> None:
@@ -123,8 +185,67 @@ class Group:
         """Add up what the miners report now, and show it."""
         self._due = None
         self.totals = total(map(self._part, self.members))
+        self.events.observe()
+        self._decide()
         for listener in list(self._listeners):
             listener()
+
+    # What the user sets
+
+    @property
+    def full(self) -> float:
+        """Return the full power of the miners that the group may control (W)."""
+        return sum(member.full for member in self.controlled.values())
+
+    @callback
+    def set_target(self, watts: int) -> None:
+        """Divide another power among the miners."""
+        self.store.target = watts
+        self._on_user()
+
+    @callback
+    def set_on(self, on: bool) -> None:
+        """Let the miners mine, or stop all that follow the group."""
+        self.store.on = on
+        if self.site:
+            self.site.restart()
+        self._on_user()
+
+    @callback
+    def set_reserve(self, watts: int) -> None:
+        """Leave a power to others."""
+        self.store.reserve = watts
+        self._on_user()
+
+    @callback
+    def _on_user(self) -> None:
+        self.store.save()
+        self._decide(now=True)
+        for listener in list(self._listeners):
+            listener()
+
+    @callback
+    def _decide(self, *, now: bool = False) -> None:
+        """Let the miners follow, if something has changed; not before all entries were set up."""
+        if self.hass.state is not CoreState.running:
+            return
+        members = self.controlled
+        for member in members.values():
+            member.observe(monotonic())
+        if not self.store.on:
+            self._stop_all(members)
+        elif self.site:
+            self.site.step()
+        else:
+            self._target.follow(self.store.target, members, now=now)
+
+    @callback
+    def _stop_all(self, members: dict[str, Member]) -> None:
+        """Stop what runs and follows the group, once."""
+        for member in members.values():
+            if member.follows and member.percent != 0:
+                member.percent = 0
+                self._start_task(member.async_command(0))
 
     @property
     def available(self) -> bool:
@@ -160,9 +281,10 @@ class Group:
         )
 
 
-def loaded(entry: ConfigEntry[Any]) -> WhatsminerData | None:
-    """Return what a miner's entry holds; None while it is not loaded."""
-    if entry.state is not ConfigEntryState.LOADED:
-        return None
-    data: WhatsminerData = entry.runtime_data
-    return data
+@callback
+def release(members: Iterable[ConfigEntry[Any]]) -> None:
+    """Return miners that are in no group any more to what their users have set."""
+    for entry in members:
+        if data := loaded(entry):
+            data.follower.leave()
+            data.coordinator.async_update_listeners()

@@ -24,7 +24,14 @@ from ..api import (
 )
 from ..commander import DEADLINE_REACHABLE, Commander
 from ..const import DOMAIN, LOGGER
-from ..controls import MINING, PERCENT_RESTARTED, POWER_LIMIT, POWER_PERCENT, Control
+from ..controls import (
+    MINING,
+    PERCENT_RESTARTED,
+    POWER_LIMIT,
+    POWER_PERCENT,
+    POWER_PERCENT_FAST,
+    Control,
+)
 from ..exceptions import async_sentence, failed, invalid, markdown
 from .policy import (
     Budget,
@@ -198,7 +205,7 @@ class PowerExecutor:
         """Let a source be selected; the first one is selected until another is."""
         self.sources[source.key] = source
         selected = self.record.source or next(iter(self.sources))
-        if source.key == selected:
+        if source.key == selected and source.is_set_up:
             self.source = source
 
     @callback
@@ -481,7 +488,7 @@ class PowerExecutor:
         elif command.key == POWER_LIMIT.key and self.before_restart:
             await self.before_restart()
         check()
-        control = CONTROLS[command.key]
+        control = POWER_PERCENT_FAST if command.fast else CONTROLS[command.key]
         try:
             is_last = await control.async_set(
                 self._commander, command.value, check=check
@@ -763,9 +770,14 @@ class PowerExecutor:
                     self._retry.postpone()
             self._coordinator.async_update_listeners()
 
-    async def async_follow_source(self, change: Awaitable[None]) -> None:
-        """Let a source change, and carry out its new wish; raises when the miner refuses."""
-        if self._busy:
+    async def async_follow_source(
+        self, change: Awaitable[None], *, newest: bool = False
+    ) -> None:
+        """Let a source change, and carry out its new wish; raises when the miner refuses.
+
+        The `newest` wish takes the place of what is under way.
+        """
+        if self._busy and not newest:
             # What is under way is finished first; the poll after it takes the new wish.
             await change
             return
@@ -773,6 +785,8 @@ class PowerExecutor:
             try:
                 await change
                 await self._carry_out(check)
+            except OvertakenError:
+                raise
             except HomeAssistantError:
                 self._note_source_failure()
                 raise

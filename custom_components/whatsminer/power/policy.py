@@ -59,6 +59,10 @@ class Wish:
     percent: float | None = None
     """Of the tuned power. Reached by a percent alone, never by a power limit."""
     stop: bool = False
+    hold: bool = False
+    """Whether the miner stays as it is, also if this source has stopped it."""
+    fast: bool = False
+    """Whether a percent is set by the fast command."""
     why: str | None = None
     """For the logbook."""
     modulates: bool = False
@@ -108,6 +112,8 @@ class Command:
     """Whether it becomes part of the baseline, as if the user had set it."""
     raises: bool = False
     """Whether it lets the miner draw more."""
+    fast: bool = False
+    """Whether a percent is set by the fast command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +273,7 @@ class _Case:
             return self.decision(settled=(MINING,)) if is_settled else None
         # A start ends in tuning, in which only a limit holds the power down.
         is_held = self.cap and self.baseline.mining and not self._limit_fits
-        if MINING not in self.touched or is_held:
+        if MINING not in self.touched or is_held or self.wish.hold:
             return self.decision(status=TargetStatus.STOPPED)
         return self._restored(
             MINING, self.baseline.mining, now=False, status=TargetStatus.STOPPED
@@ -328,6 +334,8 @@ class _Case:
         """Restore the power percent that a curtailment lowered, once the miner follows one."""
         if self.cap or PERCENT not in self.touched or self.miner.mining is False:
             return None
+        if self.wish.hold:
+            return self.decision()
         before, now = self.baseline.power_percent, self.miner.power_percent
         if before is not None and self.miner.is_tuned is None:
             return self.decision(waits_for="activity_unknown")
@@ -489,6 +497,7 @@ class _Case:
         if key == PERCENT and value == self.percent:
             return self.decision(status=status)
         adopt = key == LIMIT and not self.is_capped
+        fast = key == PERCENT and self.wish.fast
         return self.decision(
-            Command(key=key, value=value, adopt=adopt, raises=True), status
+            Command(key=key, value=value, adopt=adopt, raises=True, fast=fast), status
         )

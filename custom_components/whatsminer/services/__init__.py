@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from homeassistant.auth.models import User
 from homeassistant.auth.permissions.const import POLICY_CONTROL
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -26,6 +26,8 @@ import probatio
 from ..const import CONF_HOURS_AT_LEAST, CONF_HOURS_AT_MOST, DOMAIN, LOGGER
 from ..exceptions import failed, invalid
 from ..group.entry import is_group, member_entries
+from ..group.events import Event
+from ..group.runtime import Group
 from ..money.plan import NO_WISH, Wish
 from ..power.executor import Outcome
 from ..power.record import Method, Target
@@ -151,20 +153,24 @@ def _unauthorized(call: ServiceCall, key: str, **named: str) -> Unauthorized:
     return error
 
 
+async def _async_targets(call: ServiceCall) -> list[ConfigEntry[Any]]:
+    """Return the miners and groups that an action targets."""
+    found = [
+        call.hass.config_entries.async_get_entry(entry_id)
+        for entry_id in sorted(await async_extract_config_entry_ids(call))
+    ]
+    return [entry for entry in found if entry and entry.domain == DOMAIN]
+
+
 async def async_entries(call: ServiceCall) -> list[WhatsminerConfigEntry]:
     """Return the miners that an action targets; disabled ones only if all are disabled.
 
     A group stands for its miners.
     """
-    found = [
-        call.hass.config_entries.async_get_entry(entry_id)
-        for entry_id in sorted(await async_extract_config_entry_ids(call))
-    ]
-    ours = [entry for entry in found if entry and entry.domain == DOMAIN]
     entries = list(
         {
             member.entry_id: member
-            for entry in ours
+            for entry in await _async_targets(call)
             for member in (
                 member_entries(call.hass, entry) if is_group(entry) else [entry]
             )
@@ -246,26 +252,29 @@ async def _async_curtail(call: ServiceCall) -> ServiceResponse:
     if duration is not None and duration < timedelta(seconds=1):
         raise invalid("curtail_duration_zero")
     reason: str | None = call.data.get(ATTR_REASON)
-    return _respond(
+    by = await _async_caller(call)
+    events = [
+        group.events.begin(by, target, amount, reason)
+        for group in await _async_groups(call)
+    ]
+    results = await async_each(
         call,
-        await async_each(
-            call,
-            lambda entry: entry.runtime_data.curtailment.async_curtail(
-                target, amount, duration, reason
-            ),
+        lambda entry: entry.runtime_data.curtailment.async_curtail(
+            target, amount, duration, reason
         ),
     )
+    return _respond(call, results, events)
 
 
 async def _async_resume(call: ServiceCall) -> ServiceResponse:
     """End the curtailment with a reason, or all of them."""
     reason: str | None = call.data.get(ATTR_REASON)
-    return _respond(
-        call,
-        await async_each(
-            call, lambda entry: entry.runtime_data.curtailment.async_resume(reason)
-        ),
+    groups = await _async_groups(call)
+    results = await async_each(
+        call, lambda entry: entry.runtime_data.curtailment.async_resume(reason)
     )
+    events = [event for group in groups for event in group.events.end(reason)]
+    return _respond(call, results, events, is_group=bool(groups))
 
 
 async def _async_plan(call: ServiceCall) -> ServiceResponse:
@@ -296,8 +305,33 @@ async def _async_request_power(call: ServiceCall) -> ServiceResponse:
     return None
 
 
-def _respond(call: ServiceCall, results: Results[Outcome]) -> ServiceResponse:
+async def _async_groups(call: ServiceCall) -> list[Group]:
+    """Return the groups that an action targets."""
+    return [
+        entry.runtime_data
+        for entry in await _async_targets(call)
+        if is_group(entry) and entry.state is ConfigEntryState.LOADED
+    ]
+
+
+async def _async_caller(call: ServiceCall) -> str:
+    """Return the name of the user who calls an action; an automation has none."""
+    user_id = call.context.user_id
+    user = await call.hass.auth.async_get_user(user_id) if user_id else None
+    return (user and user.name) or "automation"
+
+
+def _respond(
+    call: ServiceCall,
+    results: Results[Outcome],
+    events: list[Event],
+    *,
+    is_group: bool = False,
+) -> ServiceResponse:
     """Return the response, or raise an error if the caller wants none."""
+    if call.return_response and (events or is_group):
+        recorded = [event.stored() for event in events]
+        return {**_summed(results), "events": recorded}
     if call.return_response:
         return _response(results)
     _raise_first(
@@ -323,19 +357,24 @@ def _response(results: Results[Outcome]) -> ServiceResponse:
     outcomes = [outcome for _, outcome in results]
     if len(outcomes) == 1:
         return cast(ServiceResponse, asdict(outcomes[0]))
+    return _summed(results)
+
+
+def _summed(results: Results[Outcome]) -> dict[str, Any]:
+    """Return the sum of several miners, and each of them."""
+    outcomes = [outcome for _, outcome in results]
     ways = {outcome.way for outcome in outcomes} - {Method.NONE}
 
     def total(powers: list[float | None]) -> float | None:
         known = [power for power in powers if power is not None]
         return sum(known) if len(known) == len(powers) else None
 
-    summed: dict[str, Any] = {
+    return {
         "confirmed": all(outcome.confirmed for outcome in outcomes),
-        "seconds": max(outcome.seconds for outcome in outcomes),
+        "seconds": max((outcome.seconds for outcome in outcomes), default=0.0),
         "power_before": total([outcome.power_before for outcome in outcomes]),
         "power_after": total([outcome.power_after for outcome in outcomes]),
         "way": Method.NONE if not ways else ways.pop() if len(ways) == 1 else "mixed",
         "stricter": any(outcome.stricter for outcome in outcomes),
         "miners": {name: asdict(one) for name, one in _by_name(results).items()},
     }
-    return summed

@@ -1,0 +1,252 @@
+"""One miner of a group, as the controllers see it; it is commanded through the arbiter."""
+
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+
+from ..api import Activity, MinerState
+from ..const import LOGGER
+from ..controls import POWER_LIMIT, POWER_PERCENT
+from ..money.curve import Level
+from ..money.profile import assumed_start
+from ..power.executor import OvertakenError
+from ..power.percent import can_percent
+from ..power.policy import Wish
+from ..power.record import Target
+from ..runtime import WhatsminerData
+from .allocation import Member as Allocated, Role, start_loss
+from .site import Miner, Phase
+
+IDLE = 15.0
+"""W; what a stopped miner draws."""
+SHORTEST_RUN, SHORTEST_STOP = 1800.0, 900.0
+"""Seconds."""
+FIRST = 1000.0
+"""How much more a TH/s of a miner counts that comes first."""
+TYPICAL = 20.0
+"""J/TH; of a miner that reports no nominal hashrate."""
+
+BREAKER_STOP = timedelta(minutes=15)
+BREAKER_REASON = "breaker limit"
+
+
+def loaded(entry: ConfigEntry[Any]) -> WhatsminerData | None:
+    """Return what a miner's entry holds; None while it is not loaded."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return None
+    data: WhatsminerData = entry.runtime_data
+    return data
+
+
+class Member:
+    """One miner of a group."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], *, first: bool
+    ) -> None:
+        """Look at a miner, which need not be loaded."""
+        self.hass = hass
+        self.entry = entry
+        self.name = entry.entry_id
+        self.first = first
+        self.phase = Phase.OFFLINE
+        self.since = -float("inf")
+        """When the phase began, on the clock of the event loop."""
+        self.percent: float | None = None
+        """What the group has commanded last; 0 is stop, None nothing."""
+        self.refused = False
+        """Whether the miner refused that."""
+        self._mined = False
+        self._levels: tuple[Level, ...] = ()
+
+    # What is known
+
+    @property
+    def data(self) -> WhatsminerData | None:
+        """Return what the miner's entry holds."""
+        return loaded(self.entry)
+
+    @property
+    def state(self) -> MinerState | None:
+        """Return what the miner reported last; None while it does not answer."""
+        data = self.data
+        if data is None or not data.coordinator.last_update_success:
+            return None
+        return data.coordinator.data
+
+    def observe(self, now: float) -> None:
+        """Note what the miner does now, and since when."""
+        phase = self._phase()
+        if phase is not self.phase:
+            elapsed = self._elapsed if self.phase is Phase.OFFLINE else 0.0
+            self.phase, self.since = phase, now - elapsed
+        if phase is not Phase.OFFLINE:
+            self._mined = phase is not Phase.OFF
+        self._levels = self._find_levels() or self._levels
+
+    def _phase(self) -> Phase:
+        state = self.state
+        if state is None:
+            return Phase.OFFLINE
+        if state.activity is Activity.MINING:
+            return Phase.TUNED
+        return Phase.OFF if state.mining is not True else Phase.STARTING
+
+    @property
+    def _elapsed(self) -> float:
+        """Return how long the miner has been running when it is first seen (s)."""
+        state = self.state
+        if state is None or state.mining is not True or not state.summary:
+            return float("inf") if self._phase() is Phase.OFF else 0.0
+        return state.summary.elapsed or 0.0
+
+    def _find_levels(self) -> tuple[Level, ...]:
+        """Return the learned levels; full power by the nameplate where none is learned."""
+        data = self.data
+        if data is None:
+            return ()
+        coordinator = data.coordinator
+        learned = data.learning.profile.levels
+        if learned and can_percent(coordinator):
+            return learned
+        store, summary = coordinator.store, coordinator.data.summary
+        full = store.tuned_power or POWER_LIMIT.actual(coordinator)
+        full = full or store.power_ceiling
+        if not full:
+            return ()
+        nominal = summary and (summary.hashrate_nominal or summary.hashrate_target)
+        return (Level(100, float(full), nominal or full / TYPICAL),)
+
+    @property
+    def full(self) -> float:
+        """Return the full power (W)."""
+        return self._levels[-1].watts if self._levels else 0.0
+
+    @property
+    def measured(self) -> float | None:
+        """Return the power that the miner reports (W)."""
+        state = self.state
+        return state.power_now if state else None
+
+    @property
+    def follows(self) -> bool:
+        """Return whether the group says what the miner draws."""
+        data = self.data
+        return data is not None and data.follower.is_selected
+
+    @property
+    def held(self) -> bool:
+        """Return whether something else decides: another source, or a curtailment."""
+        data = self.data
+        if data is None:
+            return False
+        return not self.follows or bool(data.curtailment.record.active)
+
+    @property
+    def allowed(self) -> bool:
+        """Return whether the group may start it: not if the user stopped it."""
+        data = self.data
+        return data is not None and not data.curtailment.is_off_by_user
+
+    @property
+    def now_percent(self) -> float:
+        """Return what the miner does: what was commanded, else what it reports; 0 is stop."""
+        if self.phase is Phase.OFF:
+            return 0.0
+        if self.percent:
+            return self.percent
+        data = self.data
+        return float((data and POWER_PERCENT.actual(data.coordinator)) or 100)
+
+    # What the controllers get
+
+    def allocated(self, now: float) -> Allocated:
+        """Return the miner for an allocation."""
+        on, role, fixed = self.phase is not Phase.OFF, Role.FREE, 0.0
+        age = now - self.since
+        measured = IDLE if self.measured is None else self.measured
+        if self.phase is Phase.OFFLINE:
+            role, fixed = Role.FIXED, self.full if self._mined else IDLE
+        elif self.held or self.refused or not self._levels or not self.allowed:
+            role, fixed = Role.FIXED, measured
+        elif self.phase is Phase.STARTING:
+            role, fixed = Role.FIXED, self.full
+        elif on and age < SHORTEST_RUN:
+            role = Role.MUST_RUN
+        elif not on and age < SHORTEST_STOP:
+            role, fixed = Role.FIXED, measured
+        data = self.data
+        start = data.learning.profile.start if data else None
+        top = self._levels[-1] if self._levels else Level(100, 0.0, 0.0)
+        return Allocated(
+            name=self.name,
+            levels=self._levels,
+            idle=IDLE,
+            on=on,
+            loss=start_loss(start or assumed_start(top.watts, top.ths), top),
+            role=role,
+            fixed_watts=fixed,
+            worth=FIRST if self.first else 1.0,
+        )
+
+    def watched(self, *, gentle: bool) -> Miner | None:
+        """Return the miner for the control of a site; None if nothing is known of its power."""
+        if not self._levels:
+            return None
+        data, state, top = self.data, self.state, self._levels[-1]
+        answered = data.coordinator.answered_since if data else 0.0
+        reported = POWER_PERCENT.actual(data.coordinator) if data and state else None
+        efficiency = top.watts / top.ths if top.ths else None
+        if efficiency and self.first:
+            efficiency -= FIRST
+        return Miner(
+            name=self.name,
+            curve=tuple((level.percent, level.watts) for level in self._levels),
+            phase=self.phase,
+            since=self.since,
+            percent=reported or None,
+            measured=self.measured,
+            measured_at=answered,
+            is_mean=bool(state and state.power_is_mean),
+            gentle=gentle,
+            refused=self.refused,
+            held=self.held,
+            allowed=self.allowed,
+            mined=self._mined,
+            idle=IDLE,
+            efficiency=efficiency,
+        )
+
+    # Commands
+
+    async def async_command(self, percent: float | None, *, fast: bool = True) -> bool:
+        """Command a percent, or a stop (0), or nothing; return whether the miner took it."""
+        data = self.data
+        if data is None:
+            return False
+        self.percent = percent
+        if percent is None:
+            wish = Wish()
+        elif percent == 0:
+            wish = Wish(stop=True)
+        else:
+            wish = Wish(percent=percent, fast=fast)
+        try:
+            if percent == 0 and not self.follows:
+                # Only a breaker limit stops a miner that something else controls.
+                await data.curtailment.async_curtail(
+                    Target.STOP, None, BREAKER_STOP, BREAKER_REASON
+                )
+            else:
+                await data.follower.async_follow(wish)
+        except OvertakenError:
+            return True
+        except HomeAssistantError as err:
+            LOGGER.warning("%s: group: %s", self.entry.title, err)
+            self.refused = True
+            return False
+        self.refused = False
+        return True

@@ -1,0 +1,121 @@
+"""Divide a power target among the miners of a group, and carry it out in the right order."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from homeassistant.core import callback
+
+from .allocation import (
+    STAGGER,
+    Member as Allocated,
+    Move,
+    Moves,
+    Role,
+    allocate,
+    is_due,
+    moves,
+)
+from .member import Member
+
+ATTEMPTS = 3
+"""How often the rest is divided again when a miner refuses."""
+
+
+class TargetControl:
+    """Holds the power of a group at a target."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        start_task: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        """Prepare; nothing is commanded before the first target."""
+        self._clock = clock
+        self._start_task = start_task
+        self._target: float | None = None
+        self._known: dict[str, tuple[Any, ...]] = {}
+        self._at = 0.0
+        self._plan: object = None
+
+    @callback
+    def follow(
+        self, target: float | None, members: dict[str, Member], *, now: bool = False
+    ) -> None:
+        """Divide the target again if that is due; `now` if the user has changed it."""
+        if target is None:
+            if now:
+                self._target, self._plan = None, object()
+                self._start_task(self._release(members))
+            return
+        known = [member.allocated(self._clock()) for member in members.values()]
+        roles = {one.name: (one.role, one.on, len(one.levels)) for one in known}
+        due = self._target is None or is_due(
+            self._target,
+            target,
+            sum(_may_draw(one, members[one.name]) for one in known),
+            changed=roles != self._known,
+            since=self._clock() - self._at,
+        )
+        if not due and not now:
+            return
+        self._target, self._known, self._at = target, roles, self._clock()
+        self._plan = plan = object()
+        self._start_task(self._carry_out(plan, target, members))
+
+    async def _release(self, members: dict[str, Member]) -> None:
+        """Return all miners to what their users have set."""
+        await asyncio.gather(
+            *(member.async_command(None) for member in members.values())
+        )
+
+    async def _carry_out(
+        self, plan: object, target: float, members: dict[str, Member]
+    ) -> None:
+        """Lower first, then raise, then start one after the other; a newer plan ends this one."""
+        for member in members.values():
+            member.refused = False
+        for _ in range(ATTEMPTS):
+            order = self._divide(target, members)
+            if await self._command(order.down, members):
+                break
+            if self._plan is not plan:
+                return
+        if self._plan is plan:
+            await self._command(order.up, members)
+        for number, move in enumerate(order.start):
+            if number:
+                await asyncio.sleep(STAGGER)
+            if self._plan is not plan:
+                return
+            await self._command([move], members)
+
+    def _divide(self, target: float, members: dict[str, Member]) -> Moves:
+        """Return the commands that lead to a target."""
+        known = [member.allocated(self._clock()) for member in members.values()]
+        wanted = allocate(target, known)
+        now = {name: member.now_percent for name, member in members.items()}
+        return moves(known, now, wanted)
+
+    async def _command(
+        self, commands: Iterable[Move], members: dict[str, Member]
+    ) -> bool:
+        """Command miners at the same time; return whether all took it."""
+        return all(
+            await asyncio.gather(
+                *(members[move.name].async_command(move.percent) for move in commands)
+            )
+        )
+
+
+def _may_draw(known: Allocated, member: Member) -> float:
+    """Return what a miner may draw (W)."""
+    if known.role is Role.FIXED:
+        return known.fixed_watts
+    if not known.on:
+        return known.idle
+    percent = member.now_percent
+    return next(
+        (level.watts for level in known.levels if level.percent >= percent),
+        member.full,
+    )

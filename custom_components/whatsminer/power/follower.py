@@ -1,0 +1,62 @@
+"""The power source *Group*: what the group of a miner wants it to draw."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from homeassistant.core import callback
+
+from .executor import PowerExecutor
+from .policy import Wish
+
+GROUP = "group"
+HOLD = Wish(hold=True)
+"""Until the group is loaded, and has decided, its miners stay as they are."""
+
+
+class Follower:
+    """The wish of a group for one miner."""
+
+    key = GROUP
+
+    def __init__(self, executor: PowerExecutor, is_member: Callable[[], bool]) -> None:
+        """Offer the source; it can be selected while the miner is in a group."""
+        self._executor = executor
+        self._is_member = is_member
+        self._wish = HOLD
+        executor.add_source(self)
+
+    @property
+    def is_set_up(self) -> bool:
+        """Return whether a group may control the miner."""
+        return self._is_member()
+
+    @property
+    def is_selected(self) -> bool:
+        """Return whether the miner follows its group."""
+        return self._executor.source is self and self.is_set_up
+
+    def wish(self, now: datetime) -> Wish:
+        """Return what the group wants; nothing once the miner has left it."""
+        return self._wish if self.is_set_up else Wish()
+
+    async def async_follow(self, wish: Wish) -> None:
+        """Take a wish, and carry it out; raises when the miner refuses."""
+
+        async def change() -> None:
+            self._wish = wish
+
+        await self._executor.async_follow_source(change(), newest=True)
+
+    @callback
+    def join(self) -> None:
+        """Let the group say what the miner draws, unless the user has selected another source."""
+        default = next(iter(self._executor.sources.values()))
+        if self._executor.source is default:
+            self._executor.select_source(GROUP)
+
+    @callback
+    def leave(self) -> None:
+        """Return to the user's own settings, since the miner is in no group any more."""
+        self._wish = HOLD
+        if self._executor.source is self:
+            self._executor.select_source(next(iter(self._executor.sources)))

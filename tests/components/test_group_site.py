@@ -1,0 +1,221 @@
+"""A group holds its meter: a house around simulated miners, in a real Home Assistant."""
+
+from collections.abc import AsyncGenerator
+import time
+from unittest.mock import patch
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.group.control import settings_of
+from custom_components.whatsminer.group.flow import MORE, SITE
+from simulator import SimulatedMiner
+
+from .conftest import RaceClock, issue
+from .test_group import submit
+
+METER = "sensor.grid"
+SET_POINT = -100.0
+
+
+class House:
+    """A house with a surplus, a meter, and miners whose time it moves."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        clock: RaceClock,
+        miners: list[SimulatedMiner],
+        entries: list[MockConfigEntry],
+    ) -> None:
+        """Begin with all miners at full power, and as much surplus."""
+        self.hass, self.clock = hass, clock
+        self.miners, self.entries = miners, entries
+        self.now = 0.0
+        self.sign = 1
+        self.surplus = self.power - SET_POINT
+        self.group: ConfigEntry | None = None
+
+    @property
+    def power(self) -> float:
+        """Return what the miners really draw at this moment."""
+        return sum(miner.machine.power_w for miner in self.miners)
+
+    @property
+    def grid(self) -> float:
+        """Return the import of the house."""
+        return self.power - self.surplus
+
+    async def report(self, value: object = None) -> None:
+        """Let the meter report."""
+        shown = self.sign * self.grid if value is None else value
+        self.hass.states.async_set(METER, str(shown), {"unit_of_measurement": "W"})
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let all commands be carried out; a stop is confirmed only while time passes."""
+        self.clock.race()
+        await self.hass.async_block_till_done(wait_background_tasks=True)
+        self.clock.stop()
+
+    async def wait(self, seconds: float, *, reports: bool = True) -> None:
+        """Let time pass in steps of 5 s, with a reading in each and a poll in every sixth."""
+        for _ in range(round(seconds / 5)):
+            self.now += 5
+            self.clock.advance(5)
+            if self.now % 30 == 0:
+                for entry in self.entries:
+                    await entry.runtime_data.coordinator.async_refresh()
+            if reports:
+                await self.report()
+            else:
+                assert self.group
+                self.group.runtime_data.site.step()
+                await self.settle()
+
+    async def seconds_until_held(
+        self, within: float = 150, limit: float = 600
+    ) -> float:
+        """Return how long it takes until the import stays at the set point for a minute."""
+        begun, held = self.now, None
+        while self.now - begun < limit:
+            await self.wait(5)
+            if abs(self.grid - SET_POINT) > within:
+                held = None
+            elif held is None:
+                held = self.now
+            elif self.now - held >= 60:
+                return held - begun
+        raise AssertionError(f"the import is {self.grid}")
+
+    def status(self) -> str:
+        """Return the status of the group."""
+        assert self.group
+        entity_id = er.async_get(self.hass).async_get_entity_id(
+            "sensor", DOMAIN, f"{self.group.entry_id}_status"
+        )
+        self.group.runtime_data.update()
+        state = self.hass.states.get(entity_id or "")
+        assert state
+        return state.state
+
+
+@pytest.fixture
+async def house(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_miners: list[SimulatedMiner],
+    two_learned: list[MockConfigEntry],
+) -> AsyncGenerator[House]:
+    """A house whose group follows the meter."""
+    house = House(hass, clock, two_miners, two_learned)
+    monotonic = time.monotonic()
+    group = "custom_components.whatsminer.group"
+    with (
+        patch(f"{group}.control.monotonic", lambda: monotonic + house.now),
+        patch(f"{group}.runtime.monotonic", lambda: monotonic + house.now),
+    ):
+        await house.report()
+        result = await submit(
+            hass,
+            members=[entry.entry_id for entry in two_learned],
+            **{SITE: {"hold": "surplus", "meter": METER}, MORE: {"interval": 5}},
+        )
+        house.group = result["result"]
+        await hass.async_block_till_done(wait_background_tasks=True)
+        yield house
+
+
+async def test_surplus_is_followed(house: House) -> None:
+    """The miners would import electricity, or leave the surplus to the grid."""
+    await house.wait(60)
+    assert house.status() == "full"
+    for change, seconds in ((-1000, 20), (-1500, 20), (1200, 60), (500, 60)):
+        house.surplus += change
+        for miner in house.miners:
+            miner.commands.clear()
+        assert await house.seconds_until_held() <= seconds
+        sent = [
+            command.name
+            for miner in house.miners
+            for command in miner.commands
+            if "pct" in command.name or "percent" in command.name
+        ]
+        assert len(sent) <= 4
+        await house.wait(60)
+        assert abs(house.grid - SET_POINT) <= 150
+
+
+async def test_silent_meter(house: House) -> None:
+    """Miners would draw from the grid for hours while the meter is broken."""
+    await house.wait(60)
+    full = house.power
+    await house.wait(280, reports=False)
+    assert house.status() == "meter_lost"
+    assert house.power == pytest.approx(full, rel=0.02)
+    await house.report("unavailable")
+    await house.wait(40, reports=False)
+    assert house.power == pytest.approx(full * 0.4, rel=0.05)
+    await house.wait(600, reports=False)
+    assert house.power < 200
+
+
+async def test_restart_of_home_assistant(hass: HomeAssistant, house: House) -> None:
+    """A restart would send commands before the meter is known, or swing."""
+    house.surplus -= 2000
+    await house.wait(60)
+    held = house.power
+    assert house.group
+    for miner in house.miners:
+        miner.commands.clear()
+    assert await hass.config_entries.async_reload(house.group.entry_id)
+    await house.report()
+    assert house.power == pytest.approx(held, rel=0.01)
+    await house.wait(120)
+    assert house.power == pytest.approx(held, rel=0.03)
+
+
+async def test_offline_miner(house: House) -> None:
+    """What an offline miner no longer draws would go to the grid."""
+    await house.wait(60)
+    house.surplus = house.power / 2 - SET_POINT
+    await house.wait(60)
+    assert abs(house.grid - SET_POINT) <= 150
+    house.miners[1].inject("refuse")
+    await house.wait(300)
+    assert abs(house.grid - SET_POINT) <= 200
+    assert house.group
+    fixed = house.group.runtime_data.site.attributes["not_controlled"]
+    assert fixed == {"Miner 1": "offline"}
+
+
+async def test_wrong_sign(hass: HomeAssistant, house: House) -> None:
+    """A meter with the wrong sign would drive the miners against the house for ever."""
+    house.sign = -1
+    house.surplus = house.power * 0.7
+    for _ in range(60):
+        await house.wait(60)
+        house.surplus += 40 if house.now % 120 else -40
+        assert house.group
+        if issue(hass, "group_sign", house.group):
+            break
+    else:
+        pytest.fail("nobody was told")
+    assert house.power < 200
+    assert house.status() == "off"
+
+
+def test_options_become_settings() -> None:
+    """A group would hold another limit than the one that was entered."""
+    site = {"meter": METER}
+    assert settings_of({**site, "hold": "surplus"}).set_point == -100
+    assert settings_of({**site, "hold": "surplus", "set_point": 50}).set_point == 50
+    peak = settings_of({**site, "hold": "peak", "limit": 8000})
+    assert (peak.set_point, peak.hard_limit) == (7500, None)
+    limit = settings_of({**site, "hold": "limit", "breaker": 11000, "stay": True})
+    assert (limit.set_point, limit.hard_limit) == (10500, 11000)
+    assert not limit.stop_when_silent
