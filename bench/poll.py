@@ -16,7 +16,7 @@ from bench.miners import PASSWORD, Miners, Place, Plan, shared_number, simulated
 from bench.table import arguments, finish, say
 from custom_components.whatsminer.api import connect, transport
 from custom_components.whatsminer.const import SLOW_EVERY
-from tests.simulator.interop import environment
+from tests.simulator.interop import REQUIREMENTS, environment
 
 HERE = Path(__file__).parent
 KINDS = (
@@ -240,7 +240,8 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     """Run the command line."""
     options = arguments("poll", __doc__).parse_args()
-    peers = environment(Path(options.cache) / "peers")
+    pinned = ["--requirement", str(REQUIREMENTS)]
+    peers = environment(Path(options.cache) / "peers", pinned)
     rows = asyncio.run(bench(peers))
     finish("poll", {"rows": rows, "goals": goals(rows)}, options)
 

@@ -145,8 +145,8 @@ class Home:
         if is_filled(flow["data_schema"], "thermostat"):
             await self.delete(step)
             return False
-        form = {"restarts_allowed": True}
-        form = {"economics": prices, "thermostat": thermostat, "power_target": form}
+        restarts = {"restarts_allowed": True}
+        form = {"economics": prices, "thermostat": thermostat, "power_target": restarts}
         await self.post(step, form)
         return True
 
