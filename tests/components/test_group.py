@@ -1,10 +1,16 @@
 """Groups: several miners as one, with their totals, in a Home Assistant with simulated miners."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
 import csv
+from datetime import timedelta
 import re
+from statistics import mean
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
+from freezegun import freeze_time
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
@@ -15,6 +21,7 @@ from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -23,13 +30,23 @@ from custom_components.whatsminer.controls import POWER_PERCENT
 from custom_components.whatsminer.diagnostics import async_get_config_entry_diagnostics
 from custom_components.whatsminer.group.events import Event, as_csv, requested
 from custom_components.whatsminer.group.flow import MORE, SITE
+from custom_components.whatsminer.group.recorder import EVENT_CURTAILMENT
 from custom_components.whatsminer.group.totals import Part, Totals, total
 from custom_components.whatsminer.logbook import describe_group
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import Act, RaceClock
 
 type Read = Callable[[str], str]
+
+PACKAGE = "custom_components.whatsminer"
+
+
+@pytest.fixture(autouse=True)
+def _time(clock: RaceClock) -> Generator[None]:
+    """Let the group live in the time of its miners."""
+    with patch(f"{PACKAGE}.group.runtime.monotonic", clock):
+        yield
 
 
 async def submit(hass: HomeAssistant, **values: Any) -> ConfigFlowResult:
@@ -433,3 +450,119 @@ def test_what_is_asked_for() -> None:
     assert requested("stop", None, powers, [3000, 2000]) == 4000
     assert requested("percent", 60, powers, [3000, 2000]) == 1200
     assert requested("power", 900, powers, [3000, 2000]) == 2200
+
+
+@pytest.fixture
+async def act(
+    hass: HomeAssistant, clock: RaceClock, group: ConfigEntry[Any]
+) -> AsyncGenerator[Act]:
+    """Call an action for the group; the record waits by the clock of the miners.
+
+    Their power falls and rises only while their clock moves, and an action waits for that.
+    """
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), group.entry_id)
+    begun = 0.0
+
+    async def sleep(seconds: float) -> None:
+        while clock() - begun < seconds:
+            await asyncio.sleep(0.01)
+
+    async def run(action: str, **data: Any) -> Any:
+        nonlocal begun
+        begun = clock()
+        clock.race()
+        response = await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"device_id": device.id, "reason": "grid call", **data},
+            blocking=True,
+            return_response=True,
+        )
+        clock.stop()
+        return response
+
+    with (
+        patch(f"{PACKAGE}.power.executor.POLL_INTERVAL", 0.02),
+        patch(
+            f"{PACKAGE}.group.recorder.asyncio",
+            SimpleNamespace(sleep=sleep, gather=asyncio.gather),
+        ),
+    ):
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("fields", "share", "less"),
+    [
+        pytest.param({"target": "stop"}, 1.0, 1.0, id="stop"),
+        pytest.param({"target": "percent", "percent": 60}, 1.0, 0.4, id="percent"),
+        pytest.param({"target": "stop"}, 0.8, 1.0, id="stop below a power target"),
+    ],
+)
+async def test_curtail_and_resume(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    read: Read,
+    set_power: Callable[[float], Any],
+    act: Act,
+    fields: dict[str, Any],
+    share: float,
+    less: float,
+) -> None:
+    """The grid operator would get less than what was asked for, no proof, or miners that stay off."""
+    heard: list[Any] = []
+    hass.bus.async_listen(EVENT_CURTAILMENT, lambda event: heard.append(event.data))
+    full = await look(hass, clock, group, two_learned)
+    if share < 1:
+        await set_power(full * share)
+    before = await look(hass, clock, group, two_learned)
+    response = await act("curtail", **fields)
+    assert response["confirmed"]
+    assert set(response["miners"]) == {"Miner 0", "Miner 1"}
+    for key in ("power_before", "power_after"):
+        parts = [miner[key] for miner in response["miners"].values()]
+        assert response[key] == sum(parts)
+    assert response["power_before"] == pytest.approx(before, rel=0.02)
+    reduced = response["power_before"] - response["power_after"]
+    assert reduced > 0.92 * before * less
+    [event] = response["events"]
+    assert event["by"] == "automation"
+    assert event["requested"] == pytest.approx(before * less, rel=0.03)
+
+    # A quarter of an hour later the record agrees with what the sensors have shown.
+    counted, powers = float(read("energy")), []
+    with freeze_time(dt_util.utcnow()) as frozen:
+        for _ in range(30):
+            frozen.tick(timedelta(seconds=30))
+            await look(hass, clock, group, two_learned, 30)
+            powers.append(float(read("power")))
+    await asyncio.sleep(0.05)
+    [event] = (await act("resume"))["events"]
+    asked, delivered = event["requested"], event["delivered"]
+    assert list(delivered) == ["10", "60", "300"]
+    assert delivered["300"] == pytest.approx(asked, rel=0.02)
+    for seconds, parts in event["delivered_by_miner"].items():
+        assert delivered[seconds] == sum(parts.values())
+    used = sum(event["energy"].values())
+    assert used == pytest.approx(mean(powers) / 1000 / 4, rel=0.01, abs=0.01)
+    assert used == pytest.approx(float(read("energy")) - counted, abs=0.01)
+    assert event["ended"]
+    assert not event["restored"]
+
+    # All is as before, and the group still controls its miners.
+    for _ in range(4):
+        power = await look(hass, clock, group, two_learned, 600)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert power == pytest.approx(before, rel=0.04)
+    for entry in two_learned:
+        assert entry.runtime_data.curtailment.source.key == "group"
+    diagnostics = await async_get_config_entry_diagnostics(hass, group)
+    rows = list(csv.DictReader(diagnostics["events_csv"].splitlines()))
+    assert [row["miner"] for row in rows] == ["", "Miner 0", "Miner 1"]
+    assert {row["by"] for row in rows} == {"automation"}
+    assert rows[0]["requested_w"] == str(asked)
+    assert rows[0]["delivered_300s_w"] == str(delivered["300"])
+    assert all(row["restored"] for row in rows)
+    assert [bool(data["ended"]) for data in heard] == [False, True]

@@ -183,6 +183,7 @@ def test_the_order_of_doing_it() -> None:
     assert found.down == [Move("down", 50), Move("stop", 0)]
     assert found.up == [Move("up", 70)]
     assert found.start == [Move("good", 100), Move("bad", 100)]
+    assert found.same == [Move("same", 50)]
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,8 @@ class Moves(NamedTuple):
     up: list[Move]
     start: list[Move]
     """The most efficient first, `STAGGER` seconds apart."""
+    same: list[Move]
+    """Those that are where they should be."""
 
 
 def moves(
@@ -279,14 +281,16 @@ def moves(
     allocation: Allocation,
 ) -> Moves:
     """Return what must be commanded, for miners that run at these percents."""
-    found = Moves([], [], [])
+    found = Moves([], [], [], [])
     efficiency = {}
     for member in members:
         wanted = allocation.percents.get(member.name)
         now = percents.get(member.name, 0.0)
-        if wanted is None or wanted == now:
+        if wanted is None:
             continue
         kind = found.down if wanted < now else found.up if now else found.start
+        if wanted == now:
+            kind = found.same
         kind.append(Move(member.name, wanted))
         efficiency[member.name] = min(
             (x.watts / x.ths for x in member.levels if x.percent == wanted and x.ths),

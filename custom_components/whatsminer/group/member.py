@@ -138,6 +138,15 @@ class Member:
         return data is not None and data.follower.is_selected
 
     @property
+    def waits(self) -> bool:
+        """Return whether the miner follows the group, which has not said anything yet.
+
+        Until then it would stay stopped or lowered after the end of a curtailment.
+        """
+        data = self.data
+        return data is not None and self.follows and data.follower.is_undecided
+
+    @property
     def held(self) -> bool:
         """Return whether something else decides: another source, or a curtailment."""
         data = self.data

@@ -46,7 +46,8 @@ class TargetControl:
         if target is None:
             if now:
                 self._target, self._plan = None, object()
-                self._start_task(self._release(members))
+            if freed := [one for one in members.values() if now or one.waits]:
+                self._start_task(self._release(freed))
             return
         known = [member.allocated(self._clock()) for member in members.values()]
         roles = {one.name: (one.role, one.on, len(one.levels)) for one in known}
@@ -63,11 +64,9 @@ class TargetControl:
         self._plan = plan = object()
         self._start_task(self._carry_out(plan, target, members))
 
-    async def _release(self, members: dict[str, Member]) -> None:
-        """Return all miners to what their users have set."""
-        await asyncio.gather(
-            *(member.async_command(None) for member in members.values())
-        )
+    async def _release(self, members: Iterable[Member]) -> None:
+        """Return miners to what their users have set."""
+        await asyncio.gather(*(member.async_command(None) for member in members))
 
     async def _carry_out(
         self, plan: object, target: float, members: dict[str, Member]
@@ -83,6 +82,8 @@ class TargetControl:
                 return
         if self._plan is plan:
             await self._command(order.up, members)
+            waiting = [move for move in order.same if members[move.name].waits]
+            await self._command(waiting, members)
         for number, move in enumerate(order.start):
             if number:
                 await asyncio.sleep(STAGGER)

@@ -35,6 +35,11 @@ class Follower:
         """Return whether the miner follows its group."""
         return self._executor.source is self and self.is_set_up
 
+    @property
+    def is_undecided(self) -> bool:
+        """Return whether the group has not said anything yet."""
+        return self._wish is HOLD
+
     def wish(self, now: datetime) -> Wish:
         """Return what the group wants; nothing once the miner has left it."""
         return self._wish if self.is_set_up else Wish()
