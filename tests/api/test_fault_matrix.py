@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from itertools import takewhile
 import os
 from typing import Any
 
@@ -711,6 +712,10 @@ def judge_write(
     is_check = all(name in HARMLESS for name, _ in clean.sent)
     harmless = HARMLESS | HARMLESS_NEXT if is_check else HARMLESS
     applied = [name for name in table.sim.applied if name not in harmless]
+    if not is_check:  # a refused command is followed by the check of the account
+        received = tuple(
+            takewhile(lambda entry: entry[0] != "set.miner.report", received)
+        )
     counted = [entry for entry in received if entry[0] not in harmless]
     wanted = [entry for entry in clean.sent if entry[0] not in HARMLESS]
     if len(applied) > len(wanted):
