@@ -69,7 +69,7 @@ async def test_every_snippet_loads(
     automations = [snippet(world, text) for text in SNIPPETS]
     uses = [a["use_blueprint"] for a in automations if "use_blueprint" in a]
     assert {Path(use["path"]).stem for use in uses} == set(NAMES)
-    own = [text for text in SNIPPETS if "trigger: whatsminer." in text]
+    own = [t for t in SNIPPETS if "trigger: whatsminer." in t or "request_power" in t]
     assert len(automations) - len(uses) - len(own) == len(NAMES)
     for use in uses:
         inputs = flat(blueprint(Path(use["path"]).stem)["blueprint"]["input"])
