@@ -2,24 +2,32 @@
 
 from collections.abc import AsyncGenerator
 import time
+from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
 
 from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.controls import POWER_PERCENT
 from custom_components.whatsminer.group.control import settings_of
 from custom_components.whatsminer.group.flow import MORE, SITE
+from custom_components.whatsminer.group.member import BREAKER_REASON, BREAKER_STOP
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock, issue
+from .conftest import RaceClock, issue, later
 from .test_group import submit
 
 METER = "sensor.grid"
 SET_POINT = -100.0
+BREAKER = 11_000.0
 
 
 class House:
@@ -105,9 +113,16 @@ class House:
 
 
 @pytest.fixture
+def site() -> dict[str, Any]:
+    """What the group of the house holds."""
+    return {"hold": "surplus"}
+
+
+@pytest.fixture
 async def house(
     hass: HomeAssistant,
     clock: RaceClock,
+    site: dict[str, Any],
     two_miners: list[SimulatedMiner],
     two_learned: list[MockConfigEntry],
 ) -> AsyncGenerator[House]:
@@ -123,7 +138,7 @@ async def house(
         result = await submit(
             hass,
             members=[entry.entry_id for entry in two_learned],
-            **{SITE: {"hold": "surplus", "meter": METER}, MORE: {"interval": 5}},
+            **{SITE: {**site, "meter": METER}, MORE: {"interval": 5}},
         )
         house.group = result["result"]
         await hass.async_block_till_done(wait_background_tasks=True)
@@ -207,6 +222,43 @@ async def test_wrong_sign(hass: HomeAssistant, house: House) -> None:
         pytest.fail("nobody was told")
     assert house.power < 200
     assert house.status() == "off"
+
+
+@pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])
+@pytest.mark.parametrize("is_silent", [False, True], ids=["too high", "silent"])
+async def test_breaker_limit_stops_a_held_miner(
+    hass: HomeAssistant, house: House, *, is_silent: bool
+) -> None:
+    """A miner that the user controls would stay on while the breaker is in danger."""
+    runtime = house.entries[0].runtime_data
+    assert house.group
+    with patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02):
+        await POWER_PERCENT.async_set(runtime.commander, 100, user_initiated=True)
+        await house.wait(60)
+        assert runtime.curtailment.source.key == "manual"
+        for miner in house.miners:
+            miner.commands.clear()
+        if is_silent:
+            await house.wait(50, reports=False)
+            assert house.power > 3000
+            await house.wait(20, reports=False)
+            assert (house.status(), house.power < 100) == ("meter_lost", True)
+        else:
+            house.surplus = house.power - 16_000
+            await house.wait(10)
+            assert (house.status(), house.grid < BREAKER) == ("limited", True)
+            assert house.miners[1].machine.power_w > 2000
+        await house.wait(30, reports=not is_silent)
+        assert house.miners[0].machine.power_w < 100
+        assert [one.name for one in house.miners[0].commands].count("power_off") == 1
+        # It is a stop for a time: then the miner is its user's again.
+        [stop] = runtime.curtailment.record.active
+        assert (stop.reason, stop.until - stop.since) == (BREAKER_REASON, BREAKER_STOP)
+        assert await hass.config_entries.async_unload(house.group.entry_id)
+        with later(16):
+            async_fire_time_changed(hass, dt_util.utcnow())
+            await house.settle()
+        assert house.miners[0].truth().mining
 
 
 def test_options_become_settings() -> None:
