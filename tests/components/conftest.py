@@ -352,8 +352,17 @@ async def two_miners(clock: RaceClock) -> AsyncGenerator[list[SimulatedMiner]]:
 
 
 @pytest.fixture
+def money() -> dict[str, Any]:
+    """What both miners cost and earn."""
+    return {CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05}
+
+
+@pytest.fixture
 async def two_entries(
-    hass: HomeAssistant, two_miners: list[SimulatedMiner], unused_tcp_port: int
+    hass: HomeAssistant,
+    two_miners: list[SimulatedMiner],
+    unused_tcp_port: int,
+    money: dict[str, Any],
 ) -> list[MockConfigEntry]:
     """The entries of both miners, set up."""
     found = []
@@ -370,7 +379,7 @@ async def two_entries(
                 CONF_ACCOUNT: "super",
                 CONF_V3_PASSWORD: PASSWORD,
             },
-            options={CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05},
+            options=money,
         )
         entry.add_to_hass(hass)
         found.append(entry)

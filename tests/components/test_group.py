@@ -25,13 +25,18 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.const import (
+    CONF_FIXED_PRICE,
+    CONF_FORECAST,
+    CONF_HASHPRICE,
+    DOMAIN,
+)
 from custom_components.whatsminer.controls import POWER_PERCENT
 from custom_components.whatsminer.diagnostics import async_get_config_entry_diagnostics
 from custom_components.whatsminer.group.events import Event, as_csv, requested
 from custom_components.whatsminer.group.flow import MORE, SITE
 from custom_components.whatsminer.group.recorder import EVENT_CURTAILMENT
-from custom_components.whatsminer.group.totals import Part, Totals, total
+from custom_components.whatsminer.group.totals import Part, Totals, total, total_plan
 from custom_components.whatsminer.logbook import describe_group
 from simulator import SimulatedMiner
 
@@ -274,6 +279,59 @@ def test_sums() -> None:
     assert total(faults).worst_fault == "B: too hot"
     away = total([one, two._replace(online=False)])
     assert (away.power, away.offline) == (3000, ("B",))
+
+
+@pytest.mark.parametrize(
+    "money",
+    [{CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05, CONF_FORECAST: ["sensor.prices"]}],
+)
+async def test_plan_of_a_group(
+    hass: HomeAssistant,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+) -> None:
+    """An owner would have to add up what the plans of many miners expect."""
+    begin = dt_util.utcnow().replace(minute=0, second=0, microsecond=0)
+    rows = [
+        {"start": (begin + timedelta(hours=hour)).isoformat(), "value": price}
+        for hour, price in enumerate([0.02] * 6 + [0.4] * 6)
+    ]
+    unit = {"unit_of_measurement": "EUR/kWh"}
+    hass.states.async_set("sensor.prices", "0.02", unit | {"raw_today": rows})
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), group.entry_id)
+    plan: Any = await hass.services.async_call(
+        DOMAIN,
+        "plan",
+        {"device_id": device.id},
+        blocking=True,
+        return_response=True,
+    )
+    assert set(plan["miners"]) == {"Miner 0", "Miner 1"}
+    for key in ("kwh", "cost", "revenue", "margin", "starts"):
+        parts = [one[key] for one in plan["miners"].values()]
+        assert plan[key] == pytest.approx(sum(parts), abs=1e-3)
+    assert plan["kwh"] > 10
+    assert plan["margin"] == pytest.approx(plan["revenue"] - plan["cost"], abs=1e-3)
+
+
+def test_sums_of_plans() -> None:
+    """A sum would leave out a miner that has no plan, or add dollars to euros."""
+    one: dict[str, Any] = {
+        "kwh": 2.0,
+        "starts": 1,
+        "cost": 0.2,
+        "revenue": None,
+        "margin": None,
+    }
+    assert total_plan([one, one], {"EUR"}) == {
+        **one,
+        "kwh": 4,
+        "starts": 2,
+        "cost": 0.4,
+    }
+    assert total_plan([one, one], {"EUR", "USD"})["cost"] is None
+    none: dict[str, Any] = {"status": "no_forecast", "steps": []}
+    assert set(total_plan([one, none], {"EUR"}).values()) == {None}
 
 
 # One power for all

@@ -1,7 +1,7 @@
 """What the miners of a group do together. Pure."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 
 class Part(NamedTuple):
@@ -87,3 +87,20 @@ def _only(values: Iterable[str | None]) -> str | None:
     """Return the currency that all have; None if there are several or none."""
     known = {value for value in values if value is not None}
     return known.pop() if len(known) == 1 else None
+
+
+MONEY = ("cost", "revenue", "margin")
+
+
+def total_plan(plans: Sequence[dict[str, Any]], currencies: set[str]) -> dict[str, Any]:
+    """Return what the plans of several miners expect together.
+
+    None is what a plan lacks, and money in several currencies.
+    """
+    total: dict[str, float | None] = {}
+    for key in ("kwh", "starts", *MONEY):
+        amounts = [plan.get(key) for plan in plans]
+        known = [amount for amount in amounts if amount is not None]
+        is_sum = len(known) == len(plans) and (len(currencies) == 1 or key not in MONEY)
+        total[key] = round(sum(known), 4) if is_sum else None
+    return total

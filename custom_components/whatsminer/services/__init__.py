@@ -28,6 +28,7 @@ from ..exceptions import failed, invalid
 from ..group.entry import is_group, member_entries
 from ..group.events import Event
 from ..group.runtime import Group
+from ..group.totals import total_plan
 from ..money.plan import NO_WISH, Wish
 from ..power.executor import Outcome
 from ..power.record import Method, Target
@@ -290,9 +291,12 @@ async def _async_plan(call: ServiceCall) -> ServiceResponse:
         return planner.async_preview(planner.limits if wanted == NO_WISH else wanted)
 
     results = await async_each(call, preview)
-    if len(results) == 1:
+    if len(results) == 1 and not await _async_groups(call):
         return cast(ServiceResponse, results[0][1])
-    return {"miners": _by_name(results)}
+    markets = [entry.runtime_data.planner.market for entry, _ in results]
+    currencies = {market.price.currency for market in markets}
+    total = total_plan([plan for _, plan in results], currencies)
+    return {**total, "miners": _by_name(results)}
 
 
 async def _async_request_power(call: ServiceCall) -> ServiceResponse:
