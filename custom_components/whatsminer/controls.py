@@ -192,7 +192,7 @@ def _within(value: float | None, lowest: int, highest: int) -> int | None:
 
 
 def _set_percent_fast(miner: Miner, percent: int) -> Awaitable[None]:
-    """Set a percent that the power follows within seconds (D.4)."""
+    """Set a percent that the power follows within seconds (protocol.md#d4)."""
     return miner.set_power_percent(percent, fast=True)
 
 
