@@ -290,6 +290,15 @@ def test_what_is_unknown_is_left_alone() -> None:
     assert ask(TUNED, touched=REDUCED, baseline=unknown).left_alone == (PERCENT,)
 
 
+def test_what_may_still_change_is_not_settled() -> None:
+    """A stop that Home Assistant could not confirm would be taken for the user's once it shows."""
+    for key in (MINING, PERCENT):
+        soon = replace(TUNED, commands_have_shown=False)
+        assert ask(soon, touched={key: False}).settled == ()
+        assert ask(soon, touched={key: True}).settled == (key,)
+        assert ask(TUNED, touched={key: False}).settled == (key,)
+
+
 def test_strictest() -> None:
     """A curtailment of a percent would hide one of fewer watts."""
     assert strictest([HIGH, SIXTY, WATTS], 3400) is WATTS

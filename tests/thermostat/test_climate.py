@@ -1,6 +1,8 @@
 """The climate entity: what a card, a voice or an automation sets, and what it shows."""
 
-from homeassistant.exceptions import ServiceValidationError
+import asyncio
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import async_capture_events
@@ -162,6 +164,26 @@ async def test_it_leaves_with_the_sensor(world: World, thermostat: Thermostat) -
     assert not [entity for entity in left if registry.async_get(entity)]
     await world.let_pass(minutes=2)
     # Without the thermostat the miner is where the user left it.
+    assert world.runs
+
+
+async def test_it_leaves_while_it_stops_the_miner(
+    world: World, thermostat: Thermostat
+) -> None:
+    """A miner that is just being stopped would stay off, as if its user had switched it off."""
+    await thermostat.heat(22)
+    off = {"entity_id": thermostat.entity_id, "hvac_mode": "off"}
+    stopping = world.hass.async_create_task(
+        world.hass.services.async_call("climate", "set_hvac_mode", off, blocking=True)
+    )
+    while not world.done("power_off"):
+        await asyncio.sleep(0.001)
+    assert world.runs  # it takes a second to stop
+    await world.options()
+    with pytest.raises(HomeAssistantError):
+        await stopping
+    await world.let_pass(minutes=10)
+    assert world.state("sensor", "power_decided_by") == "baseline"
     assert world.runs
 
 

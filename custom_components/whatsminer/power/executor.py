@@ -477,40 +477,47 @@ class PowerExecutor:
         self, check: Check, decision: Decision, command: Command
     ) -> None:
         """Command one setting and confirm it; store first that it is changed."""
+        key, was_known = command.key, self.record.touched.get(command.key, True)
         if not command.adopt:
-            touched = {**self.record.touched, command.key: True}
-            self._change(touched=touched)
+            # Unknown until it is confirmed, which the end of the entry may prevent.
+            self._change(touched={key: False, **self.record.touched})
             if decision.curtailment and not command.raises:
                 self.record = self.record.change(
                     decision.curtailment, way=decision.method
                 )
             await self._save()
-        elif command.key == POWER_LIMIT.key and self.before_restart:
+        elif key == POWER_LIMIT.key and self.before_restart:
             await self.before_restart()
-        check()
-        control = POWER_PERCENT_FAST if command.fast else CONTROLS[command.key]
+        control = POWER_PERCENT_FAST if command.fast else CONTROLS[key]
         try:
+            check()
             is_last = await control.async_set(
                 self._commander, command.value, check=check
             )
         except HomeAssistantError as err:
             if err.translation_key == PERCENT_RESTARTED:
+                await self._note_outcome(key, known=was_known)
                 return  # decide again, without a percent
             is_last = await self._has_effect(control, command.value, err)
             if not is_last:
-                is_unknown = err.translation_key == "unknown_outcome"
-                if is_unknown and command.key in self.record.touched:
-                    self._change(touched={**self.record.touched, command.key: False})
-                    await self._save()
+                known = was_known and err.translation_key != "unknown_outcome"
+                await self._note_outcome(key, known=known)
                 raise
+        await self._note_outcome(key, known=True)
         self._commanded_at = monotonic()
         if not is_last:
             raise self.overtaken()
         if command.adopt:
-            self._observe_setting(command.key, command.value)
-            self._untouch(command.key)
+            self._observe_setting(key, command.value)
+            self._untouch(key)
         if decision.by is By.SOURCE:
             self.status = decision.status
+
+    async def _note_outcome(self, key: str, *, known: bool) -> None:
+        """Store whether it is known what a command did, unless the user has set it since."""
+        if key in self.record.touched:
+            self._change(touched={**self.record.touched, key: known})
+            await self._save()
 
     async def _has_effect[T](
         self, control: Control[T], value: T, err: HomeAssistantError

@@ -83,6 +83,8 @@ class Situation:
     power: float | None = None
     power_is_settled: bool = True
     """Whether `power` has followed the last command."""
+    commands_have_shown: bool = True
+    """Whether the last command is so long ago that the miner must show what it did."""
     power_limit: int | None = None
     power_percent: int | None = None
     full_power: float | None = None
@@ -270,7 +272,9 @@ class _Case:
         """A miner that does not mine is started only if this integration stopped it."""
         if self.miner.mining is not False:
             is_settled = self.miner.mining and MINING in self.touched
-            return self.decision(settled=(MINING,)) if is_settled else None
+            if is_settled and self._has_shown(MINING):
+                return self.decision(settled=(MINING,))
+            return None
         # A start ends in tuning, in which only a limit holds the power down.
         is_held = self.cap and self.baseline.mining and not self._limit_fits
         if MINING not in self.touched or is_held or self.wish.hold:
@@ -356,8 +360,13 @@ class _Case:
         if before is None:
             return self.decision(status=status, left_alone=(key,))
         if now == before:
-            return self.decision(status=status, settled=(key,))
+            settled = (key,) if self._has_shown(key) else ()
+            return self.decision(status=status, settled=settled)
         return self.decision(Command(key=key, value=before, raises=True), status)
+
+    def _has_shown(self, key: str) -> bool:
+        """Return whether the miner shows what the last command did, if that is unknown."""
+        return self.touched[key] or self.miner.commands_have_shown
 
     # Curtailing
 

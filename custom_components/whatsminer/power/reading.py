@@ -17,6 +17,9 @@ LAG = 60.0
 LAG_OF_MEAN = 420.0
 """Seconds until the power shows a command; the latter where it is a mean of five minutes (protocol.md#c14)."""
 
+LONGEST_DELAY = 180.0
+"""Seconds until a miner shows that it was stopped; it may be set to wait for two minutes (protocol.md#e6)."""
+
 
 def is_answered(coordinator: WhatsminerCoordinator) -> bool:
     """Return whether the data are what the miner itself reported in the last poll."""
@@ -50,6 +53,7 @@ def situation(
         is_tuned=is_tuned,
         power=state.power_now,
         power_is_settled=since_command > lag,
+        commands_have_shown=since_command > LONGEST_DELAY,
         power_limit=limit,
         power_percent=percent,
         full_power=coordinator.store.tuned_power or POWER_LIMIT.actual(coordinator),
