@@ -23,6 +23,8 @@ from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
 )
+from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
+from syrupy.assertion import SnapshotAssertion
 
 from custom_components.whatsminer.api.v2 import crypto as auth
 from custom_components.whatsminer.api.v3 import protocol as v3
@@ -121,6 +123,12 @@ def secrets(
     )
     leaked = {secret for secret in secrets - COMMON_WORDS if secret in log}
     assert not leaked, "secrets in the log"
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Snapshots in Home Assistant's form, in the folder `snapshots`."""
+    return snapshot.use_extension(HomeAssistantSnapshotExtension)
 
 
 @pytest.fixture
