@@ -9,11 +9,12 @@ from homeassistant.components.calendar import (
     CalendarEntityDescription,
     CalendarEvent,
 )
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
-from .entity import WhatsminerDescription, WhatsminerEntity
+from .entity import WhatsminerDescription, WhatsminerEntity, remove_entities
 from .money.plan import Part
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 
@@ -33,9 +34,11 @@ async def async_setup_entry(
     entry: WhatsminerConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the plan, if the options lead to one."""
+    """Add the plan if the options lead to one, else remove it."""
     if entry.runtime_data.planner.is_planning:
         async_add_entities([WhatsminerPlan(entry.runtime_data, PLAN)])
+    else:
+        remove_entities(entry, Platform.CALENDAR, [PLAN.key])
 
 
 class WhatsminerPlan(WhatsminerEntity, CalendarEntity):

@@ -12,14 +12,18 @@ from homeassistant.components.climate import (
     HVACAction,
     HVACMode,
 )
-from homeassistant.const import ATTR_TEMPERATURE, PRECISION_TENTHS, UnitOfTemperature
+from homeassistant.const import (
+    ATTR_TEMPERATURE,
+    PRECISION_TENTHS,
+    Platform,
+    UnitOfTemperature,
+)
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import WhatsminerCoordinator
-from .entity import WhatsminerDescription, WhatsminerEntity
-from .heat.heating import HEATING_STATUS, THERMOSTAT as KEY, Heating
+from .entity import WhatsminerDescription, WhatsminerEntity, remove_entities
+from .heat.heating import THERMOSTAT as KEY, Heating
 from .heat.options import PRESETS
 from .runtime import WhatsminerConfigEntry
 
@@ -64,11 +68,7 @@ async def async_setup_entry(
             [WhatsminerThermostat(entry.runtime_data.coordinator, heating)]
         )
         return
-    gone = {f"{entry.unique_id}_{key}" for key in (THERMOSTAT.key, HEATING_STATUS)}
-    registry = er.async_get(hass)
-    for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
-        if entity.unique_id in gone:
-            registry.async_remove(entity.entity_id)
+    remove_entities(entry, Platform.CLIMATE, [THERMOSTAT.key])
 
 
 class WhatsminerThermostat(WhatsminerEntity, _Base):

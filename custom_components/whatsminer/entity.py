@@ -115,6 +115,17 @@ def add_controls(
             registry.async_remove(entity.entity_id)
 
 
+def remove_entities(
+    entry: ConfigEntry[Any], platform: Platform, keys: Iterable[str]
+) -> None:
+    """Remove what the options no longer offer."""
+    registry = er.async_get(entry.runtime_data.coordinator.hass)
+    for key in keys:
+        unique_id = f"{entry.unique_id}_{key}"
+        if entity_id := registry.async_get_entity_id(platform, DOMAIN, unique_id):
+            registry.async_remove(entity_id)
+
+
 class WhatsminerControl[T](WhatsminerEntity):
     """An entity that shows a command while it is being confirmed, and else the actual value."""
 

@@ -30,9 +30,14 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
 from .api import Activity, Board, Cooling, Feature, MinerState, Section, Summary
-from .const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
+from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
-from .entity import ReadingDescription, WhatsminerDescription, WhatsminerEntity
+from .entity import (
+    ReadingDescription,
+    WhatsminerDescription,
+    WhatsminerEntity,
+    remove_entities,
+)
 from .faults import fault_words
 from .group import entities as group
 from .group.entry import is_group
@@ -695,12 +700,8 @@ def _add_of_miner(
     entry.async_on_unload(coordinator.async_add_listener(add_new))
     own = [one for one in OWN_SENSORS if _is_offered(entry.runtime_data, one)]
     async_add_entities(WhatsminerOwnSensor(entry.runtime_data, one) for one in own)
-    registry = er.async_get(hass)
-    for one in OWN_SENSORS:
-        unique_id = f"{entry.unique_id}_{one.key}"
-        entity_id = registry.async_get_entity_id(Platform.SENSOR, DOMAIN, unique_id)
-        if entity_id and one not in own:
-            registry.async_remove(entity_id)
+    gone = [one.key for one in OWN_SENSORS if one not in own]
+    remove_entities(entry, Platform.SENSOR, gone)
     async_add_entities(economics_sensors(hass, coordinator))
 
 

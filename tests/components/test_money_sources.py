@@ -7,6 +7,7 @@ from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -231,6 +232,39 @@ async def test_the_miner_follows_the_plan(
     assert seen == [(wanted, wanted) for _, wanted in seen]
     assert [wanted > 0 for _, wanted in seen] == [one < STOP for one in PEAKS[:8]]
     assert commands(miner, LIMIT) == 0
+
+
+async def test_the_plan_leaves_with_its_options(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    select: Any,
+    entity_id: Find,
+    call: Call,
+    done: Done,
+    pass_time: Pass,
+) -> None:
+    """A miner that the plan stopped would stay off for good, and dead entities would show a plan."""
+    forecast(hass, [STOP] * 4, this_hour)
+    price(hass, STOP)
+    await set_up(**{CONF_FORECAST: [FORECAST]})
+    await select("plan")
+    await pass_time(10)
+    assert percent(miner) == 0
+    plan = [entity_id("calendar", "plan")]
+    plan += [entity_id("sensor", key) for key in ("plan_status", "plan_next_change")]
+    hass.config_entries.async_update_entry(entry, options={})
+    await hass.config_entries.async_reload(entry.entry_id)
+    await pass_time(10)
+    assert percent(miner) == 100
+    registry = er.async_get(hass)
+    assert not [one for one in plan if registry.async_get(one) or hass.states.get(one)]
+    await done(call("switch", "mining", "turn_off"))
+    await hass.config_entries.async_reload(entry.entry_id)
+    await pass_time(5)
+    assert percent(miner) == 0
 
 
 async def test_what_the_user_sets_counts_more(
