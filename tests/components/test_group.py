@@ -549,6 +549,17 @@ async def act(
         yield run
 
 
+async def test_record_of_two_miners_of_one_name(
+    hass: HomeAssistant, group: ConfigEntry[Any], two_entries: list[MockConfigEntry]
+) -> None:
+    """The record would leave out one of two miners that have the same name."""
+    for entry in two_entries:
+        hass.config_entries.async_update_entry(entry, title="Miner")
+    event = group.runtime_data.events.begin("Ann", "stop", None, None)
+    assert set(event.baseline) == {f"Miner {one.unique_id}" for one in two_entries}
+    assert event.requested == sum(event.baseline.values())
+
+
 @pytest.mark.parametrize(
     ("fields", "share", "less"),
     [

@@ -1,6 +1,7 @@
 """The config entries of miners and groups, and what a group's options say."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -75,6 +76,18 @@ def member_entries(
         hass.config_entries.async_get_entry, group.options.get(CONF_MEMBERS, ())
     )
     return [entry for entry in found if entry]
+
+
+def names_of(entries: Iterable[ConfigEntry[Any]]) -> dict[str, str]:
+    """Return the names of miners by entry id; where two have the same, with the MAC."""
+    known = list(entries)
+    titles = Counter(entry.title for entry in known)
+    return {
+        entry.entry_id: entry.title
+        if titles[entry.title] == 1
+        else f"{entry.title} {entry.unique_id}"
+        for entry in known
+    }
 
 
 @callback

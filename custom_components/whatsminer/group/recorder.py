@@ -10,6 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
 from ..money.energy import Meter, Reading
+from .entry import names_of
 from .events import KEPT, SAMPLES, Event, requested
 from .member import loaded
 from .store import GroupStore
@@ -36,11 +37,18 @@ class EventRecorder:
         self._meters: dict[str, Meter] = {}
 
     @property
+    def _named(self) -> dict[str, ConfigEntry[Any]]:
+        """Return the miners by name."""
+        members = self._members()
+        names = names_of(members)
+        return {names[entry.entry_id]: entry for entry in members}
+
+    @property
     def _powers(self) -> dict[str, float]:
         """Return what the miners that answer draw now, by name (W)."""
         return {
-            entry.title: power
-            for entry in self._members()
+            name: power
+            for name, entry in self._named.items()
             if (data := loaded(entry))
             and data.coordinator.last_update_success
             and (power := data.coordinator.data.power_now) is not None
@@ -60,8 +68,8 @@ class EventRecorder:
                 self._end(earlier)
         powers = self._powers
         full = {
-            entry.title: data.coordinator.store.tuned_power
-            for entry in self._members()
+            name: data.coordinator.store.tuned_power
+            for name, entry in self._named.items()
             if (data := loaded(entry))
         }
         event = Event(
@@ -102,8 +110,8 @@ class EventRecorder:
         """Count what the miners use, and note the end of events; called after their polls."""
         if not (opened := self._open):
             return
-        for entry in self._members():
-            self._count(entry, opened)
+        for name, entry in self._named.items():
+            self._count(name, entry, opened)
         powers = self._powers
         for event in opened:
             if not event.ended and not self._is_active(event):
@@ -112,15 +120,15 @@ class EventRecorder:
                 event.restored = dt_util.utcnow().isoformat(timespec="seconds")
         self._store.save()
 
-    def _count(self, entry: ConfigEntry[Any], events: list[Event]) -> None:
+    def _count(self, name: str, entry: ConfigEntry[Any], events: list[Event]) -> None:
         data = loaded(entry)
         if data is None or (power := data.coordinator.data.power_now) is None:
             return
         meter = self._meters.setdefault(entry.entry_id, Meter())
         used = meter.add(Reading(data.coordinator.data.read_at, power))
         for event in events:
-            if not event.ended and entry.title in event.baseline:
-                event.energy[entry.title] = event.energy.get(entry.title, 0.0) + used
+            if not event.ended and name in event.baseline:
+                event.energy[name] = event.energy.get(name, 0.0) + used
 
     def _is_active(self, event: Event) -> bool:
         """Return whether the curtailment counts for any miner, or is still being commanded."""

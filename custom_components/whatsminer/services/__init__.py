@@ -1,7 +1,6 @@
 """The integration's own actions, addressed by device: curtail, resume, and those of device.py."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -25,7 +24,7 @@ import probatio
 
 from ..const import CONF_HOURS_AT_LEAST, CONF_HOURS_AT_MOST, DOMAIN, LOGGER
 from ..exceptions import failed, invalid
-from ..group.entry import is_group, member_entries
+from ..group.entry import is_group, member_entries, names_of
 from ..group.events import Event
 from ..group.runtime import Group
 from ..group.totals import total_plan
@@ -215,13 +214,9 @@ def _raise_first(failures: Results[BaseException]) -> None:
 
 
 def _by_name(results: Results[Any]) -> dict[str, Any]:
-    """Return results by the names of the miners; where two have the same, with the MAC."""
-    titles = Counter(entry.title for entry, _ in results)
-    named: dict[str, Any] = {}
-    for entry, result in results:
-        alone = titles[entry.title] == 1
-        named[entry.title if alone else f"{entry.title} {entry.unique_id}"] = result
-    return named
+    """Return results by the names of the miners."""
+    names = names_of(entry for entry, _ in results)
+    return {names[entry.entry_id]: result for entry, result in results}
 
 
 async def _async_maintain(action: Action, call: ServiceCall) -> ServiceResponse:
