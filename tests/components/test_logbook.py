@@ -1,11 +1,13 @@
 """The logbook of a miner: who changed its power, how, and until when."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from homeassistant.components.recorder import Recorder
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.translation import async_load_integrations
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
@@ -15,7 +17,9 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
-from custom_components.whatsminer.logbook import describe
+from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.logbook import async_describe_events, describe
+from custom_components.whatsminer.power.executor import EVENT_DECISION
 
 from .conftest import Act, RaceClock
 
@@ -55,15 +59,46 @@ EVENT = {
         ),
         ({"decided_by": "baseline", "target": None, "reason": None}, "resumed"),
         ({"decided_by": "baseline", "off_by_user": True}, "off, as a user switched it"),
-        (
-            {"decided_by": "power_target", "target": None, "reason": None},
-            "power set by: power target",
-        ),
     ],
 )
 def test_texts(changes: dict[str, Any], text: str) -> None:
     """The owner would not learn why the miner is off."""
-    assert describe({**EVENT, **changes}) == text
+    assert describe({**EVENT, **changes}, lambda _, state: state) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"decided_by": "manual"}, "power set by: Zielleistung"),
+        ({"decided_by": "external"}, "power set by: Extern"),
+        ({"decided_by": "group", "percent": 60}, "60 %: Gruppe"),
+        (
+            {"decided_by": "most_profitable", "percent": 0, "why": "0.2 per kWh"},
+            "stopped: Höchster Gewinn, 0.2 per kWh",
+        ),
+        ({"decided_by": "plan", "percent": 100}, "100 %: Plan"),
+        (
+            {"decided_by": "thermostat", "percent": 0, "why": "too_hot"},
+            "stopped: Thermostat, Harte Grenze erreicht",
+        ),
+        (
+            {"decided_by": "curtailment", "target": "stop", "reason": "my_own words"},
+            "stopped: my_own words",
+        ),
+    ],
+)
+async def test_sources_have_their_names(
+    hass: HomeAssistant, changes: dict[str, Any], text: str
+) -> None:
+    """The logbook would name a power source otherwise than the rest of the page."""
+    hass.config.language = "de"
+    hass.config.components.add(DOMAIN)
+    await async_load_integrations(hass, {DOMAIN})
+    described: dict[str, Callable[[Event], dict[str, str]]] = {}
+    async_describe_events(hass, lambda _, event, line: described.update({event: line}))
+    data = {**EVENT, "target": None, "reason": None, "name": "Miner", **changes}
+    line = described[EVENT_DECISION](Event(EVENT_DECISION, data))
+    assert line["message"] == text
 
 
 def test_time_is_local_and_has_a_date_if_needed() -> None:
@@ -75,7 +110,7 @@ def test_time_is_local_and_has_a_date_if_needed() -> None:
     ):
         until = dt_util.as_utc(when).isoformat()
         expected = f"stopped: Electricity price, until {shown}"
-        assert describe({**EVENT, "until": until}) == expected
+        assert describe({**EVENT, "until": until}, str) == expected
 
 
 async def test_logbook_of_the_device(

@@ -214,7 +214,7 @@ class Heating:
         status = self.decision.status
         if status is Status.CURTAILED:
             return Wish(percent=100, modulates=True)  # the arbiter stops it
-        why, percent = status.replace("_", " "), self.decision.percent
+        why, percent = status.value, self.decision.percent
         if not percent:
             return Wish(stop=True, why=why)
         return Wish(percent=percent, why=why, modulates=True)

@@ -64,7 +64,7 @@ class Wish:
     fast: bool = False
     """Whether a percent is set by the fast command."""
     why: str | None = None
-    """For the logbook."""
+    """For the logbook: a text, or a heating status."""
     modulates: bool = False
     """Whether the percent changes all the time: only stop and start are worth a line."""
     next_look: datetime | None = None
