@@ -248,7 +248,7 @@ class Fleet:
                     counted_update,
                 ),
                 (entity.WhatsminerEntity, "async_write_ha_state", counted_write),
-                (v2_miner, "exchange", counted_exchange),
+                (transport, "exchange", counted_exchange),
                 (transport.Link, "request", counted_request),
                 (v2_miner, "time", clock),
                 (v3_miner, "time", clock),
