@@ -25,6 +25,10 @@ ENDS = {miner.profile: miner.name[-4:].lower() for miner in MINERS} | {
 """How the names of the miners end: with their MAC."""
 PASSWORD = "admin1"
 LANGUAGES = ("en", "de", "zh-Hans")
+LANGUAGES_ENGLISH_FIRST = [
+    "en",
+    *(pytest.param(one, marks=pytest.mark.long) for one in LANGUAGES[1:]),
+]
 CONTROLS = (
     "switch.mining",
     "number.power_target",
@@ -134,7 +138,7 @@ async def fits_everywhere(
         await person.sees_all_is_well()
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES_ENGLISH_FIRST)
 async def test_every_miner(house: House, language: str) -> None:
     """No profile, language or screen may have a card that cannot show what it should."""
     person = await sit_down(house, language=language)
@@ -481,6 +485,7 @@ async def restored(house: House) -> AsyncIterator[House]:
     await restore(house)
 
 
+@pytest.mark.long
 async def test_every_state(restored: House) -> None:
     """In no state of a miner, in no language and on no screen may the page be an error message."""
     windows = [
