@@ -54,6 +54,8 @@ class StoredValues:
     """When the btminer run began in which the power percent was commanded (ISO 8601)."""
     tuned_power: float | None = None
     """The power of the tuned miner without a percent (W)."""
+    tuned_limit: float | None = None
+    """The power limit under which it was tuned (W)."""
     reported: dict[str, Any] = field(default_factory=dict)
     """The settings that the miner reported last, by key of the entity; see `reported`."""
     percent_restarts: bool = False
@@ -123,6 +125,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "info": _check_info,
     "run": _check_time,
     "tuned_power": _check_power,
+    "tuned_limit": _check_power,
     "settings": _check_values,
     "reported": _check_values,
     "percent_restarts": _check_flag,
@@ -363,7 +366,16 @@ class MinerStore:
         return datetime.fromisoformat(since) if since else None
 
     def _observe_tuned_power(self, state: MinerState) -> None:
-        """Observe the power while no percent is set; a percent is a share of that (protocol.md#d4)."""
+        """Observe the power while no percent is set; a percent is a share of that (protocol.md#d4).
+
+        It is another one under another limit, also where no poll has seen the restart.
+        """
+        before = self._values.tuned_limit
+        limit = state.summary and state.summary.power_limit
+        if limit and limit != before:
+            self._values.tuned_limit = limit
+            if before:
+                self._values.tuned_power = self._full_since = None
         percent = self.setting(POWER_PERCENT)
         if state.status and state.status.power_percent is not None:
             percent = state.status.power_percent

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 import logging
 from typing import Any
@@ -256,3 +257,31 @@ async def test_slow_miners_do_not_delay_the_start(
         assert entries[0].runtime_data.coordinator.last_update_success
         for entry in entries:
             await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_another_limit_is_another_tuned_power(
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator
+) -> None:
+    """A percent of the power target would be a share of a power that the miner no longer draws."""
+    store, state = MinerStore(hass, "one"), coordinator.data
+    assert state.summary
+    mining = replace(state, summary=replace(state.summary, power=3400.0))
+    store.observe(mining)
+    assert store.tuned_power == 3400
+    summary = replace(state.summary, power=2000.0)
+    assert state.status
+    low = replace(
+        state, summary=summary, status=replace(state.status, power_percent=60)
+    )
+    store.observe(low)
+    assert store.tuned_power == 3400
+    limited = replace(summary, power_limit=2500.0, power=2450.0)
+    store.observe(replace(state, summary=limited))
+    assert store.tuned_power == 2450
+    await store.async_save()
+    later = MinerStore(hass, "one")
+    await later.async_load()
+    later.observe(
+        replace(state, summary=replace(limited, power_limit=3000.0, power=2950.0))
+    )
+    assert later.tuned_power == 2950
