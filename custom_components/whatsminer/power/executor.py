@@ -452,7 +452,7 @@ class PowerExecutor:
 
     async def _carry_out(self, check: Check) -> Method:
         """Command one step after the other; return the last method."""
-        method = Method.NONE
+        method, end = Method.NONE, monotonic() + DEADLINE_REACHABLE
         for _ in range(MOST_STEPS):
             check()
             decision = self._decide()
@@ -461,7 +461,11 @@ class PowerExecutor:
             if decision.settled or decision.left_alone:
                 self._untouch(*decision.settled, *decision.left_alone)
             elif decision.command is None:
-                break
+                # A miner that was just started may not report it for a moment.
+                if not decision.waits_for or method is Method.NONE or monotonic() > end:
+                    break
+                await asyncio.sleep(POLL_INTERVAL)
+                await self._coordinator.async_refresh()
             else:
                 await self._execute(check, decision, decision.command)
                 method = decision.method
