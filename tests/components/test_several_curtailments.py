@@ -308,7 +308,7 @@ async def test_changes_are_announced(
 
     def lines() -> list[str]:
         """Return the new lines of the logbook."""
-        found = [describe(event.data) for event in events]
+        found = [describe(event.data, lambda _, state: state) for event in events]
         events.clear()
         return found
 
