@@ -250,10 +250,11 @@ class MinerStore:
         return self._values.schedule
 
     @callback
-    def keep_schedule(self, values: dict[str, Any]) -> None:
-        """Store what those sources know and want."""
+    def keep_schedule(self, values: dict[str, Any], *, write: bool) -> None:
+        """Keep what those sources know and want; without `write` it is stored with the next change."""
         self._values.schedule = values
-        self._save()
+        if write:
+            self._save()
 
     def reported(self, key: str) -> Any:
         """Return what the miner reported last for an entity, or None."""

@@ -317,7 +317,8 @@ async def test_nothing_grows(fleet: Fleet, size: int, rounds: int) -> None:
     assert after.tasks == before.tasks
     assert after.files == before.files
     assert after.timers == before.timers
-    assert after.objects - before.objects < rounds * size / 4
+    # The test kit keeps every write to the storage, of which each miner has one here.
+    assert after.objects - before.objects < rounds * size / 3
     minutes = fleet.clock() / 60
     for number, miner in enumerate(fleet.miners):
         assert miner.open_connections == 0

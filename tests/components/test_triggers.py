@@ -122,7 +122,9 @@ async def test_curtailments(
     assert len(calls) == called
 
 
-@pytest.mark.parametrize("failure", ["refuse", "error_23"])
+@pytest.mark.parametrize(
+    "failure", ["refuse", pytest.param("error_23", marks=pytest.mark.long)]
+)
 async def test_curtailment_that_fails(
     hass: HomeAssistant,
     automate: Callable[..., Awaitable[list[ServiceCall]]],

@@ -56,6 +56,8 @@ TRUST_AFTER = timedelta(hours=2)
 LONGEST_GAP = timedelta(minutes=10)
 """Between two polls, for the hours that the miner has run today."""
 HOUR = timedelta(hours=1)
+_WRITE_AFTER = 0.5
+"""Hours run that may be lost if Home Assistant crashes."""
 
 
 class PlanStatus(StrEnum):
@@ -186,6 +188,7 @@ class Planner:
             options.get(CONF_SHORTEST_STOP, TIMING.min_off * 60) / 60,
         )
         self.run = Run.restored(coordinator.store.schedule)
+        self._written = self.run.ran
         self.plan: Plan | None = None
         self._why: str | None = None
         self._seen: Level | None = None
@@ -237,7 +240,13 @@ class Planner:
             self._update_plan(now)
         self._decide(now)
         if self.run != run:
-            self._coordinator.store.keep_schedule(self.run.stored())
+            # A file that is written every half minute wears an SD card.
+            write = (
+                replace(self.run, ran=run.ran) != run
+                or self.run.ran - self._written >= _WRITE_AFTER
+            )
+            self._written = self.run.ran if write else self._written
+            self._coordinator.store.keep_schedule(self.run.stored(), write=write)
 
     @staticmethod
     def _percent_set(state: MinerState) -> float:
