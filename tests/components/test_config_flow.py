@@ -31,6 +31,8 @@ from custom_components.whatsminer.const import (
     CONF_HEAT_PRICE,
     CONF_HEAT_SHARE,
     CONF_HEAT_SOURCE,
+    CONF_HOURS_AT_LEAST,
+    CONF_HOURS_AT_MOST,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
     CONF_PRICE_SENSOR,
@@ -885,4 +887,23 @@ async def test_password_removed_without_a_curtailment(
     [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
     assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+
+
+@pytest.mark.usefixtures("coordinator")
+async def test_hours_that_no_day_has_are_refused(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A plan that must run for longer than it may would follow one of the two, unsaid."""
+    form = await _options(hass, entry)
+    for hours, kind in (
+        ({CONF_HOURS_AT_LEAST: 12, CONF_HOURS_AT_MOST: 6}, FlowResultType.FORM),
+        ({CONF_HOURS_AT_LEAST: 6, CONF_HOURS_AT_MOST: 12}, FlowResultType.CREATE_ENTRY),
+    ):
+        form = await hass.config_entries.options.async_configure(
+            form["flow_id"], {"plan": hours}
+        )
+        assert form["type"] is kind
+        if kind is FlowResultType.FORM:
+            assert form["errors"] == {"base": "hours_impossible"}
     await hass.async_block_till_done()
