@@ -216,6 +216,13 @@ class MinerStore:
         """The power target, and the restarts that it has caused, as it is stored."""
         return self._values.power_target
 
+    @callback
+    def keep(self, name: str, values: dict[str, Any], *, save: bool = True) -> None:
+        """Keep `heat`, `profile` or `schedule`; without `save` it is stored with the next change."""
+        setattr(self._values, name, values)
+        if save:
+            self._save()
+
     async def async_keep(self, name: str, values: dict[str, Any]) -> None:
         """Store `curtailment`, `power_target` or `heat` immediately: it must survive a crash."""
         setattr(self._values, name, values)
@@ -226,35 +233,15 @@ class MinerStore:
         """The thermostat, as it is stored."""
         return self._values.heat
 
-    @callback
-    def keep_heat(self, values: dict[str, Any], *, save: bool = True) -> None:
-        """Keep the thermostat; without `save` it is stored with the next change."""
-        self._values.heat = values
-        if save:
-            self._save()
-
     @property
     def profile(self) -> dict[str, Any]:
         """What the miner does with its power, as it is stored."""
         return self._values.profile
 
-    @callback
-    def keep_profile(self, values: dict[str, Any]) -> None:
-        """Store the learned profile; it changes every five minutes at most."""
-        self._values.profile = values
-        self._save()
-
     @property
     def schedule(self) -> dict[str, Any]:
         """What the sources *Most profitable* and *Plan* know of the run, as it is stored."""
         return self._values.schedule
-
-    @callback
-    def keep_schedule(self, values: dict[str, Any], *, write: bool) -> None:
-        """Keep what those sources know and want; without `write` it is stored with the next change."""
-        self._values.schedule = values
-        if write:
-            self._save()
 
     def reported(self, key: str) -> Any:
         """Return what the miner reported last for an entity, or None."""

@@ -58,7 +58,7 @@ def swallowing_port(socket_enabled: None) -> Iterator[int]:
 
 
 PATIENCE = 0.001
-"""Real seconds for the kernel to hand on what was sent, before time is skipped."""
+"""Real seconds for the kernel to pass sent bytes, before time is skipped."""
 
 
 @pytest.fixture

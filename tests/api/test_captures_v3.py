@@ -74,7 +74,7 @@ def message(name: str) -> JsonObject:
 
 # Without what only older firmware is documented to have (protocol.md#d1, #d5)
 FEATURES = frozenset(Feature) - {Feature.PREHEAT, Feature.SSH}
-# Of `power` only 3.0.3 tells (protocol.md#e5).
+# Only 3.0.3 reports `power` (protocol.md#e5).
 UNREADABLE = frozenset({Feature.START_AT_BOOT, Feature.POWER})
 
 INFO_M50 = MinerInfo(

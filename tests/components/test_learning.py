@@ -211,7 +211,7 @@ async def test_wear_is_a_problem_until_it_is_reset(
     """Dust costs money for months before anybody looks."""
     assert state("binary_sensor", "worn") == STATE_UNKNOWN
     base = poll_of(coordinator.data, None, None).base
-    coordinator.store.keep_profile(worn_profile(base))
+    coordinator.store.keep("profile", worn_profile(base))
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
     assert state("binary_sensor", "worn") == STATE_ON
@@ -271,7 +271,7 @@ async def test_prices_and_power_come_from_the_curve(
 ) -> None:
     """An owner who stops at the average break-even stops too early, and runs too long at full power."""
     base = poll_of(coordinator.data, None, None).base
-    coordinator.store.keep_profile(worn_profile(base))
+    coordinator.store.keep("profile", worn_profile(base))
     hass.states.async_set("sensor.price", "100", {"unit_of_measurement": "EUR/MWh"})
     options = {CONF_PRICE_SENSOR: "sensor.price", CONF_HASHPRICE: 0.05}
     hass.config_entries.async_update_entry(entry, options=options)
@@ -318,7 +318,7 @@ async def test_power_counts_with_the_heat(
 ) -> None:
     """A miner that replaces an electric heater would be stopped, and the heater would run instead."""
     base = poll_of(coordinator.data, None, None).base
-    coordinator.store.keep_profile(worn_profile(base))
+    coordinator.store.keep("profile", worn_profile(base))
     options = {CONF_FIXED_PRICE: 0.3, CONF_HASHPRICE: 0.05}
     hass.states.async_set("sensor.share", "100", {"unit_of_measurement": "%"})
     hass.states.async_set("sensor.demand", "1300", {"unit_of_measurement": "W"})
@@ -349,7 +349,7 @@ async def test_a_percent_that_restarts_is_not_offered(
 ) -> None:
     """A miner without fast boot would restart at each new price, and tune for 20 minutes."""
     base = poll_of(coordinator.data, None, None).base
-    coordinator.store.keep_profile(worn_profile(base))
+    coordinator.store.keep("profile", worn_profile(base))
     miner.machine.fast_boot = False
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()

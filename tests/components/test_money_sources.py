@@ -124,7 +124,7 @@ def set_up(
             for p in (100, 80, 60, 40)
         ]
         base = poll_of(data, None, None).base
-        coordinator.store.keep_profile({"bases": [{"base": base, "bins": bins}]})
+        coordinator.store.keep("profile", {"bases": [{"base": base, "bins": bins}]})
         options = {CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: HASHPRICE} | options
         hass.config_entries.async_update_entry(entry, options=options)
         await hass.config_entries.async_reload(entry.entry_id)

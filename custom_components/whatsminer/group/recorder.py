@@ -145,7 +145,7 @@ class EventRecorder:
 
     @callback
     def end(self, reason: str | None) -> list[Event]:
-        """End the events with a reason, or all: somebody has resumed the group."""
+        """End the events with a reason, or all, since the group is resumed."""
         ending = [
             event
             for event in self._open

@@ -373,7 +373,7 @@ class Heating:
             return None, math.inf
         reported = self.state.reported
         if not self._is_seen:
-            # The value of before the start may be restored, and not measured.
+            # A value from before the start may be restored, and not measured.
             self._is_seen = True
             is_old = reported is not None and reading == self.state.reading
             self._unproven = found.last_reported if is_old else None
@@ -436,11 +436,11 @@ class Heating:
         is_due = monotonic() - self._saved >= SAVE_INTERVAL
         if is_news or is_due:
             self._saved = monotonic()
-        self._coordinator.store.keep_heat(self._stored(), save=is_news or is_due)
+        self._coordinator.store.keep("heat", self._stored(), save=is_news or is_due)
 
     @callback
     def _on_stop(self, _: Event) -> None:
-        self._coordinator.store.keep_heat(self._stored())
+        self._coordinator.store.keep("heat", self._stored())
 
     async def _async_save(self) -> None:
         await self._coordinator.store.async_keep("heat", self._stored())

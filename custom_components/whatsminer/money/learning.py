@@ -48,7 +48,7 @@ class Learning:
             self.profile.restart_wear()
         else:
             self.profile = Profile()
-        self._coordinator.store.keep_profile(self.profile.as_dict())
+        self._coordinator.store.keep("profile", self.profile.as_dict())
         self._report_wear()
         self._coordinator.async_update_listeners()
 
@@ -60,7 +60,7 @@ class Learning:
         fast_boot = FAST_BOOT.actual(self._coordinator)
         poll = poll_of(state, commanded, store.tuned_power, fast_boot)
         if self.profile.observe(poll):
-            store.keep_profile(self.profile.as_dict())
+            store.keep("profile", self.profile.as_dict())
             self._report_wear()
 
     @callback

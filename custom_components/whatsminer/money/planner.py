@@ -201,22 +201,23 @@ class Planner:
         self._off_plan_since: datetime | None = None
         self._planning = False
         self._shown: tuple[tuple[Plan, int | None], list[dict[str, Any]]] | None = None
-        for key, set_up in ((BEST, self._has_best), (PLAN, self._has_plan)):
-            executor.add_source(MoneySource(key, self, set_up))
+        for key, is_set_up in (
+            (BEST, lambda: self._has_best),
+            (PLAN, lambda: self.is_planning),
+        ):
+            executor.add_source(MoneySource(key, self, is_set_up))
 
+    @property
     def _has_best(self) -> bool:
         can = self._coordinator.can(Feature.MINING)
         return can and self.market.has_price and self.market.has_hashprice
 
-    def _has_plan(self) -> bool:
-        can = self._coordinator.can(Feature.MINING)
-        wanted = self.market.has_hashprice or self.limits != NO_WISH
-        return can and wanted and self.forecast.is_set_up
-
     @property
     def is_planning(self) -> bool:
         """Return whether there can be a plan."""
-        return self._has_plan()
+        can = self._coordinator.can(Feature.MINING)
+        wanted = self.market.has_hashprice or self.limits != NO_WISH
+        return can and wanted and self.forecast.is_set_up
 
     @callback
     def start(self) -> None:
@@ -235,18 +236,18 @@ class Planner:
             if watts and self._percent_set(state) == FULL:
                 self._seen = Level(FULL, watts, summary.hashrate)
         self.forecast.look(now)
-        if self._has_plan():
+        if self.is_planning:
             self._check_forecast(now)
             self._update_plan(now)
         self._decide(now)
         if self.run != run:
             # A file that is written every half minute wears an SD card.
-            write = (
+            save = (
                 replace(self.run, ran=run.ran) != run
                 or self.run.ran - self._written >= _WRITE_AFTER
             )
-            self._written = self.run.ran if write else self._written
-            self._coordinator.store.keep_schedule(self.run.stored(), write=write)
+            self._written = self.run.ran if save else self._written
+            self._coordinator.store.keep("schedule", self.run.stored(), save=save)
 
     @staticmethod
     def _percent_set(state: MinerState) -> float:
