@@ -17,9 +17,6 @@ from simulator import SimulatedMiner
 
 from .conftest import RaceClock
 
-pytest.importorskip("hassil", reason="no default agent without hassil")
-pytest.importorskip("home_assistant_intents", reason="no sentences without intents")
-
 PAGE = Path(__file__).parents[2] / "docs" / "automations.md"
 type Say = Callable[[str], Awaitable[str]]
 

@@ -1,13 +1,10 @@
 """The thermostat card, a voice and HomeKit find what they need."""
 
-import pytest
-
-pytest.importorskip("hassil")
-
 from homeassistant.components.climate import ClimateEntityFeature
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.helpers import area_registry as ar, entity_registry as er
 from homeassistant.setup import async_setup_component
+import pytest
 
 from tests.blueprints.conftest import World
 
