@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.const import CONF_FIXED_PRICE, CONF_HASHPRICE, DOMAIN
 from simulator import SimulatedMiner
 
 from .conftest import Act, RaceClock, later
@@ -92,6 +92,30 @@ async def test_stop_over_a_restart(
             await poll()
     assert miner.truth().mining is True
     assert entry.runtime_data.curtailment.source.key == "manual"
+
+
+async def test_request_that_ends_during_a_restart(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    request_power: Request,
+    call: Call,
+    state: Show,
+) -> None:
+    """Home Assistant would be down for an hour, and then ignore the price for good."""
+    options = {CONF_FIXED_PRICE: 0.1, CONF_HASHPRICE: 0.05}
+    hass.config_entries.async_update_entry(entry, options=options)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    source = {"option": "most_profitable"}
+    await call("select", "power_source", "select_option", **source)
+    await request_power(2500, duration={"minutes": 5})
+    assert state("select", "power_source") == "external"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with later(60):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+    assert state("select", "power_source") == "most_profitable"
+    assert entry.runtime_data.curtailment.source_keys == ["manual", "most_profitable"]
 
 
 async def test_what_counts_more(

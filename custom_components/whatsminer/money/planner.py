@@ -302,9 +302,8 @@ class Planner:
         return PlanStatus.WRONG_UNIT if scale else PlanStatus.DIFFERS
 
     @property
-    def _selected(self) -> str | None:
-        source = self._executor.source
-        return source.key if source else None
+    def _selected(self) -> str:
+        return self._executor.source.key
 
     # The plan
 

@@ -159,7 +159,6 @@ class PowerExecutor:
         else:
             coordinator.store.observe_settings(old_baseline(stored))
         self.sources: dict[str, Source] = {}
-        self.source: Source | None = None
         self.budget: Callable[[], Budget] = Budget
         self.before_restart: Callable[[], Awaitable[None]] | None = None
         """What a source wants to do before it restarts the miner."""
@@ -175,8 +174,6 @@ class PowerExecutor:
     @callback
     def start(self) -> None:
         """Watch over the power from now on."""
-        if self.sources and not (self.source and self.source.is_set_up):
-            self.source = next(iter(self.sources.values()))
         self.decision = self._new_decision()  # it was announced before the restart
         entry = self._coordinator.config_entry
         self._commander.on_user_command(self._on_user_command)
@@ -202,17 +199,24 @@ class PowerExecutor:
 
     @callback
     def add_source(self, source: Source) -> None:
-        """Let a source be selected; the first one is selected until another is."""
+        """Let a source be selected; the first one is the default."""
         self.sources[source.key] = source
-        selected = self.record.source or next(iter(self.sources))
-        if source.key == selected and source.is_set_up:
-            self.source = source
+
+    @property
+    def default_source(self) -> Source:
+        """Return the source that counts until another is selected."""
+        return next(iter(self.sources.values()))
+
+    @property
+    def source(self) -> Source:
+        """Return the selected source; the default while that is not set up."""
+        source = self.sources.get(self.record.source or "")
+        return source if source and source.is_set_up else self.default_source
 
     @callback
     def select_source(self, key: str) -> None:
         """Let a source say how much the miner should draw."""
-        if self.source is not (source := self.sources[key]):
-            self.source = source
+        if self.record.source != key:
             self._change(source=key)
             self._start_task(self._save())
 
@@ -282,9 +286,8 @@ class PowerExecutor:
     @property
     def decided_by(self) -> str:
         """Return who decides about the power now: baseline, curtailment, or a source."""
-        if self.decision.by is By.SOURCE and self.source:
-            return self.source.key
-        return self.decision.by
+        is_source = self.decision.by is By.SOURCE
+        return self.source.key if is_source else self.decision.by
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -586,7 +589,7 @@ class PowerExecutor:
     def _new_decision(self) -> Decision:
         return decide(
             baseline=self._baseline,
-            wish=self.source.wish(dt_util.utcnow()) if self.source else Wish(),
+            wish=self.source.wish(dt_util.utcnow()),
             curtailments=self.record.active,
             miner=self._situation(),
             touched=self.record.touched,
@@ -866,8 +869,8 @@ class PowerExecutor:
         one = strictest(self.record.active, self._baseline.full_power)
         is_stop = one is not None and one.target is Target.STOP
         ends = bool(value) if key == MINING.key else not is_stop
-        if key == MINING.key and self.sources:
-            self.select_source(next(iter(self.sources)))
+        if key == MINING.key:
+            self.select_source(self.default_source.key)
         if ends:
             self._end(EndedBy.BY_HAND, list(self.record.active))
         if self.record.curtailments and (ends or key == MINING.key):

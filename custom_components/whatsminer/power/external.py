@@ -49,36 +49,34 @@ class External:
         self._store, self._executor = store, executor
         self._request = restore("request", Request.restored, store.external or None)
         executor.add_source(self)
+        self.wish(dt_util.utcnow())  # it may have ended in the meantime
 
     @property
     def is_set_up(self) -> bool:
         """Return whether there is a request, be it one whose end has not been noticed yet."""
-        request, is_selected = self._request, self._executor.source is self
+        request, is_selected = self._request, self._executor.record.source == EXTERNAL
         return bool(request and (is_selected or request.until > dt_util.utcnow()))
 
     def wish(self, now: datetime) -> Wish:
         """Return the requested power; after its end the previous source is selected again."""
         request = self._request
-        if request and now < request.until:
+        if request is None:
+            return Wish()
+        if now < request.until:
             stop = request.watts == 0
             return Wish(watts=None if stop else request.watts, stop=stop)
-        sources = self._executor.sources
-        before = sources.get(request.before) if request else None
-        is_usable = before is not None and before.is_set_up
-        key = before.key if before and is_usable else next(iter(sources))
         self._request = None
-        self._executor.select_source(key)
+        if self._executor.record.source == EXTERNAL:
+            self._executor.select_source(request.before)
         return Wish()
 
     async def async_request(self, watts: int, duration: timedelta) -> None:
         """Request a power for some time, and do what leads there; raises when the miner refuses."""
-        source = self._executor.source
-        before = source.key if source and source is not self else None
-        if before is None and self._request:
+        before = self._executor.source.key
+        if before == EXTERNAL and self._request:
             before = self._request.before
-        self._request = Request(
-            watts=watts, until=dt_util.utcnow() + duration, before=before or ""
-        )
+        until = dt_util.utcnow() + duration
+        self._request = Request(watts=watts, until=until, before=before)
 
         async def change() -> None:
             self._executor.select_source(EXTERNAL)

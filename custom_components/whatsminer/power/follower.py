@@ -33,7 +33,7 @@ class Follower:
     @property
     def is_selected(self) -> bool:
         """Return whether the miner follows its group."""
-        return self._executor.source is self and self.is_set_up
+        return self._executor.source is self
 
     @property
     def is_undecided(self) -> bool:
@@ -41,8 +41,8 @@ class Follower:
         return self._wish is HOLD
 
     def wish(self, now: datetime) -> Wish:
-        """Return what the group wants; nothing once the miner has left it."""
-        return self._wish if self.is_set_up else Wish()
+        """Return what the group wants."""
+        return self._wish
 
     async def async_follow(self, wish: Wish) -> None:
         """Take a wish, and carry it out; raises when the miner refuses."""
@@ -55,13 +55,12 @@ class Follower:
     @callback
     def join(self) -> None:
         """Let the group say what the miner draws, unless the user has selected another source."""
-        default = next(iter(self._executor.sources.values()))
-        if self._executor.source is default:
+        if self._executor.source is self._executor.default_source:
             self._executor.select_source(GROUP)
 
     @callback
     def leave(self) -> None:
         """Return to the user's own settings, since the miner is in no group any more."""
         self._wish = HOLD
-        if self._executor.source is self:
-            self._executor.select_source(next(iter(self._executor.sources)))
+        if self._executor.record.source == GROUP:
+            self._executor.select_source(self._executor.default_source.key)
