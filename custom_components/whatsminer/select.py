@@ -65,31 +65,27 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the selects this miner can be commanded with."""
-    commander = entry.runtime_data.commander
-    coordinator = commander.coordinator
-    add_controls(
-        entry,
-        Platform.SELECT,
-        async_add_entities,
-        (
-            WhatsminerSelect(commander, description)
-            for description in SELECTS
-            if coordinator.can(description.control.feature)
-        ),
-    )
-    is_added = False
+    data = entry.runtime_data
+    coordinator = data.coordinator
+    selects: list[WhatsminerEntity] = [
+        WhatsminerSelect(data.commander, description)
+        for description in SELECTS
+        if coordinator.can(description.control.feature)
+    ]
+    source = WhatsminerPowerSource(data, POWER_SOURCE)
+    is_added = data.curtailment.has_choice
+    if is_added:
+        selects.append(source)
+    add_controls(entry, Platform.SELECT, async_add_entities, selects)
 
     @callback
     def add_power_source() -> None:
         """Add the power source once there is a choice: a miner may join a group at any time."""
         nonlocal is_added
-        if not is_added and len(entry.runtime_data.curtailment.source_keys) > 1:
+        if not is_added and data.curtailment.has_choice:
             is_added = True
-            async_add_entities(
-                [WhatsminerPowerSource(entry.runtime_data, POWER_SOURCE)]
-            )
+            async_add_entities([source])
 
-    add_power_source()
     entry.async_on_unload(coordinator.async_add_listener(add_power_source))
 
 
@@ -135,9 +131,8 @@ class WhatsminerPowerSource(WhatsminerEntity, SelectEntity):
 
     @property
     @override
-    def current_option(self) -> str | None:
-        source = self._executor.source
-        return source.key if source else None
+    def current_option(self) -> str:
+        return self._executor.source.key
 
     @override
     async def async_select_option(self, option: str) -> None:

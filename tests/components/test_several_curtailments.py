@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -411,6 +411,29 @@ async def test_another_source(
     await call("number", "power_target", "set_value", value=2500)
     assert state("select", "power_source") == "manual"
     assert miner.truth().mining is True
+
+
+async def test_power_source_over_a_restart(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    plan: Plan,
+    coordinator: WhatsminerCoordinator,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """An automation would see it removed and added, and a user would lose its name."""
+    select = entity_id("select", "power_source")
+    er.async_get(hass).async_update_entity(select, name="What decides")
+    await hass.async_block_till_done()
+    events = async_capture_events(hass, er.EVENT_ENTITY_REGISTRY_UPDATED)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert [event.data for event in events if event.data["entity_id"] == select] == []
+    found = er.async_get(hass).async_get(select)
+    assert found
+    assert found.name == "What decides"
+    state = hass.states.get(select)
+    assert state
+    assert state.state == "manual"
 
 
 @pytest.mark.usefixtures("coordinator")

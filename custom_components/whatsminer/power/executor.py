@@ -225,6 +225,11 @@ class PowerExecutor:
         """Return the sources that can be selected."""
         return [key for key, source in self.sources.items() if source.is_set_up]
 
+    @property
+    def has_choice(self) -> bool:
+        """Return whether another source than the default can be selected."""
+        return len(self.source_keys) > 1
+
     @callback
     def let_source_start(self, key: str) -> None:
         """Select a source, and let it start a miner that the user stopped: the user wants it to."""
