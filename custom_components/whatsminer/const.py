@@ -61,5 +61,8 @@ SCAN_INTERVAL: Final = timedelta(seconds=30)
 SLOW_EVERY: Final = 10
 """Pools, PSU, faults and versions are read in every tenth poll, and after a write."""
 
+FULL: Final = 100
+"""Percent of the tuned power."""
+
 UNIT_HASHRATE: Final = "TH/s"
 UNIT_EFFICIENCY: Final = "J/TH"

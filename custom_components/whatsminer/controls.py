@@ -23,7 +23,7 @@ from .commander import (
     Command,
     Commander,
 )
-from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN
+from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, FULL
 from .coordinator import WhatsminerCoordinator
 from .exceptions import failed
 from .store import LOWEST_SHARE, POWER_PERCENT as PERCENT_KEY, MinerStore
@@ -34,8 +34,6 @@ on a number are one write, and one restart."""
 
 PERCENT_RESTARTED = "percent_restarted"
 """The sentence that the miner has restarted, which ends a percent."""
-FULL = 100
-"""Percent of the tuned power."""
 HIGHEST_LIMIT = 99_999.0
 
 

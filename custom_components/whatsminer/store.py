@@ -10,7 +10,7 @@ from homeassistant.exceptions import UnsupportedStorageVersionError
 from homeassistant.helpers.storage import Store
 
 from .api import Activity, Fault, MinerInfo, MinerState, recall
-from .const import DOMAIN, LOGGER
+from .const import DOMAIN, FULL, LOGGER
 
 POWER_PERCENT = "power_percent"
 
@@ -270,6 +270,12 @@ class MinerStore:
         """Return the last command of an entity, or None."""
         return self._values.settings.get(key)
 
+    def power_percent(self, state: MinerState) -> float:
+        """Return the percent that the miner runs at, as it reports or was commanded; else 100."""
+        reported = state.status and state.status.power_percent
+        percent = self.setting(POWER_PERCENT) if reported is None else reported
+        return float(percent or FULL)
+
     @callback
     def save_setting(self, key: str, value: Any, state: MinerState) -> None:
         """Keep the last command of an entity."""
@@ -364,13 +370,10 @@ class MinerStore:
             self._values.tuned_limit = limit
             if before:
                 self._values.tuned_power = self._full_since = None
-        percent = self.setting(POWER_PERCENT)
-        if state.status and state.status.power_percent is not None:
-            percent = state.status.power_percent
         if state.activity is not Activity.MINING:
             if state.activity in (Activity.STARTING, Activity.TUNING):
                 self._values.tuned_power = None
-        elif percent not in (None, 0, 100):
+        elif self.power_percent(state) != FULL:
             self._full_since = None
         elif state.summary and state.summary.power:
             self._full_since = self._full_since or state.read_at

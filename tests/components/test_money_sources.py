@@ -294,6 +294,30 @@ async def test_what_the_user_sets_counts_more(
     assert miner.truth().mining
 
 
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_lowered_miner_is_not_at_full_power(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    coordinator: WhatsminerCoordinator,
+    call: Call,
+    done: Done,
+    pass_time: Pass,
+) -> None:
+    """A miner that does not report its percent would be thought to earn less than it does."""
+    price(hass, FULL_POWER)
+    options = {CONF_PRICE_SENSOR: PRICE, CONF_HASHPRICE: HASHPRICE}
+    hass.config_entries.async_update_entry(entry, options=options)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await pass_time(5)
+    [full] = entry.runtime_data.planner.levels
+    await done(call("number", "power_percent", "set_value", value=60))
+    await pass_time(10)
+    assert miner.machine.power_percent == 60
+    [level] = entry.runtime_data.planner.levels
+    assert level.ths == pytest.approx(full.ths, rel=0.1)
+
+
 async def test_a_curtailment_counts_more(
     hass: HomeAssistant,
     entry: MockConfigEntry,

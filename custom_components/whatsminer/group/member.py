@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
 from ..api import Activity, MinerState
-from ..const import LOGGER
+from ..const import FULL, LOGGER
 from ..controls import POWER_LIMIT, POWER_PERCENT
 from ..money.curve import Level
 from ..money.profile import assumed_start
@@ -167,8 +167,9 @@ class Member:
             return 0.0
         if self.percent:
             return self.percent
-        data = self.data
-        return float((data and POWER_PERCENT.actual(data.coordinator)) or 100)
+        if (data := self.data) is None:
+            return FULL
+        return data.coordinator.store.power_percent(data.coordinator.data)
 
     # What the controllers get
 

@@ -19,7 +19,7 @@ from ..const import (
     CONF_SHORTEST_RUN,
     CONF_SHORTEST_STOP,
 )
-from ..controls import POWER_LIMIT, POWER_PERCENT
+from ..controls import POWER_LIMIT
 from ..power.executor import PowerExecutor
 from ..power.policy import By, Wish as PowerWish
 from .best import TIMING, Following, Rates, Timing, follow
@@ -233,7 +233,7 @@ class Planner:
         summary = state.summary
         if state.activity is Activity.MINING and summary and summary.hashrate:
             watts = self._coordinator.store.tuned_power or summary.power
-            if watts and self._percent_set(state) == FULL:
+            if watts and self._coordinator.store.power_percent(state) == FULL:
                 self._seen = Level(FULL, watts, summary.hashrate)
         self.forecast.look(now)
         if self.is_planning:
@@ -248,10 +248,6 @@ class Planner:
             )
             self._written = self.run.ran if save else self._written
             self._coordinator.store.keep("schedule", self.run.stored(), save=save)
-
-    @staticmethod
-    def _percent_set(state: MinerState) -> float:
-        return (state.status and state.status.power_percent) or FULL
 
     # What is known
 
@@ -358,9 +354,7 @@ class Planner:
     def _present(self, now: datetime, step: float) -> Present:
         run = self.run
         on = bool(run.on)
-        percent = (
-            (run.percent or self._percent_set(self._coordinator.data)) if on else 0
-        )
+        percent = (run.percent or self._percent_now) if on else 0
         return Present(on, run.age(now), percent, int(run.ran / step))
 
     async def async_preview(self, wish: Wish) -> dict[str, Any]:
@@ -501,7 +495,7 @@ class Planner:
         self._unknown_since = None
         if run.on is None:
             return run.percent
-        percent = (run.percent or self._actual_percent) if run.on else 0.0
+        percent = (run.percent or self._percent_now) if run.on else 0.0
         steady = math.inf if run.changed is None else _hours(now, run.changed)
         following = Following(percent, run.age(now), steady)
         wanted = follow(following, self.levels, rates, start, self._timing)
@@ -510,9 +504,8 @@ class Planner:
         return wanted
 
     @property
-    def _actual_percent(self) -> float:
-        percent = POWER_PERCENT.actual(self._coordinator)
-        return float(percent or FULL)
+    def _percent_now(self) -> float:
+        return self._coordinator.store.power_percent(self._coordinator.data)
 
     def wish(self, now: datetime) -> PowerWish:
         """Return what the selected source wants."""

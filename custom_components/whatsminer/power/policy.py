@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ..const import FULL
 from .record import LIMIT, MINING, PERCENT, Baseline, Curtailment, Method, Target
 
 SOURCES = (
@@ -18,8 +19,6 @@ SOURCES = (
 )
 """What may say how much a miner should draw; those that are set up can be selected."""
 
-FULL = 100
-"""Percent of the tuned power."""
 LOWEST_PERCENT = 40
 """A lower percent leads to unbalanced boards and restarts (protocol.md#h2)."""
 TOLERANCE = 1.05

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from ..api import Activity, MinerState
-from ..controls import FULL, POWER_LIMIT, POWER_PERCENT, lowest_power
+from ..const import FULL
+from ..controls import POWER_LIMIT, POWER_PERCENT, lowest_power
 from ..coordinator import WhatsminerCoordinator
 from .percent import can_percent
 from .policy import TOLERANCE, Situation
