@@ -66,9 +66,9 @@ THERMOSTAT = {
 
 
 def home_assistant(config: Path) -> list[str]:
-    """Say how Home Assistant is started with this folder."""
+    """Return the options with which Home Assistant is started with this folder."""
     skipped = ",".join(sorted(ANY_VERSION))
-    return ["homeassistant", f"--config={config}", f"--skip-pip-packages={skipped}"]
+    return [f"--config={config}", f"--skip-pip-packages={skipped}"]
 
 
 def write_config(config: Path, port: int, *, hours: float = 1) -> None:

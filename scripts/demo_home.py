@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 import fcntl
 import json
+import os
 import re
 import shutil
 import signal
@@ -35,6 +36,7 @@ from demo_config import (
 
 DEMO = ROOT / ".demo"
 CONFIG = DEMO / "config"
+LAUNCHER = ROOT / "scripts" / "demo_launcher.py"
 
 USER = PASSWORD = "demo"
 AREA = {"name": "Mining room", "icon": "mdi:pickaxe"}
@@ -123,15 +125,16 @@ def only_one() -> Iterator[None]:
 # Programs
 
 
-async def service(name: str, *command: str) -> None:
+async def service(name: str, *command: str, speed: float = 1) -> None:
     """Run a program until this is cancelled, and restart it when the program requests that."""
     log = DEMO / f"{name}.log"
     code = RESTART
     while code == RESTART:
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", *command),
+                *(sys.executable, *command),
                 cwd=ROOT,
+                env={**os.environ, "DEMO_SPEED": f"{speed:g}"},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -168,7 +171,11 @@ def miner_command(miner: SimulatedMiner, port: int, speed: float) -> list[str]:
         "v3-password": miner.password,
         "speed": speed,
     }
-    return ["simulator", *(f"--{name}={value}" for name, value in options.items())]
+    return [
+        "-m",
+        "simulator",
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
 
 
 async def demo(options: argparse.Namespace) -> None:
@@ -183,8 +190,9 @@ async def demo(options: argparse.Namespace) -> None:
 
     async with ClientSession() as http, asyncio.TaskGroup() as group:
         say("Starting Home Assistant and three simulated miners")
+        command = [str(LAUNCHER), *home_assistant(CONFIG)]
         services = [
-            group.create_task(service("homeassistant", *home_assistant(CONFIG)))
+            group.create_task(service("homeassistant", *command, speed=options.speed))
         ]
         for miner, port in miners:
             command = miner_command(miner, port, options.speed)
@@ -205,6 +213,7 @@ async def demo(options: argparse.Namespace) -> None:
             await home.furnish(AREA, DASHBOARD)
             if is_new:
                 await heat_workshop(home)
+                await follow_price(home)
             names = [device["name"] for device in await home.miners()]
             if options.check:
                 await check_dashboard(home)
@@ -234,6 +243,13 @@ async def heat_workshop(home: Home) -> None:
             await home.call("config/device_registry/update", **place)
     mode = {"entity_id": climate, "hvac_mode": "heat", "temperature": 21}
     await home.post("/api/services/climate/set_temperature", mode)
+
+
+async def follow_price(home: Home) -> None:
+    """Run the second miner at the power that earns most, so that its curve is measured."""
+    source = f"select.{MINERS[1].slug}_power_source"
+    choice = {"entity_id": source, "option": "most_profitable"}
+    await home.post("/api/services/select/select_option", choice)
 
 
 async def check_dashboard(home: Home) -> None:
@@ -271,7 +287,10 @@ def arguments() -> argparse.Namespace:
         "--port", type=int, help="where Home Assistant listens (8123, or the next free)"
     )
     add(
-        "--speed", type=float, default=10, help="how fast time goes for the miners (10)"
+        "--speed",
+        type=float,
+        default=10,
+        help="how fast time goes for the miners, and how fast they are measured (10)",
     )
     add(
         "--check",

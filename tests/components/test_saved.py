@@ -104,3 +104,19 @@ async def test_kept_over_a_restart(
     saved = shown(hass, entity_id, "saved_always_on")
     assert float(saved.state) == -12.5
     assert saved.attributes["last_reset"] == "2026-01-01T00:00:00+00:00"
+
+
+async def test_nothing_saved_has_no_sign(
+    hass: HomeAssistant, entry: MockConfigEntry, entity_id: Find
+) -> None:
+    """An owner would read -0.00 as a loss."""
+    stored = {
+        "total": -0.001,
+        "currency": "EUR",
+        "last_reset": "2026-01-01T00:00:00+00:00",
+    }
+    mock_restore_cache_with_extra_data(
+        hass, [(State("sensor.m50_04eb_saved_against_always_on", "0.0"), stored)]
+    )
+    await set_up(hass, entry, **LOSING)
+    assert shown(hass, entity_id, "saved_always_on").state == "0.0"

@@ -311,16 +311,18 @@ async def miners_of(house: House, speed: float = SPEED) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def hass_process(config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def hass_process(
+    config: Path, speed: float
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run Home Assistant, and end it whatever happens."""
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONPATH"
-    }
+    } | {"DEMO_SPEED": f"{speed:g}"}
     with (config / "output.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             str(PYTHON),
             str(LAUNCHER),
-            *home_assistant(config)[1:],
+            *home_assistant(config),
             cwd=config,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -341,13 +343,18 @@ async def hass_process(config: Path) -> AsyncIterator[asyncio.subprocess.Process
 
 
 @asynccontextmanager
-async def open_house(config: Path, *, hours: float = 1) -> AsyncIterator[House]:
-    """Start Home Assistant, with its first user and nothing else, and a browser."""
+async def open_house(
+    config: Path, *, hours: float = 1, speed: float = 1
+) -> AsyncIterator[House]:
+    """Start Home Assistant, with its first user and nothing else, and a browser.
+
+    With a `speed` it measures what its miners do as fast as they live.
+    """
     port = free_port()
     url = f"http://{HOST}:{port}"
     write_config(config, port, hours=hours)
     async with AsyncExitStack() as stack:
-        process = await stack.enter_async_context(hass_process(config))
+        process = await stack.enter_async_context(hass_process(config, speed))
         http = await stack.enter_async_context(ClientSession())
         home = Home(http, url)
         house = House(config, url, home)

@@ -696,7 +696,7 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
         if self._start is None:
             return None  # the currency is not known yet
         is_bitcoin = self._currency == "BTC"
-        return round(self._total, 8 if is_bitcoin else 2)
+        return round(self._total, 8 if is_bitcoin else 2) + 0.0  # never -0.0
 
     @callback
     @override
