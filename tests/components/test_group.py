@@ -560,6 +560,37 @@ async def test_record_of_two_miners_of_one_name(
     assert event.requested == sum(event.baseline.values())
 
 
+async def test_resume_keeps_the_power_target(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    set_power: Callable[[float], Any],
+    act: Act,
+) -> None:
+    """After a stop all miners would tune at full power together, above the power target."""
+    full = await look(hass, clock, group, two_learned)
+    target = full * 0.8
+    await set_power(target)
+    before = await look(hass, clock, group, two_learned)
+    await act("curtail", target="stop")
+    assert await look(hass, clock, group, two_learned, 300) < 200
+    await act("resume")
+    powers, running = [], []
+    for _ in range(150):
+        powers.append(await look(hass, clock, group, two_learned, 30))
+        running.append([miner.machine.power_w > 100 for miner in two_miners])
+        clock.race()
+        await hass.async_block_till_done(wait_background_tasks=True)
+        clock.stop()
+    assert max(powers) < target * 1.02
+    assert powers[-1] == pytest.approx(before, rel=0.04)
+    # One miner after the other, each once: the first makes room for the second.
+    assert [sum(both) for both in running] == sorted(map(sum, running))
+    assert running.count([True, True]) < 120
+
+
 @pytest.mark.parametrize(
     ("fields", "share", "less"),
     [
@@ -620,8 +651,8 @@ async def test_curtail_and_resume(
     assert event["ended"]
     assert not event["restored"]
 
-    # All is as before, and the group still controls its miners.
-    for _ in range(4):
+    # All is as before, and the group still controls its miners; they start one after the other.
+    for _ in range(8):
         power = await look(hass, clock, group, two_learned, 600)
         await hass.async_block_till_done(wait_background_tasks=True)
     assert power == pytest.approx(before, rel=0.04)

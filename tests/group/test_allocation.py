@@ -13,6 +13,7 @@ from custom_components.whatsminer.group.allocation import (
     Move,
     Role,
     allocate,
+    allocate_starts,
     is_due,
     moves,
     start_loss,
@@ -168,6 +169,64 @@ def test_close_to_an_exact_solver(count: int) -> None:
         found = allocate(target, members)
         assert found.watts <= target
         assert not is_beaten(found.value / 0.997, target, members)
+
+
+def stopped(name: str, **other) -> Member:
+    """Return a miner that a curtailment has stopped: its start costs nothing."""
+    return member(name, on=False, loss=0.0, **other)
+
+
+def test_starts_fit_into_the_target() -> None:
+    """Miners that start would tune at full power together, and exceed the target."""
+    three = [stopped("a"), stopped("b", ths=180.0), stopped("c", ths=170.0)]
+    found = allocate_starts(8000, three)
+    assert found.percents == {"a": 90, "b": 70}
+    assert found.watts <= 8000
+    # The next one starts when those are tuned, and make room for it.
+    tuned = [x._replace(on=True, role=Role.MUST_RUN) for x in three[:2]]
+    found = allocate_starts(8000, [*tuned, three[2]])
+    assert found.percents.keys() == {"a", "b", "c"}
+    lowered = 35 * (found.percents["a"] + found.percents["b"])
+    assert lowered + 3500 <= 8000
+    assert found.watts == lowered + 3500
+    # Where there is too little room for a start, those that run use all of it.
+    found = allocate_starts(5500, [*tuned, three[2]])
+    assert found.percents.keys() == {"a", "b"}
+    assert 5150 < found.watts <= 5500
+
+
+def test_one_start_where_nothing_would_run() -> None:
+    """One miner below its full power would never start again after a stop."""
+    found = allocate_starts(2000, [stopped("a"), stopped("b", ths=180.0)])
+    assert found.percents == {"a": 50}
+    assert allocate_starts(1000, [stopped("a")]).percents == {"a": 0}
+
+
+def test_random_fleets_start_within_the_target() -> None:
+    """A farm would draw more than it may whenever some of its miners start."""
+    dice = random.Random(7)
+    for _ in range(200):
+        members = fleet(dice, dice.randint(2, 12))
+        target = sum(x.levels[-1].watts for x in members) * dice.uniform(0.4, 1.1)
+        least = sum(
+            {Role.FIXED: x.fixed_watts, Role.MUST_RUN: x.levels[0].watts}.get(
+                x.role, x.idle
+            )
+            for x in members
+        )
+        if least > target:
+            continue
+        percents = allocate_starts(target, members).percents
+        watts = 0.0
+        for one in members:
+            percent = percents.get(one.name, 0.0)
+            level = {x.percent: x.watts for x in one.levels}.get(percent, one.idle)
+            is_start = percent and not one.on
+            watts += one.levels[-1].watts if is_start else level
+            if one.role is Role.FIXED:
+                watts += one.fixed_watts - one.idle
+        runs = any(x.on and percents.get(x.name, 1.0) for x in members)
+        assert watts <= target + 1e-6 or not runs
 
 
 @pytest.mark.parametrize("target", [0.0, -500.0, 29.0])

@@ -4,7 +4,7 @@ W and TH/s; a percent of 0 is stop.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 import heapq
 from itertools import accumulate, pairwise
@@ -105,6 +105,62 @@ def allocate(
         watts=fixed + sum(choice.watts for choice in chosen),
         ths=sum(level.ths for level in levels if level),
         value=sum(choice.value for choice in chosen),
+    )
+
+
+def allocate_starts(
+    target: float, members: Sequence[Member], hold: float = HOLD
+) -> Allocation:
+    """Return the levels within a target, with as many starts as fit into it now.
+
+    A miner draws its full power while it tunes, whatever its percent: the others make room for
+    that. One that does not fit stays off until others are tuned. Where nothing would run at all,
+    one is started nevertheless, since it can be lowered once it is tuned.
+    """
+    wanted = allocate(target, members, hold)
+    percents = wanted.percents
+    starts = [one for one in members if not one.on and percents.get(one.name)]
+    if not starts:
+        return wanted
+    starts.sort(key=lambda one: _efficiency(one, percents[one.name]))
+    room = target
+    for one in members:
+        if one.role is Role.FIXED:
+            room -= one.fixed_watts
+        else:
+            stays = one.on and percents[one.name]
+            room -= one.levels[0].watts if stays else one.idle
+    runs = any(one.on and percents.get(one.name, 1.0) for one in members)
+    fitting: set[str] = set()
+    for one in starts:
+        more = one.levels[-1].watts - one.idle
+        if more <= room or not (runs or fitting):
+            fitting.add(one.name)
+            room -= more
+    found = allocate(target, [_in_start(x, percents, fitting) for x in members], hold)
+    return found._replace(
+        percents=found.percents | {name: percents[name] for name in fitting}
+    )
+
+
+def _in_start(
+    member: Member, percents: Mapping[str, float], fitting: Collection[str]
+) -> Member:
+    """Return a miner for the time in which some start: those, and the others that are off, are fixed."""
+    if member.role is Role.FIXED:
+        return member
+    if member.on:
+        stays = percents[member.name] > 0
+        return member._replace(role=Role.MUST_RUN) if stays else member
+    watts = member.levels[-1].watts if member.name in fitting else member.idle
+    return member._replace(role=Role.FIXED, fixed_watts=watts)
+
+
+def _efficiency(member: Member, percent: float) -> float:
+    """Return J/TH at a level; infinite where it is unknown."""
+    return min(
+        (x.watts / x.ths for x in member.levels if x.percent == percent and x.ths),
+        default=math.inf,
     )
 
 
@@ -292,10 +348,7 @@ def moves(
         if wanted == now:
             kind = found.same
         kind.append(Move(member.name, wanted))
-        efficiency[member.name] = min(
-            (x.watts / x.ths for x in member.levels if x.percent == wanted and x.ths),
-            default=math.inf,
-        )
+        efficiency[member.name] = _efficiency(member, wanted)
     found.start.sort(key=lambda move: efficiency[move.name])
     return found
 

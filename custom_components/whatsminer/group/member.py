@@ -29,6 +29,9 @@ FIRST = 1000.0
 TYPICAL = 20.0
 """J/TH; of a miner that reports no nominal hashrate."""
 
+START_SHOWS = 180.0
+"""Seconds until a miner reports that it was started; it may wait for two minutes (protocol.md#e6)."""
+
 BREAKER_STOP = timedelta(minutes=15)
 BREAKER_REASON = "breaker limit"
 
@@ -60,6 +63,8 @@ class Member:
         self.refused = False
         """Whether the miner refused that."""
         self._mined = False
+        self._now = -float("inf")
+        self._started = -float("inf")
         self._levels: tuple[Level, ...] = ()
 
     # What is known
@@ -79,6 +84,7 @@ class Member:
 
     def observe(self, now: float) -> None:
         """Note what the miner does now, and since when."""
+        self._now = now
         phase = self._phase()
         if phase is not self.phase:
             elapsed = self._elapsed if self.phase is Phase.OFFLINE else 0.0
@@ -139,7 +145,7 @@ class Member:
 
     @property
     def waits(self) -> bool:
-        """Return whether the miner follows the group, which has not said anything yet.
+        """Return whether the miner follows the group, which must decide about it now.
 
         Until then it would stay stopped or lowered after the end of a curtailment.
         """
@@ -178,6 +184,8 @@ class Member:
         on, role, fixed = self.phase is not Phase.OFF, Role.FREE, 0.0
         age = now - self.since
         measured = IDLE if self.measured is None else self.measured
+        # The group has not stopped it, so its start is no choice of the group's.
+        comes_back = not on and self.waits
         if self.phase is Phase.OFFLINE:
             role, fixed = Role.FIXED, self.full if self._mined else IDLE
         elif self.held or self.refused or not self._levels or not self.allowed:
@@ -186,7 +194,9 @@ class Member:
             role, fixed = Role.FIXED, self.full
         elif on and age < SHORTEST_RUN:
             role = Role.MUST_RUN
-        elif not on and age < SHORTEST_STOP:
+        elif not on and now - self._started < START_SHOWS:
+            role, fixed = Role.FIXED, self.full
+        elif not on and age < SHORTEST_STOP and not comes_back:
             role, fixed = Role.FIXED, measured
         data = self.data
         start = data.learning.profile.start if data else None
@@ -196,7 +206,9 @@ class Member:
             levels=self._levels,
             idle=IDLE,
             on=on,
-            loss=start_loss(start or assumed_start(top.watts, top.ths), top),
+            loss=0.0
+            if comes_back
+            else start_loss(start or assumed_start(top.watts, top.ths), top),
             role=role,
             fixed_watts=fixed,
             worth=FIRST if self.first else 1.0,
@@ -238,6 +250,8 @@ class Member:
         if data is None:
             return False
         self.percent = percent
+        is_start = self.phase is Phase.OFF and percent != 0
+        self._started = self._now if is_start else -float("inf")
         if percent is None:
             wish = Wish()
         elif percent == 0:
@@ -257,6 +271,7 @@ class Member:
         except HomeAssistantError as err:
             LOGGER.warning("%s: group: %s", self.entry.title, err)
             self.refused = True
+            self._started = -float("inf")
             return False
         self.refused = False
         return True

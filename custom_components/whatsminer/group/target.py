@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+import math
 from typing import Any
 
 from homeassistant.core import callback
@@ -12,7 +13,7 @@ from .allocation import (
     Move,
     Moves,
     Role,
-    allocate,
+    allocate_starts,
     is_due,
     moves,
 )
@@ -37,6 +38,8 @@ class TargetControl:
         self._known: dict[str, tuple[Any, ...]] = {}
         self._at = 0.0
         self._plan: object = None
+        self._waiting: set[str] = set()
+        self._next_start = -math.inf
 
     @callback
     def follow(
@@ -50,6 +53,9 @@ class TargetControl:
                 self._start_task(self._release(freed))
             return
         known = [member.allocated(self._clock()) for member in members.values()]
+        waiting = {x.name for x in members.values() if x.waits and not x.held}
+        now = now or not waiting <= self._waiting
+        self._waiting = waiting
         roles = {one.name: (one.role, one.on, len(one.levels)) for one in known}
         due = self._target is None or is_due(
             self._target,
@@ -82,19 +88,20 @@ class TargetControl:
                 return
         if self._plan is plan:
             await self._command(order.up, members)
-            waiting = [move for move in order.same if members[move.name].waits]
+            # One that stays stopped waits on: it is started as soon as there is room.
+            waiting = [x for x in order.same if x.percent and members[x.name].waits]
             await self._command(waiting, members)
-        for number, move in enumerate(order.start):
-            if number:
-                await asyncio.sleep(STAGGER)
+        for move in order.start:
+            await asyncio.sleep(max(0.0, self._next_start - self._clock()))
             if self._plan is not plan:
                 return
+            self._next_start = self._clock() + STAGGER
             await self._command([move], members)
 
     def _divide(self, target: float, members: dict[str, Member]) -> Moves:
         """Return the commands that lead to a target."""
         known = [member.allocated(self._clock()) for member in members.values()]
-        wanted = allocate(target, known)
+        wanted = allocate_starts(target, known)
         now = {name: member.now_percent for name, member in members.items()}
         return moves(known, now, wanted)
 

@@ -246,6 +246,11 @@ class PowerExecutor:
         self._start_task(self._work())
 
     @property
+    def is_stopped(self) -> bool:
+        """Return whether the miner reports that it does not mine."""
+        return self._coordinator.data.mining is False
+
+    @property
     def is_off_by_user(self) -> bool:
         """Return whether the miner is stopped, and not by this integration."""
         return self._baseline.mining is False and MINING.key not in self.record.touched

@@ -23,6 +23,8 @@ class Follower:
         self._executor = executor
         self._is_member = is_member
         self._wish = HOLD
+        self._is_stopped = False
+        """Whether a curtailment has stopped the miner since the group has decided last."""
         executor.add_source(self)
 
     @property
@@ -37,18 +39,26 @@ class Follower:
 
     @property
     def is_undecided(self) -> bool:
-        """Return whether the group has not said anything yet."""
-        return self._wish is HOLD
+        """Return whether the group has not decided yet, or must decide again after a curtailment."""
+        return self._wish is HOLD or self._is_stopped
 
     def wish(self, now: datetime) -> Wish:
-        """Return what the group wants."""
-        return self._wish
+        """Return what the group wants.
+
+        The end of a curtailment starts no miner: if all did so together, they would exceed the
+        power of the group.
+        """
+        if self._wish == Wish():
+            return self._wish
+        if self._executor.record.active:
+            self._is_stopped = self._executor.is_stopped
+        return HOLD if self._is_stopped else self._wish
 
     async def async_follow(self, wish: Wish) -> None:
         """Take a wish, and carry it out; raises when the miner refuses."""
 
         async def change() -> None:
-            self._wish = wish
+            self._wish, self._is_stopped = wish, False
 
         await self._executor.async_follow_source(change(), newest=True)
 
@@ -61,6 +71,6 @@ class Follower:
     @callback
     def leave(self) -> None:
         """Return to the user's own settings, since the miner is in no group any more."""
-        self._wish = HOLD
+        self._wish, self._is_stopped = HOLD, False
         if self._executor.record.source == GROUP:
             self._executor.select_source(self._executor.default_source.key)
