@@ -141,7 +141,7 @@ PLATFORMS = (
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("api", "const"),
-    ("exceptions",),
+    ("exceptions", "issues"),
     ("store",),
     ("coordinator",),
     ("write_access",),

@@ -1,13 +1,12 @@
 """MicroBT WhatsMiner bitcoin miners, over the local API of their stock firmware."""
 
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers import config_validation as cv, issue_registry as ir
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .api import Feature
@@ -20,6 +19,7 @@ from .frontend import async_setup_frontend
 from .group.entry import forget_member, is_controlled, is_group, member_entries
 from .group.runtime import Group, GroupConfigEntry, release
 from .heat.heating import ISSUES as HEATING_ISSUES, Heating
+from .issues import delete_issues
 from .money.learning import ISSUE as WORN, Learning
 from .money.planner import Planner
 from .power.executor import ISSUES as CURTAILMENT_ISSUES, PowerExecutor
@@ -141,7 +141,8 @@ async def async_unload_entry(
     if unloaded:
         await entry.runtime_data.coordinator.store.async_close()
     if unloaded and entry.disabled_by:
-        _delete_issues(hass, entry)
+        # A reload must not, or ignored ones would be shown again.
+        delete_issues(hass, entry, *ISSUES)
     return unloaded
 
 
@@ -152,12 +153,5 @@ async def async_remove_entry(
     forget_member(hass, entry.entry_id)
     if is_group(entry):
         release(member_entries(hass, entry))
-    _delete_issues(hass, entry)
+    delete_issues(hass, entry, *ISSUES)
     await MinerStore(hass, entry.entry_id).async_remove()
-
-
-@callback
-def _delete_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Delete the repair issues; a reload must not, or ignored ones would be shown again."""
-    for kind in ISSUES:
-        ir.async_delete_issue(hass, DOMAIN, f"{kind}_{entry.entry_id}")

@@ -7,17 +7,15 @@ from enum import StrEnum
 from functools import lru_cache, partial
 from io import BytesIO
 import struct
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from homeassistant.core import CALLBACK_TYPE, callback
-from homeassistant.helpers import issue_registry as ir
 
 from .api import Fault, MinerState
 from .api.fault_codes import decode, fault_text
-from .const import DOMAIN
 from .coordinator import WhatsminerCoordinator
 from .exceptions import markdown
+from .issues import report_issue
 
 CLOCK_AHEAD = timedelta(minutes=5)
 """How fast the clock of a miner may be: what is later than that is in another time zone."""
@@ -148,8 +146,6 @@ class FaultLog:
     def _report(self, kind: str, faults: tuple[Fault, ...], now: datetime) -> None:
         """Raise an issue for what stays, or take it back."""
         coordinator = self._coordinator
-        entry = coordinator.config_entry
-        issue_id = f"{kind}_{entry.entry_id}"
         stay = [
             f"{fault.code}: {markdown(fault_words(fault))}"
             for fault in faults
@@ -157,21 +153,11 @@ class FaultLog:
             and (since := coordinator.store.fault_since(fault.code))
             and now - since >= STAYS
         ]
-        if not stay:
-            ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
-            return
         named = [*stay[:MAX_NAMED], *(["…"] if len(stay) > MAX_NAMED else [])]
-        placeholders: dict[str, Any] = {
-            "name": entry.title,
-            "host": coordinator.host,
-            "faults": "; ".join(named),
-        }
-        ir.async_create_issue(
+        report_issue(
             coordinator.hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=kind,
-            translation_placeholders=placeholders,
+            coordinator.config_entry,
+            kind,
+            is_open=bool(stay),
+            faults="; ".join(named),
         )

@@ -20,7 +20,6 @@ from homeassistant.core import (
     State as EntityState,
     callback,
 )
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import (
     async_track_state_change_event,
     async_track_time_interval,
@@ -39,8 +38,8 @@ from ..const import (
     CONF_THERMOSTAT_MIN,
     CONF_THERMOSTAT_SENSOR,
     CONF_THERMOSTAT_STEP,
-    DOMAIN,
 )
+from ..issues import report_issue
 from ..money.best import extra_cost_of_heat
 from ..money.curve import Level
 from ..money.economics import Market
@@ -387,24 +386,17 @@ class Heating:
     def _report(self, decision: Decision) -> None:
         """Create or delete the repair issues."""
         failed = decision.status in (Status.SENSOR_LOST, Status.SENSOR_STUCK)
-        entry = self._coordinator.config_entry
         for kind, is_open in (
             (SENSOR_FAILED, failed),
             (TOO_POWERFUL, decision.too_powerful),
             (TOO_WEAK, decision.too_weak),
         ):
-            issue = f"{kind}_{entry.entry_id}"
-            if not is_open or not self._held.on:
-                ir.async_delete_issue(self._hass, DOMAIN, issue)
-                continue
-            ir.async_create_issue(
+            report_issue(
                 self._hass,
-                DOMAIN,
-                issue,
-                is_fixable=False,
-                severity=ir.IssueSeverity.WARNING,
-                translation_key=kind,
-                translation_placeholders={"name": entry.title, "entity": self._sensor},
+                self._coordinator.config_entry,
+                kind,
+                is_open=is_open and self._held.on,
+                entity=self._sensor,
             )
 
     def _forget_outage(self, saved: object, now: float, offset: float) -> None:

@@ -3,13 +3,12 @@
 from typing import Any, Final
 
 from homeassistant.core import callback
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 
 from ..api import MinerState
 from ..commander import Commander
-from ..const import DOMAIN
 from ..controls import FAST_BOOT, POWER_PERCENT
+from ..issues import report_issue
 from ..power.percent import can_percent
 from .curve import Level
 from .profile import Profile, poll_of
@@ -82,22 +81,12 @@ class Learning:
 
     def _report_wear(self) -> None:
         """Create the issue that the miner has worn, or delete it."""
-        entry, hass = self._coordinator.config_entry, self._coordinator.hass
-        issue_id = f"{ISSUE}_{entry.entry_id}"
-        if not self.profile.worn:
-            ir.async_delete_issue(hass, DOMAIN, issue_id)
-            return
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=ISSUE,
-            translation_placeholders={
-                "name": entry.title,
-                "loss": f"{-100 * (self.profile.wear or 0.0):.0f}",
-            },
+        report_issue(
+            self._coordinator.hass,
+            self._coordinator.config_entry,
+            ISSUE,
+            is_open=self.profile.worn,
+            loss=f"{-100 * (self.profile.wear or 0.0):.0f}",
         )
 
     @property

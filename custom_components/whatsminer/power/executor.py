@@ -33,6 +33,7 @@ from ..controls import (
     Control,
 )
 from ..exceptions import async_sentence, failed, invalid, markdown
+from ..issues import delete_issues, report_issue
 from .policy import (
     Budget,
     By,
@@ -152,6 +153,7 @@ class PowerExecutor:
         self._commander = commander
         self._coordinator = coordinator = commander.coordinator
         self._hass: HomeAssistant = coordinator.hass
+        self._entry = coordinator.config_entry
         stored = coordinator.store.curtailment
         self.record, is_lost = load_record(stored, coordinator.name)
         if is_lost or "curtailment" in coordinator.store.dropped:
@@ -175,10 +177,9 @@ class PowerExecutor:
     def start(self) -> None:
         """Watch over the power from now on."""
         self.decision = self._new_decision()  # it was announced before the restart
-        entry = self._coordinator.config_entry
         self._commander.on_user_command(self._on_user_command)
-        entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
-        entry.async_on_unload(self._cancel_timer)
+        self._entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
+        self._entry.async_on_unload(self._cancel_timer)
         self._set_timer()
         self._watch()
 
@@ -192,7 +193,7 @@ class PowerExecutor:
         return OvertakenError(
             translation_domain=DOMAIN,
             translation_key="curtailment_overtaken",
-            translation_placeholders={"name": self._coordinator.config_entry.title},
+            translation_placeholders={"name": self._entry.title},
         )
 
     # Sources
@@ -235,7 +236,7 @@ class PowerExecutor:
         """Select a source, and let it start a miner that the user stopped: the user wants it to."""
         self.select_source(key)
         if self.is_off_by_user:
-            self._delete_issue(LEFT_ALONE[MINING.key])
+            self._delete_issues(LEFT_ALONE[MINING.key])
             self._observe_setting(MINING.key, True)
             self._change(touched={**self.record.touched, MINING.key: True})
 
@@ -342,9 +343,10 @@ class PowerExecutor:
             )
             earlier = [one for one in self.record.active if one.reason == reason]
             if not earlier and len(self.record.active) >= MOST_CURTAILMENTS:
-                title = self._coordinator.config_entry.title
                 raise invalid(
-                    "curtail_too_many", name=title, count=str(MOST_CURTAILMENTS)
+                    "curtail_too_many",
+                    name=self._entry.title,
+                    count=str(MOST_CURTAILMENTS),
                 )
             self._observe()
             for one in earlier:
@@ -357,7 +359,7 @@ class PowerExecutor:
                 new.until,
                 reason,
             )
-            self._delete_issue(LOST)
+            self._delete_issues(LOST)
             self._change(
                 curtailments=(*self.record.curtailments, new),
                 complete=self.record.complete or self._is_answered,
@@ -483,8 +485,7 @@ class PowerExecutor:
                 await self._execute(check, decision, decision.command)
                 method = decision.method
         if self.decision.waits_for:
-            title = self._coordinator.config_entry.title
-            raise failed(self.decision.waits_for, name=title)
+            raise failed(self.decision.waits_for, name=self._entry.title)
         if self.decision.command is None and self._is_answered:
             self._archive_ended()
             await self._save()
@@ -575,7 +576,7 @@ class PowerExecutor:
 
     async def _note_reached(self) -> None:
         """Store that the power was down once."""
-        self._delete_issue(FAILING)
+        self._delete_issues(FAILING)
         if any(not one.reached for one in self.record.active):
             for one in self.record.active:
                 self.record = self.record.change(one, reached=True)
@@ -619,7 +620,7 @@ class PowerExecutor:
 
     def _announce(self, *, again: bool = False, was_source: bool = False) -> None:
         """Fire an event for the logbook; `again`: the miner had left the curtailment on its own."""
-        decision, entry = self.decision, self._coordinator.config_entry
+        decision, entry = self.decision, self._entry
         one = decision.curtailment
         device = dr.async_get(self._hass).async_get_device_by_identifier(
             (DOMAIN, str(entry.unique_id)), entry.entry_id
@@ -698,7 +699,7 @@ class PowerExecutor:
             assert one.ended_by
             self._archive(one, one.ended_by)
         if ended and not self.record.curtailments:
-            self._delete_issue(FAILING, RESUME_FAILING)
+            self._delete_issues(FAILING, RESUME_FAILING)
         return bool(ended)
 
     def _end(self, ended_by: EndedBy, ending: Iterable[Curtailment]) -> None:
@@ -759,7 +760,7 @@ class PowerExecutor:
         if not (
             decision.command or decision.settled or decision.left_alone or is_pending
         ):
-            self._delete_issue(FAILING, RESUME_FAILING, SOURCE_FAILING)
+            self._delete_issues(FAILING, RESUME_FAILING, SOURCE_FAILING)
             return
         is_source = decision.by is By.SOURCE and not is_pending
         if monotonic() >= (self._source_due if is_source else self._retry.due):
@@ -873,7 +874,7 @@ class PowerExecutor:
         """Let what the user commands count more than curtailments, and become the baseline."""
         if key not in SETTINGS:
             return
-        self._delete_issue(LEFT_ALONE[key])
+        self._delete_issues(LEFT_ALONE[key])
         self._observe_setting(key, value)
         self._untouch(key)
         one = strictest(self.record.active, self._baseline.full_power)
@@ -892,29 +893,20 @@ class PowerExecutor:
         """Forget the curtailments that have ended, if they have changed nothing."""
         return not self.record.touched and self._archive_ended()
 
-    def _delete_issue(self, *kinds: str) -> None:
-        for kind in kinds:
-            issue = f"{kind}_{self._coordinator.config_entry.entry_id}"
-            ir.async_delete_issue(self._hass, DOMAIN, issue)
+    def _delete_issues(self, *kinds: str) -> None:
+        delete_issues(self._hass, self._entry, *kinds)
 
     def _create_issue(
-        self, kind: str, severity: ir.IssueSeverity, **named: str
+        self, kind: str, severity: ir.IssueSeverity, error: str = ""
     ) -> None:
-        coordinator = self._coordinator
-        ir.async_create_issue(
+        report_issue(
             self._hass,
-            DOMAIN,
-            f"{kind}_{coordinator.config_entry.entry_id}",
-            is_fixable=False,
+            self._entry,
+            kind,
             is_persistent=kind in LEFT_ALONE.values(),
             severity=severity,
-            translation_key=kind,
-            translation_placeholders={
-                "name": coordinator.config_entry.title,
-                "host": coordinator.host,
-                "time": dt_util.now().strftime("%Y-%m-%d %H:%M"),
-                **named,
-            },
+            time=dt_util.now().strftime("%Y-%m-%d %H:%M"),
+            error=error,
         )
 
 

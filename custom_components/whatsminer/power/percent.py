@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 import math
 
 from homeassistant.core import callback
-from homeassistant.helpers import issue_registry as ir
 
 from ..api import MinerState
 from ..commander import Commander
-from ..const import DOMAIN
 from ..controls import FAST_BOOT, POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
+from ..issues import report_issue
 
 ISSUE = "percent_restarts"
 WINDOW = 300.0
@@ -41,9 +40,16 @@ def restart_followed(
 
 def can_percent(coordinator: WhatsminerCoordinator) -> bool:
     """Return whether a percent changes the power, as far as is known without a restart."""
-    return coordinator.can(POWER_PERCENT.feature) and not (
-        coordinator.store.percent_restarts and FAST_BOOT.actual(coordinator) is not True
+    return coordinator.can(POWER_PERCENT.feature) and not _restarts(coordinator)
+
+
+def _restarts(coordinator: WhatsminerCoordinator) -> bool:
+    """Return whether a percent would restart the miner, as it did once."""
+    restarted, fast_boot = (
+        coordinator.store.percent_restarts,
+        FAST_BOOT.actual(coordinator),
     )
+    return restarted and fast_boot is not True
 
 
 class PercentWatch:
@@ -75,20 +81,9 @@ class PercentWatch:
             self._on_restart()
         if state.summary and state.summary.elapsed is not None:
             self._before = state
-        entry = coordinator.config_entry
-        issue_id = f"{ISSUE}_{entry.entry_id}"
-        if (
-            not coordinator.store.percent_restarts
-            or FAST_BOOT.actual(coordinator) is True
-        ):
-            ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
-            return
-        ir.async_create_issue(
+        report_issue(
             coordinator.hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=ISSUE,
-            translation_placeholders={"name": entry.title, "host": coordinator.host},
+            coordinator.config_entry,
+            ISSUE,
+            is_open=_restarts(coordinator),
         )
