@@ -21,10 +21,10 @@ from custom_components.whatsminer.power.policy import (
     TOLERANCE,
     Budget,
     By,
+    Case,
     Decision,
     Situation,
     Wish,
-    decide,
     strictest,
 )
 from custom_components.whatsminer.power.record import (
@@ -81,14 +81,14 @@ def ask(
     budget: Budget = BUDGET,
 ) -> Decision:
     """Take a decision."""
-    return decide(
+    return Case(
         baseline=baseline,
         wish=wish or Wish(),
         curtailments=curtailments,
         miner=miner,
         touched=touched or {},
         budget=budget,
-    )
+    ).decide()
 
 
 def said(decision: Decision) -> tuple[str, Any] | None:
@@ -344,14 +344,14 @@ class Model:
 
     def decide(self, active: Iterable[Curtailment] | None = None) -> Decision:
         """Take a decision."""
-        return decide(
+        return Case(
             baseline=self.user,
             wish=self.wish,
             curtailments=self.record.active if active is None else active,
             miner=self.situation(),
             touched=self.record.touched,
             budget=self.budget,
-        )
+        ).decide()
 
     def restart(self) -> None:
         """Restart the mining process, which resets a percent and a stop."""

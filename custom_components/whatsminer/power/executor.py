@@ -37,12 +37,12 @@ from ..issues import delete_issues, report_issue
 from .policy import (
     Budget,
     By,
+    Case,
     Command,
     Decision,
     Situation,
     TargetStatus,
     Wish,
-    decide,
     strictest,
 )
 from .reading import LAG_OF_MEAN, is_answered, is_down, situation
@@ -598,7 +598,7 @@ class PowerExecutor:
         return situation(self._coordinator, self.record.touched, since_command)
 
     def _new_decision(self) -> Decision:
-        return decide(
+        return Case(
             baseline=self._baseline,
             wish=self.source.wish(dt_util.utcnow()),
             curtailments=self.record.active,
@@ -606,7 +606,7 @@ class PowerExecutor:
             touched=self.record.touched,
             budget=self.budget(),
             status=self.status,
-        )
+        ).decide()
 
     def _decide(self) -> Decision:
         """Take a new decision, and announce it if it differs for people."""

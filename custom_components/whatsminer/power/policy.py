@@ -160,71 +160,58 @@ def strictest(
 
     def allowance(one: Curtailment) -> tuple[float, datetime, str]:
         watts = one.watts(full_power)
-        if one.target is Target.STOP:
-            watts = -1.0
-        elif watts is None:  # a percent of an unknown power
+        if watts is None:  # a percent of an unknown power
             watts = float(one.amount or 0)
         return watts, one.since, one.reason or ""
 
     return min(curtailments, key=allowance, default=None)
 
 
-def decide(
-    *,
-    baseline: Baseline,
-    wish: Wish,
-    curtailments: Iterable[Curtailment],
-    miner: Situation,
-    touched: Mapping[str, bool],
-    budget: Budget,
-    status: TargetStatus = TargetStatus.OFF,
-) -> Decision:
-    """Return who decides, the effective power, and the next command that leads there."""
-    case = _Case(baseline, wish, curtailments, miner, touched, budget, status)
-    rules: tuple[Callable[[], Decision | None], ...] = (
-        case.unknown,
-        case.off,
-        case.stopped,
-        case.capped,
-        case.restore_limit,
-        case.seek,
-        case.restore_percent,
-    )
-    return next((found for rule in rules if (found := rule())), case.decision())
+@dataclass(kw_only=True)
+class Case:
+    """All that a decision depends on."""
 
+    baseline: Baseline
+    wish: Wish
+    curtailments: Iterable[Curtailment]
+    miner: Situation
+    touched: Mapping[str, bool]
+    budget: Budget
+    status: TargetStatus = TargetStatus.OFF
 
-class _Case:
-    """All that a decision depends on; each rule returns a decision, or leaves it to the next."""
-
-    def __init__(
-        self,
-        baseline: Baseline,
-        wish: Wish,
-        curtailments: Iterable[Curtailment],
-        miner: Situation,
-        touched: Mapping[str, bool],
-        budget: Budget,
-        status: TargetStatus,
-    ) -> None:
+    def __post_init__(self) -> None:
         """Compare what the source wants with what the strictest curtailment allows."""
-        self.baseline, self.wish, self.miner = baseline, wish, miner
-        self.touched, self.budget, self.status = touched, budget, status
-        self.percent = miner.power_percent or FULL
-        full = baseline.full_power
-        self.cap = strictest(curtailments, full)
+        wish, full = self.wish, self.baseline.full_power
+        self.percent = self.miner.power_percent or FULL
+        self.cap = strictest(self.curtailments, full)
         self.is_stop = self.cap is not None and self.cap.target is Target.STOP
         self.cap_watts = cap = self.cap.watts(full) if self.cap else None
         self.wish_watts = watts = wish.watts
         if wish.percent is not None and full:
             self.wish_watts = watts = full * wish.percent / 100
-        amounts = (wish.watts, wish.percent)
-        self.has_wish = wish.stop or any(amount is not None for amount in amounts)
+        self.has_wish = wish.stop or (wish.watts, wish.percent) != (None, None)
         allows_less = cap is None or watts is None or cap < watts
         self.is_capped = self.is_stop or (
             self.cap is not None and allows_less and not wish.stop
         )
         known = [one for one in (cap, watts) if one is not None]
-        self.watts = min(known, default=None)
+        self.watts = 0.0 if wish.stop else min(known, default=None)
+
+    def decide(self) -> Decision:
+        """Return who decides, the effective power, and the next command that leads there.
+
+        Each rule returns a decision, or leaves it to the next.
+        """
+        rules: tuple[Callable[[], Decision | None], ...] = (
+            self.unknown,
+            self.off,
+            self.stopped,
+            self.capped,
+            self.restore_limit,
+            self.seek,
+            self.restore_percent,
+        )
+        return next((found for rule in rules if (found := rule())), self.decision())
 
     def decision(
         self,
@@ -242,7 +229,7 @@ class _Case:
         return Decision(
             by=by,
             curtailment=self.cap,
-            watts=0.0 if self.is_stop or self.wish.stop else self.watts,
+            watts=self.watts,
             percent=0.0 if self.wish.stop else self.wish.percent,
             why=self.wish.why,
             modulates=self.wish.modulates,

@@ -83,7 +83,9 @@ class Curtailment:
     """Why it no longer counts, while the previous settings are being restored."""
 
     def watts(self, full_power: float | None) -> float | None:
-        """Return what the miner may draw; None for a stop, or if it is unknown."""
+        """Return what the miner may draw; None if it is unknown."""
+        if self.target is Target.STOP:
+            return 0.0
         if self.target is Target.POWER and self.amount is not None:
             return float(self.amount)
         if self.target is Target.PERCENT and self.amount is not None and full_power:
