@@ -1,67 +1,101 @@
 """Lines in the logbook: what has changed a miner's power, and until when."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from homeassistant.components.logbook import LOGBOOK_ENTRY_MESSAGE, LOGBOOK_ENTRY_NAME
 from homeassistant.const import Platform
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.helpers.translation import async_translate_state
+from homeassistant.helpers.translation import (
+    async_get_cached_translations,
+    async_translate_state,
+)
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
+from .group.events import AUTOMATION
 from .group.recorder import EVENT_CURTAILMENT
 from .heat.heating import HEATING_STATUS, THERMOSTAT
+from .money.plan import Reason
 from .power.executor import EVENT_DECISION
 from .power.policy import By
 
-TEXTS = {
-    "stop": ("stopped", "started on its own and was stopped again"),
-    "percent": ("limited to {} %", "drew too much and was limited to {} % again"),
-    "power": ("limited to {} W", "drew too much and was limited to {} W again"),
-}
-"""By target: the words for the first time, and for a curtailment that is applied again."""
-OFF_BY_USER = "off, as a user switched it"
-
-type Translate = Callable[[str, str], str]
-"""Returns the name of a state of a sensor, by the key of the sensor and the state."""
+COMMON = f"component.{DOMAIN}.common.log_"
 
 
-def describe(data: Mapping[str, Any], translate: Translate) -> str:
+@dataclass(frozen=True)
+class Texts:
+    """The texts of the logbook, in the language of Home Assistant."""
+
+    hass: HomeAssistant
+
+    def state(self, sensor: str, state: str) -> str:
+        """Return the name of a state as the page of the device shows it."""
+        return async_translate_state(
+            self.hass, state, Platform.SENSOR, DOMAIN, sensor, None
+        )
+
+    def __call__(self, key: str, **placeholders: object) -> str:
+        """Return a text with its placeholders filled in."""
+        texts = async_get_cached_translations(
+            self.hass, self.hass.config.language, "common", DOMAIN
+        )
+        return texts.get(COMMON + key, key).format(**placeholders)
+
+
+def describe(data: Mapping[str, Any], texts: Texts) -> str:
     """Return what a decision about the power of a miner changed."""
     if data["decided_by"] == By.BASELINE:
         if data["off_by_user"]:
-            return OFF_BY_USER
-        return "your settings apply again" if data.get("was_source") else "resumed"
+            return texts("off_by_user")
+        return texts("your_settings" if data.get("was_source") else "resumed")
     if data["target"] is None:
-        return _describe_source(data, translate)
-    text = TEXTS[data["target"]][data["again"]].format(data["amount"])
-    until = data["until"] and f"until {_time(datetime.fromisoformat(data['until']))}"
+        return _describe_source(data, texts)
+    key = data["target"] + ("_again" if data["again"] else "")
+    text = texts(key, amount=data["amount"])
+    until = data["until"] and texts(
+        "until", time=_time(datetime.fromisoformat(data["until"]))
+    )
     details = ", ".join(filter(None, (data["reason"], until)))
     return f"{text}: {details}" if details else text
 
 
-def _describe_source(data: Mapping[str, Any], translate: Translate) -> str:
+def _describe_source(data: Mapping[str, Any], texts: Texts) -> str:
     """Return what a power source wants, and why."""
-    source = translate("power_decided_by", data["decided_by"])
-    percent, why = data.get("percent"), data.get("why")
+    source = texts.state("power_decided_by", data["decided_by"])
+    percent = data.get("percent")
     if percent is None:
-        return f"power set by: {source}"
-    what = f"{percent:g} %" if percent else "stopped"
-    if why and data["decided_by"] == THERMOSTAT:
-        why = translate(HEATING_STATUS, why)
-    return f"{what}: {source}" + (f", {why}" if why else "")
+        return texts("set_by", source=source)
+    what = f"{percent:g} %" if percent else texts("stop")
+    return ", ".join((f"{what}: {source}", *_reasons(data, texts)))
 
 
-def describe_group(data: Mapping[str, Any]) -> str:
+def _reasons(data: Mapping[str, Any], texts: Texts) -> list[str]:
+    """Return why a power source wants it."""
+    why, price = data.get("why"), data.get("price")
+    if why is None:
+        return []
+    if data["decided_by"] == THERMOSTAT:
+        return [texts.state(HEATING_STATUS, why)]
+    # A price is its own reason.
+    reasons = [] if why == Reason.PRICE else [texts(f"why_{why}")]
+    return (
+        reasons if price is None else [*reasons, texts("price", price=f"{price:.4g}")]
+    )
+
+
+def describe_group(data: Mapping[str, Any], texts: Texts) -> str:
     """Return what was asked of a group, or what it has delivered."""
     why = f": {data['reason']}" if data["reason"] else ""
     if not data["ended"]:
-        return f"asked by {data['by']} for {data['requested']:.0f} W less{why}"
+        by = texts("automation") if data["by"] == AUTOMATION else data["by"]
+        return texts("requested", by=by, watts=f"{data['requested']:.0f}") + why
     delivered = [*data["delivered"].values()][-1:]
-    what = f", {delivered[0]:.0f} W less delivered" if delivered else ""
-    return f"curtailment ended{what}{why}"
+    ended = [texts("ended")]
+    ended += [texts("delivered", watts=f"{watts:.0f}") for watts in delivered]
+    return ", ".join(ended) + why
 
 
 def _time(when: datetime) -> str:
@@ -77,26 +111,21 @@ def async_describe_events(
     async_describe_event: Callable[[str, str, Callable[[Event], dict[str, str]]], None],
 ) -> None:
     """Describe the events of the integration."""
+    texts = Texts(hass)
 
-    def translate(sensor: str, state: str) -> str:
-        """Return the name of a state as the page of the device shows it."""
-        return async_translate_state(hass, state, Platform.SENSOR, DOMAIN, sensor, None)
+    def line(
+        description: Callable[[Mapping[str, Any], Texts], str],
+    ) -> Callable[[Event], dict[str, str]]:
+        """Return what describes an event as a line."""
 
-    @callback
-    def describe_decision(event: Event) -> dict[str, str]:
-        """Return a line for a decision."""
-        return {
-            LOGBOOK_ENTRY_NAME: event.data["name"],
-            LOGBOOK_ENTRY_MESSAGE: describe(event.data, translate),
-        }
+        @callback
+        def describe_event(event: Event) -> dict[str, str]:
+            return {
+                LOGBOOK_ENTRY_NAME: event.data["name"],
+                LOGBOOK_ENTRY_MESSAGE: description(event.data, texts),
+            }
 
-    @callback
-    def describe_curtailment(event: Event) -> dict[str, str]:
-        """Return a line for the begin or end of a group's curtailment."""
-        return {
-            LOGBOOK_ENTRY_NAME: event.data["name"],
-            LOGBOOK_ENTRY_MESSAGE: describe_group(event.data),
-        }
+        return describe_event
 
-    async_describe_event(DOMAIN, EVENT_DECISION, describe_decision)
-    async_describe_event(DOMAIN, EVENT_CURTAILMENT, describe_curtailment)
+    async_describe_event(DOMAIN, EVENT_DECISION, line(describe))
+    async_describe_event(DOMAIN, EVENT_CURTAILMENT, line(describe_group))

@@ -21,6 +21,7 @@ from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.translation import async_load_integrations
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -37,7 +38,7 @@ from custom_components.whatsminer.group.events import Event, as_csv, requested
 from custom_components.whatsminer.group.flow import MORE, SITE
 from custom_components.whatsminer.group.recorder import EVENT_CURTAILMENT
 from custom_components.whatsminer.group.totals import Part, Totals, total, total_plan
-from custom_components.whatsminer.logbook import describe_group
+from custom_components.whatsminer.logbook import Texts, describe_group
 from simulator import SimulatedMiner
 
 from .conftest import Act, RaceClock
@@ -472,7 +473,7 @@ async def test_other_sources_are_left_alone(
 # The record of its curtailments
 
 
-def test_record_of_a_curtailment() -> None:
+async def test_record_of_a_curtailment(hass: HomeAssistant) -> None:
     """A grid operator would get no proof of what was delivered, or a wrong one."""
     event = Event(
         begun="2026-11-29T10:00:00+00:00",
@@ -483,8 +484,10 @@ def test_record_of_a_curtailment() -> None:
         baseline={"A": 3000.0, "B": 1000.0},
         requested=1600,
     )
-    assert describe_group({"name": "Roof", **event.stored()}) == (
-        "asked by Ann for 1600 W less: grid call"
+    hass.config.components.add(DOMAIN)
+    await async_load_integrations(hass, {DOMAIN})
+    assert describe_group(event.stored(), Texts(hass)) == (
+        "1600 W less requested by Ann: grid call"
     )
     event.note(10, {"A": 1800.0, "B": 700.0, "C": 1.0})
     event.energy = {"A": 0.45, "B": 0.15}
@@ -492,7 +495,7 @@ def test_record_of_a_curtailment() -> None:
     assert not event.is_restored({"A": 3000.0})
     assert event.is_restored({"A": 2900.0, "B": 1000.0})
     event.ended = "2026-11-29T10:15:00+00:00"
-    assert describe_group({"name": "Roof", **event.stored()}) == (
+    assert describe_group(event.stored(), Texts(hass)) == (
         "curtailment ended, 1500 W less delivered: grid call"
     )
     assert Event.from_stored(event.stored()) == event

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+import re
 from typing import Any
 
 from homeassistant.components.recorder import Recorder
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.translation import async_load_integrations
+from homeassistant.helpers.translation import (
+    async_get_cached_translations,
+    async_load_integrations,
+)
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
@@ -17,9 +22,18 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 )
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
+from custom_components.whatsminer import logbook
 from custom_components.whatsminer.const import DOMAIN
-from custom_components.whatsminer.logbook import async_describe_events, describe
+from custom_components.whatsminer.logbook import (
+    Texts,
+    async_describe_events,
+    describe,
+    describe_group,
+)
+from custom_components.whatsminer.money.plan import Reason
+from custom_components.whatsminer.money.planner import PRICE_UNKNOWN
 from custom_components.whatsminer.power.executor import EVENT_DECISION
+from custom_components.whatsminer.power.record import Target
 
 from .conftest import Act, RaceClock
 
@@ -29,6 +43,7 @@ def mock_recorder_before_hass(async_test_recorder: object) -> None:
     """Prepare the database of the recorder, which must be there before Home Assistant."""
 
 
+SOURCE = Path(logbook.__file__).read_text()
 EVENT = {
     "decided_by": "curtailment",
     "reason": "Electricity price",
@@ -40,68 +55,150 @@ EVENT = {
 }
 
 
+@pytest.fixture
+async def texts(hass: HomeAssistant) -> Texts:
+    """The texts of a home where people speak German."""
+    hass.config.language = "de"
+    hass.config.components.add(DOMAIN)
+    await async_load_integrations(hass, {DOMAIN})
+    return Texts(hass)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "stopped: Electricity price"),
-        ({"reason": None}, "stopped"),
+        ({}, "gestoppt: Electricity price"),
+        ({"reason": None}, "gestoppt"),
         (
             {"again": True},
-            "started on its own and was stopped again: Electricity price",
+            "lief von selbst an und wurde wieder gestoppt: Electricity price",
         ),
         (
             {"target": "percent", "amount": 60},
-            "limited to 60 %: Electricity price",
+            "auf 60 % begrenzt: Electricity price",
+        ),
+        (
+            {"target": "percent", "amount": 60, "again": True},
+            "nahm zu viel auf und wurde wieder auf 60 % begrenzt: Electricity price",
+        ),
+        (
+            {"target": "power", "amount": 2000},
+            "auf 2000 W begrenzt: Electricity price",
         ),
         (
             {"target": "power", "amount": 2000, "reason": None, "again": True},
-            "drew too much and was limited to 2000 W again",
+            "nahm zu viel auf und wurde wieder auf 2000 W begrenzt",
         ),
-        ({"decided_by": "baseline", "target": None, "reason": None}, "resumed"),
-        ({"decided_by": "baseline", "off_by_user": True}, "off, as a user switched it"),
+        (
+            {"decided_by": "baseline", "target": None, "reason": None},
+            "Abregelung aufgehoben",
+        ),
+        (
+            {"decided_by": "baseline", "was_source": True},
+            "deine Einstellungen gelten wieder",
+        ),
+        (
+            {"decided_by": "baseline", "off_by_user": True},
+            "aus, von einem Benutzer ausgeschaltet",
+        ),
     ],
 )
-def test_texts(changes: dict[str, Any], text: str) -> None:
-    """The owner would not learn why the miner is off."""
-    assert describe({**EVENT, **changes}, lambda _, state: state) == text
+async def test_curtailments(texts: Texts, changes: dict[str, Any], text: str) -> None:
+    """The owner would not learn why the miner is off, or only in English."""
+    assert describe({**EVENT, **changes}, texts) == text
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"decided_by": "manual"}, "power set by: Zielleistung"),
-        ({"decided_by": "external"}, "power set by: Extern"),
+        ({"decided_by": "manual"}, "Leistung bestimmt durch: Zielleistung"),
+        ({"decided_by": "external"}, "Leistung bestimmt durch: Extern"),
         ({"decided_by": "group", "percent": 60}, "60 %: Gruppe"),
         (
-            {"decided_by": "most_profitable", "percent": 0, "why": "0.2 per kWh"},
-            "stopped: Höchster Gewinn, 0.2 per kWh",
+            {
+                "decided_by": "most_profitable",
+                "percent": 0,
+                "why": "price",
+                "price": 0.21234,
+            },
+            "gestoppt: Höchster Gewinn, 0.2123 pro kWh",
+        ),
+        (
+            {"decided_by": "most_profitable", "percent": 100, "why": PRICE_UNKNOWN},
+            "100 %: Höchster Gewinn, Strompreis unbekannt",
         ),
         ({"decided_by": "plan", "percent": 100}, "100 %: Plan"),
         (
+            {"decided_by": "plan", "percent": 100, "why": "wish", "price": 0.1},
+            "100 %: Plan, Stunden pro Tag wie eingestellt, 0.1 pro kWh",
+        ),
+        (
             {"decided_by": "thermostat", "percent": 0, "why": "too_hot"},
-            "stopped: Thermostat, Harte Grenze erreicht",
+            "gestoppt: Thermostat, Harte Grenze erreicht",
         ),
         (
             {"decided_by": "curtailment", "target": "stop", "reason": "my_own words"},
-            "stopped: my_own words",
+            "gestoppt: my_own words",
         ),
     ],
 )
 async def test_sources_have_their_names(
-    hass: HomeAssistant, changes: dict[str, Any], text: str
+    hass: HomeAssistant, texts: Texts, changes: dict[str, Any], text: str
 ) -> None:
     """The logbook would name a power source otherwise than the rest of the page."""
-    hass.config.language = "de"
-    hass.config.components.add(DOMAIN)
-    await async_load_integrations(hass, {DOMAIN})
     described: dict[str, Callable[[Event], dict[str, str]]] = {}
     async_describe_events(hass, lambda _, event, line: described.update({event: line}))
     data = {**EVENT, "target": None, "reason": None, "name": "Miner", **changes}
     line = described[EVENT_DECISION](Event(EVENT_DECISION, data))
-    assert line["message"] == text
+    assert line == {"name": "Miner", "message": text}
 
 
-def test_time_is_local_and_has_a_date_if_needed() -> None:
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "1600 W weniger angefordert von Ann: grid call"),
+        (
+            {"by": "automation", "reason": None},
+            "1600 W weniger angefordert von einer Automatisierung",
+        ),
+        (
+            {"ended": "2026-11-29T10:15:00+00:00", "delivered": {10: 900, 60: 1500.4}},
+            "Abregelung beendet, 1500 W weniger geliefert: grid call",
+        ),
+        (
+            {"ended": "2026-11-29T10:15:00+00:00", "reason": None},
+            "Abregelung beendet",
+        ),
+    ],
+)
+async def test_groups(texts: Texts, changes: dict[str, Any], text: str) -> None:
+    """The owner of a group would not learn what a grid operator requested."""
+    event = {"by": "Ann", "requested": 1600, "reason": "grid call", "delivered": {}}
+    assert describe_group({**event, "ended": None, **changes}, texts) == text
+
+
+@pytest.mark.parametrize("reason", [*Reason, PRICE_UNKNOWN])
+async def test_every_reason_has_a_text(texts: Texts, reason: str) -> None:
+    """The logbook would show the key of a reason."""
+    data = {**EVENT, "decided_by": "plan", "target": None, "percent": 100}
+    line = describe({**data, "why": reason, "price": 0.1}, texts)
+    assert line.startswith("100 %: Plan, ")
+    assert "why_" not in line
+
+
+async def test_no_text_is_left_over(texts: Texts) -> None:
+    """Translators would work on a text that nobody sees."""
+    targets = {target + again for target in Target for again in ("", "_again")}
+    reasons = {f"why_{reason}" for reason in (*Reason, PRICE_UNKNOWN)}
+    called = set(re.findall(r'texts\(\s*"(\w+)"', SOURCE))
+    called |= {"your_settings", "resumed"}
+    prefix = logbook.COMMON
+    found = async_get_cached_translations(texts.hass, "de", "common", DOMAIN)
+    known = {key.removeprefix(prefix) for key in found if key.startswith(prefix)}
+    assert known == called | targets | reasons - {"why_price"}
+
+
+async def test_time_is_local_and_has_a_date_if_needed(texts: Texts) -> None:
     """A time in UTC, or one of tomorrow without its date, would be read wrongly."""
     today = dt_util.now().replace(hour=20, minute=0)
     for when, shown in (
@@ -109,8 +206,8 @@ def test_time_is_local_and_has_a_date_if_needed() -> None:
         (today + timedelta(days=1), f"{today + timedelta(days=1):%Y-%m-%d} 20:00"),
     ):
         until = dt_util.as_utc(when).isoformat()
-        expected = f"stopped: Electricity price, until {shown}"
-        assert describe({**EVENT, "until": until}, str) == expected
+        expected = f"gestoppt: Electricity price, bis {shown}"
+        assert describe({**EVENT, "until": until}, texts) == expected
 
 
 async def test_logbook_of_the_device(

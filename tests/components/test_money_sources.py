@@ -174,7 +174,8 @@ async def test_the_miner_follows_the_price(
     await pass_time(5)
     assert percent(miner) == 0
     assert decisions[-1].data["percent"] == 0
-    assert "0.2" in decisions[-1].data["why"]
+    assert decisions[-1].data["why"] == "price"
+    assert decisions[-1].data["price"] == pytest.approx(STOP)
     price(hass, FULL_POWER)
     await pass_time(10)
     assert percent(miner) == 0  # the shortest stop

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 import io
 from typing import Any, Self
 
+AUTOMATION = "automation"
+"""Who requests less power, if that is no user."""
 KEPT = 50
 """Events that are kept."""
 SAMPLES = (10, 60, 300)

@@ -35,6 +35,7 @@ from .plan import (
     Plan,
     PlannedStep,
     Present,
+    Reason,
     Setup,
     Steps,
     Wish,
@@ -46,6 +47,8 @@ from .prices import disagrees, wrong_scale
 from .profile import assumed_start
 
 BEST, PLAN = "most_profitable", "plan"
+PRICE_UNKNOWN = "price_unknown"
+"""Why the miner runs at full power; else it is a reason of a plan."""
 
 UNKNOWN_FOR = timedelta(hours=1)
 """Without a price the miner stays as it is for so long, then it runs at full power."""
@@ -190,7 +193,7 @@ class Planner:
         self.run = Run.restored(coordinator.store.schedule)
         self._written = self.run.ran
         self.plan: Plan | None = None
-        self._why: str | None = None
+        self._why: tuple[str, float | None] | None = None
         self._seen: Level | None = None
         """Full power as it was last, for a miner without a curve."""
         self._last: datetime | None = None
@@ -473,7 +476,7 @@ class Planner:
         step = self.step if self._selected == PLAN else None
         if step:
             percent: float | None = step.percent
-            self._why = f"{step.reason.value}, {step.price:.4g} per kWh"
+            self._why = step.reason.value, step.price
             self._unknown_since = None
             is_on = self.run.on
             as_planned = is_on is None or is_on is bool(percent)
@@ -490,7 +493,7 @@ class Planner:
             self._unknown_since = self._unknown_since or now
             if now - self._unknown_since < UNKNOWN_FOR:
                 return run.percent
-            self._why = "the price is unknown"
+            self._why = PRICE_UNKNOWN, None
             return FULL
         self._unknown_since = None
         if run.on is None:
@@ -500,7 +503,7 @@ class Planner:
         following = Following(percent, run.age(now), steady)
         wanted = follow(following, self.levels, rates, start, self._timing)
         if wanted != run.percent:
-            self._why = f"{rates.effective_price:.4g} per kWh"
+            self._why = Reason.PRICE.value, rates.effective_price
         return wanted
 
     @property
@@ -515,10 +518,12 @@ class Planner:
         if percent is None:
             return PowerWish()
         change = self.plan.next_change(now) if self.plan else None
+        why, price = self._why or (None, None)
         return PowerWish(
             percent=percent or None,
             stop=not percent,
-            why=self._why,
+            why=why,
+            price=price,
             next_look=change and change[0],
         )
 

@@ -638,6 +638,7 @@ class PowerExecutor:
                 "again": again,
                 "percent": decision.percent,
                 "why": decision.why,
+                "price": decision.price,
                 "was_source": was_source,
             },
         )

@@ -63,7 +63,9 @@ class Wish:
     fast: bool = False
     """Whether a percent is set by the fast command."""
     why: str | None = None
-    """For the logbook: a text, or a heating status."""
+    """For the logbook: the key of a text, or a heating status."""
+    price: float | None = None
+    """For the logbook: the price of electricity that decided, per kWh."""
     modulates: bool = False
     """Whether the percent changes all the time: only stop and start are worth a line."""
     next_look: datetime | None = None
@@ -130,6 +132,8 @@ class Decision:
     """What the source wants, if that is a percent or a stop (0)."""
     why: str | None = None
     """Why the source wants it."""
+    price: float | None = None
+    """The price of electricity for which it does, per kWh."""
     modulates: bool = False
     command: Command | None = None
     status: TargetStatus = TargetStatus.OFF
@@ -232,6 +236,7 @@ class Case:
             watts=self.watts,
             percent=0.0 if self.wish.stop else self.wish.percent,
             why=self.wish.why,
+            price=self.wish.price,
             modulates=self.wish.modulates,
             command=command,
             status=(status or self.status) if self.has_wish else TargetStatus.OFF,

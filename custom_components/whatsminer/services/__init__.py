@@ -25,7 +25,7 @@ import probatio
 from ..const import CONF_HOURS_AT_LEAST, CONF_HOURS_AT_MOST, DOMAIN, LOGGER
 from ..exceptions import failed, invalid
 from ..group.entry import is_group, member_entries, names_of
-from ..group.events import Event
+from ..group.events import AUTOMATION, Event
 from ..group.runtime import Group
 from ..group.totals import total_plan
 from ..money.plan import NO_WISH, Wish
@@ -317,7 +317,7 @@ async def _async_caller(call: ServiceCall) -> str:
     """Return the name of the user who calls an action; an automation has none."""
     user_id = call.context.user_id
     user = await call.hass.auth.async_get_user(user_id) if user_id else None
-    return (user and user.name) or "automation"
+    return (user and user.name) or AUTOMATION
 
 
 def _respond(
