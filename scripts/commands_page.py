@@ -109,7 +109,8 @@ The proofs are in `tests/components` and run against the simulated miners. How e
 the miner then does and reports, and that no other value is sent, is proven in
 `tests/api/commands/test_every_command.py::test_every_command`.
 
-`set_power_pct` is sent where the firmware does not know `set_power_pct_v2`, and `restore_power_pct` for 100 %
+`set_power_pct` is sent where the power must fall within seconds, as for a curtailment, and where the firmware does not
+know `set_power_pct_v2`; `restore_power_pct` for 100 %
 where it is known. A firmware that is older than a command refuses it, and the sentence that is shown says so.
 
 This page is written by `scripts/commands_page.py`.

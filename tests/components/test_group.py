@@ -563,6 +563,43 @@ async def test_record_of_two_miners_of_one_name(
     assert event.requested == sum(event.baseline.values())
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"target": "percent", "percent": 60}, (0.6, 0.6), id="percent"),
+        pytest.param({"target": "power", "power": 5000}, (1.0, 0.614), id="power"),
+    ],
+)
+async def test_curtailed_within_a_minute(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    act: Act,
+    fields: dict[str, Any],
+    expected: tuple[float, float],
+) -> None:
+    """A grid operator gives a minute; a gentle percent has done a third by then."""
+    await look(hass, clock, group, two_learned)
+    full = [miner.machine.power_w for miner in two_miners]
+    target = sum(share * watts for share, watts in zip(expected, full, strict=True))
+    clock.rate, begun = 10.0, clock()
+    for miner in two_miners:
+        miner.commands.clear()
+    response = await act("curtail", **fields)
+    assert response["confirmed"]
+    assert clock() - begun < 60
+    power = await look(hass, clock, group, two_learned, seconds=begun + 60 - clock())
+    assert power == pytest.approx(target, rel=0.02)
+    assert all(len(writes(miner)) <= 1 for miner in two_miners)
+    clock.rate = 100.0
+    await act("resume")
+    for _ in range(3):
+        power = await look(hass, clock, group, two_learned, 100)
+    assert power == pytest.approx(sum(full), rel=0.02)
+
+
 async def test_resume_keeps_the_power_target(
     hass: HomeAssistant,
     clock: RaceClock,

@@ -175,7 +175,7 @@ async def test_curtail_goes_on_with_the_limit(
     )
     assert response
     assert response["confirmed"] is True
-    percents = {"set_power_pct_v2", "set.miner.power_percent"}
+    percents = {"set_power_pct", "set.miner.power_percent"}
     limits = {"adjust_power_limit", "set.miner.power_limit"}
     [first, second] = [name for name in miner.applied if name in percents | limits]
     assert first in percents

@@ -429,7 +429,9 @@ class Case:
         if wanted is None or wanted < lowest or not self.miner.can_percent:
             return self._less()
         wanted = min(wanted, ceiling)
-        return Command(key=PERCENT, value=wanted, raises=wanted > self.percent)
+        # A gentle percent takes three minutes, and a grid operator waits for one at most.
+        raises = wanted > self.percent
+        return Command(key=PERCENT, value=wanted, raises=raises, fast=not raises)
 
     def _is_due(self, command: Command) -> bool:
         """Return whether a command for a curtailment would change anything."""

@@ -383,7 +383,7 @@ async def test_percent_that_is_lost_and_not_held(
     """A percent that the miner forgets, and then ignores, would be full power unnoticed."""
     await act("curtail", target="percent", percent=60)
     miner.machine.set_percent(100, gentle=False)
-    miner.inject("answered_not_applied", "set_power_pct_v2")
+    miner.inject("answered_not_applied", "set_power_pct")
     await _until_power(miner, above=miner.truth().power_limit_w * 0.8)
     with (
         later(10),

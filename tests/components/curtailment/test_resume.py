@@ -308,7 +308,7 @@ async def test_percent_whose_answer_was_lost_is_put_back(
     miner: SimulatedMiner, act: Act
 ) -> None:
     """A percent that is not known to be set would never be restored."""
-    miner.inject("applied_no_answer", "set_power_pct_v2")
+    miner.inject("applied_no_answer", "set_power_pct")
     with pytest.raises(HomeAssistantError) as error:
         await act("curtail", target="percent", percent=60)
     assert error.value.translation_key == "unknown_outcome"
