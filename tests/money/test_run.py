@@ -9,6 +9,7 @@ import pytest
 from custom_components.whatsminer.api import Activity, Dialect, MinerInfo, MinerState
 from custom_components.whatsminer.api.models import Status, Summary
 from custom_components.whatsminer.money.planner import Run
+from custom_components.whatsminer.power.record import as_json
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -60,8 +61,8 @@ def test_it_survives_a_restart() -> None:
     """In a peak the miner would be started because Home Assistant was."""
     run = Run().observe(state(True, elapsed=60), None, NOON)
     run = replace(run, percent=0.0, changed=NOON)
-    assert Run.restored(run.stored()) == run
-    assert Run.restored(Run().stored()) == Run()
+    assert Run.restored(as_json(run)) == run
+    assert Run.restored(as_json(Run())) == Run()
 
 
 @pytest.mark.parametrize(
@@ -69,10 +70,10 @@ def test_it_survives_a_restart() -> None:
     [
         {},
         {"on": 1},
-        {**Run().stored(), "since": "2026-03-10T12:00:00"},
-        {**Run().stored(), "since": "soon"},
-        {**Run().stored(), "percent": "much"},
-        {**Run().stored(), "day": 7},
+        {**as_json(Run()), "since": "2026-03-10T12:00:00"},
+        {**as_json(Run()), "since": "soon"},
+        {**as_json(Run()), "percent": "much"},
+        {**as_json(Run()), "day": 7},
     ],
 )
 def test_what_cannot_be_read_is_dropped(stored: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Run one miner by the price: what feeds the decisions, and the two sources that carry them out."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -22,6 +22,7 @@ from ..const import (
 from ..controls import POWER_LIMIT
 from ..power.executor import PowerExecutor
 from ..power.policy import By, Wish as PowerWish
+from ..power.record import as_json
 from .best import TIMING, Following, Rates, Timing, follow
 from .curve import FULL, Level, Start
 from .economics import IDLE, Market
@@ -97,13 +98,6 @@ class Run:
     day: date | None = None
     ran: float = 0.0
     """Hours run on that local day."""
-
-    def stored(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {
-            key: value.isoformat() if isinstance(value, date) else value
-            for key, value in asdict(self).items()
-        }
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Self:
@@ -250,7 +244,7 @@ class Planner:
                 or self.run.ran - self._written >= _WRITE_AFTER
             )
             self._written = self.run.ran if save else self._written
-            self._coordinator.store.keep("schedule", self.run.stored(), save=save)
+            self._coordinator.store.keep("schedule", as_json(self.run), save=save)
 
     # What is known
 

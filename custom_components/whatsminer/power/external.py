@@ -9,7 +9,7 @@ from homeassistant.util import dt as dt_util
 from ..store import MinerStore
 from .executor import PowerExecutor
 from .policy import Wish
-from .record import restore, stored_number, stored_time
+from .record import as_json, restore, stored_number, stored_time
 
 EXTERNAL = "external"
 
@@ -23,11 +23,6 @@ class Request:
     until: datetime
     before: str
     """The source that was selected before."""
-
-    def stored(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        until = self.until.isoformat()
-        return {"watts": self.watts, "until": until, "before": self.before}
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Self:
@@ -81,6 +76,6 @@ class External:
         async def change() -> None:
             self._executor.select_source(EXTERNAL)
             assert self._request
-            await self._store.async_keep(EXTERNAL, self._request.stored())
+            await self._store.async_keep(EXTERNAL, as_json(self._request))
 
         await self._executor.async_follow_source(change())

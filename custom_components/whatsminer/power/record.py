@@ -1,12 +1,15 @@
 """What is stored about the power of a miner: its curtailments, and what they have changed."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..const import LOGGER
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MINING = "mining"
 LIMIT = "power_limit"
@@ -92,21 +95,9 @@ class Curtailment:
             return full_power * self.amount / 100
         return None
 
-    def stored(self) -> dict[str, Any]:
-        """Return it as JSON; words as plain text, which templates and databases can read."""
-        return {
-            **asdict(self),
-            "target": self.target.value,
-            "way": self.way.value,
-            "ended_by": self.ended_by.value if self.ended_by else None,
-            "since": self.since.isoformat(),
-            "until": self.until.isoformat() if self.until else None,
-        }
-
     def outline(self) -> dict[str, Any]:
         """Return what people want to know of it, as JSON."""
-        stored = self.stored()
-        return {key: stored[key] for key in OUTLINE}
+        return as_json(self, OUTLINE)
 
     def is_same(self, other: Curtailment) -> bool:
         """Return whether it is another state of the same curtailment."""
@@ -176,8 +167,7 @@ class Record:
 
     def archive(self, one: Curtailment, ended_by: EndedBy, now: datetime) -> Record:
         """Return the record without a curtailment, and with what became of it."""
-        stored = one.stored()
-        last = {key: stored[key] for key in KEPT_OF_LAST}
+        last = as_json(one, KEPT_OF_LAST)
         last |= {"ended": now.isoformat(), "ended_by": ended_by.value}
         others = tuple(other for other in self.curtailments if not other.is_same(one))
         record = replace(self, curtailments=others, last=last)
@@ -189,16 +179,9 @@ class Record:
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {
-            "active": [one.stored() for one in self.curtailments],
-            "touched": dict(self.touched),
-            "complete": self.complete,
-            "source": self.source,
-            "ended": self.ended.isoformat() if self.ended else None,
-            "ended_reason": self.ended_reason,
-            "ends": dict(self.ends),
-            "last": self.last,
-        }
+        stored = as_json(self)
+        del stored["curtailments"]
+        return {"active": [as_json(one) for one in self.curtailments], **stored}
 
 
 def load_record(stored: dict[str, Any], name: str) -> tuple[Record, bool]:
@@ -247,6 +230,26 @@ def _touched(stored: Any) -> dict[str, bool]:
 
 def _ends(stored: Any) -> dict[str, str]:
     return {str(reason): stored_time(end).isoformat() for reason, end in stored.items()}
+
+
+def as_json(one: DataclassInstance, keys: Collection[str] = ()) -> dict[str, Any]:
+    """Return fields as JSON; words as plain text, which templates and databases can read."""
+    return {
+        key: _plain(getattr(one, key))
+        for key in keys or (item.name for item in fields(one))
+    }
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case date():
+            return value.isoformat()
+        case StrEnum():
+            return value.value
+        case Mapping():
+            return dict(value)
+        case _:
+            return value
 
 
 def stored_time(stored: str) -> datetime:

@@ -1,7 +1,9 @@
 """Power target: the wish of the source *Manual*, in W."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+import math
 from time import monotonic
 from typing import Any
 
@@ -19,7 +21,7 @@ from ..const import (
 from ..controls import POWER_LIMIT, POWER_PERCENT
 from .executor import PowerExecutor
 from .policy import Budget, By, TargetStatus, Wish
-from .record import restore, stored_number, stored_time
+from .record import as_json, restore, stored_number, stored_time
 
 MANUAL = "manual"
 
@@ -33,15 +35,6 @@ class Held:
     day: date | None = None
     """The day of the restarts that are counted."""
     restarts: int = 0
-
-    def stored(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {
-            "watts": self.watts,
-            "last_restart": self.last_restart and self.last_restart.isoformat(),
-            "day": self.day and self.day.isoformat(),
-            "restarts": self.restarts,
-        }
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Held:
@@ -68,7 +61,10 @@ class PowerTarget:
         self._coordinator = coordinator = commander.coordinator
         self._executor = executor
         self._held = Held.restored(coordinator.store.power_target)
-        self._restarted = monotonic() - self._seconds_since_restart()
+        last = self._held.last_restart
+        since = (dt_util.utcnow() - last).total_seconds() if last else math.inf
+        self._restarted = monotonic() - max(0.0, since)
+        """By a clock that nobody sets."""
         self._executor.budget = self.budget
         self._executor.before_restart = self._count_restart
         self._executor.add_source(self)
@@ -93,23 +89,16 @@ class PowerTarget:
     @property
     def next_restart(self) -> datetime | None:
         """Return when the miner may be restarted again; None if it may now, or never."""
-        wait = self._wait
-        if not self._restarts_allowed or wait <= timedelta():
+        budget = self.budget()
+        if budget.restart_is_due or not budget.restarts_allowed:
             return None
-        return dt_util.utcnow() + wait
+        return dt_util.utcnow() + timedelta(seconds=self._wait)
 
     @property
-    def _wait(self) -> timedelta:
-        if self._held.last_restart is None:
-            return timedelta()
-        return self._interval - timedelta(seconds=monotonic() - self._restarted)
-
-    def _seconds_since_restart(self) -> float:
-        """Return how long ago the last restart was, by the clock on the wall."""
-        last = self._held.last_restart
-        if last is None:
-            return 0.0
-        return max(0.0, (dt_util.utcnow() - last).total_seconds())
+    def _wait(self) -> float:
+        """Return the seconds until the miner may be restarted again; less than 0 if it may now."""
+        minutes = self._options.get(CONF_RESTART_INTERVAL, DEFAULT_RESTART_INTERVAL)
+        return float(minutes * 60 - (monotonic() - self._restarted))
 
     @property
     def restarts_today(self) -> int:
@@ -124,12 +113,15 @@ class PowerTarget:
 
     def budget(self) -> Budget:
         """Return what a source may cost, by the options."""
-        options = self._coordinator.config_entry.options
         return Budget(
-            dead_band=float(options.get(CONF_DEAD_BAND, DEFAULT_DEAD_BAND)),
-            restarts_allowed=self._restarts_allowed,
-            restart_is_due=self._wait <= timedelta(),
+            dead_band=float(self._options.get(CONF_DEAD_BAND, DEFAULT_DEAD_BAND)),
+            restarts_allowed=bool(self._options.get(CONF_RESTARTS_ALLOWED, True)),
+            restart_is_due=self._wait <= 0,
         )
+
+    @property
+    def _options(self) -> Mapping[str, Any]:
+        return self._coordinator.config_entry.options
 
     # Setting
 
@@ -169,17 +161,4 @@ class PowerTarget:
     async def _save(self, held: Held) -> None:
         self._held = held
         self._coordinator.async_update_listeners()
-        await self._coordinator.store.async_keep("power_target", held.stored())
-
-    # Options
-
-    @property
-    def _interval(self) -> timedelta:
-        options = self._coordinator.config_entry.options
-        minutes = options.get(CONF_RESTART_INTERVAL, DEFAULT_RESTART_INTERVAL)
-        return timedelta(minutes=minutes)
-
-    @property
-    def _restarts_allowed(self) -> bool:
-        options = self._coordinator.config_entry.options
-        return bool(options.get(CONF_RESTARTS_ALLOWED, True))
+        await self._coordinator.store.async_keep("power_target", as_json(held))
