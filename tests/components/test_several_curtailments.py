@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
-from itertools import permutations
+from itertools import permutations, product
 import math
 from typing import Any
 from unittest.mock import patch
@@ -106,9 +106,21 @@ THREE: dict[str, dict[str, Any]] = {
 }
 """The strictest first."""
 ORDERS = list(permutations(THREE))
+IN_SHORT = [(number, (number * 5 + 2) % 6) for number in range(6)]
+"""The orders of starts and ends that the short run of the tests tries."""
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize(
+    ("starts", "ends"),
+    [
+        pytest.param(
+            *pair,
+            id="-".join((*ORDERS[pair[0]], "then", *ORDERS[pair[1]])),
+            marks=() if pair in IN_SHORT else pytest.mark.long,
+        )
+        for pair in product(range(6), range(6))
+    ],
+)
 async def test_three_in_any_order(
     hass: HomeAssistant,
     entry: MockConfigEntry,
@@ -116,7 +128,8 @@ async def test_three_in_any_order(
     act: Act,
     poll: Poll,
     state: Show,
-    number: int,
+    starts: int,
+    ends: int,
 ) -> None:
     """The end of one would let the miner run through the others, or a restart forget one of them."""
     most = {"stop": 100, "watts": 1750 * 1.1, "sixty": miner.machine.power_w * 0.66}
@@ -136,7 +149,7 @@ async def test_three_in_any_order(
         assert miner.machine.power_w <= allowed
         assert miner.truth().mining is (strictest != "stop")
 
-    async def restart() -> None:
+    async def restart(number: int) -> None:
         """Restart Home Assistant, or the miner."""
         if number % 2:
             assert await hass.config_entries.async_reload(entry.entry_id)
@@ -147,7 +160,7 @@ async def test_three_in_any_order(
             await miner.tick()
         await check()
 
-    for step, reason in enumerate(ORDERS[number]):
+    for step, reason in enumerate(ORDERS[starts]):
         response = await act("curtail", reason=reason, **THREE[reason])
         stricter = any(
             one in active for one in list(THREE)[: list(THREE).index(reason)]
@@ -155,14 +168,12 @@ async def test_three_in_any_order(
         assert (response["confirmed"], response["stricter"]) == (True, stricter)
         active.add(reason)
         await check()
-        if step == number // 2:
-            await restart()
-    for step, reason in enumerate(ORDERS[(number * 5 + 2) % 6]):
+        await restart(starts + ends + step)
+    for step, reason in enumerate(ORDERS[ends]):
         assert (await act("resume", reason=reason))["confirmed"]
         active.remove(reason)
         await check()
-        if step == number // 2:
-            await restart()
+        await restart(starts + step)
     await until(lambda: miner.truth().power_limit_w == limit)
     for minutes in (90, 120):
         with later(minutes):
