@@ -18,7 +18,7 @@ from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
 from .group.entry import forget_member, is_controlled, is_group, member_entries
 from .group.runtime import Group, GroupConfigEntry, release
-from .heat.heating import ISSUES as HEATING_ISSUES, Heating
+from .heat.heating import ISSUES as HEATING_ISSUES, THERMOSTAT, Heating
 from .issues import delete_issues
 from .money.learning import ISSUE as WORN, Learning
 from .money.planner import Planner
@@ -27,6 +27,7 @@ from .power.external import External
 from .power.follower import Follower
 from .power.percent import ISSUE as PERCENT_RESTARTS, PercentWatch
 from .power.target import PowerTarget
+from .renamed import follow_renamed_entities
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 from .services import async_setup_actions
 from .store import MinerStore
@@ -61,8 +62,9 @@ ISSUES = (
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions and the dashboard, which exist while no miner is connected."""
+    """Register what exists while no miner is connected: the actions and the dashboard."""
     async_setup_actions(hass)
+    follow_renamed_entities(hass)
     await async_setup_frontend(hass)
     return True
 
@@ -120,6 +122,8 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     data.learning.start()
     data.planner.start()
+    if not entry.options.get(CONF_THERMOSTAT_SENSOR):
+        data.curtailment.leave_source(THERMOSTAT)
     data.curtailment.start()
     data.fault_log.start()
     data.power_target.start()

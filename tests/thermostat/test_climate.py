@@ -195,3 +195,46 @@ async def test_the_sensor_may_show_fahrenheit(
     await world.set(SENSOR, 68, unit_of_measurement="°F")
     await world.let_pass(minutes=1)
     assert thermostat.attributes["current_temperature"] == 20
+
+
+async def test_it_follows_a_renamed_sensor(
+    world: World, thermostat: Thermostat
+) -> None:
+    """The miner would stop an hour after a user has renamed the sensor."""
+    await thermostat.heat(22)
+    registry = er.async_get(world.hass)
+    world.surroundings = lambda: None
+    world.hass.states.async_remove(SENSOR)
+    registry.async_get_or_create("sensor", "test", "1", suggested_object_id="room")
+    registry.async_update_entity(SENSOR, new_entity_id="sensor.hall")
+    await world.set("sensor.hall", 17.5, unit_of_measurement="°C")
+    await world.let_pass(minutes=5)
+    assert thermostat.attributes["current_temperature"] == 17.5
+    assert (thermostat.mode, thermostat.status) == ("heat", "full_power")
+
+
+@pytest.mark.parametrize("before", ["manual", "thermostat"])
+async def test_options_do_not_take_over_the_power(
+    world: World, thermostat: Thermostat, before: str
+) -> None:
+    """A miner that mines without a thermostat would stop when its sensor is chosen again."""
+    await thermostat.heat(12)
+    if before == "manual":
+        source = {"entity_id": world.entity("select", "power_source")}
+        await world.hass.services.async_call(
+            "select", "select_option", {**source, "option": before}, blocking=True
+        )
+    await world.let_pass(minutes=65)
+    assert world.runs is (before == "manual")
+    await world.options()
+    await world.let_pass(minutes=2)
+    assert world.runs
+    await world.options(thermostat_sensor=SENSOR)
+    await world.let_pass(minutes=65)
+    assert world.runs
+    assert world.state("select", "power_source") == "manual"
+    assert thermostat.mode == "off"
+    await thermostat.call("turn_on")
+    await world.let_pass(minutes=5)
+    assert thermostat.status == "idle"
+    assert not world.runs

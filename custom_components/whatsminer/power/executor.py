@@ -221,6 +221,15 @@ class PowerExecutor:
             self._change(source=key)
             self._start_task(self._save())
 
+    @callback
+    def leave_source(self, key: str) -> None:
+        """Select the default instead of a source that was removed.
+
+        Else it would take over the power when it is added again.
+        """
+        if self.record.source == key:
+            self.select_source(self.default_source.key)
+
     @property
     def source_keys(self) -> list[str]:
         """Return the sources that can be selected."""

@@ -72,5 +72,4 @@ class Follower:
     def leave(self) -> None:
         """Return to the user's own settings, since the miner is in no group any more."""
         self._wish, self._is_stopped = HOLD, False
-        if self._executor.record.source == GROUP:
-            self._executor.select_source(self._executor.default_source.key)
+        self._executor.leave_source(GROUP)
