@@ -71,6 +71,15 @@ from .const import (
     CONF_HEAT_SOURCE,
     CONF_HOURS_AT_LEAST,
     CONF_HOURS_AT_MOST,
+    CONF_LIMIT_BREAK_EVEN,
+    CONF_LIMIT_HYSTERESIS,
+    CONF_LIMIT_MIDDLE_ABOVE,
+    CONF_LIMIT_MIDDLE_PERCENT,
+    CONF_LIMIT_OLDEST,
+    CONF_LIMIT_RESUME_BELOW,
+    CONF_LIMIT_STOP_ABOVE,
+    CONF_LIMIT_UNKNOWN,
+    CONF_LIMIT_WAIT,
     CONF_POWER_LIMIT_MAX,
     CONF_POWER_LIMIT_MIN,
     CONF_PRICE_SENSOR,
@@ -90,7 +99,9 @@ from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
 from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
 from .heat.options import as_shown, as_stored, thermostat_schema, wrong_bounds
 from .money.economics import HeatSource, Market
+from .money.limits import Rule, Unknown
 from .money.units import parse_unit
+from .power.policy import LOWEST_PERCENT
 from .runtime import WhatsminerData
 
 type _OptionsError = tuple[str, dict[str, str]]
@@ -143,7 +154,8 @@ POWER_TARGET = "power_target"
 HEAT = "heat"
 THERMOSTAT = "thermostat"
 PLAN = "plan"
-PARTS = (ECONOMICS, HEAT, PLAN, THERMOSTAT, POWER_TARGET)
+LIMITS = "limits"
+PARTS = (ECONOMICS, HEAT, LIMITS, PLAN, THERMOSTAT, POWER_TARGET)
 PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
 
 
@@ -214,6 +226,25 @@ def _options_schema(
             EntitySelectorConfig(domain=["sensor", "input_number", "number"])
         ),
     }
+    limits = {
+        probatio.Optional(CONF_LIMIT_STOP_ABOVE): _money(f"{currency}/kWh"),
+        probatio.Optional(CONF_LIMIT_RESUME_BELOW): _money(f"{currency}/kWh"),
+        probatio.Optional(CONF_LIMIT_BREAK_EVEN): BooleanSelector(),
+        probatio.Optional(CONF_LIMIT_HYSTERESIS): _whole(0, 50, PERCENTAGE),
+        probatio.Optional(CONF_LIMIT_MIDDLE_PERCENT): _whole(
+            LOWEST_PERCENT, 100, PERCENTAGE
+        ),
+        probatio.Optional(CONF_LIMIT_MIDDLE_ABOVE): _money(f"{currency}/kWh"),
+        probatio.Optional(CONF_LIMIT_WAIT): _whole(0, 24 * 60, UnitOfTime.MINUTES),
+        probatio.Optional(CONF_LIMIT_OLDEST): _whole(0, 168, UnitOfTime.HOURS),
+        probatio.Optional(CONF_LIMIT_UNKNOWN): SelectSelector(
+            SelectSelectorConfig(
+                options=[what.value for what in Unknown],
+                mode=SelectSelectorMode.DROPDOWN,
+                translation_key=CONF_LIMIT_UNKNOWN,
+            )
+        ),
+    }
     plan = {
         probatio.Optional(CONF_FORECAST): EntitySelector(
             EntitySelectorConfig(multiple=True)
@@ -242,6 +273,9 @@ def _options_schema(
             ),
             probatio.Optional(HEAT): section(
                 probatio.Schema(heat), {"collapsed": True}
+            ),
+            probatio.Optional(LIMITS): section(
+                probatio.Schema(limits), {"collapsed": True}
             ),
             probatio.Optional(PLAN): section(
                 probatio.Schema(plan), {"collapsed": True}
@@ -607,6 +641,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
                 or self._price_error(options)
                 or self._thermostat_error(options, unit)
                 or _plan_error(options)
+                or _limits_error(options)
             ):
                 errors["base"], named = error
             else:
@@ -698,3 +733,11 @@ def _plan_error(options: dict[str, Any]) -> _OptionsError | None:
     if least is None or most is None or least <= most:
         return None
     return "hours_impossible", {"least": f"{least:g}", "most": f"{most:g}"}
+
+
+def _limits_error(options: dict[str, Any]) -> _OptionsError | None:
+    """Price limits that contradict each other."""
+    rule = Rule.of(options)
+    if rule is None or rule.is_possible:
+        return None
+    return "limits_impossible", {"stop_above": f"{rule.stop_above:g}"}

@@ -48,7 +48,7 @@ from .money.economics import economics_sensors
 from .money.energy import EnergySensor
 from .money.planner import PlanStatus
 from .money.profile import ProfileState
-from .power.policy import SOURCES, TargetStatus
+from .power.policy import SOURCES, By, Decision, TargetStatus
 from .power.record import Target
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 
@@ -447,6 +447,13 @@ class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
     exists_fn: Callable[[WhatsminerData], bool] = lambda _: True
 
 
+def _why(decision: Decision) -> dict[str, Any]:
+    """Return why a power source wants what it wants."""
+    if decision.by is not By.SOURCE or decision.why is None:
+        return {}
+    return {"why": decision.why, "price": decision.price}
+
+
 OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     OwnSensorDescription(
         key="curtailment",
@@ -480,6 +487,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.MINING,
         value_fn=lambda data: data.curtailment.decided_by,
+        attributes_fn=lambda data: _why(data.curtailment.decision),
     ),
     OwnSensorDescription(
         key="power_target_way",

@@ -100,7 +100,7 @@ def test_manual_hold_and_starts(name: str, inputs: dict[str, Any]) -> None:
 def required(world: World) -> dict[str, dict[str, Any]]:
     """Return the required inputs."""
     return {
-        "electricity_price": {"miners": world.devices, "price": "sensor.price"},
+        "electricity_price": {"miners": world.devices},
         "grid_call": {"miners": world.devices, "signal": "input_boolean.call"},
         "heating": {"miners": world.devices, "temperature": "sensor.room"},
         "watchdog": {
@@ -119,7 +119,7 @@ async def test_required_inputs_are_enough(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With only the required inputs and no sensor values, a blueprint would not load or run."""
-    for entity in ("sensor.price", "input_boolean.call", "sensor.room", "sensor.grid"):
+    for entity in ("input_boolean.call", "sensor.room", "sensor.grid"):
         await world.set(entity, "unknown")
     filled = required(world)[name]
     assert set(filled) == {key for key in inputs if "default" not in inputs[key]}
@@ -137,13 +137,13 @@ async def test_required_inputs_are_enough(
     ]
 
 
-STOPPERS = ("electricity_price", "grid_call", "heating", "weekly_pause")
+STOPPERS = ("grid_call", "heating", "weekly_pause")
+"""Those that stop a miner by a curtailment."""
 
 
 async def want_a_stop(world: World, name: str) -> None:
     """Create the automation, and set the conditions for a stop."""
     for entity, state in (
-        ("sensor.price", 0.1),
         ("sensor.room", 18),
         ("input_boolean.call", "off"),
     ):
@@ -153,10 +153,9 @@ async def want_a_stop(world: World, name: str) -> None:
     await world.let_pass_until("07:55")
 
 
-async def expensive(world: World) -> None:
-    """It is 8:00, expensive, warm, and the grid calls."""
+async def demand_a_stop(world: World) -> None:
+    """It is 8:00, warm, and the grid calls."""
     await world.let_pass_until("08:00")
-    await world.set("sensor.price", 0.9)
     await world.set("sensor.room", 30)
     await world.set("input_boolean.call", "on")
 
@@ -181,7 +180,7 @@ async def test_miner_of_which_nothing_is_known(
         )
         await entries.async_reload(entry.entry_id)
     await world.settle()
-    await expensive(world)
+    await demand_a_stop(world)
     await world.let_pass(minutes=12)
     # Without its sensor it can be stopped, but it is unknown when to start it.
     assert world.running == [how != "sensor disabled", False]
@@ -195,7 +194,7 @@ async def test_unreachable_miner_is_reported_again(
     """One message in the night is missed; a miner that may be drawing is notified every five minutes."""
     await want_a_stop(world, name)
     world.miner.inject("refuse")
-    await expensive(world)
+    await demand_a_stop(world)
     await world.let_pass(minutes=31)
     assert world.runs
     assert 4 <= len(notified) <= 8

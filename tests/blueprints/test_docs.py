@@ -112,16 +112,14 @@ def test_numbers_are_those_of_the_forms() -> None:
 
     assert default("weekly_pause", "unknown_minutes") == 15
     assert default("weekly_pause", "minimum_on") == 0
-    assert default("electricity_price", "unknown_minutes") == 60
-    assert default("electricity_price", "unknown_action") == "resume"
+    assert default("electricity_price", "back_after") == 60
     assert default("heating", "stale_minutes") == 60
     assert default("grid_call", "attempts") == 3
     assert default("grid_call", "unknown_action") == "leave"
     assert default("grid_call", "unknown_minutes") == 30
     assert default("grid_call", "minimum_on") == 0
-    for name in ("electricity_price", "heating"):
-        assert default(name, "minimum_on") == 30
-    for name in ("weekly_pause", "electricity_price", "grid_call"):
+    assert default("heating", "minimum_on") == 30
+    for name in ("weekly_pause", "grid_call"):
         assert blueprint(name)["trace"] == {"stored_traces": 300}
         [often] = [t["minutes"] for t in blueprint(name)["triggers"] if "minutes" in t]
         assert often == "/5"

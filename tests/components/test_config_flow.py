@@ -573,7 +573,18 @@ PLAN_OPTIONS = {
     "shortest_run": 90,
     "shortest_stop": 45,
 }
-ALL_OPTIONS |= THERMOSTAT_OPTIONS | PLAN_OPTIONS
+LIMIT_OPTIONS = {
+    "limit_stop_above": 0.3,
+    "limit_resume_below": 0.25,
+    "limit_break_even": False,
+    "limit_hysteresis": 10,
+    "limit_middle_percent": 60,
+    "limit_middle_above": 0.2,
+    "limit_wait": 30,
+    "limit_oldest": 2,
+    "limit_unknown": "stop",
+}
+ALL_OPTIONS |= THERMOSTAT_OPTIONS | PLAN_OPTIONS | LIMIT_OPTIONS
 SECTIONS = {
     "economics": (
         CONF_PRICE_SENSOR,
@@ -589,6 +600,7 @@ SECTIONS = {
         "heat_share_sensor",
         "heat_demand",
     ),
+    "limits": tuple(LIMIT_OPTIONS),
     "plan": tuple(PLAN_OPTIONS),
     "thermostat": tuple(THERMOSTAT_OPTIONS),
     "power_target": (CONF_DEAD_BAND, CONF_RESTARTS_ALLOWED, CONF_RESTART_INTERVAL),
@@ -906,4 +918,28 @@ async def test_hours_that_no_day_has_are_refused(
         assert form["type"] is kind
         if kind is FlowResultType.FORM:
             assert form["errors"] == {"base": "hours_impossible"}
+    await hass.async_block_till_done()
+
+
+@pytest.mark.usefixtures("coordinator")
+async def test_price_limits_in_the_wrong_order_are_refused(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A miner that resumes above the price at which it stops would switch all the time."""
+    form = await _options(hass, entry)
+    for limits, kind in (
+        ({"limit_resume_below": 0.4}, FlowResultType.FORM),
+        (
+            {"limit_middle_percent": 60, "limit_middle_above": 0.3},
+            FlowResultType.FORM,
+        ),
+        ({"limit_resume_below": 0.3}, FlowResultType.CREATE_ENTRY),
+    ):
+        form = await hass.config_entries.options.async_configure(
+            form["flow_id"], {"limits": {"limit_stop_above": 0.3, **limits}}
+        )
+        assert form["type"] is kind
+        if kind is FlowResultType.FORM:
+            assert form["errors"] == {"base": "limits_impossible"}
+            assert form["description_placeholders"] == {"stop_above": "0.3"}
     await hass.async_block_till_done()

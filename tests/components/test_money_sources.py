@@ -184,6 +184,174 @@ async def test_the_miner_follows_the_price(
     assert commands(miner, LIMIT) == limits
 
 
+LIMITS = {"limit_stop_above": 0.3, "limit_resume_below": 0.25, "hashprice": None}
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"),
+    [("EUR/kWh", 1), ("ct/kWh", 100), ("EUR/MWh", 1000), ("öre", 100)],
+)
+async def test_the_miner_keeps_the_price_limits(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    entity_id: Find,
+    pass_time: Pass,
+    unit: str,
+    scale: float,
+) -> None:
+    """It would run while electricity is expensive, also after a restart in such an hour."""
+
+    def cost(value: float) -> None:
+        attributes = {"unit_of_measurement": unit}
+        hass.states.async_set(PRICE, str(value * scale), attributes)
+
+    cost(0.2)
+    await set_up(**LIMITS)
+    decisions = async_capture_events(hass, EVENT_DECISION)
+    await select("price_limits")
+    await pass_time(65)
+    assert percent(miner) == 100
+    cost(0.28)
+    await pass_time(10)
+    assert percent(miner) == 100
+    cost(0.31)
+    await pass_time(5)
+    assert percent(miner) == 0
+    assert decisions[-1].data["why"] == "price"
+    assert decisions[-1].data["price"] == pytest.approx(0.31)
+    shown = hass.states.get(entity_id("sensor", "power_decided_by"))
+    assert shown
+    assert (shown.state, shown.attributes["why"]) == ("price_limits", "price")
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    cost(0.26)
+    await pass_time(40)
+    assert percent(miner) == 0
+    cost(0.24)
+    await pass_time(10)
+    assert percent(miner) == 100
+    cost(0.4)
+    await pass_time(30)
+    assert percent(miner) == 100  # the shortest run
+    await pass_time(40)
+    assert percent(miner) == 0
+    assert commands(miner, MINING) == 3
+    assert commands(miner, LIMIT) == 0
+
+
+async def test_less_power_between_the_limits(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    pass_time: Pass,
+) -> None:
+    """The percent of a user who knows the curve would cost a restart, or not be set."""
+    price(hass, 0.22)
+    middle = {"limit_middle_percent": 60, "limit_middle_above": 0.2}
+    await set_up(**LIMITS, **middle)
+    await select("price_limits")
+    await pass_time(15)
+    assert percent(miner) == 60
+    price(hass, 0.14)
+    await pass_time(15)
+    assert percent(miner) == 100
+    assert commands(miner, MINING) == commands(miner, LIMIT) == 0
+
+
+async def test_the_break_even_as_limit(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    pass_time: Pass,
+) -> None:
+    """Mining at a loss costs money; 189 TH/s at 0.05 earn what 3.5 kWh cost at 0.1125."""
+    price(hass, 0.11)
+    await set_up(limit_break_even=True)
+    await select("price_limits")
+    await pass_time(65)
+    assert percent(miner) == 100
+    price(hass, 0.115)
+    await pass_time(5)
+    assert percent(miner) == 0
+    await pass_time(40)
+    price(hass, 0.108)
+    await pass_time(5)
+    assert percent(miner) == 0
+    price(hass, 0.105)
+    await pass_time(5)
+    assert percent(miner) == 100
+
+
+@pytest.mark.parametrize(
+    ("unknown", "runs"), [("resume", True), ("stop", False), ("leave", False)]
+)
+async def test_limits_without_a_price(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    entity_id: Find,
+    pass_time: Pass,
+    unknown: str,
+    runs: bool,
+) -> None:
+    """A dead sensor would start the miner immediately, or keep it off for good."""
+    price(hass, 0.4)
+    await set_up(**LIMITS, limit_unknown=unknown)
+    await select("price_limits")
+    await pass_time(70)
+    assert percent(miner) == 0
+    price(hass, "unavailable")
+    await pass_time(50)
+    assert percent(miner) == 0
+    shown = hass.states.get(entity_id("sensor", "power_decided_by"))
+    assert shown
+    assert shown.attributes["why"] == "price_unknown"
+    await pass_time(20)
+    assert (percent(miner) == 100) is runs
+
+
+async def test_limits_with_a_price_that_is_too_old(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    set_up: Call,
+    select: Any,
+    pass_time: Pass,
+) -> None:
+    """A sensor that stopped at a low price would keep the miner running for ever."""
+    price(hass, 0.1)
+    await set_up(**LIMITS, limit_oldest=3, limit_unknown="stop")
+    await select("price_limits")
+    await pass_time(120)
+    price(hass, 0.1)  # the same price, reported again
+    await pass_time(170)
+    assert percent(miner) == 100
+    await pass_time(15)
+    assert percent(miner) == 0
+
+
+async def test_the_price_limits_need_a_limit(
+    miner: SimulatedMiner, set_up: Call, entry: MockConfigEntry
+) -> None:
+    """A source without a limit would do nothing, and the user would wait for it."""
+    for options, offered in (
+        ({"limit_stop_above": None}, False),
+        ({"limit_stop_above": 0.3}, True),
+        ({"limit_stop_above": 0.3, "price_sensor": None}, False),
+        ({"limit_break_even": True}, True),
+        ({"limit_break_even": True, "hashprice": None}, False),
+    ):
+        await set_up(**options)
+        keys = entry.runtime_data.curtailment.source_keys
+        assert ("price_limits" in keys) is offered, options
+
+
 NIGHT = [FULL_POWER] * 2
 PEAKS = [*NIGHT, STOP, STOP, *NIGHT, STOP, STOP, *NIGHT]
 """Ten hours with two peaks."""

@@ -10,7 +10,6 @@ from .house import House
 
 NAME = MINERS[0].name
 SLUG = MINERS[0].slug
-PRICE = "sensor.electricity_price"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +38,9 @@ FORMS = {
     "electricity_price": Form(
         fill=lambda miner: {
             "miners": [miner],
-            "price": PRICE,
-            "stop_above": 0.12,
-            "resume_below": 0.1,
-            "middle_percent": 60,
-            "middle_above": 0.08,
+            "source": "price_limits",
         },
-        shown=(NAME, "Electricity price"),
+        shown=(NAME, "Price limits"),
     ),
     "heating": Form(
         fill=lambda miner: {

@@ -1,6 +1,6 @@
 """A person makes an automation with a blueprint, without a line of YAML."""
 
-from demo_config import MINERS
+from demo_config import MINERS, PRICES
 from playwright.async_api import expect
 import pytest
 
@@ -21,25 +21,18 @@ async def automation(house: House) -> str | None:
 
 
 async def test_filled_in_and_at_work(house: House, person: Person) -> None:
-    """Who fills in the form and saves must have a miner that stops when electricity is dear."""
+    """Who fills in the form and saves must have a miner that stops when electricity is expensive."""
+    # Below anything that the tariff ever says: it is expensive at any time.
+    limits = {"limit_stop_above": 0.002, "limit_resume_below": 0.001}
+    more = {"power_target": {"restarts_allowed": True}, "plan": {"shortest_run": 0}}
+    await house.set_options(NAME, {"economics": PRICES, "limits": limits, **more})
+    await house.until_state(f"sensor.{SLUG}_status", "mining")
     await person.open_blueprint("electricity price")
     await person.pick(person.input("Miners"), "Select a device", NAME)
-    await person.pick(
-        person.input("A sensor with the current price"),
-        "Select an entity",
-        "Electricity price",
-    )
-    # Below anything that the tariff ever says: it is dear at any time.
-    limits = {"Stop above": "0.002", "Resume below": "0.001"}
-    for name, limit in limits.items():
-        await person.write(name, limit)
-    for name, limit in limits.items():
-        box = person.input(name).get_by_role("spinbutton")
-        await expect(box).to_have_value(limit)
     await person.save()
     await until(lambda: automation(house), "the automation is there")
     await until(lambda: not house.miner.truth().mining, "the miner stopped")
-    await house.until_state(f"sensor.{SLUG}_curtailment", "stop")
+    await house.until_state(f"select.{SLUG}_power_source", "price_limits")
 
     await person.page.goto("/config/automation/dashboard")
     await expect(

@@ -149,6 +149,11 @@ class Market:
             return self._quote(CONF_PRICE_SENSOR)
         return Quote(self._options.get(CONF_FIXED_PRICE), self._hass.config.currency)
 
+    def price_age(self, now: datetime) -> timedelta:
+        """Return how long ago the price sensor reported a price; a fixed price is never old."""
+        state = self._state(CONF_PRICE_SENSOR) if self.price_sensor else None
+        return now - state.last_reported if state else timedelta()
+
     @property
     def hashprice(self) -> Quote:
         """Money per TH/s and day; a plain number is in the currency of the price."""

@@ -1,4 +1,4 @@
-"""Run one miner by the price: what feeds the decisions, and the two sources that carry them out."""
+"""Run one miner by the price: what feeds the decisions, and the sources that carry them out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,11 +23,12 @@ from ..controls import POWER_LIMIT
 from ..power.executor import PowerExecutor
 from ..power.policy import By, Wish as PowerWish
 from ..power.record import as_json
-from .best import TIMING, Following, Rates, Timing, follow
+from .best import TIMING, Following, Rates, Timing, break_even, follow
 from .curve import FULL, Level, Start
 from .economics import IDLE, Market
 from .forecast import Forecast
 from .learning import Learning
+from .limits import PRICE_UNKNOWN, Last, Rule
 from .plan import (
     FEWEST,
     NO_WISH,
@@ -47,9 +48,7 @@ from .plan import (
 from .prices import disagrees, wrong_scale
 from .profile import assumed_start
 
-BEST, PLAN = "most_profitable", "plan"
-PRICE_UNKNOWN = "price_unknown"
-"""Why the miner runs at full power; else it is a reason of a plan."""
+LIMITS, BEST, PLAN = "price_limits", "most_profitable", "plan"
 
 UNKNOWN_FOR = timedelta(hours=1)
 """Without a price the miner stays as it is for so long, then it runs at full power."""
@@ -171,7 +170,7 @@ class Planner:
     def __init__(
         self, commander: Commander, executor: PowerExecutor, learning: Learning
     ) -> None:
-        """Add the two sources; `start` follows the miner and the prices."""
+        """Add the sources; `start` follows the miner and the prices."""
         self._coordinator = coordinator = commander.coordinator
         self._executor, self._learning = executor, learning
         options = coordinator.config_entry.options
@@ -180,6 +179,7 @@ class Planner:
         self.limits = Wish(
             options.get(CONF_HOURS_AT_LEAST), options.get(CONF_HOURS_AT_MOST)
         )
+        self._rule = Rule.of(options)
         self._timing = Timing(
             options.get(CONF_SHORTEST_RUN, TIMING.min_on * 60) / 60,
             options.get(CONF_SHORTEST_STOP, TIMING.min_off * 60) / 60,
@@ -199,10 +199,18 @@ class Planner:
         self._planning = False
         self._shown: tuple[tuple[Plan, int | None], list[dict[str, Any]]] | None = None
         for key, is_set_up in (
+            (LIMITS, lambda: self._has_limits),
             (BEST, lambda: self._has_best),
             (PLAN, lambda: self.is_planning),
         ):
             executor.add_source(MoneySource(key, self, is_set_up))
+
+    @property
+    def _has_limits(self) -> bool:
+        can, rule = self._coordinator.can(Feature.MINING), self._rule
+        if not can or rule is None or not self.market.has_price:
+            return False
+        return rule.stop_above is not None or self.market.has_hashprice
 
     @property
     def _has_best(self) -> bool:
@@ -463,7 +471,7 @@ class Planner:
 
     def _decide(self, now: datetime) -> None:
         """Decide what the selected source wants."""
-        if self._selected not in (BEST, PLAN):
+        if self._selected not in (LIMITS, BEST, PLAN):
             self.run = replace(self.run, percent=None, changed=None)
             self._off_plan_since = self._unknown_since = None
             return
@@ -475,10 +483,45 @@ class Planner:
             is_on = self.run.on
             as_planned = is_on is None or is_on is bool(percent)
             self._off_plan_since = None if as_planned else self._off_plan_since or now
+        elif self._selected == LIMITS and self._rule:
+            percent = self._keep_limits(now, self._rule)
         else:
             percent = self._follow_price(now)
         if percent != self.run.percent:
             self.run = replace(self.run, percent=percent, changed=now)
+
+    def _keep_limits(self, now: datetime, rule: Rule) -> float | None:
+        """Return what the price limits want now."""
+        run, market = self.run, self.market
+        if rule.stop_above is None:
+            price, limit = market.effective_price, self._break_even
+        else:
+            price, limit = market.price.amount, rule.stop_above
+        age = market.price_age(now) / HOUR
+        is_old = age >= rule.oldest
+        if price is None or limit is None or is_old:
+            self._unknown_since = self._unknown_since or now
+        else:
+            self._unknown_since = None
+        silent = max(_hours(now, self._unknown_since), age if is_old else 0.0)
+        percent = run.percent
+        if percent is None and run.on is not None:
+            percent = self._percent_now if run.on else 0.0
+        last = Last(percent, bool(run.on), run.age(now))
+        verdict = rule.decide(
+            last, None if is_old else price, limit, silent, self._timing
+        )
+        self._why = verdict.why, None if is_old else price
+        return verdict.percent
+
+    @property
+    def _break_even(self) -> float | None:
+        """Return the price at which full power earns what it costs, per kWh."""
+        hashprice, one = self.market.hashprice.amount, self.market.one_currency
+        if hashprice is None or not one:
+            return None
+        found = break_even(self.levels, hashprice, IDLE)
+        return found and found.average
 
     def _follow_price(self, now: datetime) -> float | None:
         """Return the level that earns most now; without a price stay, then run."""

@@ -11,6 +11,7 @@ from .record import LIMIT, MINING, PERCENT, Baseline, Curtailment, Method, Targe
 
 SOURCES = (
     "manual",
+    "price_limits",
     "most_profitable",
     "plan",
     "thermostat",
