@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 import csv
 from datetime import timedelta
+from itertools import pairwise
 import re
 from statistics import mean
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from freezegun import freeze_time
+from homeassistant.components.recorder import Recorder, get_instance, history
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
@@ -25,6 +27,9 @@ from homeassistant.helpers.translation import async_load_integrations
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.components.recorder.common import (
+    async_wait_recording_done,
+)
 
 from custom_components.whatsminer.const import (
     CONF_FIXED_PRICE,
@@ -46,6 +51,11 @@ from .conftest import Act, RaceClock
 type Read = Callable[[str], str]
 
 PACKAGE = "custom_components.whatsminer"
+
+
+@pytest.fixture
+def mock_recorder_before_hass(async_test_recorder: object) -> None:
+    """Prepare the database of the recorder, which must exist before Home Assistant starts."""
 
 
 @pytest.fixture(autouse=True)
@@ -598,6 +608,49 @@ async def test_curtailed_within_a_minute(
     for _ in range(3):
         power = await look(hass, clock, group, two_learned, 100)
     assert power == pytest.approx(sum(full), rel=0.02)
+
+
+async def test_record_equals_the_database(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    act: Act,
+) -> None:
+    """The owner's own history would contradict what the grid operator is paid for."""
+    await look(hass, clock, group, two_learned)
+    await act("curtail", target="percent", percent=70, duration={"minutes": 15})
+    await settle(hass, group)
+    with freeze_time(dt_util.utcnow()) as frozen:
+        for _ in range(31):
+            frozen.tick(timedelta(seconds=30))
+            await look(hass, clock, group, two_learned, 30)
+    await async_wait_recording_done(hass)
+
+    diagnostics = await async_get_config_entry_diagnostics(hass, group)
+    row = next(csv.DictReader(diagnostics["events_csv"].splitlines()))
+    begun, ended = map(dt_util.parse_datetime, (row["begun"], row["ended"]))
+    assert begun
+    assert ended
+    assert (ended - begun).total_seconds() == pytest.approx(900, abs=35)
+    power = er.async_get(hass).async_get_entity_id(
+        "sensor", DOMAIN, f"{group.entry_id}_power"
+    )
+    assert power
+    found = await get_instance(hass).async_add_executor_job(
+        history.state_changes_during_period, hass, begun, ended, power
+    )
+    states = found[power]
+    assert len(states) > 20
+    times = [max(begun, state.last_updated) for state in states] + [ended]
+    recorded = sum(
+        float(state.state) * (until - since).total_seconds() / 3_600_000
+        for state, (since, until) in zip(states, pairwise(times), strict=True)
+    )
+    assert recorded > 1.5
+    assert float(row["energy_kwh"]) == pytest.approx(recorded, rel=0.01)
+    await act("resume")
 
 
 async def test_resume_keeps_the_power_target(
