@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
-from custom_components.whatsminer.logbook import describe
+from custom_components.whatsminer.logbook import Texts, describe
 from custom_components.whatsminer.power.executor import EVENT_DECISION, PowerExecutor
 from custom_components.whatsminer.power.external import External
 from custom_components.whatsminer.power.policy import Wish
@@ -316,10 +316,11 @@ async def test_changes_are_announced(
 ) -> None:
     """The logbook would not say who stopped the miner, or what is not true."""
     events: list[Event] = async_capture_events(hass, EVENT_DECISION)
+    texts = Texts(hass)
 
     def lines() -> list[str]:
         """Return the new lines of the logbook."""
-        found = [describe(event.data, lambda _, state: state) for event in events]
+        found = [describe(event.data, texts) for event in events]
         events.clear()
         return found
 

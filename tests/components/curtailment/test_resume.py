@@ -341,6 +341,7 @@ async def test_percent_before_a_stop_that_had_no_effect_is_put_back(
     assert miner.machine.power_percent == before != 60
 
 
+@pytest.mark.parametrize("returns", [True, False])
 async def test_undone_by_hand_is_not_confirmed(
     hass: HomeAssistant,
     miner: SimulatedMiner,
@@ -348,32 +349,32 @@ async def test_undone_by_hand_is_not_confirmed(
     act: Act,
     call: Call,
     state: Show,
+    returns: bool,
 ) -> None:
     """The grid operator would hear of a miner that is down, while it draws its full power."""
-    for returns in (True, False):
-        miner.commands.clear()
-        task = hass.async_create_task(
-            hass.services.async_call(
-                DOMAIN,
-                "curtail",
-                {"device_id": device_id, "target": "percent", "percent": 60},
-                blocking=True,
-                return_response=returns,
-            )
+    miner.commands.clear()
+    task = hass.async_create_task(
+        hass.services.async_call(
+            DOMAIN,
+            "curtail",
+            {"device_id": device_id, "target": "percent", "percent": 60},
+            blocking=True,
+            return_response=returns,
         )
-        async with asyncio.timeout(5):
-            while not sent(miner, "set_power_pct_v2"):
-                await asyncio.sleep(0)
-        await call("number", "power_percent", "set_value", value=100)
-        if returns:
-            response = await task
-            assert isinstance(response, dict)
-            assert response["confirmed"] is False
-        else:
-            with pytest.raises(HomeAssistantError) as error:
-                await task
-            assert error.value.translation_key == "curtailment_overtaken"
-        assert state("sensor", "curtailment") == "none"
+    )
+    async with asyncio.timeout(5):
+        while not sent(miner, "set_power_pct"):
+            await asyncio.sleep(0)
+    await call("number", "power_percent", "set_value", value=100)
+    if returns:
+        response = await task
+        assert isinstance(response, dict)
+        assert response["confirmed"] is False
+    else:
+        with pytest.raises(HomeAssistantError) as error:
+            await task
+        assert error.value.translation_key == "curtailment_overtaken"
+    assert state("sensor", "curtailment") == "none"
 
 
 @pytest.mark.parametrize("duration", [0, "00:00:00", {"milliseconds": 1}])
@@ -443,10 +444,10 @@ async def test_unloading_ends_the_watching(
     hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, act: Act
 ) -> None:
     """The script that curtails would hang for minutes on an entry that is gone."""
-    miner.inject("answered_not_applied", "set_power_pct_v2")
+    miner.inject("answered_not_applied", "set_power_pct")
     task = hass.async_create_task(act("curtail", target="percent", percent=60))
     async with asyncio.timeout(5):
-        while not sent(miner, "set_power_pct_v2"):
+        while not sent(miner, "set_power_pct"):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert await hass.config_entries.async_unload(entry.entry_id)
