@@ -84,6 +84,8 @@ LEFT_ALONE = {key: f"left_alone_{key}" for key in SETTINGS}
 """By setting: the issue that it was not restored, since its previous value is unknown."""
 ISSUES = (FAILING, RESUME_FAILING, SOURCE_FAILING, LOST, *LEFT_ALONE.values())
 FULL_POWER = "full_power"
+OBSERVED = (*SETTINGS, FULL_POWER)
+"""The fields of the baseline, as the miner reports them."""
 ATTRIBUTES = ("reason", "since", "until", "way", "error")
 """Of the curtailment that is shown."""
 
@@ -171,7 +173,7 @@ class PowerExecutor:
         self._retry = _Retry()
         self._source_due = -math.inf
         self._commanded_at = monotonic()
-        self._stop_timer: CALLBACK_TYPE | None = None
+        self._stop_timer: CALLBACK_TYPE = lambda: None
 
     @callback
     def start(self) -> None:
@@ -179,7 +181,9 @@ class PowerExecutor:
         self.decision = self._new_decision()  # it was announced before the restart
         self._commander.on_user_command(self._on_user_command)
         self._entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
-        self._entry.async_on_unload(self._cancel_timer)
+        self._entry.async_on_unload(
+            lambda: self._stop_timer()  # noqa: PLW0108 - another one by then
+        )
         self._set_timer()
         self._watch()
 
@@ -395,7 +399,7 @@ class PowerExecutor:
             self.check_loaded()
             active = self.record.active
             ending = [one for one in active if reason in (None, one.reason)]
-            self._end(EndedBy.RESUME, ending)
+            self._change_those(ending, ended_by=EndedBy.RESUME)
             self._forget_untouched()
             if not self.record.touched and not self.record.curtailments:
                 await self._save()
@@ -444,7 +448,9 @@ class PowerExecutor:
             else:
                 confirmed = await self._confirm(mine, before)
                 if confirmed:
-                    await self._note_reached()
+                    self._delete_issues(FAILING)
+                    self._change_those(self.record.active, reached=True)
+                    await self._save()
         finally:
             self._retry.postpone()
             self._coordinator.async_update_listeners()
@@ -455,7 +461,7 @@ class PowerExecutor:
             power_before=before,
             power_after=self._coordinator.data.power_now,
             way=method,
-            stricter=bool(cap and not (mine and cap.is_same(mine))),
+            stricter=bool(cap and not (mine and cap.identity == mine.identity)),
         )
 
     async def _until_answered(self, check: Check) -> None:
@@ -509,9 +515,7 @@ class PowerExecutor:
             # Unknown until it is confirmed, which the end of the entry may prevent.
             self._change(touched={key: False, **self.record.touched})
             if decision.curtailment and not command.raises:
-                self.record = self.record.change(
-                    decision.curtailment, way=decision.method
-                )
+                self._change_those([decision.curtailment], way=decision.method)
             await self._save()
         elif key == POWER_LIMIT.key and self.before_restart:
             await self.before_restart()
@@ -583,20 +587,12 @@ class PowerExecutor:
             await coordinator.async_refresh()
         return False
 
-    async def _note_reached(self) -> None:
-        """Store that the power was down once."""
-        self._delete_issues(FAILING)
-        if any(not one.reached for one in self.record.active):
-            for one in self.record.active:
-                self.record = self.record.change(one, reached=True)
-            await self._save()
-
     # What is decided
 
     @property
     def _baseline(self) -> Baseline:
         stored = self._coordinator.store.reported
-        return Baseline(**{key: stored(key) for key in (*SETTINGS, FULL_POWER)})
+        return Baseline(**{key: stored(key) for key in OBSERVED})
 
     @property
     def _is_answered(self) -> bool:
@@ -660,19 +656,14 @@ class PowerExecutor:
         """
         if not self._is_answered or (self.record.complete and self.record.curtailments):
             return
-        found = self._situation()
-        settings: dict[str, Any] = {
-            MINING.key: found.mining,
-            POWER_LIMIT.key: found.power_limit,
-            POWER_PERCENT.key: found.power_percent,
-        }
-        if POWER_LIMIT.key not in self.record.touched:
-            settings[FULL_POWER] = found.full_power
+        found, ours = self._situation(), set(self.record.touched)
+        if POWER_LIMIT.key in ours:
+            ours.add(FULL_POWER)
         self._coordinator.store.observe_settings(
             {
-                key: self._commander.shown(key, value)
-                for key, value in settings.items()
-                if key not in self.record.touched
+                key: self._commander.shown(key, getattr(found, key))
+                for key in OBSERVED
+                if key not in ours
             }
         )
         if self.record.curtailments:
@@ -712,10 +703,9 @@ class PowerExecutor:
             self._delete_issues(FAILING, RESUME_FAILING)
         return bool(ended)
 
-    def _end(self, ended_by: EndedBy, ending: Iterable[Curtailment]) -> None:
-        """Let curtailments no longer count; they are kept until the miner shows it."""
-        for one in ending:
-            self.record = self.record.change(one, ended_by=ended_by)
+    def _change_those(self, those: Iterable[Curtailment], **changes: Any) -> None:
+        """Change curtailments; one that ends is kept until the miner shows it."""
+        self.record = self.record.change(those, **changes)
         self._set_timer()
 
     async def _save(self) -> None:
@@ -731,27 +721,15 @@ class PowerExecutor:
     @callback
     def _set_timer(self) -> None:
         """Look when the next curtailment ends."""
-        self._cancel_timer()
+        self._stop_timer()
         ends = [one.until for one in self.record.active if one.until]
         if ends:
             self._stop_timer = async_track_point_in_utc_time(
-                self._hass, self._time_is_up, min(ends)
+                self._hass, self._watch, min(ends)
             )
 
     @callback
-    def _cancel_timer(self) -> None:
-        if self._stop_timer:
-            self._stop_timer()
-            self._stop_timer = None
-
-    @callback
-    def _time_is_up(self, _: datetime) -> None:
-        self._stop_timer = None
-        self._retry = _Retry()
-        self._watch()
-
-    @callback
-    def _watch(self) -> None:
+    def _watch(self, _: datetime | None = None) -> None:
         """After every poll: end what is over, and carry out what is decided."""
         self._observe()
         if self._busy:
@@ -759,7 +737,7 @@ class PowerExecutor:
         now = dt_util.utcnow()
         over = [one for one in self.record.active if one.until and one.until <= now]
         if over:
-            self._end(EndedBy.DURATION, over)
+            self._change_those(over, ended_by=EndedBy.DURATION)
             self._retry = _Retry()
             if self._forget_untouched():
                 self._start_task(self._save())
@@ -842,9 +820,7 @@ class PowerExecutor:
             self._coordinator.name,
         )
         was_down = one.reached
-        self.record = self.record.change(
-            one, stopped_again=one.stopped_again + was_down
-        )
+        self._change_those([one], stopped_again=one.stopped_again + was_down)
         outcome = await self._act(check, one)
         if self._coordinator.unloaded or not self.record.find(one):
             return
@@ -873,10 +849,7 @@ class PowerExecutor:
                 return
         shown = markdown(sentence)  # it may quote the miner
         self._create_issue(kind, ir.IssueSeverity.ERROR, error=shown)
-        for other in concerned:
-            self.record = self.record.change(
-                other, error=sentence, error_kind=err.translation_key
-            )
+        self._change_those(concerned, error=sentence, error_kind=err.translation_key)
         await self._save()
 
     @callback
@@ -893,7 +866,7 @@ class PowerExecutor:
         if key == MINING.key:
             self.select_source(self.default_source.key)
         if ends:
-            self._end(EndedBy.BY_HAND, list(self.record.active))
+            self._change_those(self.record.active, ended_by=EndedBy.BY_HAND)
         if self.record.curtailments and (ends or key == MINING.key):
             self._attempt = object()
         self._forget_untouched()

@@ -1,6 +1,6 @@
 """What is stored about the power of a miner: its curtailments, and what they have changed."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -99,9 +99,10 @@ class Curtailment:
         """Return what people want to know of it, as JSON."""
         return as_json(self, OUTLINE)
 
-    def is_same(self, other: Curtailment) -> bool:
-        """Return whether it is another state of the same curtailment."""
-        return (self.reason, self.since) == (other.reason, other.since)
+    @property
+    def identity(self) -> tuple[str | None, datetime]:
+        """Return what stays the same while the curtailment changes."""
+        return self.reason, self.since
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Self:
@@ -153,15 +154,16 @@ class Record:
 
     def find(self, one: Curtailment) -> Curtailment | None:
         """Return a curtailment as it is now; None if it no longer counts."""
-        return next((now for now in self.active if now.is_same(one)), None)
+        return next((now for now in self.active if now.identity == one.identity), None)
 
-    def change(self, one: Curtailment, **changes: Any) -> Record:
-        """Return the record with changes of a curtailment, if it is still there."""
+    def change(self, those: Iterable[Curtailment], **changes: Any) -> Record:
+        """Return the record with changes of those curtailments that are still there."""
+        changed = {one.identity for one in those}
         return replace(
             self,
             curtailments=tuple(
-                replace(now, **changes) if now.is_same(one) else now
-                for now in self.curtailments
+                replace(one, **changes) if one.identity in changed else one
+                for one in self.curtailments
             ),
         )
 
@@ -169,7 +171,7 @@ class Record:
         """Return the record without a curtailment, and with what became of it."""
         last = as_json(one, KEPT_OF_LAST)
         last |= {"ended": now.isoformat(), "ended_by": ended_by.value}
-        others = tuple(other for other in self.curtailments if not other.is_same(one))
+        others = tuple(x for x in self.curtailments if x.identity != one.identity)
         record = replace(self, curtailments=others, last=last)
         if ended_by in (EndedBy.REPLACED, EndedBy.REFUSED):
             return record
