@@ -577,6 +577,90 @@ async def test_a_forecast_that_is_of_no_use(
     assert percent(miner) == 0
 
 
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        # The prices are right, and their hours are those of before the clock change.
+        ([(-1, FULL_POWER), (0, STOP), (1, FULL_POWER), (2, FULL_POWER)], "differs"),
+        ([(-1, FULL_POWER), (2, FULL_POWER), (3, FULL_POWER)], "hole"),
+    ],
+)
+async def test_a_forecast_that_is_shifted_or_has_a_hole(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    pass_time: Pass,
+    rows: list[tuple[int, float]],
+    status: str,
+) -> None:
+    """The miner would stand in a cheap hour, or run through an expensive one, and nothing would say why."""
+    published = [
+        {
+            "start": (this_hour + timedelta(hours=hour)).isoformat(),
+            "end": (this_hour + timedelta(hours=hour + 1)).isoformat(),
+            "value": value,
+        }
+        for hour, value in rows
+    ]
+    attributes = {"unit_of_measurement": "EUR/kWh", "raw_today": published}
+    hass.states.async_set(FORECAST, "0", attributes)
+    price(hass, FULL_POWER)
+    await set_up(**{CONF_FORECAST: [FORECAST]})
+    await select("plan")
+    await pass_time(40)
+    assert state("sensor", "plan_status") == status
+    assert percent(miner) == 100
+    await pass_time(25)
+    price(hass, STOP)
+    await pass_time(10)
+    assert percent(miner) == 0
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"),
+    [("EUR/kWh", 1), ("öre/kWh", 100), ("ct/kWh", 100), ("EUR/MWh", 1000)],
+)
+async def test_a_forecast_in_any_unit_with_negative_prices(
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    this_hour: datetime,
+    set_up: Call,
+    select: Any,
+    state: Show,
+    entity_id: Find,
+    pass_time: Pass,
+    unit: str,
+    scale: float,
+) -> None:
+    """The miner would stop where it is paid for running, or run where a price was read in another unit."""
+    values = [STOP, -0.05, STOP, STOP, STOP]
+    rows = [
+        {"start": (this_hour + timedelta(hours=i)).isoformat(), "value": value * scale}
+        for i, value in enumerate(values)
+    ]
+    attributes = {"unit_of_measurement": unit, "raw_today": rows}
+    hass.states.async_set(FORECAST, "0", attributes)
+    price(hass, STOP)
+    await set_up(**{CONF_FORECAST: [FORECAST]})
+    await select("plan")
+    await pass_time(5)
+    assert state("sensor", "plan_status") == "following"
+    shown = hass.states.get(entity_id("sensor", "plan_status"))
+    assert shown
+    steps = shown.attributes["steps"]
+    assert {step["price"] for step in steps} == {STOP, -0.05}
+    paid = [step["percent"] for step in steps if step["price"] < 0]
+    assert paid == [100] * 4
+    assert steps[-1]["percent"] == 0
+    await pass_time(55)
+    price(hass, -0.05)
+    await pass_time(30)
+    assert percent(miner) == 100
+
+
 async def test_the_cheapest_hours_and_the_preview(
     hass: HomeAssistant,
     miner: SimulatedMiner,
