@@ -449,9 +449,9 @@ class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
 
 def _why(decision: Decision) -> dict[str, Any]:
     """Return why a power source wants what it wants."""
-    if decision.by is not By.SOURCE or decision.why is None:
+    if decision.by is not By.SOURCE or decision.wish.why is None:
         return {}
-    return {"why": decision.why, "price": decision.price}
+    return {"why": decision.wish.why, "price": decision.wish.price}
 
 
 OWN_SENSORS: tuple[OwnSensorDescription, ...] = (

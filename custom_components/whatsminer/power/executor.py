@@ -618,7 +618,7 @@ class PowerExecutor:
         earlier, self.decision = self.decision, self._new_decision()
         if self.decision.command is None or self.decision.by is not By.SOURCE:
             self.status = self.decision.status
-        if _summary(earlier) != _summary(self.decision):
+        if earlier.essence != self.decision.essence:
             was_source = earlier.by is By.SOURCE
             self._announce(was_source=was_source)
         return self.decision
@@ -642,8 +642,8 @@ class PowerExecutor:
                 **(one.outline() if one else dict.fromkeys(OUTLINE)),
                 "again": again,
                 "percent": decision.percent,
-                "why": decision.why,
-                "price": decision.price,
+                "why": decision.wish.why,
+                "price": decision.wish.price,
                 "was_source": was_source,
             },
         )
@@ -891,12 +891,3 @@ class PowerExecutor:
             time=dt_util.now().strftime("%Y-%m-%d %H:%M"),
             error=error,
         )
-
-
-def _summary(decision: Decision) -> tuple[Any, ...]:
-    """Return what makes two decisions different for people."""
-    one = decision.curtailment if decision.by is By.CURTAILMENT else None
-    percent = decision.percent if decision.by is By.SOURCE else None
-    if percent and decision.modulates:
-        percent = 100
-    return decision.by, percent, one and (one.reason, one.target, one.amount)

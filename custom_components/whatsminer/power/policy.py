@@ -129,13 +129,7 @@ class Decision:
     """The strictest."""
     watts: float | None = None
     """The effective power; None where nothing limits it, or where it is unknown."""
-    percent: float | None = None
-    """What the source wants, if that is a percent or a stop (0)."""
-    why: str | None = None
-    """Why the source wants it."""
-    price: float | None = None
-    """The price of electricity for which it does, per kWh."""
-    modulates: bool = False
+    wish: Wish = Wish()
     command: Command | None = None
     status: TargetStatus = TargetStatus.OFF
     settled: tuple[str, ...] = ()
@@ -149,6 +143,20 @@ class Decision:
     def method(self) -> Method:
         """Return how the command reaches the power."""
         return _METHODS[self.command.key] if self.command else Method.NONE
+
+    @property
+    def percent(self) -> float | None:
+        """Return what the source wants, if that is a percent or a stop (0)."""
+        return 0.0 if self.wish.stop else self.wish.percent
+
+    @property
+    def essence(self) -> tuple[Any, ...]:
+        """Return what makes two decisions different for people."""
+        one = self.curtailment if self.by is By.CURTAILMENT else None
+        percent = self.percent if self.by is By.SOURCE else None
+        if percent and self.wish.modulates:
+            percent = FULL
+        return self.by, percent, one and (one.reason, one.target, one.amount)
 
 
 _METHODS = {
@@ -235,10 +243,7 @@ class Case:
             by=by,
             curtailment=self.cap,
             watts=self.watts,
-            percent=0.0 if self.wish.stop else self.wish.percent,
-            why=self.wish.why,
-            price=self.wish.price,
-            modulates=self.wish.modulates,
+            wish=self.wish,
             command=command,
             status=(status or self.status) if self.has_wish else TargetStatus.OFF,
             **more,
