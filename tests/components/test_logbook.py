@@ -159,7 +159,7 @@ async def test_sources_have_their_names(
         ({}, "1600 W weniger angefordert von Ann: grid call"),
         (
             {"by": "automation", "reason": None},
-            "1600 W weniger angefordert von einer Automatisierung",
+            "1600 W weniger angefordert von einer Automation",
         ),
         (
             {"ended": "2026-11-29T10:15:00+00:00", "delivered": {10: 900, 60: 1500.4}},
