@@ -95,7 +95,7 @@ def _power_law(k: float) -> Callable[[float], float]:
 
 CURVES: dict[str, Callable[[float], float]] = {
     **{f"k {k}": _power_law(k) for k in (0.7, 0.8, 0.9, 1.0)},
-    "fixed draw 20 %": lambda share: ((share - 0.2) / 0.8) ** 0.7,
+    "fixed draw 20 %": lambda share: ((share - 0.2) / 0.8) ** 0.65,
     # The exponent falls from 0.95 at 40 % to 0.5 at full power.
     "bent": lambda share: math.exp(0.5 * (u := math.log(share)) - 0.2456 * u * u),
 }
