@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 import json
 import re
-from typing import Any
 
 from demo_config import DASHBOARD, HOST, MINERS, PRICES, ROOT
 from playwright.async_api import expect
@@ -16,6 +15,7 @@ from simulator.machine import Machine
 
 from .house import House, Miner, until
 from .pages import Person, sit_down
+from .values import shown_number, shows_truth, truth_of
 
 NAME, SLUG, VIEW = MINERS[0].name, MINERS[0].slug, MINERS[0].view
 OTHERS = sorted(PROFILES.keys() - {miner.profile for miner in MINERS})
@@ -153,31 +153,6 @@ async def test_every_miner(house: House, language: str) -> None:
     await house.close_pages()
 
 
-# What the simulator's truth says of each reading.
-READINGS: dict[str, Callable[[Any], float | None]] = {
-    "power": lambda t: t.power_w,
-    "hashrate": lambda t: t.hashrate_ths,
-    "efficiency": lambda t: t.power_rate_jth or t.power_w / t.hashrate_ths,
-    "chip_temperature_max": lambda t: t.chip_temperature_max_c,
-    "temperature": lambda t: max(board.temperature_c for board in t.boards),
-    "environment_temperature": lambda t: t.environment_temperature_c,
-    "liquid_temperature": lambda t: t.liquid_temperature_c,
-    "fan_speed_in": lambda t: t.fan_speed_in_rpm,
-    "fan_speed_out": lambda t: t.fan_speed_out_rpm,
-    "psu_fan_speed": lambda t: t.psu.fan_speed_rpm,
-    "psu_temperature": lambda t: t.psu.temperature_c,
-    "psu_input_power": lambda t: t.psu.input_power_w,
-}
-
-
-def shown_number(words: str) -> tuple[float, float]:
-    """Return a number as it is shown, and how far it may be rounded."""
-    found = re.search(r"-?[\d,]+(?:\.(\d+))?", words)
-    assert found, words
-    digits = len(found[1] or "")
-    return float(found[0].replace(",", "")), 0.51 * 10**-digits
-
-
 @pytest.fixture
 async def still_house(house: House) -> House:
     """A home whose miners are held as they are, and have been read."""
@@ -195,29 +170,13 @@ async def poll_all(house: House) -> None:
     await house.poll([one for one in ids if re.fullmatch(r"sensor\.m\w+_status", one)])
 
 
-def truth_of(miner: Miner) -> Any:
-    """Return what is true, as far as the API that is read has it."""
-    return miner.truth() if miner.v3_port is None else miner.v3_truth()
-
-
 async def test_values(still_house: House, person: Person) -> None:
     """A number on the dashboard must be that of the miner: money depends on it."""
     paths = await views(person)
     for miner in still_house.miners:
         [path] = [one for one in paths if one.endswith(ENDS[miner.profile.name])]
         await person.open_dashboard(path)
-        truth, compared = truth_of(miner), set()
-        for key, words in await person.page.evaluate("look.tiles()"):
-            reading = key.removeprefix("sensor.")
-            if key.startswith("sensor.") and reading in READINGS:
-                value, rounded = shown_number(words.partition("\n")[2])
-                wanted = READINGS[reading](truth)
-                where = f"{reading} of {miner.profile.name}"
-                assert value == pytest.approx(wanted, abs=rounded + 0.051), where
-                compared.add(reading)
-        assert compared >= {"power", "hashrate", "efficiency", "chip_temperature_max"}
-        air = miner.profile.fan_rpm > 0
-        assert compared >= {"fan_speed_in", "fan_speed_out"} or not air, path
+        await shows_truth(person, miner)
 
 
 async def test_totals(still_house: House, person: Person) -> None:
