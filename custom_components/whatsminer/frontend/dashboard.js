@@ -367,6 +367,7 @@ export function restartCards(hass, miner, options, t) {
         target: { entity_id: id(key) },
         confirmation: confirmation(text),
       },
+      ...wide, // the name says what it does
     };
   return [
     set("number.power_limit"),
@@ -621,7 +622,7 @@ function moneySection(hass, miner, options, t) {
   const priced = keys.some((key) => miner.ids[`sensor.${key}`]);
   const advice = (key) => {
     const watts = id(`sensor.${key}`);
-    return watts && when(tile(`sensor.${key}`, "teal"), isNot(watts, NO_STATE));
+    return watts && when(tile(`sensor.${key}`, "teal", wide), isNot(watts, NO_STATE));
   };
   return sectionOf(
     group(title(t("economics"), "mdi:cash-multiple"), [
@@ -1010,7 +1011,7 @@ function elements() {
     static style = `
       button { all: unset; box-sizing: border-box; cursor: pointer; display: block; width: 100%; border-radius: 8px; }
       button:focus-visible { outline: 2px solid var(--primary-color); }
-      .title { font-weight: 500; }
+      .title { font-weight: 500; overflow-wrap: anywhere; }
       svg { display: block; width: 100%; max-width: 480px; height: auto; margin: auto; overflow: visible; font-size: 12px; }
       text { fill: var(--primary-text-color); }
       line, path { fill: none; stroke: var(--divider-color); }
