@@ -447,6 +447,28 @@ async def test_stop_and_start(
     assert all(miner.machine.power_w < 100 for miner in two_miners)
 
 
+async def test_stop_is_sent_once(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+) -> None:
+    """Each poll of another miner would send the stop again, until the miner shows it."""
+    await look(hass, clock, group, two_learned)
+    for miner in two_miners:
+        miner.commands.clear()
+    group.runtime_data.set_target(100)
+    clock.race()
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+        group.runtime_data.update()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    clock.stop()
+    assert await look(hass, clock, group, two_learned) < 200
+    assert [len(writes(miner)) for miner in two_miners] == [1, 1]
+
+
 async def test_other_sources_are_left_alone(
     hass: HomeAssistant,
     clock: RaceClock,

@@ -171,7 +171,7 @@ class Member:
         """Return what the miner does: what was commanded, else what it reports; 0 is stop."""
         if self.phase is Phase.OFF:
             return 0.0
-        if self.percent:
+        if self.percent is not None:
             return self.percent
         if (data := self.data) is None:
             return FULL

@@ -123,6 +123,8 @@ def _may_draw(known: Allocated, member: Member) -> float:
     if not known.on:
         return known.idle
     percent = member.now_percent
+    if percent == 0:
+        return known.idle
     return next(
         (level.watts for level in known.levels if level.percent >= percent),
         member.full,
