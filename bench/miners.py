@@ -8,6 +8,7 @@ from itertools import cycle, islice
 import multiprocessing
 from multiprocessing.connection import Connection
 import os
+import re
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.clock import SharedNumber
 from simulator import PROFILES, SimulatedMiner, server
 
 PASSWORD = "Secret_1"
+POWER_COMMAND = re.compile("pct|percent|power_o|set.miner.service|power_limit")
 
 # One of each, with the name that docs/firmware.md has for what it speaks.
 KINDS = (
@@ -83,6 +85,20 @@ class Miners:
         """Ask each what it has counted."""
         counts: list[Count] = await self._ask("counts")
         return counts
+
+    async def tune(self) -> None:
+        """Let all run at full power."""
+        await self._ask("tune")
+
+    async def powers(self) -> list[float]:
+        """Ask each what it draws (W)."""
+        powers: list[float] = await self._ask("powers")
+        return powers
+
+    async def power_commands(self) -> list[list[str]]:
+        """Ask each which commands for its power it has carried out."""
+        commands: list[list[str]] = await self._ask("power_commands")
+        return commands
 
     async def cpu_s(self) -> float:
         """CPU time of the process of the miners."""
@@ -208,6 +224,16 @@ async def _answer(
                     miner.open_connections + miner.open_v3_connections,
                     max(miner.most_open_connections, miner.most_open_v3_connections),
                 )
+                for miner in miners
+            ]
+        case "tune":
+            for miner in miners:
+                miner.machine.set_percent(100, gentle=False)
+        case "powers":
+            return [miner.machine.power_w for miner in miners]
+        case "power_commands":
+            return [
+                [name for name in miner.applied if POWER_COMMAND.search(name)]
                 for miner in miners
             ]
         case "cpu":
