@@ -303,7 +303,7 @@ export function noticeCards(hass, miner, options, t) {
   return [
     problem && fault && when(faultCard(fault), is(problem, "on")),
     problem && fault && when(tile("binary_sensor.problem", "red", repairsLink(t)), is(problem, "on")),
-    link && when(tile("binary_sensor.connectivity", "red", wide), is(link, "off")),
+    link && when(tile("binary_sensor.connectivity", "red", withReason), is(link, "off")),
     access && when(tile("binary_sensor.write_access", "orange", wide), is(access, "off")),
     status && stop && when(tile("sensor.stop_reason", "orange", wide), is(status, "stopped"), isNot(stop, NO_STATE), ...uncurtailed),
     curtailed && when(tile("sensor.curtailment", "amber", reason ? wide : withReason), curtailed),
