@@ -195,10 +195,23 @@ SAMPLED_WRITES = {
 }
 
 
+RELATED = {
+    "v204_m30sp",
+    "v205_m56s",
+    "v3_m64_bad over 4433",
+    "v3_m7bs, written over 4028",
+}
+"""Each speaks as another one does, so that more than the sample is for the long run."""
+
+
 def every_cell(sampled: set[str]) -> pytest.MarkDecorator:
     """Return the setups and failures to meet; with scripts/test --fuzz a profile has no sample."""
     cells = [
-        (name, fault)
+        pytest.param(
+            name,
+            fault,
+            marks=[pytest.mark.long] if name in RELATED and fault not in SAMPLE else [],
+        )
         for name, setup in SETUPS.items()
         for fault in FAILURES
         if setup.v3 or not (fault in FRAMES or fault.startswith("error_minus"))

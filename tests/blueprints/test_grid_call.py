@@ -69,6 +69,7 @@ async def test_call_during_the_return(world: World) -> None:
     assert sum(world.running) == 0
 
 
+@pytest.mark.long
 async def test_random_delay(world: World) -> None:
     """All homes would return in the same second and overload the grid."""
     await automate(world, return_delay=0, stagger=0, stagger_random=3600, minimum_off=0)

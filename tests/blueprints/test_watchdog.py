@@ -98,6 +98,7 @@ async def test_reboot_helps(
     assert float(world.state("sensor", "hashrate")) > 110
 
 
+@pytest.mark.long
 async def test_nothing_helps(
     world: World, notified: list[dict[str, Any]], automate: Callable[..., Any]
 ) -> None:

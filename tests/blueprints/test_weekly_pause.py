@@ -367,6 +367,7 @@ async def test_hold_is_reported_once_in_a_pause(
     assert len(notified) == 2
 
 
+@pytest.mark.long
 async def test_trace_is_still_there(world: World) -> None:
     """The traces still say in the evening why it ran in the morning."""
     assert await async_setup_component(world.hass, "trace", {})

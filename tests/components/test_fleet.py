@@ -43,7 +43,8 @@ INTERVAL = SCAN_INTERVAL.total_seconds() + 1
 """More than the poll interval: polls begin on a part of a second of their own."""
 
 RUNS = [
-    pytest.param(MINERS, 60, id="half an hour"),
+    pytest.param(10, 10, id="ten miners"),
+    pytest.param(MINERS, 60, id="half an hour", marks=pytest.mark.long),
     pytest.param(100, 20, id="100 miners", marks=pytest.mark.long),
 ]
 """Miners and rounds; scripts/bench fleet does the same with 100 miners for a day."""

@@ -184,6 +184,7 @@ def is_percent_or_start(entity_id: str) -> bool:
     return entity_id.endswith(("_power_percent", "uptime"))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("entity_registry_enabled_by_default")
 @pytest.mark.parametrize(

@@ -13,8 +13,11 @@ TARGET = 20
 
 @pytest.mark.parametrize(
     ("profiles", "v3_port"),
-    [(("v205_m50",), None), (("v2c_m60s",), None), (("v3_m7bs",), 0)],
-    ids=["2.0.5", "2.2", "API 3"],
+    [
+        pytest.param(("v205_m50",), None, id="2.0.5", marks=pytest.mark.long),
+        pytest.param(("v2c_m60s",), None, id="2.2", marks=pytest.mark.long),
+        pytest.param(("v3_m7bs",), 0, id="API 3"),
+    ],
 )
 @pytest.mark.parametrize("begin", [MONDAY])
 async def test_room_follows(
