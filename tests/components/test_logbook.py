@@ -30,8 +30,8 @@ from custom_components.whatsminer.logbook import (
     describe,
     describe_group,
 )
+from custom_components.whatsminer.money.limits import PRICE_UNKNOWN
 from custom_components.whatsminer.money.plan import Reason
-from custom_components.whatsminer.money.planner import PRICE_UNKNOWN
 from custom_components.whatsminer.power.executor import EVENT_DECISION
 from custom_components.whatsminer.power.record import Target
 
