@@ -80,7 +80,7 @@ async def test_hard_limit_while_busy(
         world.hass.services.async_call(DOMAIN, "curtail", data, blocking=True)
     )
     async with asyncio.timeout(5):
-        while not world.done("set_power_pct_v2"):
+        while not world.done("set_power_pct"):
             await asyncio.sleep(0.01)
         room.sensor = lambda _: 28.1
         room.move()
