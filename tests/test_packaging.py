@@ -391,8 +391,13 @@ def test_requirements_are_those_of_the_tests() -> None:
         for requirement in [Requirement(line)]
     }
     core = Path(homeassistant.components.__path__[0])
-    assist = load(core / "conversation" / "manifest.json")["requirements"]
-    for line in MANIFEST["requirements"] + (assist if not ON_FLOOR else []):
+    used = [
+        line
+        for name in ("conversation", "homekit", "camera", "ffmpeg")
+        for line in load(core / name / "manifest.json")["requirements"]
+        if not ON_FLOOR
+    ]
+    for line in MANIFEST["requirements"] + used:
         assert " " not in line
         requirement = Requirement(line)
         assert requirement.specifier.contains(tested[requirement.name]), line
