@@ -670,7 +670,7 @@ def _add_of_miner(
     """Add a sensor for each value that the miner reports, also for later ones.
 
     Values of an earlier run get their sensor immediately, so that none vanishes when Home Assistant
-    starts while the miner is stopped and reports little.
+    starts while the miner is stopped and reports little. A board that is missing while it mines is gone.
     """
     coordinator = entry.runtime_data.coordinator
     earlier = {
@@ -683,6 +683,12 @@ def _add_of_miner(
     slots = {
         int(found[1]) for key in earlier if (found := re.match(r"board_(\d+)_", key))
     }
+    start = coordinator.data
+    if start.activity is Activity.MINING and start.boards:
+        gone = slots - {board.slot for board in start.boards}
+        slots -= gone
+        sensors = (sensor for slot in gone for sensor in board_sensors(slot))
+        remove_entities(entry, Platform.SENSOR, [sensor.key for sensor in sensors])
     missing = [*SENSORS, *(d for slot in sorted(slots) for d in board_sensors(slot))]
 
     @callback
@@ -708,8 +714,8 @@ def _add_of_miner(
     entry.async_on_unload(coordinator.async_add_listener(add_new))
     own = [one for one in OWN_SENSORS if _is_offered(entry.runtime_data, one)]
     async_add_entities(WhatsminerOwnSensor(entry.runtime_data, one) for one in own)
-    gone = [one.key for one in OWN_SENSORS if one not in own]
-    remove_entities(entry, Platform.SENSOR, gone)
+    unused = [one.key for one in OWN_SENSORS if one not in own]
+    remove_entities(entry, Platform.SENSOR, unused)
     async_add_entities(economics_sensors(hass, coordinator))
 
 

@@ -308,6 +308,30 @@ async def test_board_that_appears_later(
     assert state("sensor", "board_2_hashrate") == STATE_UNKNOWN
 
 
+@pytest.mark.parametrize("mines", [True, False])
+async def test_board_that_is_gone(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    entity_id: Callable[[str, str], str],
+    mines: bool,
+) -> None:
+    """The sensors of a board that was taken out would stay for ever, and nobody could delete them."""
+    gone, kept = (entity_id("sensor", f"board_{slot}_hashrate") for slot in (2, 1))
+    miner.set_board_count(2)
+    if not mines:
+        miner.machine.power_off()
+        clock.advance(60)
+    entry_id = coordinator.config_entry.entry_id
+    assert await hass.config_entries.async_reload(entry_id)
+    await hass.async_block_till_done()
+    registry = er.async_get(hass)
+    # A miner that is stopped may report less.
+    assert bool(registry.async_get(gone)) is not mines
+    assert registry.async_get(kept)
+
+
 async def test_faults_as_text(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
