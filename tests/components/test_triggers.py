@@ -83,6 +83,28 @@ async def test_what_the_miner_does(
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize(("name", "called"), [("started", 1), ("stopped", 0)])
+async def test_starts_and_stops(
+    automate: Callable[..., Awaitable[list[ServiceCall]]],
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    poll: Poll,
+    name: str,
+    called: int,
+) -> None:
+    """A miner that starts at night would be heard first; a condition must say what it does now."""
+    condition = {"condition": "whatsminer.is_mining", "options": {"behavior": "any"}}
+    calls = await automate(name, conditions=condition)
+    await poll()
+    miner.machine.power_off()
+    clock.advance(120)
+    await poll()
+    miner.machine.power_on()
+    clock.advance(7200)
+    await poll()
+    assert len(calls) == called
+
+
 async def test_went_offline(
     automate: Callable[..., Awaitable[list[ServiceCall]]],
     miner: SimulatedMiner,
@@ -120,6 +142,25 @@ async def test_curtailments(
     await hass.async_block_till_done()
     clock.stop()
     assert len(calls) == called
+
+
+async def test_curtailment_that_ends(
+    hass: HomeAssistant,
+    automate: Callable[..., Awaitable[list[ServiceCall]]],
+    clock: RaceClock,
+    entity_id: Callable[[str, str], str],
+) -> None:
+    """Who waits for the end of a grid call would wait for ever, or hear of it when it begins."""
+    calls = await automate("curtailment_ended")
+    clock.race()
+    power = {"entity_id": entity_id("sensor", "power")}
+    stop = power | {"target": "stop"}
+    await hass.services.async_call("whatsminer", "curtail", stop, blocking=True)
+    assert not calls
+    await hass.services.async_call("whatsminer", "resume", power, blocking=True)
+    await hass.async_block_till_done()
+    clock.stop()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(
