@@ -129,6 +129,16 @@ async def test_add_it(house: House, person: Person) -> None:
     }
 
 
+async def test_is_offered_in_the_language_of_the_user(house: House) -> None:
+    """Who reads no English must know what the dashboard is before adding it."""
+    person = await sit_down(house, language="de")
+    await person.page.goto("/config/lovelace/dashboards")
+    await person.page.get_by_role("button", name="Dashboard hinzufügen").click()
+    offered = person.page.get_by_text(text("dashboard_description", "de"))
+    await expect(offered).to_be_visible()
+    await house.close_pages()
+
+
 async def fits_everywhere(
     person: Person, sizes: Sequence[dict[str, int]] = SIZES
 ) -> None:

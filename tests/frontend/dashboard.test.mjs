@@ -327,6 +327,15 @@ test("uses only texts that the translations have", async () => {
   assert.deepEqual(unused, []);
 });
 
+test("is described in the language of the user, once the page knows it", async () => {
+  const german = { "component.whatsminer.common.dashboard_description": "Deine Miner" };
+  const hass = { loadBackendTranslation: async () => (key) => german[key] };
+  const pages = [undefined, {}, hass, hass];
+  const offered = { description: "All your miners" };
+  await dashboard.describeDashboard(offered, () => pages.shift(), 1);
+  assert.equal(offered.description, "Deine Miner");
+});
+
 test("builds twenty miners in a blink", () => {
   const hass = home(20, 4);
   const took = [];

@@ -1318,17 +1318,26 @@ async function changeToday(hass, miners, key) {
   return count && units.size === 1 ? { sum, count, unit: [...units][0] } : null;
 }
 
+/** Put the description of the dashboard into the language of the user, as soon as the page knows it. */
+export async function describeDashboard(dashboard, page, patience = 500) {
+  while (!page()?.loadBackendTranslation) await new Promise((done) => setTimeout(done, patience));
+  const t = await texts(page());
+  dashboard.description = t("dashboard_description");
+}
+
 if (globalThis.customElements) {
+  const dashboard = {
+    type: DOMAIN,
+    strategyType: "dashboard",
+    name: "WhatsMiner",
+    description: "All your miners: health, economics and controls.",
+  };
   // Before this element exists, the page may still replace its registry: what is defined then is never found.
   customElements.whenDefined("home-assistant").then(() => {
     for (const [name, constructor] of Object.entries(elements())) {
       if (!customElements.get(name)) customElements.define(name, constructor);
     }
+    describeDashboard(dashboard, () => document.querySelector("home-assistant").hass);
   });
-  (window.customStrategies ??= []).push({
-    type: DOMAIN,
-    strategyType: "dashboard",
-    name: "WhatsMiner",
-    description: "All your miners: health, economics and controls.",
-  });
+  (window.customStrategies ??= []).push(dashboard);
 }
