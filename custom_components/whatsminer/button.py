@@ -114,7 +114,7 @@ async def async_setup_entry(
     market = Market(hass, entry.options)
     if market.has_price and market.has_hashprice:
         buttons.append(ResetSavingsButton(data.coordinator, RESET_SAVINGS))
-    add_controls(entry, Platform.BUTTON, async_add_entities, buttons)
+    add_controls(data.coordinator, Platform.BUTTON, async_add_entities, buttons)
 
 
 class WhatsminerButton(WhatsminerEntity, ButtonEntity):

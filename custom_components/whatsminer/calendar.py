@@ -38,7 +38,7 @@ async def async_setup_entry(
     if entry.runtime_data.planner.is_planning:
         async_add_entities([WhatsminerPlan(entry.runtime_data, PLAN)])
     else:
-        remove_entities(entry, Platform.CALENDAR, [PLAN.key])
+        remove_entities(entry.runtime_data.coordinator, Platform.CALENDAR, [PLAN.key])
 
 
 class WhatsminerPlan(WhatsminerEntity, CalendarEntity):

@@ -68,7 +68,7 @@ async def async_setup_entry(
             [WhatsminerThermostat(entry.runtime_data.coordinator, heating)]
         )
         return
-    remove_entities(entry, Platform.CLIMATE, [THERMOSTAT.key])
+    remove_entities(entry.runtime_data.coordinator, Platform.CLIMATE, [THERMOSTAT.key])
 
 
 class WhatsminerThermostat(WhatsminerEntity, _Base):

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import re
-from typing import Any, override
+from typing import override
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, Platform
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, DeviceInfo
@@ -100,7 +99,7 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
 
 
 def add_controls(
-    entry: ConfigEntry[Any],
+    coordinator: WhatsminerCoordinator,
     platform: Platform,
     add: AddConfigEntryEntitiesCallback,
     controls: Iterable[WhatsminerEntity],
@@ -109,19 +108,22 @@ def add_controls(
     offered = list(controls)
     add(offered)
     unique_ids = {control.unique_id for control in offered}
-    registry = er.async_get(entry.runtime_data.coordinator.hass)
-    for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+    registry, entry_id = (
+        er.async_get(coordinator.hass),
+        coordinator.config_entry.entry_id,
+    )
+    for entity in er.async_entries_for_config_entry(registry, entry_id):
         if entity.domain == platform and entity.unique_id not in unique_ids:
             registry.async_remove(entity.entity_id)
 
 
 def remove_entities(
-    entry: ConfigEntry[Any], platform: Platform, keys: Iterable[str]
+    coordinator: WhatsminerCoordinator, platform: Platform, keys: Iterable[str]
 ) -> None:
     """Remove what the options no longer offer."""
-    registry = er.async_get(entry.runtime_data.coordinator.hass)
+    registry = er.async_get(coordinator.hass)
     for key in keys:
-        unique_id = f"{entry.unique_id}_{key}"
+        unique_id = f"{coordinator.config_entry.unique_id}_{key}"
         if entity_id := registry.async_get_entity_id(platform, DOMAIN, unique_id):
             registry.async_remove(entity_id)
 

@@ -142,7 +142,7 @@ async def async_setup_entry(
     ]
     if coordinator.can(Feature.POWER_PERCENT) or coordinator.can(Feature.POWER_LIMIT):
         numbers.append(WhatsminerPowerTarget(entry.runtime_data, POWER_TARGET))
-    add_controls(entry, Platform.NUMBER, async_add_entities, numbers)
+    add_controls(coordinator, Platform.NUMBER, async_add_entities, numbers)
 
 
 class WhatsminerNumber(WhatsminerControl[int], NumberEntity):

@@ -76,7 +76,7 @@ async def async_setup_entry(
     is_added = data.curtailment.has_choice
     if is_added:
         selects.append(source)
-    add_controls(entry, Platform.SELECT, async_add_entities, selects)
+    add_controls(coordinator, Platform.SELECT, async_add_entities, selects)
 
     @callback
     def add_power_source() -> None:

@@ -688,7 +688,9 @@ def _add_of_miner(
         gone = slots - {board.slot for board in start.boards}
         slots -= gone
         sensors = (sensor for slot in gone for sensor in board_sensors(slot))
-        remove_entities(entry, Platform.SENSOR, [sensor.key for sensor in sensors])
+        remove_entities(
+            coordinator, Platform.SENSOR, [sensor.key for sensor in sensors]
+        )
     missing = [*SENSORS, *(d for slot in sorted(slots) for d in board_sensors(slot))]
 
     @callback
@@ -715,8 +717,8 @@ def _add_of_miner(
     own = [one for one in OWN_SENSORS if _is_offered(entry.runtime_data, one)]
     async_add_entities(WhatsminerOwnSensor(entry.runtime_data, one) for one in own)
     unused = [one.key for one in OWN_SENSORS if one not in own]
-    remove_entities(entry, Platform.SENSOR, unused)
-    async_add_entities(economics_sensors(hass, coordinator))
+    remove_entities(coordinator, Platform.SENSOR, unused)
+    async_add_entities(economics_sensors(coordinator, entry.runtime_data.learning))
 
 
 def _is_offered(data: WhatsminerData, description: OwnSensorDescription) -> bool:

@@ -78,7 +78,7 @@ async def async_setup_entry(
     commander = entry.runtime_data.commander
     coordinator = commander.coordinator
     add_controls(
-        entry,
+        coordinator,
         Platform.SWITCH,
         async_add_entities,
         (

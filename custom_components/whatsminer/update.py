@@ -44,7 +44,7 @@ async def async_setup_entry(
         if data.coordinator.can(Feature.UPDATE_FIRMWARE)
         else []
     )
-    add_controls(entry, Platform.UPDATE, async_add_entities, offered)
+    add_controls(data.coordinator, Platform.UPDATE, async_add_entities, offered)
 
 
 class WhatsminerFirmware(WhatsminerEntity, UpdateEntity):

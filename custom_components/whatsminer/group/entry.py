@@ -9,6 +9,7 @@ from homeassistant.const import CONF_HOST
 from homeassistant.core import HomeAssistant, callback
 
 from ..const import DOMAIN
+from ..runtime import WhatsminerConfigEntry
 
 CONF_KIND: Final = "kind"
 GROUP: Final = "group"
@@ -39,7 +40,7 @@ def is_group(entry: ConfigEntry[Any]) -> bool:
 
 
 @callback
-def miner_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
+def miner_entries(hass: HomeAssistant) -> list[WhatsminerConfigEntry]:
     """Return the entries of all miners, disabled ones included."""
     return [
         entry
@@ -70,7 +71,7 @@ def group_of(hass: HomeAssistant, entry_id: str) -> ConfigEntry[Any] | None:
 @callback
 def member_entries(
     hass: HomeAssistant, group: ConfigEntry[Any]
-) -> list[ConfigEntry[Any]]:
+) -> list[WhatsminerConfigEntry]:
     """Return the miners of a group that still exist, in the order of its options."""
     found = map(
         hass.config_entries.async_get_entry, group.options.get(CONF_MEMBERS, ())
@@ -78,7 +79,7 @@ def member_entries(
     return [entry for entry in found if entry]
 
 
-def names_of(entries: Iterable[ConfigEntry[Any]]) -> dict[str, str]:
+def names_of(entries: Iterable[WhatsminerConfigEntry]) -> dict[str, str]:
     """Return the names of miners by entry id; where two have the same, with the MAC."""
     known = list(entries)
     titles = Counter(entry.title for entry in known)

@@ -1,9 +1,8 @@
 """One miner of a group, as the controllers see it; it is commanded through the arbiter."""
 
 from datetime import timedelta
-from typing import Any
 
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
@@ -16,7 +15,7 @@ from ..power.executor import OvertakenError
 from ..power.percent import can_percent
 from ..power.policy import Wish
 from ..power.record import Target
-from ..runtime import WhatsminerData
+from ..runtime import WhatsminerConfigEntry, WhatsminerData
 from .allocation import Member as Allocated, Role, start_loss
 from .site import Miner, Phase
 
@@ -36,19 +35,18 @@ BREAKER_STOP = timedelta(minutes=15)
 BREAKER_REASON = "breaker limit"
 
 
-def loaded(entry: ConfigEntry[Any]) -> WhatsminerData | None:
+def loaded(entry: WhatsminerConfigEntry) -> WhatsminerData | None:
     """Return what a miner's entry holds; None while it is not loaded."""
     if entry.state is not ConfigEntryState.LOADED:
         return None
-    data: WhatsminerData = entry.runtime_data
-    return data
+    return entry.runtime_data
 
 
 class Member:
     """One miner of a group."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any], *, first: bool
+        self, hass: HomeAssistant, entry: WhatsminerConfigEntry, *, first: bool
     ) -> None:
         """Look at a miner, which need not be loaded."""
         self.hass = hass

@@ -10,6 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
 from ..money.energy import Meter, Reading
+from ..runtime import WhatsminerConfigEntry
 from .entry import names_of
 from .events import KEPT, SAMPLES, Event, requested
 from .member import loaded
@@ -27,7 +28,7 @@ class EventRecorder:
         hass: HomeAssistant,
         entry: ConfigEntry[Any],
         store: GroupStore,
-        members: Callable[[], list[ConfigEntry[Any]]],
+        members: Callable[[], list[WhatsminerConfigEntry]],
         start_task: Callable[[Coroutine[Any, Any, Any]], object],
     ) -> None:
         """Prepare."""
@@ -37,7 +38,7 @@ class EventRecorder:
         self._meters: dict[str, Meter] = {}
 
     @property
-    def _named(self) -> dict[str, ConfigEntry[Any]]:
+    def _named(self) -> dict[str, WhatsminerConfigEntry]:
         """Return the miners by name."""
         members = self._members()
         names = names_of(members)
@@ -120,7 +121,9 @@ class EventRecorder:
                 event.restored = dt_util.utcnow().isoformat(timespec="seconds")
         self._store.save()
 
-    def _count(self, name: str, entry: ConfigEntry[Any], events: list[Event]) -> None:
+    def _count(
+        self, name: str, entry: WhatsminerConfigEntry, events: list[Event]
+    ) -> None:
         data = loaded(entry)
         if data is None or (power := data.coordinator.data.power_now) is None:
             return

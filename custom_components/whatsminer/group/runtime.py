@@ -16,7 +16,7 @@ from homeassistant.helpers.event import async_call_later
 
 from ..faults import FaultType, fault_type, fault_words
 from ..money.economics import Market
-from ..runtime import WhatsminerData
+from ..runtime import WhatsminerConfigEntry, WhatsminerData
 from .control import SiteControl
 from .entry import CONF_EXCLUDED, CONF_FIRST, CONF_HOLD, is_controlled, member_entries
 from .member import Member, loaded
@@ -125,13 +125,13 @@ class Group:
         return self._miners
 
     @property
-    def members(self) -> list[ConfigEntry[Any]]:
+    def members(self) -> list[WhatsminerConfigEntry]:
         """Return the entries of the miners."""
         return member_entries(self.hass, self.entry)
 
     @callback
     def _on_entry_change(
-        self, change: ConfigEntryChange, entry: ConfigEntry[Any]
+        self, change: ConfigEntryChange, entry: WhatsminerConfigEntry
     ) -> None:
         """Follow a miner that was loaded, and leave one that is not."""
         if entry.entry_id in self._followed or entry in self.members:
@@ -139,7 +139,7 @@ class Group:
             self._on_miner()
 
     @callback
-    def _follow(self, entry: ConfigEntry[Any]) -> None:
+    def _follow(self, entry: WhatsminerConfigEntry) -> None:
         # A coordinator is another object after a reload, so none is kept.
         if stop := self._followed.pop(entry.entry_id, None):
             stop()
@@ -252,7 +252,7 @@ class Group:
         """Return whether any miner answers."""
         return len(self.totals.offline) < len(self.members)
 
-    def _part(self, entry: ConfigEntry[Any]) -> Part:
+    def _part(self, entry: WhatsminerConfigEntry) -> Part:
         """Return what a miner adds to the totals."""
         data = loaded(entry)
         if data is None or not data.coordinator.last_update_success:
@@ -282,7 +282,7 @@ class Group:
 
 
 @callback
-def release(members: Iterable[ConfigEntry[Any]]) -> None:
+def release(members: Iterable[WhatsminerConfigEntry]) -> None:
     """Return miners that are in no group any more to what their users have set."""
     for entry in members:
         if data := loaded(entry):

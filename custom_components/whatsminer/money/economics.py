@@ -29,7 +29,6 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
@@ -51,7 +50,7 @@ from ..const import (
 )
 from ..controls import POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
-from ..entity import WhatsminerDescription, WhatsminerEntity
+from ..entity import WhatsminerDescription, WhatsminerEntity, remove_entities
 from .best import (
     BreakEven,
     Heat,
@@ -63,6 +62,7 @@ from .best import (
 )
 from .curve import Level
 from .energy import LONGEST_STEP
+from .learning import Learning
 from .saved import against_always_on, against_limit, what_happened
 from .units import UNITS, parse_unit
 
@@ -499,20 +499,16 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
 
 @callback
 def economics_sensors(
-    hass: HomeAssistant, coordinator: WhatsminerCoordinator
+    coordinator: WhatsminerCoordinator, learning: Learning
 ) -> Iterator[SensorEntity]:
     """The sensors that the options ask for; those they no longer ask for are taken away."""
-    entry = coordinator.config_entry
-    market = Market(hass, entry.options)
-    registry = er.async_get(hass)
+    market = Market(coordinator.hass, coordinator.config_entry.options)
     for description in ECONOMICS:
         if description.exists_fn(market):
             what = _CLASSES.get(description.key, EconomicsSensor)
-            yield what(coordinator, description, market)
-        elif entity_id := registry.async_get_entity_id(
-            Platform.SENSOR, DOMAIN, f"{entry.unique_id}_{description.key}"
-        ):
-            registry.async_remove(entity_id)
+            yield what(coordinator, description, market, learning)
+        else:
+            remove_entities(coordinator, Platform.SENSOR, [description.key])
 
 
 class EconomicsSensor(WhatsminerEntity, SensorEntity):
@@ -526,10 +522,12 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
         coordinator: WhatsminerCoordinator,
         description: EconomicsDescription,
         market: Market,
+        learning: Learning,
     ) -> None:
-        """Look at this market."""
+        """Look at this market, and at what is learned of the miner."""
         super().__init__(coordinator, description)
         self._market = market
+        self._learning = learning
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -587,8 +585,7 @@ class CurveSensor(EconomicsSensor):
     @property
     @override
     def _value(self) -> float | None:
-        levels = self.coordinator.config_entry.runtime_data.learning.levels
-        return self.entity_description.curve_fn(levels, self._market)
+        return self.entity_description.curve_fn(self._learning.levels, self._market)
 
 
 class StopAboveSensor(CurveSensor, RestoreEntity):
@@ -764,7 +761,7 @@ class SavedSensor(TotalSensor):
     @override
     def _per_hour(self) -> float | None:
         saved_fn, rates = self.entity_description.saved_fn, self._market.rates
-        levels = self.coordinator.config_entry.runtime_data.learning.profile.levels
+        levels = self._learning.profile.levels
         if saved_fn is None or rates is None or not levels:
             return None
         commanded = self.coordinator.store.setting(POWER_PERCENT.key)
