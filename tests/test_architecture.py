@@ -252,8 +252,6 @@ def test_what_decides_is_pure() -> None:
 WIRE_WORDS = re.compile(
     r"""\bDialect\b|["'](?:Msg|msg|STATUS|[gs]et\.[a-z_]+\.[a-z_]+)["']"""
 )
-DIALECT_LEFT = {"power/curtailment.py", "power/executor.py"}
-"""These modules still check which API answered; the list should become empty."""
 
 
 def test_only_the_client_knows_the_dialects() -> None:
@@ -265,4 +263,4 @@ def test_only_the_client_knows_the_dialects() -> None:
         if "api" not in path.relative_to(root).parts
         and WIRE_WORDS.search(path.read_text())
     }
-    assert found - DIALECT_LEFT == set()
+    assert found == set()

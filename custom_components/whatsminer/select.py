@@ -73,7 +73,7 @@ async def async_setup_entry(
         if coordinator.can(description.control.feature)
     ]
     source = WhatsminerPowerSource(data, POWER_SOURCE)
-    is_added = data.curtailment.has_choice
+    is_added = len(data.curtailment.source_keys) > 1
     if is_added:
         selects.append(source)
     add_controls(coordinator, Platform.SELECT, async_add_entities, selects)
@@ -82,7 +82,7 @@ async def async_setup_entry(
     def add_power_source() -> None:
         """Add the power source once there is a choice: a miner may join a group at any time."""
         nonlocal is_added
-        if not is_added and data.curtailment.has_choice:
+        if not is_added and len(data.curtailment.source_keys) > 1:
             is_added = True
             async_add_entities([source])
 

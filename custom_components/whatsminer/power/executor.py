@@ -1,7 +1,7 @@
 """Carry out what is decided about a miner's power: command, confirm, retry and hold."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -184,7 +184,6 @@ class PowerExecutor:
         self._entry.async_on_unload(
             lambda: self._stop_timer()  # noqa: PLW0108 - another one by then
         )
-        self._set_timer()
         self._watch()
 
     def check_loaded(self) -> None:
@@ -222,8 +221,8 @@ class PowerExecutor:
     def select_source(self, key: str) -> None:
         """Let a source say how much the miner should draw."""
         if self.record.source != key:
-            self._change(source=key)
-            self._start_task(self._save())
+            self.record = replace(self.record, source=key)
+            self._save_later()
 
     @callback
     def leave_source(self, key: str) -> None:
@@ -239,25 +238,20 @@ class PowerExecutor:
         """Return the sources that can be selected."""
         return [key for key, source in self.sources.items() if source.is_set_up]
 
-    @property
-    def has_choice(self) -> bool:
-        """Return whether another source than the default can be selected."""
-        return len(self.source_keys) > 1
-
     @callback
     def let_source_start(self, key: str) -> None:
         """Select a source, and let it start a miner that the user stopped: the user wants it to."""
         self.select_source(key)
         if self.is_off_by_user:
             self._delete_issues(LEFT_ALONE[MINING.key])
-            self._observe_setting(MINING.key, True)
-            self._change(touched={**self.record.touched, MINING.key: True})
+            self._coordinator.store.observe_settings({MINING.key: True})
+            self._touch(MINING.key, True)
 
     @callback
     def enforce_source(self) -> None:
         """Carry out the wish of the source before what is under way: safety cannot wait."""
         self._decide()
-        self._start_task(self._work())
+        self._coordinator.start_task(self._work(), "power")
 
     @property
     def is_stopped(self) -> bool:
@@ -274,13 +268,9 @@ class PowerExecutor:
         """Return what the strictest curtailment allows, in percent of the tuned power."""
         full = self._baseline.full_power
         one = strictest(self.record.active, full)
-        if one is None:
-            return 100.0
-        if one.target is Target.STOP:
-            return 0.0
-        if one.target is Target.PERCENT and one.amount is not None:
-            return float(one.amount)
-        watts = one.watts(full)
+        if one and one.target is not Target.POWER:
+            return float(one.amount or 0)  # a stop has none
+        watts = one.watts(full) if one else None
         return 100 * watts / full if watts is not None and full else 100.0
 
     # What the sensors show
@@ -364,19 +354,9 @@ class PowerExecutor:
             self._observe()
             for one in earlier:
                 self._archive(one, EndedBy.REPLACED)
-            LOGGER.info(
-                "%s: curtailment begins: target %s, amount %s, until %s, reason: %s",
-                self._coordinator.name,
-                target,
-                amount,
-                new.until,
-                reason,
-            )
+            self._log("begins", new.outline())
             self._delete_issues(LOST)
-            self._change(
-                curtailments=(*self.record.curtailments, new),
-                complete=self.record.complete or self._is_answered,
-            )
+            self.record = self.record.begin(new, complete=self._is_answered)
             self._retry = _Retry()
             try:
                 return await self._act(check, new)
@@ -388,7 +368,8 @@ class PowerExecutor:
                     kind = err.translation_key
                     now_one = replace(now_one, error=sentence, error_kind=kind)
                     self._archive(now_one, EndedBy.REFUSED)
-                    self._change(curtailments=(*self.record.curtailments, *earlier))
+                    for one in earlier:
+                        self.record = self.record.begin(one)
                     await self._save()
                 raise
 
@@ -399,7 +380,7 @@ class PowerExecutor:
             self.check_loaded()
             active = self.record.active
             ending = [one for one in active if reason in (None, one.reason)]
-            self._change_those(ending, ended_by=EndedBy.RESUME)
+            self.record = self.record.change(ending, ended_by=EndedBy.RESUME)
             self._forget_untouched()
             if not self.record.touched and not self.record.curtailments:
                 await self._save()
@@ -447,10 +428,10 @@ class PowerExecutor:
                 confirmed = not self.record.ended_ones
             else:
                 confirmed = await self._confirm(mine, before)
-                if confirmed:
-                    self._delete_issues(FAILING)
-                    self._change_those(self.record.active, reached=True)
-                    await self._save()
+            if mine and confirmed:
+                self._delete_issues(FAILING)
+                self.record = self.record.change(self.record.active, reached=True)
+                await self._save()
         finally:
             self._retry.postpone()
             self._coordinator.async_update_listeners()
@@ -498,7 +479,7 @@ class PowerExecutor:
                 await self._coordinator.async_refresh()
             else:
                 await self._execute(check, decision, decision.command)
-                method = decision.method
+                method = decision.command.method
         if self.decision.waits_for:
             raise failed(self.decision.waits_for, name=self._entry.title)
         if self.decision.command is None and self._is_answered:
@@ -513,9 +494,9 @@ class PowerExecutor:
         key, was_known = command.key, self.record.touched.get(command.key, True)
         if not command.adopt:
             # Unknown until it is confirmed, which the end of the entry may prevent.
-            self._change(touched={key: False, **self.record.touched})
-            if decision.curtailment and not command.raises:
-                self._change_those([decision.curtailment], way=decision.method)
+            self._touch(key, self.record.touched.get(key, False))
+            if (one := decision.curtailment) and not command.raises:
+                self.record = self.record.change([one], way=command.method)
             await self._save()
         elif key == POWER_LIMIT.key and self.before_restart:
             await self.before_restart()
@@ -526,20 +507,19 @@ class PowerExecutor:
                 self._commander, command.value, check=check
             )
         except HomeAssistantError as err:
-            if err.translation_key == PERCENT_RESTARTED:
-                await self._note_outcome(key, known=was_known)
-                return  # decide again, without a percent
             is_last = await self._has_effect(control, command.value, err)
             if not is_last:
                 known = was_known and err.translation_key != "unknown_outcome"
                 await self._note_outcome(key, known=known)
+                if err.translation_key == PERCENT_RESTARTED:
+                    return  # decide again, without a percent
                 raise
         await self._note_outcome(key, known=True)
         self._commanded_at = monotonic()
         if not is_last:
             raise self.overtaken()
         if command.adopt:
-            self._observe_setting(key, command.value)
+            self._coordinator.store.observe_settings({key: command.value})
             self._untouch(key)
         if decision.by is By.SOURCE:
             self.status = decision.status
@@ -547,7 +527,7 @@ class PowerExecutor:
     async def _note_outcome(self, key: str, *, known: bool) -> None:
         """Store whether it is known what a command did, unless the user has set it since."""
         if key in self.record.touched:
-            self._change(touched={**self.record.touched, key: known})
+            self._touch(key, known)
             await self._save()
 
     async def _has_effect[T](
@@ -667,31 +647,26 @@ class PowerExecutor:
             }
         )
         if self.record.curtailments:
-            self._change(complete=True)
+            self.record = replace(self.record, complete=True)
 
-    def _observe_setting(self, key: str, value: Any) -> None:
-        self._coordinator.store.observe_settings({key: value})
+    # What is stored; `_save` stores a changed record
 
-    # What is stored
-
-    def _change(self, **changes: Any) -> None:
-        """Change the record; `_save` stores it."""
-        self.record = replace(self.record, **changes)
-        if not self.record.curtailments and self.record.complete:
-            self.record = replace(self.record, complete=False)
-        self._set_timer()
+    def _touch(self, key: str, known: bool) -> None:
+        touched = {**self.record.touched, key: known}
+        self.record = replace(self.record, touched=touched)
 
     def _untouch(self, *keys: str) -> None:
-        touched = self.record.touched
-        self._change(touched={k: v for k, v in touched.items() if k not in keys})
+        touched = {k: v for k, v in self.record.touched.items() if k not in keys}
+        self.record = replace(self.record, touched=touched)
+
+    def _log(self, what: str, curtailment: dict[str, Any]) -> None:
+        text = ", ".join(f"{key}: {value}" for key, value in curtailment.items())
+        LOGGER.info("%s: curtailment %s: %s", self._coordinator.name, what, text)
 
     def _archive(self, one: Curtailment, ended_by: EndedBy) -> None:
         """Keep what became of a curtailment, and forget it."""
         self.record = self.record.archive(one, ended_by, dt_util.utcnow())
-        last = self.record.last or {}
-        text = ", ".join(f"{key}: {value}" for key, value in last.items())
-        LOGGER.info("%s: curtailment ends: %s", self._coordinator.name, text)
-        self._change()
+        self._log("ends", self.record.last or {})
 
     def _archive_ended(self) -> bool:
         """Forget the curtailments that have ended; return whether there were any."""
@@ -703,11 +678,6 @@ class PowerExecutor:
             self._delete_issues(FAILING, RESUME_FAILING)
         return bool(ended)
 
-    def _change_those(self, those: Iterable[Curtailment], **changes: Any) -> None:
-        """Change curtailments; one that ends is kept until the miner shows it."""
-        self.record = self.record.change(those, **changes)
-        self._set_timer()
-
     async def _save(self) -> None:
         """Store the record, if it differs from what is stored."""
         self.check_loaded()
@@ -716,31 +686,34 @@ class PowerExecutor:
         if store.curtailment != stored:
             await store.async_keep("curtailment", stored)
 
+    def _save_later(self) -> None:
+        self._coordinator.start_task(self._save(), "power")
+
     # Watching
 
-    @callback
-    def _set_timer(self) -> None:
-        """Look when the next curtailment ends."""
+    def _set_timer(self, now: datetime) -> None:
+        """Look when the next curtailment ends; soon again if an action delays that."""
         self._stop_timer()
-        ends = [one.until for one in self.record.active if one.until]
-        if ends:
+        if ends := [one.until for one in self.record.active if one.until]:
+            end = max(min(ends), now + timedelta(seconds=1))
             self._stop_timer = async_track_point_in_utc_time(
-                self._hass, self._watch, min(ends)
+                self._hass, self._watch, end
             )
 
     @callback
     def _watch(self, _: datetime | None = None) -> None:
-        """After every poll: end what is over, and carry out what is decided."""
+        """After every poll and change: end what is over, and carry out what is decided."""
         self._observe()
+        now = dt_util.utcnow()
+        self._set_timer(now)
         if self._busy:
             return
-        now = dt_util.utcnow()
         over = [one for one in self.record.active if one.until and one.until <= now]
         if over:
-            self._change_those(over, ended_by=EndedBy.DURATION)
+            self.record = self.record.change(over, ended_by=EndedBy.DURATION)
             self._retry = _Retry()
             if self._forget_untouched():
-                self._start_task(self._save())
+                self._save_later()
         decision = self._decide()
         if not self._is_answered:
             return
@@ -752,10 +725,7 @@ class PowerExecutor:
             return
         is_source = decision.by is By.SOURCE and not is_pending
         if monotonic() >= (self._source_due if is_source else self._retry.due):
-            self._start_task(self._work())
-
-    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        self._coordinator.start_task(work, "power")
+            self._coordinator.start_task(self._work(), "power")
 
     async def _work(self) -> None:
         """Carry out a decision in the background; report what goes wrong, and try again."""
@@ -820,7 +790,8 @@ class PowerExecutor:
             self._coordinator.name,
         )
         was_down = one.reached
-        self._change_those([one], stopped_again=one.stopped_again + was_down)
+        again = one.stopped_again + was_down
+        self.record = self.record.change([one], stopped_again=again)
         outcome = await self._act(check, one)
         if self._coordinator.unloaded or not self.record.find(one):
             return
@@ -849,7 +820,9 @@ class PowerExecutor:
                 return
         shown = markdown(sentence)  # it may quote the miner
         self._create_issue(kind, ir.IssueSeverity.ERROR, error=shown)
-        self._change_those(concerned, error=sentence, error_kind=err.translation_key)
+        self.record = self.record.change(
+            concerned, error=sentence, error_kind=err.translation_key
+        )
         await self._save()
 
     @callback
@@ -858,7 +831,7 @@ class PowerExecutor:
         if key not in SETTINGS:
             return
         self._delete_issues(LEFT_ALONE[key])
-        self._observe_setting(key, value)
+        self._coordinator.store.observe_settings({key: value})
         self._untouch(key)
         one = strictest(self.record.active, self._baseline.full_power)
         is_stop = one is not None and one.target is Target.STOP
@@ -866,11 +839,12 @@ class PowerExecutor:
         if key == MINING.key:
             self.select_source(self.default_source.key)
         if ends:
-            self._change_those(self.record.active, ended_by=EndedBy.BY_HAND)
+            active = self.record.active
+            self.record = self.record.change(active, ended_by=EndedBy.BY_HAND)
         if self.record.curtailments and (ends or key == MINING.key):
             self._attempt = object()
         self._forget_untouched()
-        self._start_task(self._save())
+        self._save_later()
 
     def _forget_untouched(self) -> bool:
         """Forget the curtailments that have ended, if they have changed nothing."""

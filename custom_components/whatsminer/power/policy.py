@@ -1,6 +1,6 @@
 """Decide about a miner's power: a pure function of what is wanted and what is known."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -119,6 +119,11 @@ class Command:
     fast: bool = False
     """Whether a percent is set by the fast command."""
 
+    @property
+    def method(self) -> Method:
+        """Return how it reaches the power."""
+        return Method.STOP if self.key == MINING else Method(self.key)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -140,11 +145,6 @@ class Decision:
     """The key of the sentence that says what must be known first."""
 
     @property
-    def method(self) -> Method:
-        """Return how the command reaches the power."""
-        return _METHODS[self.command.key] if self.command else Method.NONE
-
-    @property
     def percent(self) -> float | None:
         """Return what the source wants, if that is a percent or a stop (0)."""
         return 0.0 if self.wish.stop else self.wish.percent
@@ -159,22 +159,13 @@ class Decision:
         return self.by, percent, one and (one.reason, one.target, one.amount)
 
 
-_METHODS = {
-    MINING: Method.STOP,
-    LIMIT: Method.POWER_LIMIT,
-    PERCENT: Method.POWER_PERCENT,
-}
-
-
 def strictest(
     curtailments: Iterable[Curtailment], full_power: float | None
 ) -> Curtailment | None:
     """Return the curtailment that allows least; the oldest of equal ones."""
 
     def allowance(one: Curtailment) -> tuple[float, datetime, str]:
-        watts = one.watts(full_power)
-        if watts is None:  # a percent of an unknown power
-            watts = float(one.amount or 0)
+        watts = one.watts(full_power or FULL) or 0.0
         return watts, one.since, one.reason or ""
 
     return min(curtailments, key=allowance, default=None)
@@ -213,10 +204,9 @@ class Case:
     def decide(self) -> Decision:
         """Return who decides, the effective power, and the next command that leads there.
 
-        Each rule returns a decision, or leaves it to the next.
+        Each rule returns a decision, or leaves it to the next. Nothing is commanded on old news.
         """
-        rules: tuple[Callable[[], Decision | None], ...] = (
-            self.unknown,
+        rules = (
             self.off,
             self.stopped,
             self.capped,
@@ -224,7 +214,8 @@ class Case:
             self.seek,
             self.restore_percent,
         )
-        return next((found for rule in rules if (found := rule())), self.decision())
+        found = (rule() for rule in rules if self.miner.answered)
+        return next(filter(None, found), self.decision())
 
     def decision(
         self,
@@ -251,10 +242,6 @@ class Case:
 
     # Rules, in the order in which they are asked
 
-    def unknown(self) -> Decision | None:
-        """Nothing is decided on old news."""
-        return None if self.miner.answered else self.decision()
-
     def off(self) -> Decision | None:
         """A stop that is wanted."""
         if not (self.is_stop or self.wish.stop):
@@ -273,7 +260,7 @@ class Case:
                 return self.decision(settled=(MINING,))
             return None
         # A start ends in tuning, in which only a limit holds the power down.
-        is_held = self.cap and self.baseline.mining and not self._limit_fits
+        is_held = self.cap and self.baseline.mining and self._limit_for_cap is None
         if MINING not in self.touched or is_held or self.wish.hold:
             return self.decision(status=TargetStatus.STOPPED)
         return self._restored(
@@ -316,7 +303,11 @@ class Case:
         assert full
         assert target is not None
         if percent is None and abs(target - full * self.percent / 100) <= band:
-            return self.decision(status=self._near_enough)
+            lasts = self.status in (
+                TargetStatus.POWER_PERCENT,
+                TargetStatus.POWER_LIMIT,
+            )
+            return self.decision(status=None if lasts else TargetStatus.DEAD_BAND)
         wanted = self._percent_to_seek(100 * target / full)
         fits = wanted >= LOWEST_PERCENT and (percent or target <= full + band)
         if self.miner.can_percent and fits:
@@ -384,45 +375,35 @@ class Case:
         return bool(self.miner.is_tuned) and power <= watts
 
     @property
-    def _limit_fits(self) -> bool:
-        """Return whether a power limit can lead there, and can be restored."""
-        watts = self.cap_watts
-        return (
-            watts is not None
-            and self.miner.can_limit
-            and watts >= self.miner.lowest_power
-            and (self.baseline.power_limit is not None or LIMIT in self.touched)
-        )
-
-    @property
-    def _limit_for_cap(self) -> int:
-        watts = int(self.cap_watts or 0)
-        return min(watts, self.baseline.power_limit or watts)
+    def _limit_for_cap(self) -> int | None:
+        """Return the power limit that leads there; None if none does, or can be restored."""
+        watts, before = self.cap_watts, self.baseline.power_limit
+        if watts is None or watts < self.miner.lowest_power or not self.miner.can_limit:
+            return None
+        if before is None and LIMIT not in self.touched:
+            return None
+        return min(int(watts), before or int(watts))
 
     def _raised_limit(self) -> Command | None:
         """Return the limit for a curtailment that allows more than the one before it."""
         now, limit = self.miner.power_limit, self._limit_for_cap
-        if LIMIT not in self.touched or not self._limit_fits or now is None:
+        if LIMIT not in self.touched or not self.miner.mining:
             return None
-        if limit <= now + self.budget.dead_band or self.miner.mining is not True:
+        if limit is None or now is None or limit <= now + self.budget.dead_band:
             return None
         return Command(key=LIMIT, value=limit, raises=True)
 
     def _less(self) -> Command:
         """Return the way down for a miner that does not follow a percent."""
-        if self._limit_fits:
-            return Command(key=LIMIT, value=self._limit_for_cap)
+        if (limit := self._limit_for_cap) is not None:
+            return Command(key=LIMIT, value=limit)
         return Command(key=MINING, value=False)
 
     def _percent_for_cap(self) -> Command:
         """Return the percent for a miner that is tuned, or what does where it is too low."""
         assert self.cap
-        watts, full, limit = (
-            self.cap_watts,
-            self.miner.full_power,
-            self.miner.power_limit,
-        )
-        is_limited = LIMIT in self.touched
+        watts, full = self.cap_watts, self.miner.full_power
+        limit, is_limited = self.miner.power_limit, LIMIT in self.touched
         ceiling = FULL
         if not is_limited and not self.has_wish:  # a source counts more than the user
             ceiling = self.baseline.power_percent or FULL
@@ -467,12 +448,6 @@ class Case:
         if miner.power_percent is None and self.touched.get(PERCENT, True):
             return self.status  # unknown in this poll
         return None
-
-    @property
-    def _near_enough(self) -> TargetStatus:
-        """Return the last method while it holds."""
-        kept = (TargetStatus.POWER_PERCENT, TargetStatus.POWER_LIMIT)
-        return self.status if self.status in kept else TargetStatus.DEAD_BAND
 
     def _percent_to_seek(self, exact: float) -> int:
         """Return a whole percent, above no curtailment."""

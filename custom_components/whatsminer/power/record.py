@@ -156,6 +156,12 @@ class Record:
         """Return a curtailment as it is now; None if it no longer counts."""
         return next((now for now in self.active if now.identity == one.identity), None)
 
+    def begin(self, one: Curtailment, *, complete: bool = False) -> Record:
+        """Return the record with one more curtailment."""
+        complete = complete or (self.complete and bool(self.curtailments))
+        curtailments = (*self.curtailments, one)
+        return replace(self, curtailments=curtailments, complete=complete)
+
     def change(self, those: Iterable[Curtailment], **changes: Any) -> Record:
         """Return the record with changes of those curtailments that are still there."""
         changed = {one.identity for one in those}
@@ -243,15 +249,9 @@ def as_json(one: DataclassInstance, keys: Collection[str] = ()) -> dict[str, Any
 
 
 def _plain(value: Any) -> Any:
-    match value:
-        case date():
-            return value.isoformat()
-        case StrEnum():
-            return value.value
-        case Mapping():
-            return dict(value)
-        case _:
-            return value
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.value if isinstance(value, StrEnum) else value
 
 
 def stored_time(stored: str) -> datetime:
