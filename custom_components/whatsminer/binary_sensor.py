@@ -59,7 +59,6 @@ CONNECTIVITY = "connectivity"
 BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
     WhatsminerBinarySensorDescription(
         key=CONNECTIVITY,
-        translation_key=CONNECTIVITY,
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda data: data.coordinator.last_update_success,
@@ -67,28 +66,24 @@ BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
     ),
     WhatsminerBinarySensorDescription(
         key="problem",
-        translation_key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
         sections=(Section.FAULTS,),
         value_fn=_problem,
     ),
     WhatsminerBinarySensorDescription(
         key="stable",
-        translation_key="stable",
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.SUMMARY,),
         value_fn=_stable,
     ),
     WhatsminerBinarySensorDescription(
         key="worn",
-        translation_key="worn",
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_worn,
     ),
     WhatsminerBinarySensorDescription(
         key="write_access",
-        translation_key="write_access",
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda data: data.commander.write_access.is_given,
     ),

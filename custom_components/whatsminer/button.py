@@ -46,17 +46,15 @@ class WhatsminerOwnDescription(WhatsminerDescription, ButtonEntityDescription):
 
 
 IDENTIFY = "identify"
-RESUME = WhatsminerOwnDescription(key="resume", translation_key="resume")
+RESUME = WhatsminerOwnDescription(key="resume")
 RESET_SAVINGS = WhatsminerOwnDescription(
     key="reset_savings",
-    translation_key="reset_savings",
     entity_category=EntityCategory.CONFIG,
 )
 
 BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     WhatsminerButtonDescription(
         key="restart_btminer",
-        translation_key="restart_btminer",
         device_class=ButtonDeviceClass.RESTART,
         entity_category=EntityCategory.CONFIG,
         feature=Feature.RESTART,
@@ -70,7 +68,6 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     ),
     WhatsminerButtonDescription(
         key="reboot",
-        translation_key="reboot",
         device_class=ButtonDeviceClass.RESTART,
         entity_category=EntityCategory.CONFIG,
         feature=Feature.REBOOT,
@@ -84,7 +81,6 @@ BUTTONS: tuple[WhatsminerButtonDescription, ...] = (
     ),
     WhatsminerButtonDescription(
         key=IDENTIFY,
-        translation_key=IDENTIFY,
         device_class=ButtonDeviceClass.IDENTIFY,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.LED,

@@ -26,7 +26,7 @@ class PlanDescription(WhatsminerDescription, CalendarEntityDescription):
     """What a miner is planned to do."""
 
 
-PLAN = PlanDescription(key="plan", translation_key="plan")
+PLAN = PlanDescription(key="plan")
 
 
 async def async_setup_entry(

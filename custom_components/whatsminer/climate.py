@@ -54,7 +54,7 @@ class ThermostatDescription(WhatsminerDescription, ClimateEntityDescription):
     """The thermostat of a miner."""
 
 
-THERMOSTAT = ThermostatDescription(key=KEY, translation_key=KEY)
+THERMOSTAT = ThermostatDescription(key=KEY)
 
 
 async def async_setup_entry(

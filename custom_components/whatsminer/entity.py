@@ -73,6 +73,7 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
         assert mac
         info = coordinator.data.info
         self._attr_unique_id = f"{mac}_{description.key}"
+        self._attr_translation_key = description.translation_key or description.key
         self._attr_device_info = DeviceInfo(
             connections={(CONNECTION_NETWORK_MAC, mac)},
             identifiers={(DOMAIN, mac)},

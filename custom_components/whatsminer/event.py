@@ -23,7 +23,6 @@ class WhatsminerEventDescription(WhatsminerDescription, EventEntityDescription):
 
 FAULT = WhatsminerEventDescription(
     key="fault",
-    translation_key="fault",
     entity_category=EntityCategory.DIAGNOSTIC,
     event_types=[kind.value for kind in FaultType],
 )

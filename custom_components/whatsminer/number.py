@@ -65,7 +65,6 @@ def _setting(
     """Something that most owners never touch, within the bounds of the miner."""
     return WhatsminerNumberDescription(
         key=control.key,
-        translation_key=control.key,
         device_class=device_class,
         entity_category=EntityCategory.CONFIG,
         entity_registry_enabled_default=False,
@@ -80,7 +79,6 @@ def _setting(
 NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
     WhatsminerNumberDescription(
         key="power_limit",
-        translation_key="power_limit",
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
@@ -91,7 +89,6 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
     ),
     WhatsminerNumberDescription(
         key="power_percent",
-        translation_key="power_percent",
         native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
         native_step=1,
         min_fn=lambda _: 1,  # 0 is no stop: API 3.x takes it for no percent at all
@@ -115,7 +112,6 @@ class PowerTargetDescription(WhatsminerDescription, NumberEntityDescription):
 
 POWER_TARGET = PowerTargetDescription(
     key="power_target",
-    translation_key="power_target",
     device_class=NumberDeviceClass.POWER,
     native_unit_of_measurement=UnitOfPower.WATT,
     native_step=10,

@@ -34,14 +34,12 @@ class WhatsminerSelectDescription(ControlDescription[str], SelectEntityDescripti
 SELECTS: tuple[WhatsminerSelectDescription, ...] = (
     WhatsminerSelectDescription(
         key="power_mode",
-        translation_key="power_mode",
         entity_category=EntityCategory.CONFIG,
         options_fn=lambda _: [mode.value for mode in PowerMode],
         control=POWER_MODE,
     ),
     WhatsminerSelectDescription(
         key="heat_mode",
-        translation_key="heat_mode",
         entity_category=EntityCategory.CONFIG,
         options_fn=lambda miner: [mode.value for mode in miner.heat_modes],
         control=HEAT_MODE,
@@ -54,9 +52,7 @@ class PowerSourceDescription(WhatsminerDescription, SelectEntityDescription):
     """What says how much the miner should draw."""
 
 
-POWER_SOURCE = PowerSourceDescription(
-    key="power_source", translation_key="power_source"
-)
+POWER_SOURCE = PowerSourceDescription(key="power_source")
 
 
 async def async_setup_entry(

@@ -118,7 +118,6 @@ def _hashrate(
     """A hashrate of the summary. There is no device class and no unit for it in core."""
     return WhatsminerSensorDescription(
         key=key,
-        translation_key=key,
         native_unit_of_measurement=UNIT_HASHRATE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
@@ -140,7 +139,6 @@ def _temperature(
     """A temperature."""
     return WhatsminerSensorDescription(
         key=key,
-        translation_key=key,
         device_class=SensorDeviceClass.TEMPERATURE,
         native_unit_of_measurement=UnitOfTemperature.CELSIUS,
         state_class=SensorStateClass.MEASUREMENT,
@@ -162,7 +160,6 @@ def _fan(
     """The speed of a fan that may not be there."""
     return WhatsminerSensorDescription(
         key=key,
-        translation_key=key,
         native_unit_of_measurement=REVOLUTIONS_PER_MINUTE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=0,
@@ -181,7 +178,6 @@ def _frequency(
     """A chip frequency of the summary."""
     return WhatsminerSensorDescription(
         key=key,
-        translation_key=key,
         device_class=SensorDeviceClass.FREQUENCY,
         native_unit_of_measurement=UnitOfFrequency.MEGAHERTZ,
         state_class=SensorStateClass.MEASUREMENT,
@@ -196,7 +192,6 @@ def _frequency(
 SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     WhatsminerSensorDescription(
         key="status",
-        translation_key="status",
         device_class=SensorDeviceClass.ENUM,
         options=[activity.value for activity in Activity],
         exists_fn=lambda _: True,
@@ -205,7 +200,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     WhatsminerSensorDescription(
         key="power",
         # Home Assistant's own name of this class means the power supply in some languages.
-        translation_key="power",
         device_class=SensorDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         state_class=SensorStateClass.MEASUREMENT,
@@ -215,7 +209,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="power_5m",
-        translation_key="power_5m",
         device_class=SensorDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         state_class=SensorStateClass.MEASUREMENT,
@@ -227,7 +220,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="energy",
-        translation_key="energy",
         device_class=SensorDeviceClass.ENERGY,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
         state_class=SensorStateClass.TOTAL_INCREASING,
@@ -249,7 +241,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     _hashrate("hashrate_nominal", lambda summary: summary.hashrate_nominal),
     WhatsminerSensorDescription(
         key="efficiency",
-        translation_key="efficiency",
         native_unit_of_measurement=UNIT_EFFICIENCY,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
@@ -315,7 +306,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     _fan("psu_fan_speed", _psu("fan_speed"), Section.PSU, Section.SUMMARY),
     WhatsminerSensorDescription(
         key="psu_input_voltage",
-        translation_key="psu_input_voltage",
         device_class=SensorDeviceClass.VOLTAGE,
         native_unit_of_measurement=UnitOfElectricPotential.VOLT,
         state_class=SensorStateClass.MEASUREMENT,
@@ -327,7 +317,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="psu_input_current",
-        translation_key="psu_input_current",
         device_class=SensorDeviceClass.CURRENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         state_class=SensorStateClass.MEASUREMENT,
@@ -339,7 +328,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="psu_input_power",
-        translation_key="psu_input_power",
         device_class=SensorDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         state_class=SensorStateClass.MEASUREMENT,
@@ -358,7 +346,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     _frequency("frequency_target", lambda summary: summary.frequency_target),
     WhatsminerSensorDescription(
         key="uptime",
-        translation_key="uptime",
         device_class=SensorDeviceClass.UPTIME,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
@@ -367,7 +354,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="mining_uptime",
-        translation_key="mining_uptime",
         device_class=SensorDeviceClass.UPTIME,
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.SUMMARY,),
@@ -375,7 +361,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="accepted_shares",
-        translation_key="accepted_shares",
         state_class=SensorStateClass.TOTAL_INCREASING,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
@@ -384,7 +369,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="rejected_shares",
-        translation_key="rejected_shares",
         state_class=SensorStateClass.TOTAL_INCREASING,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
@@ -393,7 +377,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="reject_rate",
-        translation_key="reject_rate",
         native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=2,
@@ -403,7 +386,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="pool",
-        translation_key="pool",
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.POOLS,),
         exists_fn=lambda _: True,
@@ -411,7 +393,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="pool_user",
-        translation_key="pool_user",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         sections=(Section.POOLS,),
@@ -420,7 +401,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="stop_reason",
-        translation_key="stop_reason",
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.STATUS,),
         exists_fn=lambda state: state.info.reports_stop_reason,
@@ -428,7 +408,6 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
     ),
     WhatsminerSensorDescription(
         key="fault",
-        translation_key="fault",
         sections=(Section.FAULTS,),
         exists_fn=lambda _: True,
         value_fn=_faults,
@@ -457,7 +436,6 @@ def _why(decision: Decision) -> dict[str, Any]:
 OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     OwnSensorDescription(
         key="curtailment",
-        translation_key="curtailment",
         device_class=SensorDeviceClass.ENUM,
         options=["none", *(target.value for target in Target)],
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -467,13 +445,11 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="curtailment_reason",
-        translation_key="curtailment_reason",
         feature=Feature.MINING,
         value_fn=lambda data: data.curtailment.reason,
     ),
     OwnSensorDescription(
         key="curtailment_until",
-        translation_key="curtailment_until",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.MINING,
@@ -481,7 +457,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="power_decided_by",
-        translation_key="power_decided_by",
         device_class=SensorDeviceClass.ENUM,
         options=["baseline", "curtailment", *SOURCES],
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -491,7 +466,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="power_target_way",
-        translation_key="power_target_way",
         device_class=SensorDeviceClass.ENUM,
         options=[way.value for way in TargetStatus],
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -500,7 +474,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="power_target_next_restart",
-        translation_key="power_target_next_restart",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_LIMIT,
@@ -508,14 +481,12 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="power_target_restarts_today",
-        translation_key="power_target_restarts_today",
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_LIMIT,
         value_fn=lambda data: data.power_target.restarts_today,
     ),
     OwnSensorDescription(
         key=HEATING_STATUS,
-        translation_key=HEATING_STATUS,
         device_class=SensorDeviceClass.ENUM,
         options=[status.value for status in HeatingStatus],
         feature=None,
@@ -524,7 +495,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="profile_state",
-        translation_key="profile_state",
         device_class=SensorDeviceClass.ENUM,
         options=[state.value for state in ProfileState],
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -534,7 +504,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="sweet_spot_power",
-        translation_key="sweet_spot_power",
         device_class=SensorDeviceClass.POWER,
         native_unit_of_measurement=UnitOfPower.WATT,
         suggested_display_precision=0,
@@ -545,7 +514,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="plan_status",
-        translation_key="plan_status",
         device_class=SensorDeviceClass.ENUM,
         options=[status.value for status in PlanStatus],
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -556,7 +524,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     ),
     OwnSensorDescription(
         key="plan_next_change",
-        translation_key="plan_next_change",
         device_class=SensorDeviceClass.TIMESTAMP,
         feature=Feature.MINING,
         exists_fn=lambda data: data.planner.is_planning,

@@ -37,7 +37,6 @@ def _setting(control: Control[bool]) -> WhatsminerSwitchDescription:
     """Something that most owners never touch."""
     return WhatsminerSwitchDescription(
         key=control.key,
-        translation_key=control.key,
         entity_category=EntityCategory.CONFIG,
         entity_registry_enabled_default=False,
         control=control,
@@ -47,13 +46,11 @@ def _setting(control: Control[bool]) -> WhatsminerSwitchDescription:
 SWITCHES: tuple[WhatsminerSwitchDescription, ...] = (
     WhatsminerSwitchDescription(
         key="mining",
-        translation_key="mining",
         name=None,  # the main feature of the device has its name
         control=MINING,
     ),
     WhatsminerSwitchDescription(
         key="fast_boot",
-        translation_key="fast_boot",
         entity_category=EntityCategory.CONFIG,
         control=FAST_BOOT,
     ),

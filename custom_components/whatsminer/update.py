@@ -27,7 +27,6 @@ class WhatsminerUpdateDescription(WhatsminerDescription, UpdateEntityDescription
 
 FIRMWARE = WhatsminerUpdateDescription(
     key="firmware",
-    translation_key="firmware",
     device_class=UpdateDeviceClass.FIRMWARE,
 )
 

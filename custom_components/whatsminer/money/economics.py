@@ -389,7 +389,6 @@ RESET_SAVED = f"{DOMAIN}_reset_saved_{{}}"
 ECONOMICS: tuple[EconomicsDescription, ...] = (
     EconomicsDescription(
         key="cost_per_hour",
-        translation_key="cost_per_hour",
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=3,
         sections=(Section.SUMMARY,),
@@ -399,7 +398,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key="revenue_per_hour",
-        translation_key="revenue_per_hour",
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=3,
         sections=(Section.SUMMARY,),
@@ -409,7 +407,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key="margin_per_hour",
-        translation_key="margin_per_hour",
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=3,
         sections=(Section.SUMMARY,),
@@ -419,7 +416,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key=STOP_ABOVE,
-        translation_key=STOP_ABOVE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=4,
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -430,7 +426,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key=FULL_BELOW,
-        translation_key=FULL_BELOW,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=4,
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -440,7 +435,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key=MOST_PROFITABLE,
-        translation_key=MOST_PROFITABLE,
         device_class=SensorDeviceClass.POWER,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=0,
@@ -450,7 +444,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key=EFFECTIVE_PRICE,
-        translation_key=EFFECTIVE_PRICE,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=4,
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -460,7 +453,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key=COST_TOTAL,
-        translation_key=COST_TOTAL,
         device_class=SensorDeviceClass.MONETARY,
         state_class=SensorStateClass.TOTAL,
         suggested_display_precision=2,
@@ -470,7 +462,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     EconomicsDescription(
         key=REVENUE_TOTAL,
-        translation_key=REVENUE_TOTAL,
         device_class=SensorDeviceClass.MONETARY,
         state_class=SensorStateClass.TOTAL,
         suggested_display_precision=2,
@@ -481,7 +472,6 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     *(
         EconomicsDescription(
             key=key,
-            translation_key=key,
             device_class=SensorDeviceClass.MONETARY,
             state_class=SensorStateClass.TOTAL,
             suggested_display_precision=2,
