@@ -195,7 +195,7 @@ class DialectV2c(DialectV2):
             row["fast_hash"] = "true" if machine.settings.fast_hash else "false"
             if profile.tells_liquid:
                 row["liquid_temp"] = round(machine.liquid_c)
-            row["power_pct"] = machine.power_percent
+            row["power_pct"] = machine.reported_percent
         return self.btminer(row)
 
     def more_info(self) -> Row:

@@ -112,7 +112,7 @@ class DialectV3:
             power_limit_w=truth.power_limit_w,
             power_limit_set_w=settings.power_limit_set,
             power_mode=settings.power_mode,
-            power_percent=machine.percent_set or None,
+            power_percent=(machine.percent_set and machine.reported_percent) or None,
             power_set_w=settings.power_set_w if firmware.since("3.0.3") else None,
             target_freq_percent=settings.target_freq,
             upfreq_speed=settings.upfreq_speed,

@@ -88,6 +88,11 @@ NAMES = frozenset({"ASC", "Slot", "POOL", "ID", "DEVDETAILS", "id", "slot"})
 RATES = frozenset(
     {"MHS av", "MHS 5s", "MHS 1m", "MHS 5m", "MHS 15m", "HS RT", "Target MHS"}
 )
+TUNING = frozenset({"Hash Stable", "Upfreq Complete"})
+SETTINGS = (
+    r'("(?:power_pct|power-percent|Power Limit|power_limit_set|power-limit|power-limit-set|'
+    r'hash_percent|hash-percent|target-freq|upfreq_speed|upfreq-speed|UpfreqSpeed|fan-temp-offset)":"?)(-?\d+)'
+)
 FRACTIONS = re.compile('"Msg":{|"To Remove"')
 """Answers of 2.2.x whose rate of rejected shares is a fraction."""
 MAINS_V = 228.75
@@ -288,6 +293,26 @@ def _bare(text: str) -> str:
     return encode({"code": answer["code"]}) if answer.get("code", 0) else text
 
 
+def _without_tuning(value: object, key: str = "") -> object:
+    """Return an answer whose summary does not say whether tuning is complete."""
+    match value:
+        case dict():
+            return {
+                name: _without_tuning(item, name)
+                for name, item in value.items()
+                if key not in ("SUMMARY", "Msg") or name not in TUNING
+            }
+        case list():
+            return [_without_tuning(item, key) for item in value]
+        case _:
+            return value
+
+
+def _with_dust(found: re.Match[str]) -> str:
+    """Return a whole number as a binary float that is a little less."""
+    return f"{found[1]}{float(found[2]) * (1 - 1e-7)!r}"
+
+
 def _rates(text: str, rows: str, names: frozenset[str]) -> str:
     """Write some hashrates in the other unit: MH/s in TH/s, and TH/s in MH/s."""
 
@@ -421,6 +446,14 @@ DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
     "zero_percent": (
         "0 instead of 100 percent, as on 4433 (2.2.x)",
         _put(r'(?<="power_pct":)100', "0"),
+    ),
+    "board_tuning": (
+        "only the boards report whether tuning is complete (4028)",
+        _anywhere(_without_tuning),
+    ),
+    "float_dust": (
+        "settings as binary floats, 69.999993 instead of 70",
+        _put(SETTINGS, _with_dust),
     ),
     "utc_times": (
         "the times of errors and of the stop in UTC",

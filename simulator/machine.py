@@ -129,6 +129,10 @@ class Machine:
         self.percent_restarts = profile.percent_restarts
         # Whether a percentage takes effect before tuning is complete (protocol.md#h2)
         self.percent_early = False
+        # Whether the reported percentage is the present one, which a gentle change reaches minutes later
+        self.percent_follows = False
+        # The share of a limit that was set that takes effect
+        self.limit_share = 1.0
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
 
@@ -516,7 +520,15 @@ class Machine:
         """The active limit: the smaller of the user's and the mode's."""
         nominal = self.profile.power_limit_w
         limit = round(nominal * self._mode_share())
-        return min(limit, self.settings.power_limit_set or limit)
+        wanted = self.settings.power_limit_set
+        return min(limit, round(wanted * self.limit_share) if wanted else limit)
+
+    @property
+    def reported_percent(self) -> int:
+        """Return the percentage that the miner reports."""
+        if self.percent_follows:
+            return round(100 * self._ramp.at(self.now))
+        return self.power_percent
 
     def _mode_share(self) -> float:
         shares = {

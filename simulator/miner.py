@@ -63,7 +63,8 @@ class SimulatedMiner:
     of its answer: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
     in a v3 token may be from the miner's clock; None: any). `machine.percent_restarts` too: whether a
     percentage restarts btminer while fast boot is disabled; and `machine.percent_early`: whether it
-    takes effect before tuning is complete.
+    takes effect before tuning is complete; `machine.percent_follows`: whether the reported percentage
+    is the present one; and `machine.limit_share`: the share of a limit that takes effect.
     """
 
     def __init__(

@@ -50,6 +50,11 @@ class Command:
 
     None in place of a function: it is known that there is nothing to read back.
     """
+    approached: Callable[[MinerState], bool] = lambda _: False
+    """Return whether the miner shows at least a part of the effect when the time is up.
+
+    A percent may be reached only minutes later, and another limit of the miner may be lower.
+    """
     failed: Callable[[MinerState], str | None] = lambda _: None
     """Return the key of the sentence why the effect will not show any more."""
     deadline: float = DEADLINE_FLAG
@@ -230,6 +235,8 @@ class Commander:
                             HomeAssistantError, mine.unknown, self.coordinator.host
                         )
                     done = True  # the acknowledgement is all that can be had
+            if now >= end and answered and not mine.unknown:
+                done = done or command.approached(self.coordinator.data)
             if done:
                 self.write_access.note_success()
                 self.coordinator.end_absence()

@@ -114,6 +114,14 @@ class Control[T]:
             check()
             await self.set_fn(miner, value)
 
+        def approached(state: MinerState) -> bool:
+            """Return whether the reported number has moved towards the value."""
+            numbers: list[Any] = [self.value_fn(before), self.value_fn(state), value]
+            if any(type(number) is not int for number in numbers):
+                return False
+            old, new, wanted = numbers
+            return bool(abs(new - wanted) < abs(old - wanted))
+
         def sent(acknowledged: bool) -> None:
             if user_initiated:
                 commander.notify_user_command(self.key, value)
@@ -139,6 +147,7 @@ class Control[T]:
                 sent=sent,
                 confirmed=remember,
                 done=done if readable else None,
+                approached=approached,
                 failed=lambda state: self.lost_fn(before, state),
                 deadline=self.deadline + self.late_fn(coordinator.data, value),
                 slow=self.slow,
@@ -165,7 +174,7 @@ def _limit_is(state: MinerState, watts: int) -> bool | None:
     """
     in_force = state.summary.power_limit if state.summary else None
     was_set = state.status.power_limit_set if state.status else None
-    if watts in (in_force, was_set):
+    if any(limit and round(limit) == watts for limit in (in_force, was_set)):
         return True
     hidden = was_set is None and in_force is not None and in_force < watts
     return None if hidden and state.power_mode is PowerMode.LOW else False
@@ -186,7 +195,7 @@ def _percent_lost(before: MinerState, now: MinerState) -> str | None:
 
 def _within(value: float | None, lowest: int, highest: int) -> int | None:
     """Return a value as a whole number, or None outside the range of its control."""
-    return int(value) if value is not None and lowest <= value <= highest else None
+    return round(value) if value is not None and lowest <= value <= highest else None
 
 
 def _set_percent_fast(miner: Miner, percent: int) -> Awaitable[None]:
@@ -219,7 +228,7 @@ POWER_LIMIT = Control[int](
     key="power_limit",
     feature=Feature.POWER_LIMIT,
     value_fn=lambda state: (
-        None if state.power_limit is None else int(state.power_limit)
+        None if state.power_limit is None else round(state.power_limit)
     ),
     set_fn=lambda miner, watts: miner.set_power_limit(watts),
     done_fn=_limit_is,

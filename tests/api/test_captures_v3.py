@@ -333,7 +333,9 @@ def test_a_summary_without_settings(name: str) -> None:
         ({"factory-hash": 0}, {"hashrate_nominal": None}),
         ({"hash-realtime": -1}, {"hashrate": None}),
         ({"hash-realtime": 0}, {"hashrate": 0}),
-        ({"power-realtime": -1}, {"power": None}),
+        ({"power-realtime": -1}, {"power": 3247.641}),
+        ({"power-realtime": ""}, {"power": 3247.641}),
+        ({"power-realtime": -1, "power-5min": -1}, {"power": None, "power_5m": None}),
         # 3268 W / 101.847 TH/s, where the miner says none
         ({"power-rate": 0}, {"efficiency": pytest.approx(32.0873, abs=1e-4)}),
         ({"power-rate": 0, "hash-realtime": 0}, {"efficiency": None, "hashrate": 0}),

@@ -55,6 +55,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "utc_times": {r"faults\.\d+\.time": "2023-11-14 22:13:20"},
     "unix_times": {r"faults\.\d+\.time": "1718447400"},
     "listed_notes": SAME,
+    "board_tuning": SAME,
+    "float_dust": SAME,
     "no_model": UNKNOWN_MODEL,
     "odd_model": {r"info\.model": "N1_X10", r"info\.cooling": None},
     "liquid_model": {r"info\.model": "M66S_VK30", r"info\.cooling": Cooling.LIQUID},

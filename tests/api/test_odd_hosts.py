@@ -376,6 +376,16 @@ async def test_a_fault_without_its_code_makes_the_list_unknown(serve: Serve) -> 
     assert set(state.failed) == {Section.FAULTS}
 
 
+async def test_faults_that_are_still_in_the_summary(serve: Serve) -> None:
+    """Firmware between 1.x and 2.0 would be shown without the faults that it lists."""
+    answers = NO_INFO | {"summary": OLD_SUMMARY, "get_error_code": INVALID_CMD}
+    state = await (await client(await serve(scripted(answers)))).read()
+    assert [fault.code for fault in state.faults or ()] == [110, 600]
+    answers["summary"] = capture("summary_v205_2023_comp.json")
+    state = await (await client(await serve(scripted(answers)))).read()
+    assert state.faults is None
+
+
 async def test_the_boards_under_the_other_command(serve: Serve) -> None:
     """Some 2.2 firmware answers only `devs`."""
     answers = M7BS | {

@@ -209,6 +209,8 @@ def test_a_number_in_any_type(value: Any, number: float) -> None:
         (as_limit, "2147483647", None),
         (as_int, "7.9", 7),
         (as_int, -1, -1),
+        (as_speed, 4.9999995, 5),
+        (as_offset, "-9.9999990", -10),
         (as_count, 7.9, 7),
         (as_count, "-1", None),
     ],
@@ -339,6 +341,7 @@ def test_first_and_pick() -> None:
     assert first(None, None, default=9) == 9
     assert pick({"vendor": 7, "vender": 1}, "vender", "vendor") == 1
     assert pick({"vendor": None}, "vender", "vendor") is None
+    assert pick({"vender": "", "vendor": 0}, "vender", "vendor") == 0
     assert pick({}, "vender") is None
 
 

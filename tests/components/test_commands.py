@@ -200,6 +200,33 @@ async def test_percent_before_tuning(
     assert not any("power_p" in command.name for command in miner.commands)
 
 
+@pytest.mark.parametrize(
+    ("profile", "v3_port"),
+    [("v1_m20s", None), ("v205_m50", None), ("v2c_m60s", None)],
+)
+async def test_percent_before_tuning_that_only_the_boards_report(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """Firmware whose summary says nothing of tuning would ignore a percent, and its owner believe in it."""
+    miner.inject("board_tuning")
+    await poll()
+    assert state("sensor", "status") == "mining"
+    assert state("binary_sensor", "stable") == "on"
+    miner.machine.restart()
+    clock.advance(300)
+    await poll()
+    assert state("sensor", "status") == "tuning"
+    assert state("binary_sensor", "stable") == "off"
+    with pytest.raises(HomeAssistantError) as error:
+        await call("number", "power_percent", "set_value", value=60)
+    assert error.value.translation_key == "percent_needs_tuning"
+
+
 async def test_percent_is_forgotten_with_a_restart(
     hass: HomeAssistant,
     miner: SimulatedMiner,

@@ -12,6 +12,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.whatsminer.commander import Command
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.controls import CONTROLS
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
@@ -105,6 +106,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the reading back after a second, which is 100 of the miner."""
+    monkeypatch.setattr(
+        "custom_components.whatsminer.controls.Command",
+        lambda **options: Command(**options | {"deadline": 1.0}),
+    )
+
+
+@pytest.fixture
 def assumed(hass: HomeAssistant, entity_id: Find) -> Callable[[str, str], bool]:
     """Return whether an entity says that its state is assumed."""
 
@@ -173,6 +183,63 @@ async def test_every_control_with_and_without_its_field(
         await call(case.platform, case.key, case.action, **case.data)
         assert state(case.platform, case.key) == case.choice, case.key
         assert is_reported or assumed(case.platform, case.key), case.key
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s@4028", "v2c_m60s"])
+async def test_numbers_with_binary_dust(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+) -> None:
+    """69.999993 would be shown as 69, and an owner read that a miner had ignored his 70."""
+    miner.inject("float_dust")
+    clock.race()
+    for case in controls_of(hass, coordinator.config_entry):
+        if case.platform == "number":
+            clock.advance(3600)
+            await coordinator.async_refresh_all()
+            async with asyncio.timeout(20):
+                await call(case.platform, case.key, case.action, **case.data)
+            assert state(case.platform, case.key) == case.choice, case.key
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s@4028", "v2c_m60s"])
+async def test_a_percent_that_is_reached_minutes_later(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    hurried: None,
+) -> None:
+    """An owner would read that a miner had ignored what it is doing."""
+    miner.machine.percent_follows = True
+    clock.race()
+    await call("number", "power_percent", "set_value", value=60)
+    assert 60 < float(state("number", "power_percent")) < 100
+    clock.advance(180)
+    await coordinator.async_refresh_all()
+    assert state("number", "power_percent") == "60"
+
+
+@pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50"])
+async def test_a_limit_of_which_less_takes_effect(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    hurried: None,
+) -> None:
+    """A captured miner has 9758 W of the 10030 W that were set, and older firmware reports only the first."""
+    miner.machine.limit_share = 0.973
+    clock.race()
+    await call("number", "power_limit", "set_value", value=3000)
+    assert miner.machine.settings.power_limit_set == 3000
+    assert state("number", "power_limit") == "2919"
 
 
 @pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50", "v2c_m60s@4028"])

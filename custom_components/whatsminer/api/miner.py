@@ -21,7 +21,16 @@ from .errors import (
     WrongMinerError,
 )
 from .identity import same_mac
-from .models import Activity, Feature, MinerInfo, MinerState, Section, Status, Summary
+from .models import (
+    Activity,
+    Feature,
+    MinerInfo,
+    MinerState,
+    Section,
+    Status,
+    Summary,
+    with_boards,
+)
 from .parse import JsonObject, pick
 
 # FAST is read in every poll, SLOW periodically.
@@ -247,6 +256,9 @@ class Miner(Commands):
                 values[section.value] = value
                 if section is Section.SUMMARY:
                     context.summary = value
+                elif section is Section.BOARDS and context.summary:
+                    context.summary = with_boards(context.summary, value)
+                    values[Section.SUMMARY.value] = context.summary
         if not answered:
             self._identified = False
             raise NoAnswerError("no section was answered")

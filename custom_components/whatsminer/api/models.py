@@ -5,7 +5,7 @@ fan speeds in RPM, frequencies in MHz, durations in s. None always means: not re
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -496,6 +496,14 @@ class MinerState:
     def board(self, slot: int) -> Board | None:
         """The board in a slot, if it was reported."""
         return next((board for board in self.boards or () if board.slot == slot), None)
+
+
+def with_boards(summary: Summary, boards: Iterable[Board]) -> Summary:
+    """The summary, with the state of tuning from the boards that hash where it reports none."""
+    tuned = [board.tuned for board in boards if board.hashrate]
+    if summary.stable is not None or not tuned or None in tuned:
+        return summary
+    return replace(summary, stable=all(tuned))
 
 
 def rejected_percent(

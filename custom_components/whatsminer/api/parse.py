@@ -297,6 +297,16 @@ def _as_whole(quantity: Coercion) -> Callable[[Any], int | None]:
     return coerce
 
 
+def _as_nearest(quantity: Coercion) -> Callable[[Any], int | None]:
+    """Make a coercion of what is set as a whole number: 69.99999 of a binary float is 70 (protocol.md#c11)."""
+
+    def coerce(value: Any) -> int | None:
+        number = quantity(value)
+        return None if number is None else round(number)
+
+    return coerce
+
+
 as_int = _as_whole(_WHOLE)
 """A whole number; a fraction is dropped."""
 as_count = _as_whole(_AMOUNT)
@@ -306,15 +316,15 @@ as_small_count = _as_whole(within(0, 10_000))
 as_row = _as_whole(within(0, MAX_ROWS - 1))
 """The number of a slot."""
 as_port = _as_whole(within(1, 65_535))
-as_delay = _as_whole(within(0, 120))
+as_delay = _as_nearest(within(0, 120))
 """Seconds by which a start or a stop is late (protocol.md#e6)."""
-as_speed = _as_whole(within(0, 10))
+as_speed = _as_nearest(within(0, 10))
 """How fast the frequency rises (protocol.md#e6)."""
-as_temperature_offset = _as_whole(within(-30, 0))
+as_temperature_offset = _as_nearest(within(-30, 0))
 """Degrees by which the fans' target is set off (protocol.md#d1)."""
 as_code = _as_whole(_CODE)
 """A fault code (protocol.md#f1)."""
-as_offset = _as_whole(_OFFSET)
+as_offset = _as_nearest(_OFFSET)
 """Percent, or degrees, by which something is set off; MHz under the same name are none (protocol.md#c7)."""
 
 
@@ -423,8 +433,9 @@ def first[T, D](*values: T | None, default: D) -> T | D:
 
 
 def pick(source: Mapping[str, Any], *keys: str) -> Any:
-    """The first of several keys that is there (`vender`, `vendor`)."""
-    return next((source[key] for key in keys if key in source), None)
+    """The value of the first of several keys that has one (`vender`, `vendor`)."""
+    found = (source[key] for key in keys if key in source)
+    return next((value for value in found if value not in (None, "")), None)
 
 
 def as_power_mode(value: Any) -> PowerMode | None:

@@ -53,15 +53,38 @@ SETUPS = {
         "v3_m7bs", V3, Cooling.LIQUID, v3=True, v3_password=V3_PASSWORD
     ),
     "3.x by the admin": Setup("v3_m7bs", V2C, Cooling.LIQUID, v3=True),
+    "3.x that closes": Setup(
+        "foreign_closing_v3", V3, Cooling.AIR, v3=True, v3_password=V3_PASSWORD
+    ),
 }
 
 
 AIR, LIQUID = Cooling.AIR, Cooling.LIQUID
 
 
-every_setup = pytest.mark.parametrize("setup", SETUPS.values(), ids=list(SETUPS))
+LONG = {"3.x that closes"}
+"""It differs in its connections alone."""
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.long] if name in LONG else []
+
+
+every_setup = pytest.mark.parametrize(
+    "setup",
+    [
+        pytest.param(setup, id=name, marks=_marks(name))
+        for name, setup in SETUPS.items()
+    ],
+)
 # Each way in which a file can travel
-every_way = pytest.mark.parametrize("name", ["2.0.5", "2.2", "3.x", "3.x by the admin"])
+every_way = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=_marks(name))
+        for name in ("2.0.5", "2.2", "3.x", "3.x by the admin", *LONG)
+    ],
+)
 
 
 @pytest.fixture(autouse=True)

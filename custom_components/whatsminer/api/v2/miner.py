@@ -470,11 +470,16 @@ class V2Miner(Miner):
         return psu
 
     async def _read_faults(self, context: PollContext) -> tuple[Fault, ...]:
+        listed = context.summary.error_codes if context.summary else None
         if self.info.dialect is not Dialect.V1:
-            return parse_faults(await self.send_read("get_error_code"))
-        if context.summary is None or context.summary.error_codes is None:
+            try:
+                return parse_faults(await self.send_read("get_error_code"))
+            except UnsupportedCommandError:
+                if listed is None:
+                    raise
+        if listed is None:
             raise BtminerDownError("the faults of 1.x are in the summary")
-        return tuple(Fault(code=code) for code in context.summary.error_codes)
+        return tuple(Fault(code=code) for code in listed)
 
     async def _read_info(self, context: PollContext) -> MinerInfo:
         try:

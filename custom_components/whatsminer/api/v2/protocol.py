@@ -517,7 +517,7 @@ def _error_codes(raw: JsonObject) -> tuple[int, ...] | None:
         for name in raw
         if (found := _NUMBERED.fullmatch(name))
     }
-    if count != len(numbered):
+    if count != len(numbered) and (count is not None or not numbered):
         return None
     codes = [numbered[number] for number in sorted(numbered)[:MAX_FAULTS]]
     return None if None in codes else tuple(code for code in codes if code)

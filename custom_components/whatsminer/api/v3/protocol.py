@@ -368,7 +368,8 @@ def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
     if not raw:
         raise InvalidAnswerError("get.miner.status without summary")
     hashrate = as_hashrate(raw.get("hash-realtime"))
-    power = as_power(pick(raw, "power-realtime", "power-5min"))
+    mean = as_power(raw.get("power-5min"))
+    power = first(as_power(raw.get("power-realtime")), mean, default=None)
     return Summary(
         hashrate=hashrate,
         hashrate_average=as_hashrate(raw.get("hash-average")),
@@ -376,7 +377,7 @@ def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
         hashrate_15m=as_hashrate(raw.get("hash-15min")),
         hashrate_nominal=as_nominal_hashrate(raw.get("factory-hash")),
         power=power,
-        power_5m=as_power(raw.get("power-5min")),
+        power_5m=mean,
         efficiency=first(
             as_efficiency(raw.get("power-rate")),
             ratio(power, hashrate, as_efficiency),
