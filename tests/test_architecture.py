@@ -167,6 +167,7 @@ PURE = (
     "api/v3/protocol.py",
     "group/allocation.py",
     "group/events.py",
+    "group/sharing.py",
     "group/site.py",
     "group/totals.py",
     "heat/thermostat.py",

@@ -18,7 +18,8 @@ from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
 from .group.entry import forget_member, is_controlled, is_group, member_entries
 from .group.runtime import Group, GroupConfigEntry, release
-from .heat.heating import ISSUES as HEATING_ISSUES, THERMOSTAT, Heating
+from .heat.heating import ISSUES as HEATING_ISSUES, THERMOSTAT
+from .heat.miner import MinerHeater
 from .issues import delete_issues
 from .money.learning import ISSUE as WORN, Learning
 from .money.planner import Planner
@@ -48,7 +49,12 @@ PLATFORMS = [
     Platform.UPDATE,
 ]
 
-GROUP_PLATFORMS = [Platform.NUMBER, Platform.SENSOR, Platform.SWITCH]
+GROUP_PLATFORMS = [
+    Platform.CLIMATE,
+    Platform.NUMBER,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
 
 ISSUES = (
     *CURTAILMENT_ISSUES,
@@ -83,6 +89,8 @@ async def _async_setup_group(hass: HomeAssistant, entry: GroupConfigEntry) -> bo
     entry.runtime_data = group = Group(hass, entry)
     await group.async_load()
     group.start()
+    if not group.heating:
+        delete_issues(hass, entry, *HEATING_ISSUES)
     await hass.config_entries.async_forward_entry_setups(entry, GROUP_PLATFORMS)
     return True
 
@@ -104,7 +112,8 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     learning = Learning(commander)
     heating = None
     if entry.options.get(CONF_THERMOSTAT_SENSOR) and coordinator.can(Feature.MINING):
-        heating = Heating(commander, curtailment, lambda: learning.levels)
+        heater = MinerHeater(coordinator, curtailment, lambda: learning.levels)
+        heating = heater.heating
     entry.runtime_data = data = WhatsminerData(
         coordinator=coordinator,
         commander=commander,
@@ -124,6 +133,7 @@ async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) 
     data.planner.start()
     if not entry.options.get(CONF_THERMOSTAT_SENSOR):
         data.curtailment.leave_source(THERMOSTAT)
+        delete_issues(hass, entry, *HEATING_ISSUES)
     data.curtailment.start()
     data.fault_log.start()
     data.power_target.start()
@@ -138,12 +148,12 @@ async def async_unload_entry(
 ) -> bool:
     """Remove the entities and store everything; between two exchanges no socket is open."""
     if is_group(entry):
-        await cast(GroupConfigEntry, entry).runtime_data.store.async_close()
-        return await hass.config_entries.async_unload_platforms(entry, GROUP_PLATFORMS)
-    entry = cast(WhatsminerConfigEntry, entry)
-    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
-    if unloaded:
-        await entry.runtime_data.coordinator.store.async_close()
+        await cast(GroupConfigEntry, entry).runtime_data.store.async_save()
+    platforms = GROUP_PLATFORMS if is_group(entry) else PLATFORMS
+    unloaded = await hass.config_entries.async_unload_platforms(entry, platforms)
+    if unloaded and not is_group(entry):
+        data = cast(WhatsminerConfigEntry, entry).runtime_data
+        await data.coordinator.store.async_close()
     if unloaded and entry.disabled_by:
         # A reload must not, or ignored ones would be shown again.
         delete_issues(hass, entry, *ISSUES)

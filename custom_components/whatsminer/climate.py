@@ -1,7 +1,7 @@
-"""The thermostat: a room, a tank or a floor is heated by the miner."""
+"""The thermostat: a room, a tank or a floor is heated by a miner or a group."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, cast, override
 
 from homeassistant.components.climate import (
     ATTR_HVAC_MODE,
@@ -23,6 +23,9 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import WhatsminerCoordinator
 from .entity import WhatsminerDescription, WhatsminerEntity, remove_entities
+from .group.entities import GroupEntity, offered
+from .group.entry import is_group
+from .group.runtime import Group, GroupConfigEntry
 from .heat.heating import THERMOSTAT as KEY, Heating
 from .heat.options import PRESETS
 from .runtime import WhatsminerConfigEntry
@@ -51,7 +54,7 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class ThermostatDescription(WhatsminerDescription, ClimateEntityDescription):
-    """The thermostat of a miner."""
+    """The thermostat of a miner or a group."""
 
 
 THERMOSTAT = ThermostatDescription(key=KEY)
@@ -59,22 +62,26 @@ THERMOSTAT = ThermostatDescription(key=KEY)
 
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: WhatsminerConfigEntry,
+    entry: WhatsminerConfigEntry | GroupConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the thermostat if a temperature sensor is chosen, else remove it."""
-    if heating := entry.runtime_data.heating:
-        async_add_entities(
-            [WhatsminerThermostat(entry.runtime_data.coordinator, heating)]
-        )
+    if is_group(entry):
+        group = cast(GroupConfigEntry, entry).runtime_data
+        heating = group.heating
+        found = [GroupThermostat(group, heating)] if heating else []
+        async_add_entities(offered(group, Platform.CLIMATE, found))
         return
-    remove_entities(entry.runtime_data.coordinator, Platform.CLIMATE, [THERMOSTAT.key])
+    data = cast(WhatsminerConfigEntry, entry).runtime_data
+    if data.heating:
+        async_add_entities([WhatsminerThermostat(data.coordinator, data.heating)])
+        return
+    remove_entities(data.coordinator, Platform.CLIMATE, [THERMOSTAT.key])
 
 
-class WhatsminerThermostat(WhatsminerEntity, _Base):
+class Thermostat(_Base):
     """Shows and sets what the thermostat holds."""
 
-    entity_description: ThermostatDescription
     _attr_hvac_modes = [HVACMode.OFF, HVACMode.HEAT]
     _attr_native_temperature_unit = UnitOfTemperature.CELSIUS
     _attr_precision = PRECISION_TENTHS
@@ -85,10 +92,10 @@ class WhatsminerThermostat(WhatsminerEntity, _Base):
         | ClimateEntityFeature.TURN_ON
         | ClimateEntityFeature.TURN_OFF
     )
+    _heating: Heating
 
-    def __init__(self, coordinator: WhatsminerCoordinator, heating: Heating) -> None:
+    def _hold(self, heating: Heating) -> None:
         """Take the bounds of the target from the options."""
-        super().__init__(coordinator, THERMOSTAT)
         self._heating = heating
         self._attr_min_temp = heating.lowest
         self._attr_max_temp = heating.highest
@@ -98,7 +105,7 @@ class WhatsminerThermostat(WhatsminerEntity, _Base):
     @property
     @override
     def available(self) -> bool:
-        """Return True: the target can also be set while the miner is offline."""
+        """Return True: the target can also be set while no miner answers."""
         return True
 
     @callback
@@ -112,18 +119,13 @@ class WhatsminerThermostat(WhatsminerEntity, _Base):
 
     @property
     def _action(self) -> HVACAction | None:
-        """Return what the miner does, which may differ from what the thermostat wants."""
+        """Return what is heated, which may differ from what the thermostat wants."""
+        heater = self._heating.heater
         if not self._heating.is_on:
             return HVACAction.OFF
-        if not self.coordinator.last_update_success:
+        if not heater.answers:
             return None
-        return HVACAction.HEATING if self.coordinator.data.mining else HVACAction.IDLE
-
-    @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
-        self._show()
-        super()._handle_coordinator_update()
+        return HVACAction.HEATING if heater.mining else HVACAction.IDLE
 
     @override
     async def async_set_hvac_mode(self, hvac_mode: HVACMode) -> None:
@@ -139,3 +141,37 @@ class WhatsminerThermostat(WhatsminerEntity, _Base):
     async def async_set_preset_mode(self, preset_mode: str) -> None:
         preset = None if preset_mode == PRESET_NONE else preset_mode
         await self._heating.async_set_preset(preset)
+
+
+class WhatsminerThermostat(Thermostat, WhatsminerEntity):
+    """The thermostat of a miner."""
+
+    entity_description: ThermostatDescription
+
+    def __init__(self, coordinator: WhatsminerCoordinator, heating: Heating) -> None:
+        """Show what is held."""
+        super().__init__(coordinator, THERMOSTAT)
+        self._hold(heating)
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._show()
+        super()._handle_coordinator_update()
+
+
+class GroupThermostat(Thermostat, GroupEntity):
+    """The thermostat of a group."""
+
+    entity_description: ThermostatDescription
+
+    def __init__(self, group: Group, heating: Heating) -> None:
+        """Show what is held."""
+        super().__init__(group, THERMOSTAT)
+        self._hold(heating)
+
+    @callback
+    @override
+    def _on_update(self) -> None:
+        self._show()
+        super()._on_update()

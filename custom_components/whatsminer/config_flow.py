@@ -20,7 +20,6 @@ from homeassistant.const import (
     CONF_PORT,
     PERCENTAGE,
     UnitOfPower,
-    UnitOfTemperature,
     UnitOfTime,
 )
 from homeassistant.core import callback
@@ -41,7 +40,6 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
-from homeassistant.util.unit_conversion import TemperatureConverter
 import probatio
 
 from .address import parse_address
@@ -97,7 +95,7 @@ from .entity import device_name, series
 from .exceptions import placeholders, translation_key
 from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
 from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
-from .heat.options import as_shown, as_stored, thermostat_schema, wrong_bounds
+from .heat.options import as_shown, as_stored, bounds_error, thermostat_schema
 from .money.economics import HeatSource, Market
 from .money.limits import Rule, Unknown
 from .money.units import parse_unit
@@ -639,7 +637,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
             if error := (
                 self._bounds_error(options)
                 or self._price_error(options)
-                or self._thermostat_error(options, unit)
+                or bounds_error(options, unit)
                 or _plan_error(options)
                 or _limits_error(options)
             ):
@@ -684,20 +682,6 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
             "lowest": f"{lowest:g} W",
             "highest": f"{highest:g} W",
         }
-
-    def _thermostat_error(
-        self, options: dict[str, Any], unit: str
-    ) -> _OptionsError | None:
-        """Return the error for targets that the hard limit would never let the miner reach."""
-        if (bounds := wrong_bounds(options)) is None:
-            return None
-        degrees = (
-            TemperatureConverter.convert(x, UnitOfTemperature.CELSIUS, unit)
-            for x in bounds
-        )
-        names = ("lowest", "highest", "hard_limit")
-        shown = (f"{x:.1f} {unit}" for x in degrees)
-        return "thermostat_bounds", dict(zip(names, shown, strict=True))
 
     def _price_error(self, options: dict[str, Any]) -> _OptionsError | None:
         """Return the error for a sensor that is not a price, or for prices in two currencies."""

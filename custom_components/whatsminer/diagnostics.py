@@ -44,6 +44,7 @@ async def async_get_config_entry_diagnostics(
         return {
             "options": dict(entry.options),
             "totals": group.totals._asdict(),
+            "heat": group.store.heat,
             "events": [event.stored() for event in group.store.events],
             "events_csv": as_csv(group.store.events),
         }

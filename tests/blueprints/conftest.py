@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from freezegun import freeze_time
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     CONF_HOST,
     CONF_PASSWORD,
@@ -89,6 +90,7 @@ class World:
         self.wall = wall
         self.miners = miners
         self.entries = entries
+        self.groups: list[ConfigEntry[Any]] = []
         self.config: list[dict[str, Any]] = []
         self.polling = 0
         self.step = STEP
@@ -201,11 +203,11 @@ class World:
     async def restart(self, **down: float) -> None:
         """Stop Home Assistant for a while, and start it again."""
         await self.reload(without=True)
-        for entry in self.entries:
+        for entry in (*self.groups, *self.entries):
             assert await self.hass.config_entries.async_unload(entry.entry_id)
         await self.let_pass(**down)
         self.hass.set_state(CoreState.starting)
-        for entry in self.entries:
+        for entry in (*self.groups, *self.entries):
             assert await self.hass.config_entries.async_setup(entry.entry_id)
         await self.reload()
         self.hass.set_state(CoreState.running)
@@ -384,7 +386,7 @@ async def world(
             await hass.async_block_till_done()
             yield world
             await world.reload(without=True)
-            for entry in entries:
+            for entry in (*world.groups, *entries):
                 await hass.config_entries.async_unload(entry.entry_id)
 
 

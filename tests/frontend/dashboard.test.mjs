@@ -171,14 +171,15 @@ test("becomes a list from eight miners on, with views that are reached from it",
 test("shows a group with its controls first, and counts it among no miners", () => {
   const hass = home(2);
   hass.devices.group = { id: "group", name: "Barn", entry_type: "service" };
-  const keys = ["sensor.group_power", "number.group_power_target", "switch.group_mining"];
-  const [power, target, mining] = keys.map((key) => addEntity(hass, "group", key, "1"));
+  const keys = ["sensor.group_power", "number.group_power_target", "switch.group_mining", "climate.thermostat"];
+  const [power, target, mining, thermostat] = keys.map((key) => addEntity(hass, "group", key, "1"));
   hass.entities[addEntity(hass, "group", "sensor.group_secret", "1")].hidden = true;
   addEntity(hass, "group", "sensor.group_late", undefined);
-  assert.deepEqual(dashboard.findGroups(hass), [{ name: "Barn", ids: [mining, target, power] }]);
+  assert.deepEqual(dashboard.findGroups(hass), [{ name: "Barn", ids: [thermostat, mining, target, power] }]);
   assert.equal(dashboard.findMiners(hass).length, 2);
   const section = (config) => build(hass, config).views[0].sections.find((one) => one.cards[0].heading === "Barn");
-  assert.deepEqual(section().cards.slice(1).map((one) => one.entity), [mining, target, power]);
+  assert.deepEqual(section().cards.slice(1).map((one) => one.entity), [thermostat, mining, target, power]);
+  assert.equal(section().cards[1].features[0].type, "target-temperature");
   assert.equal(section({ miners: ["device0"] }), undefined);
 });
 

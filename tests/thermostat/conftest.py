@@ -23,7 +23,7 @@ SENSOR = "sensor.room"
 
 
 class Room:
-    """A room that loses heat, is heated by the miner, and has a sensor."""
+    """A room that loses heat, is heated by all miners, and has a sensor."""
 
     def __init__(self, world: World, degrees: float, *, capacity: float = 280) -> None:
         """Start at a temperature; the capacity is in Wh/K."""
@@ -43,7 +43,7 @@ class Room:
         """Let the time that has passed warm or cool the room."""
         hours = (self.world.now - self._then).total_seconds() / 3600
         self._then = self.world.now
-        power = self.world.miner.truth().power_w
+        power = sum(miner.truth().power_w for miner in self.world.miners)
         power -= self.loss * (self.degrees - self.outside)
         self.degrees += power / self.capacity * hours
         value = self.sensor(self.degrees)

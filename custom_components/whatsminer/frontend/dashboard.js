@@ -416,6 +416,7 @@ export function minerSection(hass, miner, options, t) {
 }
 
 const GROUP_COLORS = {
+  thermostat: "deep-orange",
   power: "amber",
   power_target: "amber",
   hashrate: "deep-purple",

@@ -1,6 +1,6 @@
 """The entities of a group."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import math
 from typing import Any, override
@@ -19,14 +19,17 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import EntityCategory, UnitOfEnergy, UnitOfPower
+from homeassistant.const import EntityCategory, Platform, UnitOfEnergy, UnitOfPower
 from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.typing import StateType
 
 from ..api import Summary
 from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
+from ..heat.heating import HEATING_STATUS
+from ..heat.thermostat import Status as HeatStatus
 from ..money.energy import Meter, Reading, whole_steps
 from .member import loaded
 from .runtime import Group, GroupConfigEntry
@@ -128,6 +131,12 @@ STATUS = GroupSensorDescription(
     device_class=SensorDeviceClass.ENUM,
     options=[status.value for status in Status],
 )
+HEATING = GroupSensorDescription(
+    key=HEATING_STATUS,
+    translation_key=HEATING_STATUS,
+    device_class=SensorDeviceClass.ENUM,
+    options=[status.value for status in HeatStatus],
+)
 ENERGY = GroupSensorDescription(
     key="energy",
     translation_key="group_energy",
@@ -186,22 +195,37 @@ SENSORS: tuple[GroupSensorDescription, ...] = (
 )
 
 
-def sensors(entry: GroupConfigEntry) -> list[SensorEntity]:
+def offered[T: Entity](
+    group: Group, platform: Platform, entities: Sequence[T]
+) -> Sequence[T]:
+    """Return the entities of a group, and remove those that its options no longer offer."""
+    registry = er.async_get(group.hass)
+    unique_ids = {entity.unique_id for entity in entities}
+    for known in er.async_entries_for_config_entry(registry, group.entry.entry_id):
+        if known.domain == platform and known.unique_id not in unique_ids:
+            registry.async_remove(known.entity_id)
+    return entities
+
+
+def sensors(entry: GroupConfigEntry) -> Sequence[SensorEntity]:
     """Return the sensors of a group."""
     group = entry.runtime_data
-    return [
+    found: list[SensorEntity] = [
         *(GroupSensor(group, description) for description in SENSORS),
         GroupEnergySensor(group, ENERGY),
         *([GroupStatusSensor(group, STATUS)] if group.site else []),
+        *([GroupHeatingSensor(group, HEATING)] if group.heating else []),
     ]
+    return offered(group, Platform.SENSOR, found)
 
 
-def numbers(entry: GroupConfigEntry) -> list[NumberEntity]:
+def numbers(entry: GroupConfigEntry) -> Sequence[NumberEntity]:
     """Return the numbers of a group: with a meter its own reserve, without one its target."""
     group = entry.runtime_data
+    found: list[NumberEntity] = [GroupPowerTarget(group, POWER_TARGET)]
     if group.site:
-        return [GroupReserve(group, RESERVE)]
-    return [GroupPowerTarget(group, POWER_TARGET)]
+        found = [GroupReserve(group, RESERVE)]
+    return offered(group, Platform.NUMBER, found)
 
 
 def switches(entry: GroupConfigEntry) -> list[SwitchEntity]:
@@ -313,6 +337,16 @@ class GroupStatusSensor(GroupEntity, SensorEntity):
         return site.attributes if site else None
 
 
+class GroupHeatingSensor(GroupEntity, SensorEntity):
+    """What the thermostat of a group does, and why."""
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        heating = self.miner_group.heating
+        return heating.status if heating else None
+
+
 class GroupPowerTarget(GroupEntity, NumberEntity):
     """One power for all miners."""
 
@@ -350,7 +384,7 @@ class GroupSwitch(GroupEntity, SwitchEntity):
     @property
     @override
     def is_on(self) -> bool:
-        return self.miner_group.store.on
+        return self.miner_group.is_on
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:

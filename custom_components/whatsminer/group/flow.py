@@ -1,4 +1,4 @@
-"""The form of a group: its miners, and the meter that it follows."""
+"""The forms of a group: its miners, and the meter or the temperature that it follows."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,6 +23,8 @@ from homeassistant.helpers.selector import (
 from homeassistant.util.unit_conversion import PowerConverter
 import probatio
 
+from ..const import CONF_THERMOSTAT_SENSOR
+from ..heat.options import as_shown, as_stored, bounds_error, thermostat_schema
 from .entry import (
     CONF_BATTERY,
     CONF_BATTERY_FIRST,
@@ -50,7 +52,8 @@ from .site import HARD_LIMIT_INTERVAL
 # Sections of the form; what is stored is flat.
 SITE = "site"
 MORE = "more"
-SECTIONS = (SITE, MORE)
+THERMOSTAT = "thermostat"
+SECTIONS = (SITE, MORE, THERMOSTAT)
 
 
 class Hold(StrEnum):
@@ -198,6 +201,15 @@ def _site_error(
     return None, {}
 
 
+def _thermostat_error(
+    options: Mapping[str, Any], unit: str
+) -> tuple[str, dict[str, str]] | None:
+    """Return the error for a thermostat that cannot be, or not beside a meter."""
+    if options.get(CONF_HOLD) and options.get(CONF_THERMOSTAT_SENSOR):
+        return "thermostat_and_meter", {}
+    return bounds_error(options, unit)
+
+
 class GroupOptionsFlow(OptionsFlowWithReload):
     """Handle the options of a group."""
 
@@ -210,19 +222,27 @@ class GroupOptionsFlow(OptionsFlowWithReload):
     async def async_step_group(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the members and the meter."""
+        """Ask for the members, the meter and the thermostat."""
         entry = self.config_entry
         options = dict(entry.options)
         errors, named = dict[str, str](), dict[str, str]()
+        config = self.hass.config
+        unit = config.units.temperature_unit
         if user_input is not None:
-            options = flat(user_input)
+            options = as_stored(flat(user_input), unit)
             errors, named = check(self.hass, options, entry.entry_id)
+            if not errors and (error := _thermostat_error(options, unit)):
+                errors["base"], named = error
             if not errors:
                 return self.async_create_entry(data=options)
+        heat = thermostat_schema(unit, f"{config.currency}/kWh")
+        form = schema(self.hass, options).extend(
+            {probatio.Optional(THERMOSTAT): section(heat, {"collapsed": True})}
+        )
         return self.async_show_form(
             step_id="group",
             data_schema=self.add_suggested_values_to_schema(
-                schema(self.hass, options), suggested(options)
+                form, suggested(as_shown(options, unit))
             ),
             errors=errors,
             description_placeholders=named,

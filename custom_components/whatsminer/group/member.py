@@ -107,6 +107,22 @@ class Member:
             return float("inf") if self._phase() is Phase.OFF else 0.0
         return state.summary.elapsed or 0.0
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Return the levels that are known, ascending; without stop."""
+        return self._levels
+
+    @property
+    def efficiency(self) -> float:
+        """Return J/TH at full power."""
+        top = self._levels[-1] if self._levels else None
+        return top.watts / top.ths if top and top.ths else float("inf")
+
+    @property
+    def starts(self) -> bool:
+        """Return whether the group has just started it, which it may not report yet."""
+        return self.phase is Phase.OFF and self._now - self._started < START_SHOWS
+
     def _find_levels(self) -> tuple[Level, ...]:
         """Return the learned levels; full power by the nameplate where none is learned."""
         data = self.data

@@ -14,11 +14,14 @@ from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
 
+from ..const import CONF_THERMOSTAT_SENSOR
 from ..faults import FaultType, fault_type, fault_words
+from ..heat.heating import Heating
 from ..money.economics import Market
 from ..runtime import WhatsminerConfigEntry, WhatsminerData
 from .control import SiteControl
 from .entry import CONF_EXCLUDED, CONF_FIRST, CONF_HOLD, is_controlled, member_entries
+from .heater import GroupHeater
 from .member import Member, loaded
 from .recorder import EventRecorder
 from .store import GroupStore
@@ -75,13 +78,28 @@ class Group:
                 lambda: self.controlled,
                 self._start_task,
             )
+        self._heater: GroupHeater | None = None
+        self._released = True
+        """Whether the miners were released from a thermostat that is gone."""
         self._listeners: list[CALLBACK_TYPE] = []
         self._followed: dict[str, CALLBACK_TYPE] = {}
         self._due: CALLBACK_TYPE | None = None
 
     async def async_load(self) -> None:
-        """Read what is stored."""
+        """Read what is stored, also by the thermostat."""
         await self.store.async_load()
+        if self.entry.options.get(CONF_THERMOSTAT_SENSOR) and not self.site:
+            self._heater = GroupHeater(
+                self.hass,
+                self.entry,
+                self.store,
+                lambda: self.controlled,
+                self.update,
+                self.async_add_listener,
+                self._start_task,
+            )
+        elif self.store.heats:
+            self.store.heats = self._released = False
 
     @callback
     def start(self) -> None:
@@ -100,6 +118,8 @@ class Group:
             self._follow(entry)
         if self.site:
             self.site.start(self.entry.async_on_unload)
+        if self.heating:
+            self.heating.start()
         self.update()
 
     @callback
@@ -183,12 +203,25 @@ class Group:
     @callback
     def update(self, _: datetime | None = None) -> None:
         """Add up what the miners report now, and show it."""
+        if self._due:
+            self._due()
         self._due = None
         self.totals = total(map(self._part, self.members))
         self.events.observe()
         self._decide()
         for listener in list(self._listeners):
             listener()
+
+    @property
+    def heating(self) -> Heating | None:
+        """Return the thermostat, if a temperature sensor is chosen."""
+        return self._heater.heating if self._heater else None
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether the miners may mine."""
+        is_cold = self.store.heats and self.heating and not self.heating.is_on
+        return self.store.on and not is_cold
 
     # What the user sets
 
@@ -199,14 +232,14 @@ class Group:
 
     @callback
     def set_target(self, watts: int) -> None:
-        """Divide another power among the miners."""
-        self.store.target = watts
+        """Divide another power among the miners, which ends the thermostat."""
+        self.store.target, self.store.heats = watts, False
         self._on_user()
 
     @callback
     def set_on(self, on: bool) -> None:
-        """Let the miners mine, or stop all that follow the group."""
-        self.store.on = on
+        """Let the miners mine without the thermostat, or stop all that follow the group."""
+        self.store.on, self.store.heats = on, False
         if self.site:
             self.site.restart()
         self._on_user()
@@ -233,11 +266,17 @@ class Group:
         for member in members.values():
             member.observe(monotonic())
         if not self.store.on:
+            self._target.cancel()
             self._stop_all(members)
         elif self.site:
             self.site.step()
+        elif self._heater and self.store.heats:
+            self._target.cancel()
+            self._heater.follow()
         else:
+            now = now or not self._released
             self._target.follow(self.store.target, members, now=now)
+        self._released = True
 
     @callback
     def _stop_all(self, members: dict[str, Member]) -> None:

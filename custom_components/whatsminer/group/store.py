@@ -14,7 +14,7 @@ _SAVE_DELAY = 1.0
 
 
 class GroupStore:
-    """The target, the switch, who has joined, and the record of curtailments."""
+    """The target, the switch, the thermostat, who has joined, and the record of curtailments."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Prepare; `async_load` reads the file."""
@@ -22,6 +22,10 @@ class GroupStore:
         self.on = True
         self.target: int | None = None
         self.reserve = 0
+        self.heats = False
+        """Whether the thermostat decides, and not the target."""
+        self.heat: dict[str, Any] = {}
+        """What the thermostat keeps."""
         self.joined: set[str] = set()
         self.events: list[Event] = []
 
@@ -32,6 +36,9 @@ class GroupStore:
         target, reserve = stored.get("target"), stored.get("reserve")
         self.target = target if isinstance(target, int) else None
         self.reserve = reserve if isinstance(reserve, int) else 0
+        heat = stored.get("heat")
+        self.heats = stored.get("heats") is True
+        self.heat = heat if isinstance(heat, dict) else {}
         self.joined = set(stored.get("joined") or ())
         with suppress(TypeError, AttributeError):
             self.events = [Event.from_stored(one) for one in stored.get("events") or ()]
@@ -41,8 +48,8 @@ class GroupStore:
         """Store the values soon."""
         self._store.async_delay_save(self._values, _SAVE_DELAY)
 
-    async def async_close(self) -> None:
-        """Store now: the next set-up reads it."""
+    async def async_save(self) -> None:
+        """Store the values now."""
         await self._store.async_save(self._values())
 
     def _values(self) -> dict[str, Any]:
@@ -50,6 +57,8 @@ class GroupStore:
             "on": self.on,
             "target": self.target,
             "reserve": self.reserve,
+            "heats": self.heats,
+            "heat": self.heat,
             "joined": sorted(self.joined),
             "events": [event.stored() for event in self.events],
         }

@@ -70,6 +70,11 @@ class TargetControl:
         self._plan = plan = object()
         self._start_task(self._carry_out(plan, target, members))
 
+    @callback
+    def cancel(self) -> None:
+        """Start no more miners: something else decides now."""
+        self._target, self._plan = None, object()
+
     async def _release(self, members: Iterable[Member]) -> None:
         """Return miners to what their users have set."""
         await asyncio.gather(*(member.async_command(None) for member in members))

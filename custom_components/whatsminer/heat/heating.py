@@ -1,6 +1,6 @@
-"""The power source *Thermostat*: feeds the controller, and turns its decisions into wishes."""
+"""The thermostat of a heater: feeds the controller, and turns its decisions into wishes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import math
@@ -16,7 +16,6 @@ from homeassistant.const import (
 from homeassistant.core import (
     Event,
     EventStateChangedData,
-    HomeAssistant,
     State as EntityState,
     callback,
 )
@@ -28,8 +27,6 @@ from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import TemperatureConverter
 
-from ..api import Activity
-from ..commander import Commander
 from ..const import (
     CONF_THERMOSTAT_CALL,
     CONF_THERMOSTAT_COMFORT,
@@ -40,12 +37,8 @@ from ..const import (
     CONF_THERMOSTAT_STEP,
 )
 from ..issues import report_issue
-from ..money.best import extra_cost_of_heat
-from ..money.curve import Level
-from ..money.economics import Market
-from ..power.executor import PowerExecutor
-from ..power.percent import can_percent
 from ..power.policy import Wish
+from .heater import Heater
 from .options import DEFAULT_STEP, PRESETS, settings_of, temperature_of
 from .thermostat import MINUTE, STEP, Decision, Snapshot, State, Status, step
 
@@ -94,29 +87,19 @@ class Held:
 
 
 class Heating:
-    """The thermostat of one miner."""
+    """The thermostat of one heater."""
 
-    key = THERMOSTAT
-    is_set_up = True
-
-    def __init__(
-        self,
-        commander: Commander,
-        executor: PowerExecutor,
-        levels: Callable[[], Sequence[Level]],
-    ) -> None:
+    def __init__(self, heater: Heater) -> None:
         """Restore what was set, and what the controller knew."""
-        self._coordinator = coordinator = commander.coordinator
-        self._hass: HomeAssistant = coordinator.hass
-        self._executor = executor
-        self._levels = levels
-        self._options = options = coordinator.config_entry.options
+        self.heater = heater
+        self._hass = heater.hass
+        self._options = options = heater.entry.options
         self._sensor: str = options[CONF_THERMOSTAT_SENSOR]
         self.settings = settings_of(options)
         self.lowest = temperature_of(options, CONF_THERMOSTAT_MIN)
         self.highest = temperature_of(options, CONF_THERMOSTAT_MAX)
         self.target_step = float(options.get(CONF_THERMOSTAT_STEP, DEFAULT_STEP))
-        stored = coordinator.store.heat
+        stored = heater.stored
         comfort = temperature_of(options, CONF_THERMOSTAT_COMFORT)
         self._held = Held.restored(stored, comfort)
         now, offset = monotonic(), self._wall_offset
@@ -127,21 +110,18 @@ class Heating:
         self._running_since: float | None = since - offset if known else None  # type: ignore[operator]
         self.decision: Decision | None = None
         """None until the first step, and while another source is selected."""
-        self._selected = executor.record.source == self.key
+        self._selected = heater.is_selected
         self._cap = 100.0
-        self._level: Level | None = None
-        """What the miner drew and hashed when it ran last."""
         self._saved = now
         self._is_seen = False
         """Whether the sensor has had a value since the start."""
         self._unproven: datetime | None = None
         """When the sensor reported what may be a value from before the start."""
-        executor.add_source(self)
 
     @callback
     def start(self) -> None:
         """Follow the sensor and the time."""
-        on_unload = self._coordinator.config_entry.async_on_unload
+        on_unload = self.heater.entry.async_on_unload
         hass = self._hass
         on_unload(async_track_state_change_event(hass, self._sensor, self._on_sensor))
         on_unload(
@@ -149,7 +129,7 @@ class Heating:
                 hass, self._on_time, timedelta(seconds=STEP), cancel_on_shutdown=True
             )
         )
-        on_unload(self._coordinator.async_add_listener(self._observe_miner))
+        on_unload(self.heater.add_listener(self._observe_heater))
         on_unload(async_at_started(hass, self._on_time))
         on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._on_stop))
         self._on_time()
@@ -159,11 +139,8 @@ class Heating:
     @property
     def is_on(self) -> bool:
         """Return whether the thermostat decides about the miner."""
-        return (
-            self._executor.source is self
-            and self._held.on
-            and not self._executor.is_off_by_user
-        )
+        heater = self.heater
+        return heater.is_selected and self._held.on and not heater.is_off
 
     @property
     def target(self) -> float:
@@ -192,21 +169,17 @@ class Heating:
         if self.decision is None:
             return None
         status = self.decision.status
-        if status in _NEEDS_MINER and not self._coordinator.last_update_success:
+        if status in _NEEDS_MINER and not self.heater.answers:
             return None
-        if status is Status.TUNING and self._is_tuned:
+        if status is Status.TUNING and self.heater.is_tuned:
             return Status.FULL_POWER  # it cannot follow a percent
         return status
 
-    # What the policy reads
+    # What the heater reads
 
     def wish(self, now: datetime) -> Wish:
         """Return the percent that heats as much as is wanted."""
-        if (
-            not self._selected
-            or self.decision is None
-            or self._cap != self._executor.cap_percent
-        ):
+        if not self._selected or self.decision is None or self._cap != self.heater.cap:
             self._step()
         if self.decision is None:
             return self._wish_to_hold
@@ -229,17 +202,17 @@ class Heating:
 
     async def async_turn(self, on: bool) -> None:
         """Let the thermostat decide, or stop the miner; raises when the miner refuses."""
-        if not on and self._executor.source is not self:
+        if not on and not self.heater.is_selected:
             return
 
         async def change() -> None:
             if on:
-                self._executor.let_source_start(self.key)
+                self.heater.select()
             self._held = replace(self._held, on=on)
             self._step()
             await self._async_save()
 
-        await self._executor.async_follow_source(change())
+        await self.heater.async_follow(change())
 
     async def async_set_target(self, target: float) -> None:
         """Set a target, which ends the preset."""
@@ -258,12 +231,12 @@ class Heating:
 
     @callback
     def _on_time(self, *_: object) -> None:
-        """Take a step, and let the arbiter and the entities follow."""
-        if self._executor.source is self:
+        """Take a step, and let the heater and the entities follow."""
+        if self.heater.is_selected:
             self._step()
         else:
             self._selected, self.decision = False, None
-        self._coordinator.async_update_listeners()
+        self.heater.update()
 
     @callback
     def _on_sensor(self, _: Event[EventStateChangedData]) -> None:
@@ -275,14 +248,16 @@ class Heating:
         if is_news or self.decision is None:
             self._on_time()
         if is_news and self.is_on:
-            self._executor.enforce_source()
+            self.heater.enforce()
 
     @callback
     def _step(self) -> None:
-        """Let the controller decide; not before the sensor can be there."""
-        self._observe_miner()
+        """Let the controller decide; not before sensor and miners can be there."""
+        self._observe_heater()
+        heater = self.heater
         reading, age = self._read()
-        if reading is None and not self._hass.is_running:
+        is_ready = reading is not None and heater.answers
+        if not is_ready and not self._hass.is_running:
             return
         if not self._selected:
             self._selected = True
@@ -297,9 +272,9 @@ class Heating:
                 running=None,
             )
         before = _essence(self.state)
-        self._cap = self._executor.cap_percent
+        self._cap = heater.cap
         self.state, self.decision = step(
-            self.settings,
+            replace(self.settings, lowest=heater.lowest(self.settings.lowest)),
             self.state,
             Snapshot(
                 time=monotonic(),
@@ -307,7 +282,7 @@ class Heating:
                 reading=reading,
                 age=age,
                 running_since=self._running_since,
-                tuned=self._is_tuned and can_percent(self._coordinator),
+                tuned=heater.is_tuned and heater.can_modulate,
                 cap=self._cap,
                 call=self._is_called,
                 affordable=self._is_affordable,
@@ -317,23 +292,15 @@ class Heating:
         self._report(self.decision)
         self._keep(is_news=before != _essence(self.state))
 
-    @property
-    def _is_tuned(self) -> bool:
-        return (
-            self._coordinator.fresh
-            and self._coordinator.data.activity is Activity.MINING
-        )
-
     @callback
-    def _observe_miner(self) -> None:
-        """Note when the miner started or stopped; a restart of btminer is neither."""
-        state = self._coordinator.data
-        if state.mining is False:
+    def _observe_heater(self) -> None:
+        """Note when it started or stopped; a restart of btminer is neither."""
+        mining = self.heater.mining
+        if mining is False:
             self._running_since = None
-        elif state.mining and self._running_since is None:
-            elapsed = state.summary.elapsed if state.summary else None
-            first = self.state.running is None
-            self._running_since = monotonic() - ((first and elapsed) or 0.0)
+        elif mining and self._running_since is None:
+            elapsed = self.heater.elapsed if self.state.running is None else None
+            self._running_since = monotonic() - (elapsed or 0.0)
 
     @property
     def _is_called(self) -> bool:
@@ -353,13 +320,7 @@ class Heating:
         most = self._options.get(CONF_THERMOSTAT_EXTRA_COST)
         if most is None:
             return True
-        summary = self._coordinator.data.summary
-        if self._is_tuned and summary and summary.power and summary.hashrate:
-            self._level = Level(100.0, summary.power, summary.hashrate)
-        levels = self._levels()
-        level = levels[-1] if levels else self._level
-        rates = Market(self._hass, self._options).rates
-        extra = extra_cost_of_heat(level, rates) if level and rates else None
+        extra = self.heater.extra_cost
         return extra is None or extra <= most
 
     # The sensor
@@ -393,7 +354,7 @@ class Heating:
         ):
             report_issue(
                 self._hass,
-                self._coordinator.config_entry,
+                self.heater.entry,
                 kind,
                 is_open=is_open and self._held.on,
                 entity=self._sensor,
@@ -428,14 +389,14 @@ class Heating:
         is_due = monotonic() - self._saved >= SAVE_INTERVAL
         if is_news or is_due:
             self._saved = monotonic()
-        self._coordinator.store.keep("heat", self._stored(), save=is_news or is_due)
+        self.heater.keep(self._stored(), save=is_news or is_due)
 
     @callback
     def _on_stop(self, _: Event) -> None:
-        self._coordinator.store.keep("heat", self._stored())
+        self.heater.keep(self._stored(), save=True)
 
     async def _async_save(self) -> None:
-        await self._coordinator.store.async_keep("heat", self._stored())
+        await self.heater.async_keep(self._stored())
 
 
 def _essence(state: State) -> tuple[object, ...]:

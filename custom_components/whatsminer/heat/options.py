@@ -195,3 +195,16 @@ def wrong_bounds(options: Mapping[str, Any]) -> tuple[float, float, float] | Non
         settings_of(options).hard,
     )
     return None if bounds[0] < bounds[1] < bounds[2] else bounds
+
+
+def bounds_error(
+    options: Mapping[str, Any], unit: str
+) -> tuple[str, dict[str, str]] | None:
+    """Return the error for targets that the hard limit would never let the miner reach."""
+    if (bounds := wrong_bounds(options)) is None:
+        return None
+    convert = TemperatureConverter.convert
+    degrees = (convert(x, UnitOfTemperature.CELSIUS, unit) for x in bounds)
+    names = ("lowest", "highest", "hard_limit")
+    shown = (f"{x:.1f} {unit}" for x in degrees)
+    return "thermostat_bounds", dict(zip(names, shown, strict=True))

@@ -1,0 +1,364 @@
+"""Two miners of different firmware generations heat one tank, as one heater."""
+
+import math
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsminer.const import DOMAIN
+from tests.blueprints.conftest import MONDAY, World
+
+from .conftest import SENSOR, Room
+
+TARGET = 20
+
+
+@pytest.fixture
+def profiles() -> tuple[str, ...]:
+    """Return two generations of firmware."""
+    return ("v205_m50", "v2c_m60s")
+
+
+class Pair:
+    """A group of all miners with a thermostat, and what it heats."""
+
+    def __init__(self, world: World, entry: ConfigEntry[Any], room: Room) -> None:
+        """Take a group that is set up."""
+        self.world, self.entry, self.room = world, entry, room
+
+    @property
+    def hass(self) -> HomeAssistant:
+        """The home."""
+        return self.world.hass
+
+    def entity(self, platform: str, key: str) -> str:
+        """Return an entity of the group."""
+        unique_id = f"{self.entry.entry_id}_{key}"
+        found = er.async_get(self.hass).async_get_entity_id(platform, DOMAIN, unique_id)
+        assert found, f"no {platform} {key}"
+        return found
+
+    def state(self, platform: str, key: str) -> str:
+        """Return the state of an entity of the group."""
+        found = self.hass.states.get(self.entity(platform, key))
+        assert found
+        return found.state
+
+    @property
+    def mode(self) -> str:
+        """The mode of the thermostat."""
+        return self.state("climate", "thermostat")
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the thermostat."""
+        found = self.hass.states.get(self.entity("climate", "thermostat"))
+        assert found
+        return dict(found.attributes)
+
+    @property
+    def status(self) -> str:
+        """The sensor *Heating status*."""
+        return self.state("sensor", "heating_status")
+
+    @property
+    def powers(self) -> list[float]:
+        """What the miners draw."""
+        return [miner.truth().power_w for miner in self.world.miners]
+
+    async def call(
+        self, domain: str, action: str, key: str = "thermostat", **data: object
+    ) -> None:
+        """Call an action of an entity of the group."""
+        data["entity_id"] = self.entity(domain, key)
+        await self.hass.services.async_call(domain, action, data, blocking=True)
+        await self.world.settle()
+
+    async def heat(self, target: float = TARGET) -> None:
+        """Turn the thermostat on."""
+        await self.call(
+            "climate", "set_temperature", temperature=target, hvac_mode="heat"
+        )
+
+    def switched(self, number: int) -> int:
+        """Return how often a miner was stopped or started."""
+        switches = ("power_off", "power_on", "set.miner.service")
+        return self.world.done(*switches, number=number)
+
+
+async def grouped(world: World, room: Room, **options: object) -> Pair:
+    """Put all miners in a group."""
+    members = [entry.entry_id for entry in world.entries]
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="Boiler",
+        data={"kind": "group"},
+        options={"members": members, **options},
+    )
+    entry.add_to_hass(world.hass)
+    world.groups.append(entry)
+    assert await world.hass.config_entries.async_setup(entry.entry_id)
+    await world.settle()
+    return Pair(world, entry, room)
+
+
+@pytest.fixture
+async def pair(world: World, room: Room) -> Pair:
+    """Heat one room, which needs half of the power of both, with both miners."""
+    full = sum(miner.truth().power_w for miner in world.miners)
+    room.loss, room.capacity = full / 32, full / 14
+    return await grouped(world, room, thermostat_sensor=SENSOR)
+
+
+async def test_they_heat_as_one(world: World, pair: Pair) -> None:
+    """A user with two miners on one tank would have two thermostats that work against each other."""
+    assert (pair.mode, pair.status) == ("off", "off")
+    await pair.heat(19.5)
+    assert pair.mode == "heat"
+    assert pair.attributes["hvac_action"] == "heating"
+    await world.let_pass(hours=2)
+    assert pair.room.degrees == pytest.approx(19.5, abs=0.7)
+    assert pair.status == "heating"
+    assert world.state("select", "power_source") == "group"
+    assert [pair.switched(number) for number in (0, 1)] == [0, 0]
+    await pair.call("climate", "set_temperature", temperature=15)
+    await world.let_pass(minutes=5)
+    assert world.running == [False, False]
+    assert pair.status == "idle"
+    assert pair.attributes["hvac_action"] == "idle"
+    await pair.call("climate", "set_temperature", temperature=25)
+    await world.let_pass(minutes=40)
+    assert world.running == [True, True]
+    assert [pair.switched(number) for number in (0, 1)] == [2, 2]
+
+
+async def test_little_heat_needs_one(world: World, pair: Pair) -> None:
+    """On a mild day both miners would start and stop, where one could run all day."""
+    pair.room.outside = 13
+    world.step = 300
+    await pair.heat()
+    await world.let_pass(hours=8)
+    assert sum(world.running) == 1
+    assert pair.room.degrees == pytest.approx(TARGET, abs=1)
+    assert sum(pair.switched(number) for number in (0, 1)) == 1
+    assert pair.status in ("heating", "lowest")
+
+
+async def test_hard_limit(world: World, pair: Pair) -> None:
+    """A tank would boil for as long as a minimum run, or with one of two miners."""
+    await pair.heat()
+    await world.let_pass(minutes=1)
+    pair.room.sensor = lambda _: 28.1
+    pair.room.move()
+    await world.settle()
+    assert world.running == [False, False]
+    assert pair.status == "too_hot"
+    await world.restart(minutes=2)
+    assert world.running == [False, False]
+    assert pair.status == "too_hot"
+
+
+async def test_silent_sensor(world: World, pair: Pair) -> None:
+    """With an empty battery in the sensor both miners would heat for ever."""
+    await pair.heat(25)
+    await world.let_pass(minutes=2)
+    pair.room.sensor = lambda _: None
+    world.step = 300
+    await world.let_pass(minutes=40)
+    assert pair.status == "sensor_late"
+    assert sum(world.running) >= 1
+    await world.let_pass(minutes=30)
+    assert pair.status == "sensor_lost"
+    assert world.running == [False, False]
+    issue_id = f"thermostat_sensor_{pair.entry.entry_id}"
+    assert ir.async_get(world.hass).async_get_issue(DOMAIN, issue_id)
+
+
+async def test_one_is_offline(world: World, pair: Pair) -> None:
+    """The house would get half of the heat until the controller has noticed."""
+    world.step = 300
+    await pair.heat()
+    await world.let_pass(hours=3)
+    before = pair.powers[1]
+    world.miner.inject("refuse")
+    await world.let_pass(minutes=20)
+    assert pair.powers[1] > 1.5 * before
+    assert pair.mode == "heat"
+    world.miner.clear_failures()
+    await world.let_pass(minutes=45)
+    assert pair.status in ("heating", "lowest")
+    assert pair.room.degrees == pytest.approx(TARGET, abs=0.7)
+
+
+async def test_restart(world: World, pair: Pair) -> None:
+    """After an update of Home Assistant the house would be cold, or hot."""
+    world.step = 300
+    await pair.heat()
+    await world.let_pass(hours=2)
+    commands = [list(miner.applied) for miner in world.miners]
+    await world.restart(minutes=5)
+    assert (pair.mode, pair.attributes["temperature"]) == ("heat", TARGET)
+    assert pair.status == "heating"
+    await pair.call("climate", "set_preset_mode", preset_mode="away")
+    await world.let_pass(minutes=10)
+    assert world.running == [False, False]
+    await world.restart(minutes=5)
+    assert pair.attributes["preset_mode"] == "away"
+    assert world.running == [False, False]
+    assert all(len(commands[i]) <= len(world.miners[i].applied) for i in (0, 1))
+    await pair.call("climate", "turn_off")
+    await world.restart(minutes=5)
+    assert pair.mode == "off"
+    assert world.running == [False, False]
+
+
+async def test_the_user_counts_more(world: World, pair: Pair) -> None:
+    """A power target or the switch would fight with the thermostat."""
+    await pair.heat(25)
+    assert pair.state("number", "power_target") == "unknown"
+    await pair.call("number", "set_value", "power_target", value=3000)
+    await world.let_pass(minutes=10)
+    assert pair.mode == "off"
+    assert pair.status == "off"
+    assert sum(pair.powers) <= 3500
+    await pair.call("climate", "turn_on")
+    assert pair.mode == "heat"
+    assert pair.state("number", "power_target") == "unknown"
+    await pair.call("switch", "turn_off", "mining")
+    assert world.running == [False, False]
+    assert pair.mode == "off"
+    await world.let_pass(minutes=45)
+    assert world.running == [False, False]
+    await pair.call("climate", "turn_on")
+    await world.let_pass(minutes=5)
+    assert pair.state("switch", "mining") == "on"
+    assert world.running == [True, True]
+    await pair.call("climate", "turn_off")
+    assert pair.state("switch", "mining") == "off"
+    assert world.running == [False, False]
+    await pair.call("switch", "turn_on", "mining")
+    await world.let_pass(minutes=5)
+    assert pair.mode == "off"
+    assert world.running == [True, True]
+
+
+async def test_miners_that_the_user_took(world: World, pair: Pair) -> None:
+    """A miner that a person has stopped would start again."""
+    await pair.heat(25)
+    for number in (0, 1):
+        mining = {"entity_id": world.entity("switch", "mining", number)}
+        await world.hass.services.async_call(
+            "switch", "turn_off", mining, blocking=True
+        )
+        await world.let_pass(minutes=5)
+        assert world.running == [False, number == 0]
+    assert pair.mode == "off"
+    await pair.call("climate", "turn_on")
+    await world.let_pass(minutes=5)
+    assert pair.mode == "heat"
+    assert world.running == [True, True]
+
+
+async def test_the_sensor_is_renamed_and_removed(world: World, pair: Pair) -> None:
+    """The miners would lose their sensor with its name, or stay at a forgotten percent."""
+    registry = er.async_get(world.hass)
+    found = registry.async_get_or_create(
+        "sensor", "demo", "tank", suggested_object_id="tank"
+    )
+    world.hass.states.async_remove(SENSOR)
+    config = world.hass.config_entries
+    options = {**pair.entry.options, "thermostat_sensor": found.entity_id}
+    config.async_update_entry(pair.entry, options=options)
+    registry.async_update_entity(found.entity_id, new_entity_id=SENSOR)
+    await world.settle()
+    await pair.heat(5)
+    await world.let_pass(minutes=62)
+    assert world.running == [False, False]
+    options = {key: pair.entry.options[key] for key in ("members",)}
+    config.async_update_entry(pair.entry, options=options)
+    await config.async_reload(pair.entry.entry_id)
+    await world.let_pass(minutes=5)
+    assert world.running == [True, True]
+
+
+async def test_options(world: World, room: Room) -> None:
+    """A user would configure two controllers of one group, or bounds in the wrong unit."""
+    hass = world.hass
+    hass.config.units = US_CUSTOMARY_SYSTEM
+    pair = await grouped(world, room)
+    members = pair.entry.options["members"]
+    hass.states.async_set("sensor.grid", "100", {"unit_of_measurement": "W"})
+
+    async def submit(**values: object) -> dict[str, Any]:
+        flow = await hass.config_entries.options.async_init(pair.entry.entry_id)
+        return dict(
+            await hass.config_entries.options.async_configure(
+                flow["flow_id"], {"members": members, **values}
+            )
+        )
+
+    sensor = {"thermostat_sensor": SENSOR}
+    meter = {"hold": "surplus", "meter": "sensor.grid"}
+    result = await submit(thermostat=sensor, site=meter)
+    assert result["errors"] == {"base": "thermostat_and_meter"}
+    result = await submit(thermostat={**sensor, "thermostat_max": 90})
+    assert result["errors"] == {"base": "thermostat_bounds"}
+    assert result["description_placeholders"]["highest"] == "90.0 °F"
+    result = await submit(thermostat={**sensor, "thermostat_max": 77})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await world.settle()
+    assert pair.entry.options["thermostat_max"] == 25
+    assert pair.attributes["max_temp"] == 77
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("profiles", "v3_port"),
+    [(("v205_m50", "v3_m7bs"), 0), (("v2c_m60s", "v205_m50"), None)],
+)
+@pytest.mark.parametrize("begin", [MONDAY])
+async def test_two_days(world: World, pair: Pair) -> None:
+    """A house would be cold or hot, or heated while the grid asked for less."""
+    room, errors = pair.room, list[float]()
+
+    def weather() -> None:
+        hour = world.now.hour + world.now.minute / 60
+        room.outside = 4 + 4 * math.cos(2 * math.pi * (hour - 15) / 24)
+        room.move()
+        errors.append(room.degrees - TARGET)
+
+    def rms(since: int) -> float:
+        return math.sqrt(sum(e * e for e in errors[since:]) / len(errors[since:]))
+
+    def starts() -> int:
+        return sum(pair.switched(number) for number in (0, 1))
+
+    world.surroundings = weather
+    world.step = 900
+    await pair.heat()
+    await world.let_pass(hours=24)
+    assert rms(24) < 0.6, errors
+    before, begun = starts(), len(errors)
+    await world.curtail(duration={"hours": 2}, reason="grid")
+    assert world.running == [False, False]
+    assert pair.status == "curtailed"
+    await world.let_pass(minutes=110)
+    assert world.running == [False, False]
+    await world.let_pass(hours=7)
+    assert abs(errors[-1]) < 0.5, errors[begun:]
+    assert starts() <= before + 6
+    half = sum(pair.powers)
+    await world.curtail(
+        target="percent", percent=50, duration={"hours": 4}, reason="half"
+    )
+    await world.let_pass(hours=3)
+    assert sum(pair.powers) < half
+    assert all(miner.truth().power_w for miner in world.miners)
+    await world.let_pass(hours=9)
+    assert rms(len(errors) - 16) < 0.6, errors
