@@ -115,7 +115,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
     @override
     async def _async_setup(self) -> None:
         await self.store.async_load()
-        data, known = self.config_entry.data, self.store.info
+        data, known = self.config_entry.data, self.store.known_miner
         if known:
             self._setup_ends = self.hass.loop.time() + SETUP_BUDGET
         try:
@@ -229,7 +229,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
 
         All entities are unavailable until the first poll that is answered.
         """
-        info = self.store.info
+        info = self.store.known_miner
         cause = self.last_exception and self.last_exception.__cause__
         if info is None or not isinstance(cause, (CannotConnectError, NoAnswerError)):
             return False

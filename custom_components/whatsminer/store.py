@@ -40,7 +40,7 @@ _RAMP = timedelta(minutes=6)
 """The power takes some minutes to follow a percent, and some firmware reports a mean of five (protocol.md#d4)."""
 
 
-@dataclass
+@dataclass(eq=False)
 class StoredValues:
     """The remembered values, as they are stored."""
 
@@ -57,7 +57,7 @@ class StoredValues:
     tuned_limit: float | None = None
     """The power limit under which it was tuned (W)."""
     reported: dict[str, Any] = field(default_factory=dict)
-    """The settings that the miner reported last, by key of the entity; see `reported`."""
+    """The settings that the miner reported last, by key of the entity."""
     percent_restarts: bool = False
     """Whether a power percent was seen to restart the miner (protocol.md#d4)."""
     curtailment: dict[str, Any] = field(default_factory=dict)
@@ -134,15 +134,15 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 """What each part must be; the others are objects. A later version may have left anything."""
 
 
-class MinerStore:
+class MinerStore(StoredValues):
     """The stored values of one miner, such as settings that it does not report."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Prepare; `async_load` reads the file."""
+        super().__init__()
         self._store: Store[dict[str, Any]] = Store(
             hass, _VERSION, f"{DOMAIN}.{entry_id}"
         )
-        self._values = StoredValues()
         self._closed = False
         self.dropped: set[str] = set()
         """The parts that were stored and could not be read."""
@@ -162,7 +162,7 @@ class MinerStore:
             return
         if not isinstance(stored, dict):
             stored = {}
-        defaults = asdict(self._values)
+        defaults = asdict(self)
         for name in defaults.keys() & stored.keys():
             try:
                 _CHECKS.get(name, _check_object)(stored[name])
@@ -170,105 +170,56 @@ class MinerStore:
                 self.dropped.add(name)
                 LOGGER.warning("%s: dropped %s: %r", self._store.key, name, err)
             else:
-                setattr(self._values, name, stored[name])
+                setattr(self, name, stored[name])
 
     async def async_save(self) -> None:
         """Store immediately, since the next set-up reads it."""
         if not self._closed:
-            await self._store.async_save(asdict(self._values))
+            await self._store.async_save(asdict(self))
 
     async def async_close(self) -> None:
         """Store for the last time: a late answer must not overwrite what comes after this."""
         self._closed = True
-        await self._store.async_save(asdict(self._values))
+        await self._store.async_save(asdict(self))
 
     async def async_remove(self) -> None:
         """Delete the file, when the entry is removed."""
         await self._store.async_remove()
 
     @property
-    def power_ceiling(self) -> float | None:
-        """The highest power limit the miner ever reported (W)."""
-        return self._values.power_ceiling
-
-    @property
-    def info(self) -> MinerInfo | None:
+    def known_miner(self) -> MinerInfo | None:
         """The identity of the miner when it answered last."""
-        return recall(self._values.info) if self._values.info else None
-
-    @property
-    def tuned_power(self) -> float | None:
-        """The power of the tuned miner without a percent (W)."""
-        return self._values.tuned_power
-
-    @property
-    def curtailment(self) -> dict[str, Any]:
-        """The curtailment that is active, and the end of the last one, as it is stored."""
-        return self._values.curtailment
-
-    @property
-    def external(self) -> dict[str, Any]:
-        """The power that another program has requested last, as it is stored."""
-        return self._values.external
-
-    @property
-    def power_target(self) -> dict[str, Any]:
-        """The power target, and the restarts that it has caused, as it is stored."""
-        return self._values.power_target
+        return recall(self.info) if self.info else None
 
     @callback
     def keep(self, name: str, values: dict[str, Any], *, save: bool = True) -> None:
         """Keep `heat`, `profile` or `schedule`; without `save` it is stored with the next change."""
-        setattr(self._values, name, values)
+        setattr(self, name, values)
         if save:
             self._save()
 
     async def async_keep(self, name: str, values: dict[str, Any]) -> None:
         """Store `curtailment`, `power_target` or `heat` immediately: it must survive a crash."""
-        setattr(self._values, name, values)
+        setattr(self, name, values)
         await self.async_save()
-
-    @property
-    def heat(self) -> dict[str, Any]:
-        """The thermostat, as it is stored."""
-        return self._values.heat
-
-    @property
-    def profile(self) -> dict[str, Any]:
-        """What the miner does with its power, as it is stored."""
-        return self._values.profile
-
-    @property
-    def schedule(self) -> dict[str, Any]:
-        """What the sources *Most profitable* and *Plan* know of the run, as it is stored."""
-        return self._values.schedule
-
-    def reported(self, key: str) -> Any:
-        """Return what the miner reported last for an entity, or None."""
-        return self._values.reported.get(key)
 
     @callback
     def observe_settings(self, settings: dict[str, Any]) -> None:
         """Keep what the miner reports; what it does not report stays as it was last."""
         known = {key: value for key, value in settings.items() if value is not None}
-        if not known.items() <= self._values.reported.items():
-            self._values.reported |= known
+        if not known.items() <= self.reported.items():
+            self.reported |= known
             self._save()
-
-    @property
-    def percent_restarts(self) -> bool:
-        """Whether a power percent was seen to restart the miner."""
-        return self._values.percent_restarts
 
     @callback
     def note_percent_restarts(self) -> None:
         """Keep that a power percent restarts the miner."""
-        self._values.percent_restarts = True
+        self.percent_restarts = True
         self._save()
 
     def setting(self, key: str) -> Any:
         """Return the last command of an entity, or None."""
-        return self._values.settings.get(key)
+        return self.settings.get(key)
 
     def power_percent(self, state: MinerState) -> float:
         """Return the percent that the miner runs at, as it reports or was commanded; else 100."""
@@ -279,35 +230,33 @@ class MinerStore:
     @callback
     def save_setting(self, key: str, value: Any, state: MinerState) -> None:
         """Keep the last command of an entity."""
-        self._values.settings[key] = value
+        self.settings[key] = value
         if key == POWER_PERCENT:
             start = _start(state)
-            self._values.run = start.isoformat() if start else None
+            self.run = start.isoformat() if start else None
         self._save()
 
     @callback
     def drop_setting(self, key: str) -> None:
         """Drop the last command of an entity."""
-        if self._values.settings.pop(key, None) is not None:
+        if self.settings.pop(key, None) is not None:
             self._save()
 
     @callback
     def drop_settings(self) -> None:
         """Drop all commands: the miner was reset."""
-        self._values.settings.clear()
+        self.settings.clear()
         self._save()
 
     @callback
     def observe(self, state: MinerState) -> None:
         """Observe a poll: a higher limit, or that btminer was restarted or stopped."""
         info = {name: getattr(state.info, name) for name in _INFO}
-        if info != self._values.info:
-            self._values.info = info
+        if info != self.info:
+            self.info = info
             self._save()
         self._learn_power_ceiling(state.power_limit)
-        if POWER_PERCENT in self._values.settings and self._restarted(
-            state, _start(state)
-        ):
+        if POWER_PERCENT in self.settings and self._restarted(state, _start(state)):
             # A percent does not survive a restart of btminer (protocol.md#d4).
             self.drop_setting(POWER_PERCENT)
         if (start := _start(state)) and state.summary and state.summary.elapsed:
@@ -321,20 +270,20 @@ class MinerStore:
         A limit below the range that follows from the ceiling shows that the ceiling is too high.
         """
         before, self._limit = self._limit, limit
-        ceiling = self._values.power_ceiling or 0
+        ceiling = self.power_ceiling or 0
         confirmed = limit == before or (not ceiling and (limit or 0) <= _HIGHEST_SOLD)
         if (
             limit
             and confirmed
             and not LOWEST_SHARE * ceiling <= limit <= (ceiling or -1)
         ):
-            self._values.power_ceiling = limit
+            self.power_ceiling = limit
             self._save()
 
     @callback
     def observe_faults(self, faults: tuple[Fault, ...], now: datetime) -> list[Fault]:
         """Observe the list of faults; return those that have appeared, each only once."""
-        known = self._values.faults
+        known = self.faults
         new: list[Fault] = []
         listed = {str(fault.code): fault for fault in faults}
         for code, fault in listed.items():
@@ -356,7 +305,7 @@ class MinerStore:
 
     def fault_since(self, code: int) -> datetime | None:
         """Return since when a fault is listed."""
-        since = self._values.faults.get(str(code), {}).get("since")
+        since = self.faults.get(str(code), {}).get("since")
         return datetime.fromisoformat(since) if since else None
 
     def _observe_tuned_power(self, state: MinerState) -> None:
@@ -364,22 +313,22 @@ class MinerStore:
 
         It is another one under another limit, also where no poll has seen the restart.
         """
-        before = self._values.tuned_limit
+        before = self.tuned_limit
         limit = state.summary and state.summary.power_limit
         if limit and limit != before:
-            self._values.tuned_limit = limit
+            self.tuned_limit = limit
             if before:
-                self._values.tuned_power = self._full_since = None
+                self.tuned_power = self._full_since = None
         if state.activity is not Activity.MINING:
             if state.activity in (Activity.STARTING, Activity.TUNING):
-                self._values.tuned_power = None
+                self.tuned_power = None
         elif self.power_percent(state) != FULL:
             self._full_since = None
         elif state.summary and state.summary.power:
             self._full_since = self._full_since or state.read_at
             settled = state.read_at - self._full_since >= _RAMP
-            if settled or self._values.tuned_power is None:
-                self._values.tuned_power = state.summary.power
+            if settled or self.tuned_power is None:
+                self.tuned_power = state.summary.power
 
     def _restarted(self, state: MinerState, start: datetime | None) -> bool:
         """Return whether btminer has restarted since the percent was commanded."""
@@ -393,12 +342,12 @@ class MinerStore:
             # It counts from 0 again, or clearly less than the time that has passed since.
             return state.summary.elapsed < elapsed or start - begun > _SAME_START
         # The first poll after a restart of Home Assistant: the same run began at the same time.
-        then = self._values.run
+        then = self.run
         return then is None or abs(start - datetime.fromisoformat(then)) > _SAME_START
 
     def _save(self) -> None:
         if not self._closed:
-            self._store.async_delay_save(lambda: asdict(self._values), _SAVE_DELAY)
+            self._store.async_delay_save(lambda: asdict(self), _SAVE_DELAY)
 
 
 def _start(state: MinerState) -> datetime | None:

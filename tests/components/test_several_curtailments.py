@@ -469,7 +469,7 @@ async def test_record_of_the_version_before(
     await act("curtail", target="stop", reason="a")
     stored: dict[str, Any] = coordinator.store.curtailment
     one = stored["active"][0]
-    coordinator.store._values.reported.clear()  # noqa: SLF001 - it had none
+    coordinator.store.reported.clear()  # it had none
     before = {"mining": True, "power_limit": 3500, "power_percent": None}
     await coordinator.store.async_keep(
         "curtailment",

@@ -76,7 +76,7 @@ async def test_off_before_a_restart_of_home_assistant(
     """A miner that its owner switched off would start after a curtailment."""
     await call("switch", "mining", "turn_off")
     if not known:
-        entry.runtime_data.coordinator.store._values.reported.clear()  # noqa: SLF001 - older storage
+        entry.runtime_data.coordinator.store.reported.clear()  # older storage
     await restart_while_offline(hass, entry, miner)
     miner.commands.clear()
     with pytest.raises(HomeAssistantError) as error:
@@ -158,7 +158,7 @@ async def test_limit_while_it_restarts(
 ) -> None:
     """A curtailment that begins during a restart would end at the highest limit."""
     await call("number", "power_limit", "set_value", value=2450)
-    coordinator.store._values.tuned_power = None  # noqa: SLF001 - it restarts
+    coordinator.store.tuned_power = None  # it restarts
     miner.machine.restart()
     await coordinator.async_refresh()
     response = await act("curtail", target="power", power=1750)
@@ -188,11 +188,11 @@ async def test_unknown_is_left_alone(
 ) -> None:
     """A guess would be taken for the owner's setting, without a notice."""
     if key == "power_limit":
-        coordinator.store._values.tuned_power = None  # noqa: SLF001 - it restarts
+        coordinator.store.tuned_power = None  # it restarts
         miner.machine.restart()
         await coordinator.async_refresh()
     await act("curtail", **data)
-    coordinator.store._values.reported.pop(key)  # noqa: SLF001 - never reported
+    coordinator.store.reported.pop(key)  # never reported
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
     before = miner.truth()

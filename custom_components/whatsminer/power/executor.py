@@ -571,8 +571,8 @@ class PowerExecutor:
 
     @property
     def _baseline(self) -> Baseline:
-        stored = self._coordinator.store.reported
-        return Baseline(**{key: stored(key) for key in OBSERVED})
+        reported = self._coordinator.store.reported
+        return Baseline(**{key: reported.get(key) for key in OBSERVED})
 
     @property
     def _is_answered(self) -> bool:
