@@ -1,6 +1,7 @@
 """Config flow: find the miner, prove the password, and say of each failure what to do."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -116,9 +117,6 @@ def _whole(lowest: int, highest: int, unit: str | None = None) -> probatio.All[A
 
 _PORT = _whole(1, 65535)
 _WATTS = _whole(1, 99_999, UnitOfPower.WATT)
-_PRICE = EntitySelector(
-    EntitySelectorConfig(domain=["sensor", "input_number", "number"])
-)
 PASSWORD = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
 )
@@ -157,25 +155,99 @@ PARTS = (ECONOMICS, HEAT, LIMITS, PLAN, THERMOSTAT, POWER_TARGET)
 PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
 
 
-def _money(unit: str) -> NumberSelector:
-    """Return a box for an amount of money."""
-    return NumberSelector(
-        NumberSelectorConfig(
-            step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=unit
+def _decimal(
+    unit: str | None = None, lowest: float | None = None, highest: float | None = None
+) -> NumberSelector:
+    """Return a box for a number with decimals."""
+    config = NumberSelectorConfig(step="any", mode=NumberSelectorMode.BOX)
+    if unit:
+        config["unit_of_measurement"] = unit
+    if lowest is not None and highest is not None:
+        config |= {"min": lowest, "max": highest}
+    return NumberSelector(config)
+
+
+def _choice(key: str, kind: type[StrEnum]) -> SelectSelector:
+    """Return a list to choose from; the key is that of its texts."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[one.value for one in kind],
+            mode=SelectSelectorMode.DROPDOWN,
+            translation_key=key,
         )
     )
 
 
-def _hours() -> NumberSelector:
-    """Return a box for hours of a day."""
-    return NumberSelector(
-        NumberSelectorConfig(
-            min=0,
-            max=24,
-            step="any",
-            mode=NumberSelectorMode.BOX,
-            unit_of_measurement=UnitOfTime.HOURS,
-        )
+def _entity(*domains: str) -> EntitySelector:
+    """Return a list of entities."""
+    return EntitySelector(EntitySelectorConfig(domain=list(domains)))
+
+
+_HOURS = _decimal(UnitOfTime.HOURS, 0, 24)
+_MINUTES = _whole(0, 24 * 60, UnitOfTime.MINUTES)
+_PRICE = _entity("sensor", "input_number", "number")
+_SHARE = _entity("sensor", "binary_sensor", "input_number", "input_boolean", "number")
+_POWER_TARGET = {
+    CONF_DEAD_BAND: _whole(0, 99_999, UnitOfPower.WATT),
+    CONF_RESTARTS_ALLOWED: BooleanSelector(),
+    CONF_RESTART_INTERVAL: _whole(1, 24 * 60, UnitOfTime.MINUTES),
+}
+
+
+def _economics(home: str, currency: str) -> dict[str, Any]:
+    return {
+        CONF_PRICE_SENSOR: _PRICE,
+        CONF_FIXED_PRICE: _decimal(f"{home}/kWh"),
+        CONF_HASHPRICE_SENSOR: _PRICE,
+        CONF_HASHPRICE: _decimal(f"{currency}/TH/day"),
+    }
+
+
+def _heat(price: NumberSelector) -> dict[str, Any]:
+    return {
+        CONF_HEAT_SOURCE: _choice(CONF_HEAT_SOURCE, HeatSource),
+        CONF_HEAT_PRICE: price,
+        CONF_HEAT_EFFICIENCY: _decimal(),
+        CONF_HEAT_SHARE: _whole(0, 100, PERCENTAGE),
+        CONF_HEAT_SHARE_SENSOR: _SHARE,
+        CONF_HEAT_DEMAND: _PRICE,
+    }
+
+
+def _limits(price: NumberSelector) -> dict[str, Any]:
+    return {
+        CONF_LIMIT_STOP_ABOVE: price,
+        CONF_LIMIT_RESUME_BELOW: price,
+        CONF_LIMIT_BREAK_EVEN: BooleanSelector(),
+        CONF_LIMIT_HYSTERESIS: _whole(0, 50, PERCENTAGE),
+        CONF_LIMIT_MIDDLE_PERCENT: _whole(LOWEST_PERCENT, 100, PERCENTAGE),
+        CONF_LIMIT_MIDDLE_ABOVE: price,
+        CONF_LIMIT_WAIT: _MINUTES,
+        CONF_LIMIT_OLDEST: _whole(0, 168, UnitOfTime.HOURS),
+        CONF_LIMIT_UNKNOWN: _choice(CONF_LIMIT_UNKNOWN, Unknown),
+    }
+
+
+def _plan(price: NumberSelector) -> dict[str, Any]:
+    return {
+        CONF_FORECAST: EntitySelector(EntitySelectorConfig(multiple=True)),
+        CONF_FORECAST_TAX: _decimal(PERCENTAGE, 0, 100),
+        CONF_FORECAST_FEE: price,
+        CONF_HOURS_AT_LEAST: _HOURS,
+        CONF_HOURS_AT_MOST: _HOURS,
+        CONF_SHORTEST_RUN: _MINUTES,
+        CONF_SHORTEST_STOP: _MINUTES,
+    }
+
+
+def _optional(fields: Mapping[str, Any]) -> probatio.Schema:
+    """Return a form of which each field may be empty; only restarts are allowed at first."""
+    defaults = {CONF_RESTARTS_ALLOWED: True}
+    return probatio.Schema(
+        {
+            probatio.Optional(key, default=defaults.get(key, probatio.UNDEFINED)): field
+            for key, field in fields.items()
+        }
     )
 
 
@@ -183,107 +255,21 @@ def _options_schema(
     home: str, currency: str, temperature: str, *, show_prices: bool
 ) -> probatio.Schema:
     """Return the form of the options, with the currencies of the home and of the price."""
-    economics = {
-        probatio.Optional(CONF_PRICE_SENSOR): _PRICE,
-        probatio.Optional(CONF_FIXED_PRICE): _money(f"{home}/kWh"),
-        probatio.Optional(CONF_HASHPRICE_SENSOR): _PRICE,
-        probatio.Optional(CONF_HASHPRICE): _money(f"{currency}/TH/day"),
+    price = _decimal(f"{currency}/kWh")
+    parts = {
+        ECONOMICS: _optional(_economics(home, currency)),
+        HEAT: _optional(_heat(_decimal(f"{home}/kWh"))),
+        LIMITS: _optional(_limits(price)),
+        PLAN: _optional(_plan(price)),
+        THERMOSTAT: thermostat_schema(temperature, f"{home}/kWh"),
+        POWER_TARGET: _optional(_POWER_TARGET),
     }
-    power_target = {
-        probatio.Optional(CONF_DEAD_BAND): _whole(0, 99_999, UnitOfPower.WATT),
-        probatio.Optional(CONF_RESTARTS_ALLOWED, default=True): BooleanSelector(),
-        probatio.Optional(CONF_RESTART_INTERVAL): _whole(
-            1, 24 * 60, UnitOfTime.MINUTES
-        ),
-    }
-    heat = {
-        probatio.Optional(CONF_HEAT_SOURCE): SelectSelector(
-            SelectSelectorConfig(
-                options=[source.value for source in HeatSource],
-                mode=SelectSelectorMode.DROPDOWN,
-                translation_key=CONF_HEAT_SOURCE,
-            )
-        ),
-        probatio.Optional(CONF_HEAT_PRICE): _money(f"{home}/kWh"),
-        probatio.Optional(CONF_HEAT_EFFICIENCY): NumberSelector(
-            NumberSelectorConfig(step="any", mode=NumberSelectorMode.BOX)
-        ),
-        probatio.Optional(CONF_HEAT_SHARE): _whole(0, 100, PERCENTAGE),
-        probatio.Optional(CONF_HEAT_SHARE_SENSOR): EntitySelector(
-            EntitySelectorConfig(
-                domain=[
-                    "sensor",
-                    "binary_sensor",
-                    "input_number",
-                    "input_boolean",
-                    "number",
-                ]
-            )
-        ),
-        probatio.Optional(CONF_HEAT_DEMAND): EntitySelector(
-            EntitySelectorConfig(domain=["sensor", "input_number", "number"])
-        ),
-    }
-    limits = {
-        probatio.Optional(CONF_LIMIT_STOP_ABOVE): _money(f"{currency}/kWh"),
-        probatio.Optional(CONF_LIMIT_RESUME_BELOW): _money(f"{currency}/kWh"),
-        probatio.Optional(CONF_LIMIT_BREAK_EVEN): BooleanSelector(),
-        probatio.Optional(CONF_LIMIT_HYSTERESIS): _whole(0, 50, PERCENTAGE),
-        probatio.Optional(CONF_LIMIT_MIDDLE_PERCENT): _whole(
-            LOWEST_PERCENT, 100, PERCENTAGE
-        ),
-        probatio.Optional(CONF_LIMIT_MIDDLE_ABOVE): _money(f"{currency}/kWh"),
-        probatio.Optional(CONF_LIMIT_WAIT): _whole(0, 24 * 60, UnitOfTime.MINUTES),
-        probatio.Optional(CONF_LIMIT_OLDEST): _whole(0, 168, UnitOfTime.HOURS),
-        probatio.Optional(CONF_LIMIT_UNKNOWN): SelectSelector(
-            SelectSelectorConfig(
-                options=[what.value for what in Unknown],
-                mode=SelectSelectorMode.DROPDOWN,
-                translation_key=CONF_LIMIT_UNKNOWN,
-            )
-        ),
-    }
-    plan = {
-        probatio.Optional(CONF_FORECAST): EntitySelector(
-            EntitySelectorConfig(multiple=True)
-        ),
-        probatio.Optional(CONF_FORECAST_TAX): NumberSelector(
-            NumberSelectorConfig(
-                min=0,
-                max=100,
-                step="any",
-                mode=NumberSelectorMode.BOX,
-                unit_of_measurement=PERCENTAGE,
-            )
-        ),
-        probatio.Optional(CONF_FORECAST_FEE): _money(f"{currency}/kWh"),
-        probatio.Optional(CONF_HOURS_AT_LEAST): _hours(),
-        probatio.Optional(CONF_HOURS_AT_MOST): _hours(),
-        probatio.Optional(CONF_SHORTEST_RUN): _whole(0, 24 * 60, UnitOfTime.MINUTES),
-        probatio.Optional(CONF_SHORTEST_STOP): _whole(0, 24 * 60, UnitOfTime.MINUTES),
-    }
-    return probatio.Schema(
-        {
-            probatio.Optional(CONF_POWER_LIMIT_MIN): _WATTS,
-            probatio.Optional(CONF_POWER_LIMIT_MAX): _WATTS,
-            probatio.Optional(ECONOMICS): section(
-                probatio.Schema(economics), {"collapsed": not show_prices}
-            ),
-            probatio.Optional(HEAT): section(
-                probatio.Schema(heat), {"collapsed": True}
-            ),
-            probatio.Optional(LIMITS): section(
-                probatio.Schema(limits), {"collapsed": True}
-            ),
-            probatio.Optional(PLAN): section(
-                probatio.Schema(plan), {"collapsed": True}
-            ),
-            probatio.Optional(THERMOSTAT): section(
-                thermostat_schema(temperature, f"{home}/kWh"), {"collapsed": True}
-            ),
-            probatio.Optional(POWER_TARGET): section(
-                probatio.Schema(power_target), {"collapsed": True}
-            ),
+    shown = {ECONOMICS} if show_prices else set()
+    return _optional(
+        {CONF_POWER_LIMIT_MIN: _WATTS, CONF_POWER_LIMIT_MAX: _WATTS}
+        | {
+            part: section(form, {"collapsed": part not in shown})
+            for part, form in parts.items()
         }
     )
 
