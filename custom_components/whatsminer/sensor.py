@@ -453,7 +453,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.MINING,
-        value_fn=lambda data: data.curtailment.until,
+        value_fn=lambda data: one.until if (one := data.curtailment.shown) else None,
     ),
     OwnSensorDescription(
         key="power_decided_by",
@@ -470,7 +470,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         options=[way.value for way in TargetStatus],
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=Feature.POWER_PERCENT,
-        value_fn=lambda data: data.power_target.way,
+        value_fn=lambda data: data.curtailment.status,
     ),
     OwnSensorDescription(
         key="power_target_next_restart",

@@ -145,23 +145,18 @@ def _hours(now: datetime, since: datetime | None) -> float:
     return max(0.0, (now - since) / HOUR) if since else 0.0
 
 
+@dataclass
 class MoneySource:
     """A power source that follows the planner."""
 
-    def __init__(self, key: str, planner: Planner, set_up: Callable[[], bool]) -> None:
-        """Name the source, and say when it can be selected."""
-        self.key = key
-        self._planner = planner
-        self._set_up = set_up
+    key: str
+    wish: Callable[[datetime], PowerWish]
+    can_follow: Callable[[], bool]
 
     @property
     def is_set_up(self) -> bool:
         """Return whether it can be selected."""
-        return self._set_up()
-
-    def wish(self, now: datetime) -> PowerWish:
-        """Return what the planner wants."""
-        return self._planner.wish(now)
+        return self.can_follow()
 
 
 class Planner:
@@ -203,7 +198,7 @@ class Planner:
             (BEST, lambda: self._has_best),
             (PLAN, lambda: self.is_planning),
         ):
-            executor.add_source(MoneySource(key, self, is_set_up))
+            executor.add_source(MoneySource(key, self.wish, is_set_up))
 
     @property
     def _has_limits(self) -> bool:
@@ -554,15 +549,9 @@ class Planner:
         percent = self.run.percent
         if percent is None:
             return PowerWish()
-        change = self.plan.next_change(now) if self.plan else None
         why, price = self._why or (None, None)
-        return PowerWish(
-            percent=percent or None,
-            stop=not percent,
-            why=why,
-            price=price,
-            next_look=change and change[0],
-        )
+        stop = not percent
+        return PowerWish(percent=percent or None, stop=stop, why=why, price=price)
 
 
 def rows(plan: Plan, now: datetime) -> list[dict[str, Any]]:

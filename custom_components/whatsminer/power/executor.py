@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 import math
 from time import monotonic
 from typing import Any, Protocol
@@ -156,6 +157,7 @@ class PowerExecutor:
         self._coordinator = coordinator = commander.coordinator
         self._hass: HomeAssistant = coordinator.hass
         self._entry = coordinator.config_entry
+        self._delete_issues = partial(delete_issues, self._hass, self._entry)
         stored = coordinator.store.curtailment
         self.record, is_lost = load_record(stored, coordinator.name)
         if is_lost or "curtailment" in coordinator.store.dropped:
@@ -167,6 +169,7 @@ class PowerExecutor:
         self.before_restart: Callable[[], Awaitable[None]] | None = None
         """What a source wants to do before it restarts the miner."""
         self.status = TargetStatus.OFF
+        """How far the wish of the source is fulfilled."""
         self.decision = Decision()
         self._attempt = object()
         self._busy = 0
@@ -287,15 +290,10 @@ class PowerExecutor:
         return self.shown.target if self.shown else "none"
 
     @property
-    def until(self) -> datetime | None:
-        """Return when it ends automatically."""
-        return self.shown.until if self.shown else None
-
-    @property
     def reason(self) -> str | None:
         """Return its reason, as far as a state can show it."""
-        one = self.shown
-        return one.reason[:255] if one and one.reason else None
+        reason = self.shown and self.shown.reason
+        return reason[:255] if reason else None
 
     @property
     def decided_by(self) -> str:
@@ -599,8 +597,7 @@ class PowerExecutor:
         if self.decision.command is None or self.decision.by is not By.SOURCE:
             self.status = self.decision.status
         if earlier.essence != self.decision.essence:
-            was_source = earlier.by is By.SOURCE
-            self._announce(was_source=was_source)
+            self._announce(was_source=earlier.by is By.SOURCE)
         return self.decision
 
     def _announce(self, *, again: bool = False, was_source: bool = False) -> None:
@@ -809,15 +806,12 @@ class PowerExecutor:
         sentence = await async_sentence(self._hass, err)
         if self._coordinator.unloaded or isinstance(err, OvertakenError):
             return
-        if one is not None:
-            if not self.record.find(one):
-                return
-            kind, concerned = FAILING, [one]
-        else:
-            concerned = [c for c in self.record.curtailments if c.ended_by]
-            kind = RESUME_FAILING
-            if not concerned and not self.record.touched:
-                return
+        if one and not self.record.find(one):
+            return
+        concerned = (one,) if one else self.record.ended_ones
+        if not concerned and not self.record.touched:
+            return
+        kind = FAILING if one else RESUME_FAILING
         shown = markdown(sentence)  # it may quote the miner
         self._create_issue(kind, ir.IssueSeverity.ERROR, error=shown)
         self.record = self.record.change(
@@ -849,9 +843,6 @@ class PowerExecutor:
     def _forget_untouched(self) -> bool:
         """Forget the curtailments that have ended, if they have changed nothing."""
         return not self.record.touched and self._archive_ended()
-
-    def _delete_issues(self, *kinds: str) -> None:
-        delete_issues(self._hass, self._entry, *kinds)
 
     def _create_issue(
         self, kind: str, severity: ir.IssueSeverity, error: str = ""

@@ -69,8 +69,6 @@ class Wish:
     """For the logbook: the price of electricity that decided, per kWh."""
     modulates: bool = False
     """Whether the percent changes all the time: only stop and start are worth a line."""
-    next_look: datetime | None = None
-    """When the source may want something else."""
 
 
 @dataclass(frozen=True, kw_only=True)

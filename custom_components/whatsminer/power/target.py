@@ -20,7 +20,7 @@ from ..const import (
 )
 from ..controls import POWER_LIMIT, POWER_PERCENT
 from .executor import PowerExecutor
-from .policy import Budget, By, TargetStatus, Wish
+from .policy import Budget, By, Wish
 from .record import as_json, restore, stored_number, stored_time
 
 MANUAL = "manual"
@@ -80,11 +80,6 @@ class PowerTarget:
     def watts(self) -> int | None:
         """Return the target (W); None while it is not used."""
         return self._held.watts
-
-    @property
-    def way(self) -> TargetStatus:
-        """Return how far the wish of the source is fulfilled."""
-        return self._executor.status
 
     @property
     def next_restart(self) -> datetime | None:
