@@ -43,6 +43,7 @@ from .const import (
     SLOW_EVERY,
 )
 from .exceptions import markdown_placeholders, translated
+from .issues import delete_issues, report_issue
 from .store import MinerStore
 
 WRONG_MINER = "wrong_miner"
@@ -165,7 +166,7 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
         except WhatsminerError as err:
             self._note_identity(err)
             raise translated(UpdateFailed, err, self.host) from err
-        ir.async_delete_issue(self.hass, DOMAIN, self._wrong_miner_id)
+        delete_issues(self.hass, self.config_entry, WRONG_MINER)
         self._missed = 0
         self.answered_since = begun
         self._polls += 1
@@ -305,24 +306,14 @@ class WhatsminerCoordinator(DataUpdateCoordinator[MinerState]):
             self.hass, work, f"{self.name} {what}"
         )
 
-    @property
-    def _wrong_miner_id(self) -> str:
-        return f"{WRONG_MINER}_{self.config_entry.entry_id}"
-
     @callback
     def _note_identity(self, error: WhatsminerError) -> None:
         """Create a repair issue when another miner is at the address."""
-        if not isinstance(error, WrongMinerError):
-            return
-        ir.async_create_issue(
-            self.hass,
-            DOMAIN,
-            self._wrong_miner_id,
-            is_fixable=False,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key=WRONG_MINER,
-            translation_placeholders={
-                "name": self.config_entry.title,
+        if isinstance(error, WrongMinerError):
+            report_issue(
+                self.hass,
+                self.config_entry,
+                WRONG_MINER,
+                severity=ir.IssueSeverity.ERROR,
                 **markdown_placeholders(error, self.host),
-            },
-        )
+            )

@@ -5,6 +5,7 @@ Each error class has one translation key; the same keys stand under `exceptions`
 """
 
 import re
+from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -85,7 +86,7 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
 
 
-def markdown_placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
+def markdown_placeholders(error: WhatsminerError, host: str) -> dict[str, Any]:
     """Return the placeholders of a sentence that is shown in Markdown."""
     return {key: markdown(text) for key, text in placeholders(error, host).items()}
 

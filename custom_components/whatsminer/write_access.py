@@ -17,9 +17,10 @@ from .api import (
     WriteRefusedError,
     WrongPasswordError,
 )
-from .const import CONF_ACCOUNT, CONF_V3_PASSWORD, DOMAIN, LOGGER, SLOW_EVERY
+from .const import CONF_ACCOUNT, CONF_V3_PASSWORD, LOGGER, SLOW_EVERY
 from .coordinator import WhatsminerCoordinator
 from .exceptions import markdown_placeholders
+from .issues import delete_issues, report_issue
 
 ISSUE = "write_access"
 
@@ -119,23 +120,14 @@ class WriteAccess:
         ):
             self._entry.async_start_reauth(self._coordinator.hass)
         if not isinstance(error, NoPasswordError):
-            ir.async_create_issue(
+            report_issue(
                 self._coordinator.hass,
-                DOMAIN,
-                self._issue_id,
-                data={"entry_id": self._entry.entry_id},
+                self._entry,
+                ISSUE,
                 is_fixable=True,
                 severity=ir.IssueSeverity.ERROR,
-                translation_key=ISSUE,
-                translation_placeholders={
-                    "name": self._entry.title,
-                    **markdown_placeholders(error, self._coordinator.host),
-                },
+                **markdown_placeholders(error, self._coordinator.host),
             )
 
-    @property
-    def _issue_id(self) -> str:
-        return f"{ISSUE}_{self._entry.entry_id}"
-
     def _delete_issue(self) -> None:
-        ir.async_delete_issue(self._coordinator.hass, DOMAIN, self._issue_id)
+        delete_issues(self._coordinator.hass, self._entry, ISSUE)
