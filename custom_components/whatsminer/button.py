@@ -150,13 +150,8 @@ class ResumeButton(WhatsminerEntity, ButtonEntity):
 class ResetSavingsButton(WhatsminerEntity, ButtonEntity):
     """Lets the savings start again at 0."""
 
+    _needs_miner = False
     entity_description: WhatsminerOwnDescription
-
-    @property
-    @override
-    def available(self) -> bool:
-        """The miner has no part in it."""
-        return True
 
     @override
     async def async_press(self) -> None:

@@ -44,18 +44,13 @@ async def async_setup_entry(
 class WhatsminerPlan(WhatsminerEntity, CalendarEntity):
     """An event for each time that the miner is to run at one level; *on* while it is to run."""
 
+    _needs_miner = False  # a plan holds while its miner is offline
     entity_description: PlanDescription
 
     def __init__(self, data: WhatsminerData, description: PlanDescription) -> None:
         """Show the plan of a loaded entry."""
         super().__init__(data.coordinator, description)
         self._planner = data.planner
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return True: a plan holds while its miner is offline."""
-        return True
 
     @property
     @override

@@ -60,6 +60,8 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
     """An entity of one miner."""
 
     _attr_has_entity_name = True
+    _needs_miner = True
+    """Whether the entity is unavailable while the miner is offline."""
     entity_description: WhatsminerDescription
 
     def __init__(
@@ -89,14 +91,11 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
     @property
     @override
     def available(self) -> bool:
-        sections = self.entity_description.sections
-        return super().available and (
-            not sections
-            or any(
-                getattr(self.coordinator.data, section) is not None
-                for section in sections
-            )
-        )
+        if not self._needs_miner:
+            return True
+        sections, state = self.entity_description.sections, self.coordinator.data
+        is_answered = any(getattr(state, section) is not None for section in sections)
+        return super().available and (is_answered or not sections)
 
 
 def add_controls(

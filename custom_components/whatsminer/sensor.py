@@ -754,6 +754,7 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
 class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
     """What the integration itself does with the miner."""
 
+    _needs_miner = False  # a curtailment continues while its miner is offline
     entity_description: OwnSensorDescription
     _unrecorded_attributes = frozenset({"curve", "steps"})
 
@@ -761,12 +762,6 @@ class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
         """Show what the parts of a loaded entry know."""
         super().__init__(data.coordinator, description)
         self._data = data
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return True: a curtailment continues while its miner is offline."""
-        return True
 
     @property
     @override

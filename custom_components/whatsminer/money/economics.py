@@ -566,11 +566,7 @@ class EconomicsSensor(WhatsminerEntity, SensorEntity):
 class CurveSensor(EconomicsSensor):
     """What the prices and the learned curve lead to, also while the miner is stopped or offline."""
 
-    @property
-    @override
-    def available(self) -> bool:
-        """It is known while its miner is offline: others may follow it."""
-        return True
+    _needs_miner = False  # others may follow it
 
     @property
     @override
