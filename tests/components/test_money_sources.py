@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import CONF_HOST
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -22,9 +24,11 @@ from custom_components.whatsminer.const import (
     CONF_HOURS_AT_LEAST,
     CONF_HOURS_AT_MOST,
     CONF_PRICE_SENSOR,
+    DOMAIN,
     SCAN_INTERVAL,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.exceptions import markdown
 from custom_components.whatsminer.money.profile import poll_of
 from custom_components.whatsminer.power.executor import EVENT_DECISION
 from custom_components.whatsminer.power.record import Target
@@ -525,7 +529,8 @@ async def test_a_plan_that_cannot_be_carried_out(
     state: Show,
     pass_time: Pass,
 ) -> None:
-    """The owner would wonder why the miner runs in the expensive hours."""
+    """The owner would wonder why the miner runs in the expensive hours, or not understand it."""
+    hass.config.language = "de"
     price(hass, STOP)
     await set_up()
     miner.api_switch = False
@@ -534,7 +539,10 @@ async def test_a_plan_that_cannot_be_carried_out(
     found = issue(hass, "source_failing", entry)
     assert found
     assert found.translation_placeholders
-    assert found.translation_placeholders["error"]
+    texts = await async_get_translations(hass, "de", "exceptions", [DOMAIN])
+    sentence = texts[f"component.{DOMAIN}.exceptions.write_api_disabled.message"]
+    sentence = sentence.format(host=entry.data[CONF_HOST])
+    assert found.translation_placeholders["error"] == markdown(sentence)
     assert state("sensor", "power_target_way") == "failed"
     miner.api_switch = True
     await pass_time(10)

@@ -741,7 +741,8 @@ class PowerExecutor:
                 what = "power target" if decision.by is By.SOURCE else "curtailment"
                 LOGGER.warning("%s: %s: %s", self._coordinator.name, what, err)
                 if decision.by is By.SOURCE:
-                    self._note_source_failure(markdown(str(err)))
+                    sentence = await async_sentence(self._hass, err)
+                    self._note_source_failure(markdown(sentence))
                 else:
                     self._retry.postpone()
                     await self._note_failure(err, one)
@@ -777,7 +778,7 @@ class PowerExecutor:
         """Try again later; an error of the background is an issue, others were raised."""
         self.status = TargetStatus.FAILED
         self._source_due = monotonic() + RETRY_SOURCE
-        if error:
+        if error and not self._coordinator.unloaded:
             self._create_issue(SOURCE_FAILING, ir.IssueSeverity.WARNING, error=error)
 
     async def _hold(self, check: Check, one: Curtailment) -> None:
