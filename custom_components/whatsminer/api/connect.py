@@ -57,19 +57,7 @@ async def connect(
             password=password,
             mac=mac,
         )
-        try:
-            await _identify(newer, end)
-        except (
-            CannotConnectError,
-            InvalidAnswerError,
-            NoAnswerError,
-            NotWhatsminerError,
-        ):
-            await newer.hang_up()
-        except BaseException:
-            await newer.close()
-            raise
-        else:
+        if await _has_v3(newer, end):
             return newer
     was_v3 = known is not None and known.dialect is Dialect.V3
     older = V2Miner(host, port, password=password, mac=mac, v3_port=v3_port)
@@ -91,6 +79,19 @@ async def connect(
         return newer
     older.outdated = False  # the change is known now
     return older
+
+
+async def _has_v3(miner: V3Miner, end: float | None) -> bool:
+    """Identify a miner on 4433; return whether it has API 3.x."""
+    try:
+        await _identify(miner, end)
+    except CannotConnectError, InvalidAnswerError, NoAnswerError, NotWhatsminerError:
+        await miner.hang_up()
+        return False
+    except BaseException:
+        await miner.close()
+        raise
+    return True
 
 
 async def _identify(miner: Miner, end: float | None) -> None:
