@@ -143,6 +143,12 @@ class Person:
         await expect(found).to_be_visible()
         return found
 
+    # The dashboard
+
+    def section(self, name: str) -> Locator:
+        """The title of a section. Home Assistant before 2026.10 has a button there, not a heading."""
+        return self.page.locator("hui-heading-card").get_by_text(name, exact=True)
+
     # The page of the device
 
     async def open_device(self, name: str) -> None:

@@ -113,7 +113,7 @@ async def test_add_it(house: House, person: Person) -> None:
     page = person.page
     await person.add_dashboard()
     await page.goto("/dashboard-whatsminer")
-    await expect(page.get_by_role("heading", name=NAME)).to_be_visible()
+    await expect(person.section(NAME)).to_be_visible()
     await person.sees_all_is_well()
 
     await page.get_by_role("button", name="Edit dashboard").click()
@@ -222,7 +222,7 @@ async def test_group(still_house: House, person: Person) -> None:
     members = still_house.miners[: len(MINERS)]
     power = sum(truth_of(miner).power_w for miner in members)
     await person.open_dashboard("overview")
-    heading = person.page.get_by_role("heading", name="Barn")
+    heading = person.section("Barn")
     await expect(heading).to_be_visible()
     await person.sees_all_is_well()
     shown = dict(await person.page.evaluate("look.tiles()"))
@@ -532,9 +532,9 @@ async def test_changes_without_reload(house: House, person: Person) -> None:
     update = "config/device_registry/update"
     device = await house.device_id(NAME)
     await house.home.call(update, device_id=device, name_by_user="Boiler")
-    await expect(person.page.get_by_role("heading", name="Boiler")).to_be_visible()
+    await expect(person.section("Boiler")).to_be_visible()
     await house.home.call(update, device_id=device, name_by_user=None)
-    await expect(person.page.get_by_role("heading", name=NAME)).to_be_visible()
+    await expect(person.section(NAME)).to_be_visible()
 
     power = f"sensor.{SLUG}_power"
     update = "config/entity_registry/update"

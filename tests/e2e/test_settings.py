@@ -83,14 +83,14 @@ async def test_another_address(house: House, person: Person) -> None:
         await person.sees("Another miner has the address")
         await person.box("Port").fill(str(moved.port))
         await person.submit()
-        await person.sees("Reconfiguration was successful")
+        await person.sees("The miner was reloaded with this address")
         await polled(moved)
         await house.until_state(f"sensor.{SLUG}_status", "mining")
         await (await person.open_menu(NAME, "Reconfigure")).click()
         await expect(person.box("Host")).to_have_value(HOST)
         await person.box("Port").fill(str(house.miner.port))
         await person.submit()
-        await person.sees("Reconfiguration was successful")
+        await person.sees("The miner was reloaded with this address")
     await house.until_state(f"sensor.{SLUG}_status", "mining")
 
 
