@@ -1,6 +1,7 @@
 """What a person does in the browser, page by page; the tests and the pictures go the same ways."""
 
 from contextlib import suppress
+import re
 from typing import Any
 
 from demo_config import DASHBOARD, HOST
@@ -53,7 +54,7 @@ class Person:
         """Send the form off."""
         await self.dialog.get_by_role("button", name="Submit").click()
 
-    async def sees(self, text: str) -> None:
+    async def sees(self, text: str | re.Pattern[str]) -> None:
         """Read a text in the form."""
         await expect(self.dialog).to_contain_text(text)
 
