@@ -330,11 +330,37 @@ test("uses only texts that the translations have", async () => {
 
 test("is described in the language of the user, once the page knows it", async () => {
   const german = { "component.whatsminer.common.dashboard_description": "Deine Miner" };
-  const hass = { loadBackendTranslation: async () => (key) => german[key] };
+  const hass = { connection: {}, language: "de", loadBackendTranslation: async () => (key) => german[key] };
   const pages = [undefined, {}, hass, hass];
   const offered = { description: "All your miners" };
   await dashboard.describeDashboard(offered, () => pages.shift(), 1);
   assert.equal(offered.description, "Deine Miner");
+});
+
+test("has its words also if they are asked for twice while they load", async () => {
+  const words = { "component.whatsminer.common.health": "Gesundheit" };
+  const asked = new Set();
+  let known = {};
+  // As the page does it: what was asked for before counts as loaded, and this text function knows only what had arrived.
+  const loadBackendTranslation = async (category) => {
+    if (!asked.has(category)) {
+      asked.add(category);
+      await new Promise((done) => setTimeout(done, category === "common" ? 20 : 5));
+      if (category === "common") known = words;
+    }
+    const now = known;
+    return (key) => now[key];
+  };
+  const hass = { connection: {}, language: "de", loadBackendTranslation };
+  const found = await Promise.all([dashboard.texts(hass), dashboard.texts({ ...hass })]);
+  assert.deepEqual(found.map((t) => t("health")), ["Gesundheit", "Gesundheit"]);
+});
+
+test("asks for its words again after a failure", async () => {
+  const answers = [Promise.reject(new Error("lost")), Promise.resolve(), Promise.resolve(() => "Gesundheit")];
+  const hass = { connection: {}, language: "de", loadBackendTranslation: () => answers.shift() };
+  await assert.rejects(dashboard.texts(hass));
+  assert.equal((await dashboard.texts(hass))("health"), "Gesundheit");
 });
 
 test("builds twenty miners in a blink", () => {

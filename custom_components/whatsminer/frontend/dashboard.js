@@ -732,14 +732,29 @@ export function viewConfig(hass, config, t) {
   return view;
 }
 
+let loading = {};
+
 /** Return a function that finds a text of the dashboard, or the name of a sensor, in the user's language. */
-export async function texts(hass) {
-  await hass.loadBackendTranslation("entity", DOMAIN);
-  const localize = await hass.loadBackendTranslation("common", DOMAIN);
-  return (key, values) =>
-    localize(`component.${DOMAIN}.common.${key}`, values) ||
-    localize(`component.${DOMAIN}.entity.sensor.${key}.name`) ||
-    key;
+export function texts(hass) {
+  // Asked again while it loads, the page answers immediately, and without the texts: ask once.
+  const { connection, language } = hass;
+  if (loading.connection !== connection || loading.language !== language)
+    loading = { connection, language, texts: load(hass) };
+  return loading.texts;
+}
+
+async function load(hass) {
+  try {
+    await hass.loadBackendTranslation("entity", DOMAIN);
+    const localize = await hass.loadBackendTranslation("common", DOMAIN);
+    return (key, values) =>
+      localize(`component.${DOMAIN}.common.${key}`, values) ||
+      localize(`component.${DOMAIN}.entity.sensor.${key}.name`) ||
+      key;
+  } catch (error) {
+    loading = {};
+    throw error;
+  }
 }
 
 /** Return a number as the user writes them. */
