@@ -469,6 +469,89 @@ async def test_stop_is_sent_once(
     assert [len(writes(miner)) for miner in two_miners] == [1, 1]
 
 
+async def test_power_of_a_stopped_miner(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    set_power: Callable[[float], Any],
+) -> None:
+    """A stopped miner whose power is a mean of five minutes would have others stopped as well."""
+    full = await look(hass, clock, group, two_learned)
+    await set_power(full * 0.3)
+    await look(hass, clock, group, two_learned)
+    running = [miner.machine.power_w > 100 for miner in two_miners]
+    assert sorted(running) == [False, True]
+    for miner in two_miners:
+        miner.commands.clear()
+    with patch(f"{PACKAGE}.group.member.Member.measured", 3000.0):
+        group.runtime_data.update()
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert not any(map(writes, two_miners))
+
+
+async def test_failing_miner(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    set_power: Callable[[float], Any],
+) -> None:
+    """A new target would wait for a miner that does not answer, and command it at each poll."""
+    full = await look(hass, clock, group, two_learned)
+    watts = [miner.machine.power_w for miner in two_miners]
+    two_miners[0].inject("refuse")
+    # It misses a poll, which its sensors do not show yet.
+    await look(hass, clock, group, two_learned)
+    assert two_learned[0].runtime_data.coordinator.last_update_success
+    for miner in two_miners:
+        miner.commands.clear()
+    await set_power(full * 0.8)
+    rest = full * 0.8 - watts[0]
+    assert two_miners[1].machine.power_w == pytest.approx(rest, rel=0.1)
+    assert two_miners[1].machine.power_w <= rest * 1.02
+    await look(hass, clock, group, two_learned)
+    assert [len(writes(miner)) for miner in two_miners] == [0, 1]
+    # When it answers again, the target is divided among both.
+    two_miners[0].clear_failures()
+    await two_miners[0].tick()
+    for _ in range(2):
+        power = await look(hass, clock, group, two_learned, 200)
+        clock.race()
+        await hass.async_block_till_done(wait_background_tasks=True)
+        clock.stop()
+    power = await look(hass, clock, group, two_learned)
+    assert power == pytest.approx(full * 0.8, rel=0.04)
+    assert writes(two_miners[0])
+
+
+async def test_refusing_miner(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+    set_power: Callable[[float], Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A miner that refuses would get its command again with each poll of any miner."""
+    await look(hass, clock, group, two_learned)
+    two_miners[0].inject("error_45", "power_off")
+    two_miners[1].inject("error_minus_2", "set.miner.service")
+    await set_power(100)
+    tried = caplog.text.count(": group: ")
+    assert tried >= 2
+    for _ in range(4):
+        await look(hass, clock, group, two_learned, 30)
+    assert caplog.text.count(": group: ") == tried
+    # Five minutes later they are tried again.
+    await look(hass, clock, group, two_learned, 300)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert caplog.text.count(": group: ") > tried
+
+
 async def test_other_sources_are_left_alone(
     hass: HomeAssistant,
     clock: RaceClock,

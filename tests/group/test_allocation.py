@@ -13,6 +13,7 @@ from custom_components.whatsminer.group.allocation import (
     Move,
     Role,
     allocate,
+    allocate_rest,
     allocate_starts,
     is_due,
     moves,
@@ -229,6 +230,27 @@ def test_random_fleets_start_within_the_target() -> None:
         assert watts <= target + 1e-6 or not runs
 
 
+def test_a_failure_commands_few_miners_again() -> None:
+    """Each miner that fails would cost all others a second command for the same target."""
+    one, two, three = member("a"), member("b", ths=185.0), member("c", ths=150.0)
+    first = allocate(9000, [one, two, three]).percents
+    assert first == {"a": 100, "b": 100, "c": 50}
+    # The one that was to be lowered stays at full power: those without a command make up for it.
+    failed = three._replace(role=Role.FIXED, fixed_watts=3500.0)
+    found = allocate_rest(9000, [one, two, failed], {"c": 50})
+    assert found.watts <= 9000
+    # Where one of them got a command already, the other is lowered.
+    found = allocate_rest(9000, [one, two, failed], {"b": 90, "c": 50})
+    assert found.percents == {"a": 60}
+    assert found.watts == 2100 + 3150 + 3500
+    # Those that got theirs are lowered if the rest does not suffice; none is raised.
+    found = allocate_rest(7000, [one, two, failed], {"a": 40, "b": 70, "c": 50})
+    assert found.percents == {"a": 40, "b": 60}
+    # One that was stopped stays stopped.
+    found = allocate_rest(7000, [one, two, failed], {"a": 0, "b": 90, "c": 50})
+    assert found.percents == {}
+
+
 @pytest.mark.parametrize("target", [0.0, -500.0, 29.0])
 def test_a_target_that_cannot_be_kept(target: float) -> None:
     """The least power is what is left; a miner in its shortest run is lowered, not stopped."""
@@ -292,23 +314,33 @@ def test_the_order_of_doing_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "watts", "changed", "since", "due"),
+    ("target", "watts", "expected", "changed", "since", "due"),
     [
-        pytest.param(9900, 9900, False, 9999, False, id="hardly moved"),
-        pytest.param(11000, 9900, False, 299, False, id="up, too soon"),
-        pytest.param(11000, 9900, False, 300, True, id="up"),
-        pytest.param(9000, 9900, False, 0, True, id="down, immediately"),
-        pytest.param(10000, 12000, True, 0, True, id="another one draws more"),
-        pytest.param(10000, 6000, True, 10, False, id="one is gone, too soon"),
-        pytest.param(10000, 6000, True, 300, True, id="one is gone"),
-        pytest.param(0, 30, False, 0, True, id="to nothing"),
+        pytest.param(9900, 9900, 9900, False, 9999, False, id="hardly moved"),
+        pytest.param(11000, 9900, 9900, False, 299, False, id="up, too soon"),
+        pytest.param(11000, 9900, 9900, False, 300, True, id="up"),
+        pytest.param(9000, 9900, 9900, False, 0, True, id="down, immediately"),
+        pytest.param(10000, 12000, 9900, False, 0, True, id="one draws more"),
+        pytest.param(10000, 12000, 12000, False, 0, False, id="least power above it"),
+        pytest.param(10000, 12000, 12000, True, 0, True, id="one can be lowered now"),
+        pytest.param(10000, 6000, 9900, True, 10, False, id="one is gone, too soon"),
+        pytest.param(10000, 6000, 9900, True, 300, True, id="one is gone"),
+        pytest.param(0, 30, 9900, False, 0, True, id="to nothing"),
     ],
 )
 def test_when_to_allocate(
-    target: float, watts: float, changed: bool, since: float, due: bool
+    target: float,
+    watts: float,
+    expected: float,
+    changed: bool,
+    since: float,
+    due: bool,
 ) -> None:
-    """Too often it swings, too seldom it exceeds the target."""
-    assert is_due(10000, target, watts, changed=changed, since=since) is due
+    """Too often it swings or never rests, too seldom it exceeds the target."""
+    found = is_due(
+        10000, target, watts, expected=expected, changed=changed, since=since
+    )
+    assert found is due
 
 
 def test_the_loss_of_a_start() -> None:

@@ -17,7 +17,7 @@ HOLD = 1.0
 """Hours that a target is expected to stand."""
 EXACT = 12
 """Miners nearest to the edge that are solved exactly."""
-MOST_STATES = 300
+MOST_STATES, MOST_STATES_OF_MANY = 300, 100
 """A bound of time: dozens of nearly equal miners have more ways than are worth a look."""
 ROUNDING = 1e-9
 
@@ -93,7 +93,8 @@ def allocate(
     chosen, slope = _fill(choices, room)
     near = _nearest(choices, slope)
     room -= sum(choice.watts for i, choice in enumerate(chosen) if i not in near)
-    best = _solve([choices[i] for i in near], room)
+    states = MOST_STATES if len(near) == len(choices) else MOST_STATES_OF_MANY
+    best = _solve([choices[i] for i in near], room, states)
     for i, choice in zip(near, best, strict=True):
         chosen[i] = choice
     levels = [choice.level for choice in chosen]
@@ -141,6 +142,35 @@ def allocate_starts(
     return found._replace(
         percents=found.percents | {name: percents[name] for name in fitting}
     )
+
+
+def allocate_rest(
+    target: float,
+    members: Sequence[Member],
+    commanded: Mapping[str, float],
+    hold: float = HOLD,
+) -> Allocation:
+    """Return the levels within a target for which some miners got their percents already.
+
+    Those are commanded again only if the others do not suffice for what has changed since, and
+    then only to lower them.
+    """
+    spared, lowered = [], []
+    for one in members:
+        percent = commanded.get(one.name)
+        if percent is None or one.role is Role.FIXED:
+            spared.append(one)
+            lowered.append(one)
+            continue
+        levels = tuple(x for x in one.levels if x.percent <= percent)
+        watts = levels[-1].watts if levels else one.idle
+        fixed = one._replace(role=Role.FIXED, fixed_watts=watts)
+        spared.append(fixed)
+        lowered.append(one._replace(levels=levels) if levels else fixed)
+    found = allocate_starts(target, spared, hold)
+    if found.watts > target and commanded:
+        return allocate_starts(target, lowered, hold)
+    return found
 
 
 def _in_start(
@@ -268,7 +298,9 @@ type _Partial = tuple[float, float, _Path]
 """Power and value of the choices of the first miners, and the choices."""
 
 
-def _solve(choices: Sequence[Sequence[_Choice]], room: float) -> list[_Choice]:
+def _solve(
+    choices: Sequence[Sequence[_Choice]], room: float, most_states: int
+) -> list[_Choice]:
     """Return the choices with the most value within a room; those of least power if none fit.
 
     One miner after the other; of what is possible so far, only that is kept which no other beats
@@ -293,9 +325,9 @@ def _solve(choices: Sequence[Sequence[_Choice]], room: float) -> list[_Choice]:
                 most = state[1]
                 if most + bound.within(room - state[0]) >= enough:
                     states.append(state)
-        if len(states) > MOST_STATES:
+        if len(states) > most_states:
             states = heapq.nlargest(
-                MOST_STATES,
+                most_states,
                 states,
                 key=lambda x: x[1] + bound.within(room - x[0]),
             )
@@ -354,15 +386,23 @@ def moves(
 
 
 def is_due(
-    allocated: float, target: float, watts: float, *, changed: bool, since: float
+    allocated: float,
+    target: float,
+    watts: float,
+    *,
+    expected: float,
+    changed: bool,
+    since: float,
 ) -> bool:
     """Return whether to allocate again.
 
-    `allocated` is the target of the last allocation and `watts` what the miners may draw by it
-    now; `changed` is whether a miner can do more or less than then, `since` the seconds that have
-    passed.
+    `allocated` is the target of the last allocation, `expected` what the miners draw by it, which
+    is more where they cannot draw less, and `watts` what they may draw now; `changed` is whether
+    a miner can do more or less than then, `since` the seconds that have passed.
     """
-    if watts > target + TARGET_MOVED * abs(target):
+    is_same = target == allocated and not changed
+    most = max(target, expected) if is_same else target
+    if watts > most + TARGET_MOVED * abs(most):
         return True
     moved = abs(target - allocated) > TARGET_MOVED * abs(allocated)
     return (moved or changed) and since >= UPWARDS_EVERY

@@ -152,6 +152,14 @@ class Member:
         return state.power_now if state else None
 
     @property
+    def _is_stopped(self) -> bool:
+        """Return whether the miner does not mine; its power may be a mean of the time before."""
+        state = self.state
+        return self.phase is Phase.OFF and (
+            self.percent == 0 or (state is not None and state.mining is False)
+        )
+
+    @property
     def follows(self) -> bool:
         """Return whether the group says what the miner draws."""
         data = self.data
@@ -191,28 +199,43 @@ class Member:
             return FULL
         return data.coordinator.store.power_percent(data.coordinator.data)
 
+    @property
+    def commanded_watts(self) -> float:
+        """Return the power of what the miner does (W)."""
+        percent = self.now_percent
+        if percent == 0:
+            return IDLE
+        return next((x.watts for x in self._levels if x.percent >= percent), self.full)
+
+    def forget_refusal(self) -> None:
+        """Let a miner that refused be commanded again; until then it does what it reports."""
+        if self.refused:
+            self.refused, self.percent = False, None
+
     # What the controllers get
 
     def allocated(self, now: float) -> Allocated:
         """Return the miner for an allocation."""
         on, role, fixed = self.phase is not Phase.OFF, Role.FREE, 0.0
         age = now - self.since
-        measured = IDLE if self.measured is None else self.measured
+        measured = IDLE if self.measured is None or self._is_stopped else self.measured
         # The group has not stopped it, so its start is no choice of the group's.
         comes_back = not on and self.waits
+        is_pending = not on and now - self._started < START_SHOWS
+        data = self.data
         if self.phase is Phase.OFFLINE:
             role, fixed = Role.FIXED, self.full if self._mined else IDLE
         elif self.held or self.refused or not self._levels or not self.allowed:
             role, fixed = Role.FIXED, measured
-        elif self.phase is Phase.STARTING:
+        elif self.phase is Phase.STARTING or is_pending:
             role, fixed = Role.FIXED, self.full
+        elif data is not None and not data.coordinator.fresh:
+            # It did not answer its last poll, and would not take a command.
+            role, fixed = Role.FIXED, self.commanded_watts
         elif on and age < SHORTEST_RUN:
             role = Role.MUST_RUN
-        elif not on and now - self._started < START_SHOWS:
-            role, fixed = Role.FIXED, self.full
         elif not on and age < SHORTEST_STOP and not comes_back:
             role, fixed = Role.FIXED, measured
-        data = self.data
         start = data.learning.profile.start if data else None
         top = self._levels[-1] if self._levels else Level(100, 0.0, 0.0)
         return Allocated(

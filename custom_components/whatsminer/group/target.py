@@ -9,11 +9,12 @@ from homeassistant.core import callback
 
 from .allocation import (
     STAGGER,
+    UPWARDS_EVERY,
     Member as Allocated,
     Move,
     Moves,
     Role,
-    allocate_starts,
+    allocate_rest,
     is_due,
     moves,
 )
@@ -36,7 +37,12 @@ class TargetControl:
         self._start_task = start_task
         self._target: float | None = None
         self._known: dict[str, tuple[Any, ...]] = {}
-        self._at = 0.0
+        self._at = self._all_at = -math.inf
+        """When it was divided last, and when among all miners."""
+        self._commanded: dict[str, float] = {}
+        """The percents since then."""
+        self._expected = -math.inf
+        """What the miners draw by the last division (W)."""
         self._plan: object = None
         self._waiting: set[str] = set()
         self._next_start = -math.inf
@@ -61,12 +67,19 @@ class TargetControl:
             self._target,
             target,
             sum(_may_draw(one, members[one.name]) for one in known),
+            expected=self._expected,
             changed=roles != self._known,
             since=self._clock() - self._at,
         )
-        if not due and not now:
+        again = self._is_long_ago and any(x.refused for x in members.values())
+        if not (due or now or again):
             return
+        if now or target != self._target or self._is_long_ago:
+            self._all_at, self._commanded = self._clock(), {}
+            for member in members.values():
+                member.forget_refusal()
         self._target, self._known, self._at = target, roles, self._clock()
+        self._expected = math.inf
         self._plan = plan = object()
         self._start_task(self._carry_out(plan, target, members))
 
@@ -74,6 +87,11 @@ class TargetControl:
     def cancel(self) -> None:
         """Start no more miners: something else decides now."""
         self._target, self._plan = None, object()
+
+    @property
+    def _is_long_ago(self) -> bool:
+        """Return whether all miners may be commanded again, also those that refused."""
+        return self._clock() - self._all_at >= UPWARDS_EVERY
 
     async def _release(self, members: Iterable[Member]) -> None:
         """Return miners to what their users have set."""
@@ -83,14 +101,14 @@ class TargetControl:
         self, plan: object, target: float, members: dict[str, Member]
     ) -> None:
         """Lower first, then raise, then start one after the other; a newer plan ends this one."""
-        for member in members.values():
-            member.refused = False
         for _ in range(ATTEMPTS):
+            # A division of its own step of the event loop: it takes longest.
+            await asyncio.sleep(0)
+            if self._plan is not plan:
+                return
             order = self._divide(target, members)
             if await self._command(order.down, members):
                 break
-            if self._plan is not plan:
-                return
         if self._plan is plan:
             await self._command(order.up, members)
             # One that stays stopped waits on: it is started as soon as there is room.
@@ -106,7 +124,8 @@ class TargetControl:
     def _divide(self, target: float, members: dict[str, Member]) -> Moves:
         """Return the commands that lead to a target."""
         known = [member.allocated(self._clock()) for member in members.values()]
-        wanted = allocate_starts(target, known)
+        wanted = allocate_rest(target, known, self._commanded)
+        self._expected = wanted.watts
         now = {name: member.now_percent for name, member in members.items()}
         return moves(known, now, wanted)
 
@@ -114,6 +133,8 @@ class TargetControl:
         self, commands: Iterable[Move], members: dict[str, Member]
     ) -> bool:
         """Command miners at the same time; return whether all took it."""
+        commands = list(commands)
+        self._commanded |= {move.name: move.percent for move in commands}
         return all(
             await asyncio.gather(
                 *(members[move.name].async_command(move.percent) for move in commands)
@@ -125,12 +146,4 @@ def _may_draw(known: Allocated, member: Member) -> float:
     """Return what a miner may draw (W)."""
     if known.role is Role.FIXED:
         return known.fixed_watts
-    if not known.on:
-        return known.idle
-    percent = member.now_percent
-    if percent == 0:
-        return known.idle
-    return next(
-        (level.watts for level in known.levels if level.percent >= percent),
-        member.full,
-    )
+    return member.commanded_watts if known.on else known.idle
