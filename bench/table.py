@@ -100,6 +100,10 @@ COLUMNS = {
         "steps": "what steps longest_step_ms ours_of_it_ms most_of_ours_in_a_step_ms",
     },
     "recorder": {"rows": "entity rows_per_poll"},
+    "group": {
+        "rows": "share target_w within_s power_w commands most_commands"
+        " longest_step_cpu_ms longest_step_ms"
+    },
     "plan": {"rows": "curve policy margin more_% starts hours"},
 }
 """The tables of each bench, printed and on the page."""
