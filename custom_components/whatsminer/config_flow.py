@@ -101,7 +101,7 @@ from .money.economics import HeatSource, Market
 from .money.limits import Rule, Unknown
 from .money.units import parse_unit
 from .power.policy import LOWEST_PERCENT
-from .runtime import WhatsminerData
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 type _OptionsError = tuple[str, dict[str, str]]
 """The key of a sentence, and what it names."""
@@ -133,6 +133,10 @@ USER_SCHEMA = probatio.Schema(
         probatio.Required(CONF_PORT, default=DEFAULT_PORT): _PORT,
         probatio.Required(CONF_V3_PORT, default=DEFAULT_V3_PORT): _PORT,
     }
+)
+CHANGE_PASSWORD = "change_password"
+PASSWORD_SCHEMA = USER_SCHEMA.extend(
+    {probatio.Optional(CHANGE_PASSWORD, default=False): BooleanSelector()}
 )
 ADMIN_SCHEMA = probatio.Schema({probatio.Optional(CONF_PASSWORD): PASSWORD})
 ACCOUNT_SCHEMA = probatio.Schema(
@@ -377,25 +381,31 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Take another address or other ports, if it is the same miner that answers there.
 
-        A miner that was added without a password can be given one.
+        A miner that was added without a password can be given one, any other another password.
         """
         entry = self._get_reconfigure_entry()
+        if is_group(entry):
+            return self.async_abort(reason="group_has_no_address")
+        has_password = not entry.data.keys().isdisjoint(
+            {CONF_PASSWORD, CONF_V3_PASSWORD}
+        )
         errors: dict[str, str] = {}
         self._named = {"name": entry.title, "host": entry.data[CONF_HOST]}
         if user_input is not None:
+            address = dict(user_input)
+            wants_password = address.pop(CHANGE_PASSWORD, False)
             errors = await self._async_check_address(
-                user_input, entry.data, entry.unique_id
+                address, entry.data, entry.unique_id
             )
             if not errors:
-                if self._data.keys().isdisjoint({CONF_PASSWORD, CONF_V3_PASSWORD}):
+                if wants_password or not has_password:
                     await self.async_set_unique_id(
                         entry.unique_id, raise_on_progress=False
                     )
                     return await self._async_step_password()
                 return self.async_update_reload_and_abort(entry, data=self._data)
-        return self._form(
-            "reconfigure", USER_SCHEMA, user_input or dict(entry.data), errors
-        )
+        form = PASSWORD_SCHEMA if has_password else USER_SCHEMA
+        return self._form("reconfigure", form, user_input or dict(entry.data), errors)
 
     async def async_step_admin_switch_off(
         self, user_input: dict[str, Any] | None = None
@@ -510,29 +520,31 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
     def _warn_of_curtailment(self, step_id: str) -> dict[str, str]:
         """Return a warning, once, where a curtailed miner could no longer be resumed."""
         fields = (CONF_PASSWORD, CONF_V3_PASSWORD)
+        entry = self._known_entry
         if (
-            self.source != SOURCE_REAUTH
+            entry is None
             or any(self._data.get(field) for field in fields)
             or self._warned
-        ):
-            return {}
-        entry = self._get_reauth_entry()
-        if (
-            entry.state is not ConfigEntryState.LOADED
+            or entry.state is not ConfigEntryState.LOADED
             or entry.runtime_data.curtailment.state == "none"
         ):
             return {}
         self._warned = True
         return {"base": "still_curtailed"}
 
+    @property
+    def _known_entry(self) -> WhatsminerConfigEntry | None:
+        """Return the entry that this flow changes; None where it adds one."""
+        if self.source == SOURCE_REAUTH:
+            return self._get_reauth_entry()
+        if self.source == SOURCE_RECONFIGURE:
+            return self._get_reconfigure_entry()
+        return None
+
     @callback
     def _async_finish(self) -> ConfigFlowResult:
-        """Create the entry, or update the one of the reauth flow."""
-        if self.source == SOURCE_REAUTH:
-            entry = self._get_reauth_entry()
-            return self.async_update_reload_and_abort(entry, data=self._data)
-        if self.source == SOURCE_RECONFIGURE:
-            entry = self._get_reconfigure_entry()
+        """Create the entry, or update the one that is known."""
+        if entry := self._known_entry:
             return self.async_update_reload_and_abort(entry, data=self._data)
         assert self._info
         assert self.unique_id

@@ -39,6 +39,7 @@ from custom_components.whatsminer.const import (
     CONF_RESTART_INTERVAL,
     CONF_RESTARTS_ALLOWED,
     CONF_V3_PASSWORD,
+    CONF_V3_PORT,
     DOMAIN,
 )
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
@@ -868,24 +869,32 @@ async def test_another_password_of_api_3(
     await hass.async_block_till_done()
 
 
+@pytest.mark.parametrize("kind", ["reauth", "reconfigure"])
 async def test_password_removed_during_a_curtailment(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
     clock: RaceClock,
+    kind: str,
 ) -> None:
     """A user would not see why the miner is stopped."""
     clock.race()
     await _curtail(hass, coordinator)
     clock.stop()
-    entry.async_start_reauth(hass)
-    await hass.async_block_till_done()
-    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     configure = hass.config_entries.flow.async_configure
+    if kind == "reauth":
+        entry.async_start_reauth(hass)
+        await hass.async_block_till_done()
+        [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    else:
+        flow = await entry.start_reconfigure_flow(hass)
+        fields = (CONF_HOST, CONF_PORT, CONF_V3_PORT)
+        address = {key: entry.data[key] for key in fields}
+        await configure(flow["flow_id"], {**address, "change_password": True})
     result = await configure(flow["flow_id"], {})
     assert result["errors"] == {"base": "still_curtailed"}
     result = await configure(flow["flow_id"], {})
-    assert result["reason"] == "reauth_successful"
+    assert result["reason"] == f"{kind}_successful"
     assert CONF_PASSWORD not in entry.data
     await hass.async_block_till_done()
 

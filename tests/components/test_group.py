@@ -14,6 +14,7 @@ from unittest.mock import patch
 from freezegun import freeze_time
 from homeassistant.components.recorder import Recorder, get_instance, history
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntry,
     ConfigEntryDisabler,
@@ -236,6 +237,16 @@ async def test_energy_is_counted(
     assert float(read("energy")) >= counted
     assert group.options["members"] == [two_entries[1].entry_id]
     await async_get_config_entry_diagnostics(hass, group)
+
+
+async def test_has_no_address_to_change(
+    hass: HomeAssistant, group: ConfigEntry[Any]
+) -> None:
+    """Home Assistant offers *Reconfigure* for every entry; an error without words would follow."""
+    context = {"source": SOURCE_RECONFIGURE, "entry_id": group.entry_id}
+    result = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "group_has_no_address"
 
 
 async def test_members_come_and_go(

@@ -177,3 +177,25 @@ async def test_password_that_comes_later(
     assert result["reason"] == "reconfigure_successful"
     await hass.async_block_till_done()
     assert state("switch", "mining") == "on"
+
+
+async def test_another_password(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    entry: MockConfigEntry,
+    address: dict[str, Any],
+    state: Show,
+) -> None:
+    """An owner who wants another password or account would have to delete the miner, and its history."""
+    before = dict(entry.data)
+    result = await entry.start_reconfigure_flow(hass)
+    configure = hass.config_entries.flow.async_configure
+    result = await configure(result["flow_id"], {**address, "change_password": True})
+    assert result["step_id"] == "admin"
+    result = await configure(result["flow_id"], {CONF_PASSWORD: "wrong"})
+    assert result["errors"] == {CONF_PASSWORD: "wrong_password"}
+    result = await configure(result["flow_id"], {CONF_PASSWORD: PASSWORD})
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert entry.data == before | address
+    assert state("switch", "mining") == "on"
