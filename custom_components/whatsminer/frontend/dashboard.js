@@ -1241,7 +1241,8 @@ function elements() {
       if (!this.form) {
         this.form = document.createElement("ha-form");
         this.form.schema = [
-          { name: "miners", selector: { device: { multiple: true, integration: DOMAIN } } },
+          // Groups have no manufacturer.
+          { name: "miners", selector: { device: { multiple: true, filter: [{ integration: DOMAIN, manufacturer: "MicroBT" }] } } },
           { name: "graphs", selector: { boolean: {} } },
           { name: "hours", selector: { number: { min: 1, max: 168, mode: "box", unit_of_measurement: "h" } } },
         ];
