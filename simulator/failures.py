@@ -577,6 +577,10 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
         "error codes as the values of a field with that name (4028)",
         _put(r'\{"(\d+)":"[^"]*"\}', r'{"code":"\1"}'),
     ),
+    "indexed_codes": (
+        "error codes as the values of their positions (4028)",
+        _put(r'\{"(\d+)":"[^"]*"\}', r'{"1":"\1"}'),
+    ),
     "no_asc": ("boards without a number", _drop(r'"ASC":\d+,')),
     "no_mac": ("the MAC address is missing everywhere", _lacking("mac", "MAC")),
     "no_network": (

@@ -427,6 +427,7 @@ DEFECTS = {
     "bare_codes": ("nonsense", r'^\{"Code":14\}$'),
     "psu_volts": ("get_psu", r'"iin":"14\.274","vin":"232\.13"'),
     "named_codes": ("get_error_code", r'\{"code":"110"\}'),
+    "indexed_codes": ("get_error_code", r'\{"1":"110"\}'),
     "no_asc": ("devs", r'\{"Slot"'),
     "no_mac": ("get_miner_info", r'^(?!.*"mac":)'),
     "no_serials": ("devs", r'^(?!.*"PCB SN":)'),

@@ -42,6 +42,7 @@ _REPAIRS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(\'?))'),
         lambda match: match[0] if match[1] else match[2] or r"\\",
     ),
+    (re.compile(r"(?<=\})\0.*", re.DOTALL), ""),  # what is left of an older answer
     (re.compile(r"[\x00-\x1f]+"), ""),  # raw newlines inside a string
     (re.compile(r"^,\{?"), "{"),
     (re.compile(r"\}\s*\{"), "},{"),
@@ -530,10 +531,24 @@ def _parse_fault(entry: Any) -> list[Fault]:
         code, time = as_code(entry["code"]), as_text(entry.get("time"))
         return [] if code is None else [Fault(code=code, time=time, reason=reason)]
     return [
-        Fault(code=code, time=as_text(time), reason=reason)
-        for key, time in entry.items()
-        if (code := as_code(key)) is not None
+        fault
+        for key, value in entry.items()
+        if (fault := _fault_of(key, value, reason)) is not None
     ]
+
+
+_LEAST_CODE = 100
+"""No known code is lower (protocol.md#f2)."""
+
+
+def _fault_of(key: str, value: Any, reason: str | None) -> Fault | None:
+    """The fault of a code with its time, or of a position in a list with its code."""
+    code, listed, index = as_code(key), as_code(value), as_int(key)
+    if index is not None and index < _LEAST_CODE <= (listed or 0):
+        code, value = listed, None
+    return (
+        None if code is None else Fault(code=code, time=as_text(value), reason=reason)
+    )
 
 
 def cooling_of(model: str | None) -> Cooling | None:
