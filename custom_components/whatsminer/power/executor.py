@@ -271,8 +271,10 @@ class PowerExecutor:
         """Return what the strictest curtailment allows, in percent of the tuned power."""
         full = self._baseline.full_power
         one = strictest(self.record.active, full)
-        if one and one.target is not Target.POWER:
-            return float(one.amount or 0)  # a stop has none
+        if one and one.target is Target.STOP:
+            return 0.0
+        if one and one.target is Target.PERCENT:
+            return float(one.amount or 0)
         watts = one.watts(full) if one else None
         return 100 * watts / full if watts is not None and full else 100.0
 
