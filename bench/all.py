@@ -16,7 +16,7 @@ FLEETS = (
     ("fleet_500", ("--calm", "--miners", "500")),
     ("fleet_rough", ("--miners", "100", "--hours", "1")),
 )
-BENCHES = ("poll", "write", "parse", "start", "recorder")
+BENCHES = ("poll", "write", "parse", "start", "recorder", "group")
 
 
 def run(bench: str, name: str, folder: Path, *options: str) -> bool:

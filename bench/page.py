@@ -75,7 +75,7 @@ def page(figures: Figures) -> str:
     rough = [fleet for fleet in fleets if fleet["rough"] is not None]
     goals = [
         {"bench": name, **goal}
-        for name in ("poll", "write", "parse", "start", "recorder")
+        for name in ("poll", "write", "parse", "start", "recorder", "group")
         for goal in figures[name]["goals"]
     ]
     recorder = figures["recorder"]
@@ -165,6 +165,15 @@ def page(figures: Figures) -> str:
             "Miners fail in every way that the simulator knows, for up to 20 minutes each, and are written to.",
             table(rough_rows(fleet), ("what", "figure")),
         )
+    lines += section(
+        "A group of many miners",
+        "group",
+        f"{figures['group']['miners']} miners of four firmware generations in one [group](groups.md), a tenth of them failing\n"
+        "in different ways; time in which nothing happens is skipped. The power target goes from full power to 80 %, where\n"
+        "percents suffice, then to 30 %, which needs stops. *Within* is when the true power stays within 2 % of the target.\n"
+        f"By the clock a step takes longer on a busy machine; this one had a load of {figures['group']['where']['load']}.",
+        *tables("group", figures["group"]),
+    )
     return "\n".join(lines).rstrip() + "\n"
 
 
