@@ -689,6 +689,42 @@ async def test_record_of_two_miners_of_one_name(
     assert event.requested == sum(event.baseline.values())
 
 
+async def test_record_of_an_offline_miner(
+    hass: HomeAssistant,
+    clock: RaceClock,
+    two_learned: list[MockConfigEntry],
+    group: ConfigEntry[Any],
+    two_miners: list[SimulatedMiner],
+) -> None:
+    """The record would claim what a miner was not seen to do, or that its power is back."""
+    await look(hass, clock, group, two_learned)
+    events = group.runtime_data.events
+    two_miners[0].inject("refuse")
+    two_miners[1].machine.set_percent(60, gentle=False)
+    clock.advance(60)
+    now = SimpleNamespace(sleep=lambda _: asyncio.sleep(0), gather=asyncio.gather)
+    with patch(f"{PACKAGE}.group.recorder.asyncio", now):
+        event = events.begin("Ann", "percent", 60, "grid call")
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert set(event.baseline) == {"Miner 0", "Miner 1"}
+    assert event.requested == pytest.approx(0.4 * event.power_before, rel=0.03)
+    less = pytest.approx(0.4 * event.baseline["Miner 1"], rel=0.03)
+    assert list(event.delivered_by_miner.values()) == [{"Miner 1": less}] * 3
+    assert list(event.delivered.values()) == [less] * 3
+    rows = list(csv.DictReader(as_csv([event]).splitlines()))
+    assert rows[1]["miner"] == "Miner 0"
+    assert rows[1]["delivered_10s_w"] == ""
+    events.end("grid call")
+    two_miners[1].machine.set_percent(100, gentle=False)
+    await look(hass, clock, group, two_learned)
+    assert event.ended
+    assert not event.restored
+    two_miners[0].clear_failures()
+    await two_miners[0].tick()
+    await look(hass, clock, group, two_learned)
+    assert event.restored
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -45,14 +45,26 @@ class EventRecorder:
         return {names[entry.entry_id]: entry for entry in members}
 
     @property
-    def _powers(self) -> dict[str, float]:
-        """Return what the miners that answer draw now, by name (W)."""
+    def _last_powers(self) -> dict[str, float]:
+        """Return the last power of the miners that are online, by name (W)."""
         return {
             name: power
             for name, entry in self._named.items()
             if (data := loaded(entry))
             and data.coordinator.last_update_success
             and (power := data.coordinator.data.power_now) is not None
+        }
+
+    @property
+    def _powers(self) -> dict[str, float]:
+        """Return the power of the miners that answered their last poll, by name (W).
+
+        What another one draws is unknown, so it neither delivers nor is restored.
+        """
+        return {
+            name: power
+            for name, power in self._last_powers.items()
+            if (data := loaded(self._named[name])) and data.coordinator.fresh
         }
 
     @property
@@ -67,7 +79,7 @@ class EventRecorder:
         for earlier in self._open:
             if earlier.reason == reason and not earlier.ended:
                 self._end(earlier)
-        powers = self._powers
+        powers = self._last_powers
         full = {
             name: data.coordinator.store.tuned_power
             for name, entry in self._named.items()
