@@ -1,5 +1,6 @@
 """Two miners of different firmware generations heat one tank, as one heater."""
 
+import asyncio
 import math
 from typing import Any
 
@@ -285,6 +286,23 @@ async def test_the_sensor_is_renamed_and_removed(world: World, pair: Pair) -> No
     await config.async_reload(pair.entry.entry_id)
     await world.let_pass(minutes=5)
     assert world.running == [True, True]
+
+
+async def test_a_stop_is_taken_back(world: World, pair: Pair) -> None:
+    """A miner would look as if its user had stopped it, and stay off for ever."""
+    await pair.heat(25)
+    await world.let_pass(minutes=20)
+    member = pair.entry.runtime_data.controlled[world.entries[0].entry_id]
+    stop = asyncio.create_task(member.async_command(0))
+    async with asyncio.timeout(5):
+        while member.data.commander.shown("mining", actual=True) is not False:
+            await asyncio.sleep(0)
+    await member.async_command(60)
+    await world.settle()
+    await stop
+    await world.let_pass(minutes=45)
+    assert world.runs
+    assert member.allowed
 
 
 async def test_options(world: World, room: Room) -> None:

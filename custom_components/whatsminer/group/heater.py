@@ -77,7 +77,8 @@ class GroupHeater:
     def _unit(self, member: Member) -> Unit:
         data, settings = member.data, self.heating.settings
         assert data
-        on = member.phase is not Phase.OFF or member.starts
+        stops = member.phase is not Phase.OFF and member.percent == 0
+        on = member.starts or (member.phase is not Phase.OFF and not stops)
         least = settings.minimum_run if on else settings.minimum_stop
         return Unit(
             name=member.name,
@@ -86,7 +87,8 @@ class GroupHeater:
             highest=data.curtailment.cap_percent,
             on=on,
             tunes=on and member.phase is not Phase.TUNED,
-            may_switch=not member.starts and monotonic() - member.since >= least,
+            may_switch=not (member.starts or stops)
+            and monotonic() - member.since >= least,
         )
 
     @property

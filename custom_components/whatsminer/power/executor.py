@@ -501,6 +501,7 @@ class PowerExecutor:
         elif key == POWER_LIMIT.key and self.before_restart:
             await self.before_restart()
         control = POWER_PERCENT_FAST if command.fast else CONTROLS[key]
+        self._commanded_at = monotonic()  # a newer wish may come before the outcome
         try:
             check()
             is_last = await control.async_set(
