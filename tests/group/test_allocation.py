@@ -183,6 +183,8 @@ def test_starts_fit_into_the_target() -> None:
     found = allocate_starts(8000, three)
     assert found.percents == {"a": 90, "b": 70}
     assert found.watts <= 8000
+    # A target that allows all of them starts all.
+    assert allocate_starts(10500, three).percents == {"a": 100, "b": 100, "c": 100}
     # The next one starts when those are tuned, and make room for it.
     tuned = [x._replace(on=True, role=Role.MUST_RUN) for x in three[:2]]
     found = allocate_starts(8000, [*tuned, three[2]])

@@ -69,7 +69,7 @@ def test_slow_loop(case: dict[str, Any]) -> None:
         assert up is not None and down is not None
         if not case["on"] and starts(up, surplus, 0, miner):
             what = ("start", up)
-        elif case["on"] and stops(down, miner.lowest):
+        elif case["on"] and stops(down, miner.lowest, 1):
             what = ("stop", down)
         else:
             continue

@@ -36,7 +36,9 @@ _TWO_MINUTES = 120.0
 # Slow loop
 _UP, _DOWN = 600.0, 1200.0
 _MAX_GAP = 60.0
-_START_SHARE, _STOP_SHARE = 0.6, 0.75
+_START_SHARE = 0.6
+_STOP_SHARE, _STOP_LAST_SHARE = 0.85, 0.75
+"""One of several stops earlier than the last one: those that remain take its surplus."""
 _MINIMUM_OFF = 15 * 60.0
 _MINIMUM_TUNED = 30 * 60.0
 _STAGGER = 60.0
@@ -400,9 +402,9 @@ def starts(up: float, surplus: float, base: float, miner: Miner) -> bool:
     return up >= threshold and surplus >= base + miner.lowest
 
 
-def stops(down: float, lowest: float) -> bool:
+def stops(down: float, lowest: float, running: int) -> bool:
     """Return whether the surplus is too little for the lowest levels of all that are on."""
-    return down < _STOP_SHARE * lowest
+    return down < (_STOP_SHARE if running > 1 else _STOP_LAST_SHARE) * lowest
 
 
 def levels(
@@ -773,7 +775,7 @@ class _Site:
                 state.started_at = self.now
                 self.command(upcoming, upcoming.curve[-1][0], start=True)
                 return
-        if state.down is not None and on and stops(state.down, lowest):
+        if state.down is not None and on and stops(state.down, lowest, len(on)):
             ripe = [
                 miner
                 for miner in self.controlled()
