@@ -625,6 +625,8 @@ FAILURES: dict[str, str] = (
     | {name: what for name, (what, _) in PAYLOAD.items()}
 )
 
+DEFECTS = DEVIATIONS | PAYLOAD
+
 
 @dataclass(slots=True)
 class _Active:
@@ -695,7 +697,9 @@ def error_of(failures: frozenset[str], *, v3: bool) -> int | None:
 
 def spoil(text: str, failures: frozenset[str]) -> str:
     """Return the text with the failures of the payload applied."""
-    for name, (_, defect) in (DEVIATIONS | PAYLOAD).items():
+    if not failures:
+        return text
+    for name, (_, defect) in DEFECTS.items():
         if name in failures:
             text = defect(text)
     for failure in failures:

@@ -21,6 +21,12 @@ from .conftest import PASSWORD
 type Call = Callable[..., Awaitable[None]]
 
 
+@pytest.fixture(autouse=True)
+def whole_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Let Home Assistant log all that it can; elsewhere it logs no details."""
+    caplog.set_level(logging.DEBUG, "homeassistant")
+
+
 def ours(thing: object) -> bool:
     """Whether an object is of a class of the integration."""
     return type(thing).__module__.startswith("custom_components.whatsminer")
