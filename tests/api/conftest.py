@@ -57,6 +57,14 @@ def swallowing_port(socket_enabled: None) -> Iterator[int]:
             yield port
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short deadlines, so that waiting for nothing takes no time."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.05)
+
+
 PATIENCE = 0.001
 """Real seconds for the kernel to pass sent bytes, before time is skipped."""
 

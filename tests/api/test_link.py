@@ -126,13 +126,6 @@ async def link(host: Host) -> AsyncIterator[Link]:
     assert tasks_of_the_client() == []
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short deadlines, so that waiting for nothing takes no time."""
-    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.2)
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
-
-
 def says(*parts: bytes, pause: float = 0.0) -> Behaviour:
     """Send these parts and wait for the next request."""
 

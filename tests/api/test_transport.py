@@ -83,14 +83,6 @@ async def serve(
     assert not stuck, "the client left a connection open"
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short deadlines, so that waiting for nothing takes no time."""
-    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.2)
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
-    monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.05)
-
-
 def says(*parts: bytes, pause: float = 0.0) -> Behaviour:
     """Send these parts and close."""
 
