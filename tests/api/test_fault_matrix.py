@@ -204,13 +204,26 @@ RELATED = {
 """Each speaks as another one does, so that more than the sample is for the long run."""
 
 
-def every_cell(sampled: set[str]) -> pytest.MarkDecorator:
+TWINS_OF_READS = frozenset(
+    {
+        *("error_23", "error_24", "error_45", "error_137", "error_999"),
+        *("all_inf", "all_inf_text", "string_inf"),
+    }
+)
+"""To a read these are like `error_132`, and like the same with NaN: for the long run."""
+
+
+def every_cell(
+    sampled: set[str], twins: frozenset[str] = frozenset()
+) -> pytest.MarkDecorator:
     """Return the setups and failures to meet; with scripts/test --fuzz a profile has no sample."""
     cells = [
         pytest.param(
             name,
             fault,
-            marks=[pytest.mark.long] if name in RELATED and fault not in SAMPLE else [],
+            marks=[pytest.mark.long]
+            if fault in twins or (name in RELATED and fault not in SAMPLE)
+            else [],
         )
         for name, setup in SETUPS.items()
         for fault in FAILURES
@@ -614,7 +627,7 @@ def judge_outcome(
     return [f"{where}: {found!r}"]
 
 
-@every_cell(SAMPLED_READS)
+@every_cell(SAMPLED_READS, TWINS_OF_READS)
 async def test_reads(name: str, fault: str) -> None:
     """A number would be shown that no miner said, or a miner would be lost for good."""
     runs: list[tuple[str, tuple[str | None, ...]]] = []
@@ -775,7 +788,13 @@ def spares_writes(fault: str) -> bool:
 
 @pytest.mark.parametrize("ending", ["truncate", "reset_midway"], ids=["FIN", "RST"])
 @pytest.mark.parametrize("write", ["set_fast_boot", "set_pools"])
-@pytest.mark.parametrize("name", SETUPS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in RELATED else [])
+        for name in SETUPS
+    ],
+)
 async def test_an_answer_cut_at_every_byte(
     name: str, write: str, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,7 +160,14 @@ async def test_a_spike_in_one_poll(
 
 
 @pytest.mark.parametrize(
-    "profile", ["v1_m20s", "v205_m50", "v2c_m60s", "v3_m7bs", "v3_m64_bad"]
+    "profile",
+    [
+        "v205_m50",
+        "v3_m7bs",
+        pytest.param("v1_m20s", marks=pytest.mark.long),
+        pytest.param("v2c_m60s", marks=pytest.mark.long),
+        pytest.param("v3_m64_bad", marks=pytest.mark.long),
+    ],
 )
 async def test_an_hour_with_a_stop(
     coordinator: WhatsminerCoordinator,

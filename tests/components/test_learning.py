@@ -106,7 +106,10 @@ def curve(hass: HomeAssistant, entity_id: Find) -> dict[int, dict[str, Any]]:
     return {row["percent"]: row for row in state.attributes["curve"]}
 
 
-@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
+@pytest.mark.parametrize(
+    "profile",
+    ["v205_m50", pytest.param("v2c_m60s", marks=pytest.mark.long), "v3_m7bs"],
+)
 async def test_levels_are_learned_and_kept(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,

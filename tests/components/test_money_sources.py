@@ -153,7 +153,10 @@ def percent(miner: SimulatedMiner) -> float:
     return miner.machine.power_percent if miner.truth().mining else 0
 
 
-@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
+@pytest.mark.parametrize(
+    "profile",
+    ["v205_m50", pytest.param("v2c_m60s", marks=pytest.mark.long), "v3_m7bs"],
+)
 async def test_the_miner_follows_the_price(
     hass: HomeAssistant,
     miner: SimulatedMiner,
@@ -369,7 +372,10 @@ def this_hour(freezer: FrozenDateTimeFactory) -> datetime:
     return now.replace(second=0)
 
 
-@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
+@pytest.mark.parametrize(
+    "profile",
+    ["v205_m50", pytest.param("v2c_m60s", marks=pytest.mark.long), "v3_m7bs"],
+)
 async def test_the_miner_follows_the_plan(
     hass: HomeAssistant,
     entry: MockConfigEntry,

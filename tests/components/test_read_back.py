@@ -144,7 +144,13 @@ def test_every_control_is_listed() -> None:
     assert BY_KEY.keys() == {control.key for control in CONTROLS}
 
 
-@pytest.mark.parametrize("profile", SETTINGS | FOREIGN_SETTINGS)
+@pytest.mark.parametrize(
+    "profile",
+    [
+        *SETTINGS,
+        *(pytest.param(name, marks=pytest.mark.long) for name in FOREIGN_SETTINGS),
+    ],
+)
 @pytest.mark.parametrize("is_reported", [True, False], ids=["reported", "hidden"])
 async def test_every_control_with_and_without_its_field(
     hass: HomeAssistant,
