@@ -181,6 +181,28 @@ async def test_silent_sensor(world: World, pair: Pair) -> None:
     assert ir.async_get(world.hass).async_get_issue(DOMAIN, issue_id)
 
 
+async def test_one_is_curtailed(world: World, pair: Pair) -> None:
+    """A grid that asks one miner for less would get it, and the house less heat than it could have."""
+    world.step = 300
+    await pair.heat()
+    await world.let_pass(hours=3)
+    before = pair.powers[1]
+    data = {
+        "device_id": world.devices[0],
+        "target": "stop",
+        "duration": {"minutes": 40},
+    }
+    await world.hass.services.async_call(DOMAIN, "curtail", data, blocking=True)
+    await world.let_pass(minutes=30)
+    assert world.running == [False, True]
+    assert pair.powers[1] > 1.5 * before
+    assert pair.mode == "heat"
+    await world.let_pass(hours=2)
+    assert world.state("sensor", "curtailment") == "none"
+    assert pair.status in ("heating", "lowest")
+    assert pair.room.degrees == pytest.approx(TARGET, abs=1)
+
+
 async def test_one_is_offline(world: World, pair: Pair) -> None:
     """The house would get half of the heat until the controller has noticed."""
     world.step = 300
