@@ -979,9 +979,9 @@ def test_codes_without_their_count() -> None:
     answer = parsed("summary_v140_cap.json")
     del answer["SUMMARY"][0]["Error Code Count"]
     assert parse_summary(answer).error_codes == (110, 600)
-    for name in ("Error Code 0", "Error Code 1"):
+    for name in ("Error Code 0", "Error Code 1"):  # one was missing, then all
         del answer["SUMMARY"][0][name]
-    assert parse_summary(answer).error_codes is None
+        assert parse_summary(answer).error_codes is None
 
 
 def test_the_state_of_tuning_of_the_boards() -> None:

@@ -461,6 +461,8 @@ DEFECTS = {
     "summary_psu_units": ("summary", r'"Power Voltage Input":22875\.0,.*t":14\d{3}\.'),
     "other_reject_unit": ("summary", r'"Pool Rejected%":0\.000\d+,'),
     "pool_words": ("pools", r'"Status":"Rejecting"'),
+    "board_tuning": ("summary", r'^(?!.*"Upfreq Complete":)'),
+    "float_dust": ("summary", r'"Power Limit":\d{4}\.9{3}'),
     "utc_times": ("get_error_code", r"2023-11-14 22:13:20"),
     "unix_times": ("get_error_code", r'"110":"1718447400"'),
     "no_model": ("devdetails", r'"Model":""'),

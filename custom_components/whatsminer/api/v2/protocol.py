@@ -517,9 +517,11 @@ def _error_codes(raw: JsonObject) -> tuple[int, ...] | None:
         for name in raw
         if (found := _NUMBERED.fullmatch(name))
     }
-    if count != len(numbered) and (count is not None or not numbered):
+    numbers = sorted(numbered)
+    in_order = bool(numbers) and numbers == list(range(len(numbers)))
+    if not in_order if count is None else count != len(numbers):
         return None
-    codes = [numbered[number] for number in sorted(numbered)[:MAX_FAULTS]]
+    codes = [numbered[number] for number in numbers[:MAX_FAULTS]]
     return None if None in codes else tuple(code for code in codes if code)
 
 
