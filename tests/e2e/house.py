@@ -191,7 +191,8 @@ class House:
         flows = "/api/config/config_entries/options/flow"
         handler = {"handler": await self.entry_id(title)}
         flow = await self.home.post(flows, handler)
-        await self.home.post(f"{flows}/{flow['flow_id']}", options)
+        answer = await self.home.post(f"{flows}/{flow['flow_id']}", options)
+        assert answer["type"] == "create_entry", answer
 
     async def remove_miners(self) -> None:
         """Make the home an empty one again."""

@@ -261,6 +261,32 @@ async def test_thermostat(restored: House, person: Person) -> None:
     await restored.until_state(climate, None)
 
 
+async def test_group_that_heats(restored: House, person: Person) -> None:
+    """Two miners on one tank must be one heater on the page, that gets warmer with one click."""
+    entry = await restored.add_group("Boiler room")
+    members = [await restored.entry_id(miner.name) for miner in MINERS]
+    sensor = f"sensor.{SLUG}_environment_temperature"
+    heat = {"thermostat_sensor": sensor, "thermostat_kind": "tank"}
+    options = {"members": members, "thermostat": heat}
+    await restored.set_options("Boiler room", options)
+    climate = "climate.boiler_room_thermostat"
+    await restored.until_state(climate, "off")
+    await person.open_dashboard("overview")
+    await expect(person.section("Boiler room")).to_be_visible()
+    await person.sees_all_is_well()
+    await person.mark_tiles()
+    card = person.tile(climate)
+    await card.get_by_role("button", name="increment").click()
+    await card.get_by_role("radio", name="Heat", exact=True).click()
+    await restored.until_state(climate, "heat")
+    await expect(card).to_contain_text("Heat")
+    for miner in MINERS:
+        await restored.until_state(f"select.{miner.slug}_power_source", "group")
+    await person.sees_all_is_well()
+    await restored.remove(entry)
+    await restored.until_state(climate, None)
+
+
 async def test_plan(restored: House, person: Person) -> None:
     """Who has a price forecast must see when the miner is to run, and at which price."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

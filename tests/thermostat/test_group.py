@@ -355,6 +355,7 @@ async def test_options(world: World, room: Room) -> None:
     await world.settle()
     assert pair.entry.options["thermostat_max"] == 25
     assert pair.attributes["max_temp"] == 77
+    assert pair.attributes["friendly_name"] == "Boiler Thermostat"
 
 
 @pytest.mark.long

@@ -51,6 +51,7 @@ class GroupEntity(Entity):
         self.entity_description = description
         self.miner_group = group
         self._attr_unique_id = f"{group.entry.entry_id}_{description.key}"
+        self._attr_translation_key = description.translation_key or description.key
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, group.entry.entry_id)},
             entry_type=DeviceEntryType.SERVICE,
