@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import re
-from typing import override
+from typing import Any, override
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, Platform
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, DeviceInfo
-from homeassistant.helpers.entity import EntityDescription
+from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
@@ -107,14 +109,21 @@ def add_controls(
     """Add what a miner can be commanded with, and remove what it no longer offers."""
     offered = list(controls)
     add(offered)
-    unique_ids = {control.unique_id for control in offered}
-    registry, entry_id = (
-        er.async_get(coordinator.hass),
-        coordinator.config_entry.entry_id,
-    )
-    for entity in er.async_entries_for_config_entry(registry, entry_id):
-        if entity.domain == platform and entity.unique_id not in unique_ids:
-            registry.async_remove(entity.entity_id)
+    remove_others(coordinator.hass, coordinator.config_entry, platform, offered)
+
+
+def remove_others(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    platform: Platform,
+    offered: Iterable[Entity],
+) -> None:
+    """Remove the entities of an entry that it no longer offers."""
+    registry = er.async_get(hass)
+    unique_ids = {entity.unique_id for entity in offered}
+    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
+        if known.domain == platform and known.unique_id not in unique_ids:
+            registry.async_remove(known.entity_id)
 
 
 def remove_entities(

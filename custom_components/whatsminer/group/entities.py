@@ -21,13 +21,13 @@ from homeassistant.components.sensor import (
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.const import EntityCategory, Platform, UnitOfEnergy, UnitOfPower
 from homeassistant.core import callback
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.typing import StateType
 
 from ..api import Summary
 from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
+from ..entity import remove_others
 from ..heat.heating import HEATING_STATUS
 from ..heat.thermostat import Status as HeatStatus
 from ..money.energy import Meter, Reading, whole_steps
@@ -134,7 +134,6 @@ STATUS = GroupSensorDescription(
 )
 HEATING = GroupSensorDescription(
     key=HEATING_STATUS,
-    translation_key=HEATING_STATUS,
     device_class=SensorDeviceClass.ENUM,
     options=[status.value for status in HeatStatus],
 )
@@ -200,11 +199,7 @@ def offered[T: Entity](
     group: Group, platform: Platform, entities: Sequence[T]
 ) -> Sequence[T]:
     """Return the entities of a group, and remove those that its options no longer offer."""
-    registry = er.async_get(group.hass)
-    unique_ids = {entity.unique_id for entity in entities}
-    for known in er.async_entries_for_config_entry(registry, group.entry.entry_id):
-        if known.domain == platform and known.unique_id not in unique_ids:
-            registry.async_remove(known.entity_id)
+    remove_others(group.hass, group.entry, platform, entities)
     return entities
 
 
