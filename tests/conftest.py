@@ -18,7 +18,7 @@ collect_ignore = ["e2e"]
 
 
 # What Home Assistant logs at level debug, a line for each entity of each set-up, and one for each
-# statement to a database. pytest formats each line, whether or not somebody reads it.
+# statement to a database. pytest formats each line, even if no test reads it.
 logging.getLogger("homeassistant").setLevel(logging.INFO)
 for name in ("homeassistant.helpers.entity_registry", "sqlalchemy.engine"):
     logging.getLogger(name).setLevel(logging.WARNING)

@@ -594,7 +594,7 @@ async def test_a_forecast_that_is_of_no_use(
 @pytest.mark.parametrize(
     ("rows", "status"),
     [
-        # The prices are right, and their hours are those of before the clock change.
+        # The prices are right, but their hours do not follow the clock change.
         ([(-1, FULL_POWER), (0, STOP), (1, FULL_POWER), (2, FULL_POWER)], "differs"),
         ([(-1, FULL_POWER), (2, FULL_POWER), (3, FULL_POWER)], "hole"),
     ],
@@ -610,7 +610,7 @@ async def test_a_forecast_that_is_shifted_or_has_a_hole(
     rows: list[tuple[int, float]],
     status: str,
 ) -> None:
-    """The miner would stand in a cheap hour, or run through an expensive one, and nothing would say why."""
+    """The miner would be stopped in a cheap hour, or run through an expensive one, and nothing would say why."""
     published = [
         {
             "start": (this_hour + timedelta(hours=hour)).isoformat(),

@@ -317,7 +317,7 @@ async def test_board_that_is_gone(
     entity_id: Callable[[str, str], str],
     mines: bool,
 ) -> None:
-    """The sensors of a board that was taken out would stay for ever, and nobody could delete them."""
+    """The sensors of a board that was taken out would stay for ever, and could not be deleted."""
     gone, kept = (entity_id("sensor", f"board_{slot}_hashrate") for slot in (2, 1))
     miner.set_board_count(2)
     if not mines:

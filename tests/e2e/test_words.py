@@ -79,7 +79,7 @@ async def words(house: House, request: pytest.FixtureRequest) -> AsyncIterator[W
 
 @pytest.fixture
 async def reader(house: House, words: Words) -> AsyncIterator[Person]:
-    """Somebody who reads that language."""
+    """A person who reads that language."""
     yield await sit_down(house, language=words.language)
     await house.close_pages()
 
@@ -128,7 +128,7 @@ async def curtail(house: House) -> None:
 
 
 async def test_curtailed(house: House, reader: Person, words: Words) -> None:
-    """The owner would not learn why the miner stands still, and how it goes on."""
+    """The owner would not learn why the miner does not mine, and when it continues."""
     await curtail(house)
     await open_device(reader)
     name, state = words.curtailment

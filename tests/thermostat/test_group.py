@@ -367,7 +367,7 @@ async def test_options(world: World, room: Room) -> None:
 )
 @pytest.mark.parametrize("begin", [MONDAY])
 async def test_two_days(world: World, pair: Pair) -> None:
-    """A house would be cold or hot, or heated while the grid asked for less."""
+    """A house would be cold or hot, or heated during a grid call."""
     room, errors = pair.room, list[float]()
 
     def weather() -> None:

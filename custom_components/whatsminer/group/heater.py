@@ -214,7 +214,7 @@ class GroupHeater:
 
     @property
     def stored(self) -> Mapping[str, Any]:
-        """Return what was kept last."""
+        """Return the values that were kept last."""
         return self._store.heat
 
     @callback

@@ -76,7 +76,7 @@ class Heater(Protocol):
 
     @property
     def stored(self) -> Mapping[str, Any]:
-        """Return what was kept last."""
+        """Return the values that were kept last."""
 
     def keep(self, values: dict[str, Any], *, save: bool) -> None:
         """Keep values; without `save` they are stored with the next change."""

@@ -133,7 +133,7 @@ class MinerHeater:
 
     @property
     def stored(self) -> Mapping[str, Any]:
-        """Return what was kept last."""
+        """Return the values that were kept last."""
         return self._coordinator.store.heat
 
     @callback
