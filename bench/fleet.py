@@ -733,10 +733,9 @@ def say(text: str) -> None:
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
-async def bench(
-    loop: SkippingLoop, miners: Miners, arguments: argparse.Namespace
-) -> Result:
-    """Start Home Assistant, measure, and stop it."""
+@asynccontextmanager
+async def home(loop: SkippingLoop, miners: Miners) -> AsyncGenerator[Fleet]:
+    """Start Home Assistant, and stop it at the end."""
     steps = Steps()
     if task := asyncio.current_task():
         task.set_name("bench")
@@ -746,9 +745,17 @@ async def bench(
             fleet = Fleet(loop, hass, miners, steps)
             with fleet.watch(), steps.watch():
                 try:
-                    return await run(hass, fleet, arguments)
+                    yield fleet
                 finally:
                     await hass.async_stop(force=True)
+
+
+async def bench(
+    loop: SkippingLoop, miners: Miners, arguments: argparse.Namespace
+) -> Result:
+    """Measure in a Home Assistant of its own."""
+    async with home(loop, miners) as fleet:
+        return await run(fleet.hass, fleet, arguments)
 
 
 def with_miners[T](

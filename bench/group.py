@@ -7,15 +7,13 @@ import asyncio
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 import logging
-import tempfile
 from typing import Any
 from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
-from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 
-from bench.clock import SkippingLoop, Steps
-from bench.fleet import FAULTS, INTERVAL_S, REBOOT, Fleet, with_miners
+from bench.clock import SkippingLoop
+from bench.fleet import FAULTS, INTERVAL_S, REBOOT, Fleet, home, with_miners
 from bench.miners import Miners, Plan
 from bench.table import arguments, finish, say
 
@@ -27,7 +25,6 @@ from custom_components.whatsminer.money.profile import Window, poll_of  # isort:
 from custom_components.whatsminer.power import executor  # isort: skip
 from pytest_homeassistant_custom_component.common import (  # isort: skip
     MockConfigEntry,
-    async_test_home_assistant,
 )
 
 DIALECTS = (
@@ -147,24 +144,13 @@ async def run(hass: HomeAssistant, fleet: Fleet) -> list[Step]:
 
 
 async def bench(loop: SkippingLoop, miners: Miners) -> list[Step]:
-    """Start Home Assistant, measure, and stop it."""
-    steps = Steps()
-    if task := asyncio.current_task():
-        task.set_name("bench")
-    with tempfile.TemporaryDirectory() as folder:
-        async with async_test_home_assistant(config_dir=folder) as hass:
-            hass.data.pop(DATA_CUSTOM_COMPONENTS)  # let it find ours
-            fleet = Fleet(loop, hass, miners, steps)
-            with (
-                patch.object(runtime, "monotonic", loop.time),
-                patch.object(executor, "monotonic", loop.time),
-                fleet.watch(),
-                steps.watch(),
-            ):
-                try:
-                    return await run(hass, fleet)
-                finally:
-                    await hass.async_stop(force=True)
+    """Measure in a Home Assistant of its own."""
+    with (
+        patch.object(runtime, "monotonic", loop.time),
+        patch.object(executor, "monotonic", loop.time),
+    ):
+        async with home(loop, miners) as fleet:
+            return await run(fleet.hass, fleet)
 
 
 def measure(number: int) -> list[Step]:
