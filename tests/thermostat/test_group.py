@@ -110,11 +110,11 @@ async def grouped(world: World, room: Room, **options: object) -> Pair:
 
 
 @pytest.fixture
-async def pair(world: World, room: Room) -> Pair:
+async def pair(world: World, room: Room, options: dict[str, Any]) -> Pair:
     """Heat one room, which needs half of the power of both, with both miners."""
     full = sum(miner.truth().power_w for miner in world.miners)
     room.loss, room.capacity = full / 32, full / 14
-    return await grouped(world, room, thermostat_sensor=SENSOR)
+    return await grouped(world, room, thermostat_sensor=SENSOR, **options)
 
 
 async def test_they_heat_as_one(world: World, pair: Pair) -> None:
@@ -179,6 +179,84 @@ async def test_silent_sensor(world: World, pair: Pair) -> None:
     assert world.running == [False, False]
     issue_id = f"thermostat_sensor_{pair.entry.entry_id}"
     assert ir.async_get(world.hass).async_get_issue(DOMAIN, issue_id)
+
+
+async def test_stuck_sensor(world: World, pair: Pair) -> None:
+    """A sensor that reports the same value again and again would let both miners heat for ever."""
+    issue = (DOMAIN, f"thermostat_sensor_{pair.entry.entry_id}")
+    issues = ir.async_get(world.hass).issues
+    world.step = 300
+    await pair.heat(25)
+    await world.let_pass(minutes=15)
+    pair.room.sensor = lambda _: 21.0
+    await world.let_pass(minutes=25)
+    assert pair.status == "full_power"
+    before = sum(pair.powers)
+    await world.let_pass(minutes=15)
+    assert pair.status == "sensor_suspect"
+    await world.restart(minutes=2)
+    await world.let_pass(minutes=10)
+    assert pair.status == "sensor_suspect"
+    # The lowest level is that of one miner, which ramps down for some minutes.
+    assert 0 < sum(pair.powers) < before / 3
+    assert issue not in issues
+    await world.let_pass(minutes=20)
+    assert pair.status == "sensor_stuck"
+    assert world.running == [False, False]
+    assert issue in issues
+    await world.restart(minutes=5)
+    await world.let_pass(minutes=10)
+    assert pair.status == "sensor_stuck"
+    assert world.running == [False, False]
+    pair.room.sensor = lambda degrees: degrees
+    await world.let_pass(minutes=35)
+    assert any(world.running)
+    assert issue not in issues
+
+
+async def test_a_sensor_that_seems_stuck(world: World, pair: Pair) -> None:
+    """A sensor that works would stop the miners, or lower them every half hour."""
+    world.step = 300
+    await pair.heat(25)
+    pair.room.sensor = lambda _: 21.0
+    await world.let_pass(minutes=40)
+    assert pair.status == "sensor_suspect"
+    pair.room.sensor = lambda _: 20.9
+    await world.let_pass(minutes=10)
+    assert pair.status == "full_power"
+    await world.let_pass(minutes=90)
+    assert pair.status == "full_power"
+    assert world.running == [True, True]
+
+
+@pytest.mark.parametrize("options", [{"thermostat_call": "binary_sensor.demand"}])
+async def test_call_for_heat(world: World, pair: Pair) -> None:
+    """Two miners would heat although the real heating needs none, or never."""
+    demand = "binary_sensor.demand"
+    world.step = 300
+    await world.set(demand, "on")
+    await pair.heat(25)
+    await world.let_pass(minutes=65)
+    assert pair.attributes["hvac_action"] == "heating"
+    assert world.running == [True, True]
+    await world.set(demand, "off")
+    await world.let_pass(minutes=10)
+    assert pair.status == "no_demand"
+    assert pair.attributes["hvac_action"] == "idle"
+    assert world.running == [False, False]
+    await world.set(demand, "on")
+    await world.let_pass(minutes=10)
+    assert pair.status == "waiting"
+    assert world.running == [False, False]
+    await world.let_pass(minutes=25)
+    assert world.running == [True, True]
+    # It ends again before the minimum run is over.
+    await world.set(demand, "off")
+    await world.let_pass(minutes=30)
+    assert world.running == [True, True]
+    await world.let_pass(minutes=40)
+    assert world.running == [False, False]
+    assert [pair.switched(number) for number in (0, 1)] == [3, 3]
 
 
 async def test_one_is_curtailed(world: World, pair: Pair) -> None:
