@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import re
-from typing import Any, cast, override
+from typing import Any, NamedTuple, cast, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -29,7 +29,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import Activity, Board, Cooling, Feature, MinerState, Section, Summary
+from .api import Activity, Cooling, Feature, MinerState, Section
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
 from .entity import (
@@ -98,94 +98,71 @@ def _faults(state: MinerState) -> str | None:
     return texts or NO_FAULT
 
 
-def _psu(name: str) -> Callable[[MinerState], float | None]:
-    """A value of the power supply: its own, else that of the 1.x summary."""
+class Quantity(NamedTuple):
+    """How a kind of reading is shown."""
+
+    unit: str | None = None
+    digits: int | None = None
+    device_class: SensorDeviceClass | None = None
+    noise: float = 0
+
+
+POWER = Quantity(UnitOfPower.WATT, 0, SensorDeviceClass.POWER)
+# There is no device class and no unit for a hashrate in core.
+HASHRATE = Quantity(UNIT_HASHRATE, 1, noise=0.1)
+EFFICIENCY = Quantity(UNIT_EFFICIENCY, 1, noise=0.1)
+TEMPERATURE = Quantity(
+    UnitOfTemperature.CELSIUS, 1, SensorDeviceClass.TEMPERATURE, noise=0.5
+)
+FAN_SPEED = Quantity(REVOLUTIONS_PER_MINUTE, 0, noise=50)
+VOLTAGE = Quantity(UnitOfElectricPotential.VOLT, 0, SensorDeviceClass.VOLTAGE)
+CURRENT = Quantity(UnitOfElectricCurrent.AMPERE, 1, SensorDeviceClass.CURRENT)
+FREQUENCY = Quantity(UnitOfFrequency.MEGAHERTZ, 0, SensorDeviceClass.FREQUENCY)
+SHARE = Quantity(UnitOfRatio.PERCENTAGE, 2)
+COUNT = Quantity()
+
+
+def _field(
+    key: str, sections: tuple[Section, ...]
+) -> Callable[[MinerState], float | None]:
+    """Return what reads a field of the first section that has it.
+
+    The field has the name of the key, without that of its section: `psu_temperature`.
+    """
 
     def value(state: MinerState) -> float | None:
-        own: float | None = getattr(state.psu, name, None)
-        return getattr(state.summary, f"psu_{name}", None) if own is None else own
+        found = (
+            getattr(getattr(state, section), key.removeprefix(f"{section}_"), None)
+            for section in sections
+        )
+        return next((value for value in found if value is not None), None)
 
     return value
 
 
-def _hashrate(
+def _measured(
+    quantity: Quantity,
     key: str,
-    value: Callable[[Summary], float | None],
     *,
+    sections: tuple[Section, ...] = (Section.SUMMARY,),
+    value: Callable[[MinerState], float | None] | None = None,
+    main: bool = False,
     enabled: bool = False,
-    category: EntityCategory | None = EntityCategory.DIAGNOSTIC,
 ) -> WhatsminerSensorDescription:
-    """A hashrate of the summary. There is no device class and no unit for it in core."""
+    """Return the sensor of a quantity; by default its value is the field of this name."""
+    value = value or _field(key, sections)
     return WhatsminerSensorDescription(
         key=key,
-        native_unit_of_measurement=UNIT_HASHRATE,
+        device_class=quantity.device_class,
+        native_unit_of_measurement=quantity.unit,
         state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        entity_category=category,
-        entity_registry_enabled_default=enabled,
-        sections=(Section.SUMMARY,),
-        noise=0.1,
-        value_fn=lambda state: value(state.summary) if state.summary else None,
-    )
-
-
-def _temperature(
-    key: str,
-    value: Callable[[MinerState], float | None],
-    *sections: Section,
-    enabled: bool = False,
-    category: EntityCategory | None = EntityCategory.DIAGNOSTIC,
-) -> WhatsminerSensorDescription:
-    """A temperature."""
-    return WhatsminerSensorDescription(
-        key=key,
-        device_class=SensorDeviceClass.TEMPERATURE,
-        native_unit_of_measurement=UnitOfTemperature.CELSIUS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        entity_category=category,
-        entity_registry_enabled_default=enabled,
+        suggested_display_precision=quantity.digits,
+        entity_category=None if main else EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=main or enabled,
         sections=sections,
-        noise=0.5,
+        noise=quantity.noise,
+        exists_fn=_fans(value) if quantity is FAN_SPEED else None,
         value_fn=value,
-    )
-
-
-def _fan(
-    key: str,
-    value: Callable[[MinerState], float | None],
-    *sections: Section,
-    enabled: bool = False,
-) -> WhatsminerSensorDescription:
-    """The speed of a fan that may not be there."""
-    return WhatsminerSensorDescription(
-        key=key,
-        native_unit_of_measurement=REVOLUTIONS_PER_MINUTE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=enabled,
-        sections=sections,
-        noise=50,
-        exists_fn=_fans(value),
-        value_fn=value,
-    )
-
-
-def _frequency(
-    key: str, value: Callable[[Summary], float | None]
-) -> WhatsminerSensorDescription:
-    """A chip frequency of the summary."""
-    return WhatsminerSensorDescription(
-        key=key,
-        device_class=SensorDeviceClass.FREQUENCY,
-        native_unit_of_measurement=UnitOfFrequency.MEGAHERTZ,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        sections=(Section.SUMMARY,),
-        value_fn=lambda state: value(state.summary) if state.summary else None,
     )
 
 
@@ -197,27 +174,9 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         exists_fn=lambda _: True,
         value_fn=lambda state: state.activity,
     ),
-    WhatsminerSensorDescription(
-        key="power",
-        # Home Assistant's own name of this class means the power supply in some languages.
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        sections=(Section.SUMMARY,),
-        value_fn=lambda state: state.summary and state.summary.power,
-    ),
-    WhatsminerSensorDescription(
-        key="power_5m",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        sections=(Section.SUMMARY,),
-        value_fn=lambda state: state.summary and state.summary.power_5m,
-    ),
+    # Home Assistant's own name of this class means the power supply in some languages.
+    _measured(POWER, "power", main=True),
+    _measured(POWER, "power_5m"),
     WhatsminerSensorDescription(
         key="energy",
         device_class=SensorDeviceClass.ENERGY,
@@ -228,122 +187,46 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         entity_class=EnergySensor,
         value_fn=lambda state: state.summary and state.summary.power,
     ),
-    _hashrate(
-        "hashrate", lambda summary: summary.hashrate, enabled=True, category=None
-    ),
-    _hashrate(
-        "hashrate_average", lambda summary: summary.hashrate_average, enabled=True
-    ),
-    _hashrate("hashrate_1m", lambda summary: summary.hashrate_1m),
-    _hashrate("hashrate_5m", lambda summary: summary.hashrate_5m),
-    _hashrate("hashrate_15m", lambda summary: summary.hashrate_15m),
-    _hashrate("hashrate_target", lambda summary: summary.hashrate_target),
-    _hashrate("hashrate_nominal", lambda summary: summary.hashrate_nominal),
-    WhatsminerSensorDescription(
-        key="efficiency",
-        native_unit_of_measurement=UNIT_EFFICIENCY,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        sections=(Section.SUMMARY,),
-        noise=0.1,
+    _measured(HASHRATE, "hashrate", main=True),
+    _measured(HASHRATE, "hashrate_average", enabled=True),
+    _measured(HASHRATE, "hashrate_1m"),
+    _measured(HASHRATE, "hashrate_5m"),
+    _measured(HASHRATE, "hashrate_15m"),
+    _measured(HASHRATE, "hashrate_target"),
+    _measured(HASHRATE, "hashrate_nominal"),
+    _measured(
+        EFFICIENCY,
+        "efficiency",
+        main=True,
         # Power of the first seconds by next to no hashrate: ten thousand J/TH that mean nothing.
-        value_fn=lambda state: (
+        value=lambda state: (
             None
             if state.activity is Activity.STARTING
             else state.summary and state.summary.efficiency
         ),
     ),
-    _temperature(
+    _measured(
+        TEMPERATURE,
         "temperature",
-        lambda state: state.temperature,
-        Section.SUMMARY,
-        Section.BOARDS,
+        sections=(Section.SUMMARY, Section.BOARDS),
         enabled=True,
+        value=lambda state: state.temperature,
     ),
-    _temperature(
-        "environment_temperature",
-        lambda state: state.summary and state.summary.environment_temperature,
-        Section.SUMMARY,
-        enabled=True,
-    ),
-    _temperature(
-        "liquid_temperature",
-        lambda state: state.status and state.status.liquid_temperature,
-        Section.STATUS,
-        enabled=True,
-        category=None,
-    ),
-    _temperature(
-        "chip_temperature_avg",
-        lambda state: state.summary and state.summary.chip_temperature_avg,
-        Section.SUMMARY,
-        enabled=True,
-    ),
-    _temperature(
-        "chip_temperature_min",
-        lambda state: state.summary and state.summary.chip_temperature_min,
-        Section.SUMMARY,
-    ),
-    _temperature(
-        "chip_temperature_max",
-        lambda state: state.summary and state.summary.chip_temperature_max,
-        Section.SUMMARY,
-        enabled=True,
-        category=None,
-    ),
-    _fan(
-        "fan_speed_in",
-        lambda state: state.summary and state.summary.fan_speed_in,
-        Section.SUMMARY,
-        enabled=True,
-    ),
-    _fan(
-        "fan_speed_out",
-        lambda state: state.summary and state.summary.fan_speed_out,
-        Section.SUMMARY,
-        enabled=True,
-    ),
-    _fan("psu_fan_speed", _psu("fan_speed"), Section.PSU, Section.SUMMARY),
-    WhatsminerSensorDescription(
-        key="psu_input_voltage",
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        sections=(Section.PSU, Section.SUMMARY),
-        value_fn=_psu("input_voltage"),
-    ),
-    WhatsminerSensorDescription(
-        key="psu_input_current",
-        device_class=SensorDeviceClass.CURRENT,
-        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        sections=(Section.PSU, Section.SUMMARY),
-        value_fn=_psu("input_current"),
-    ),
-    WhatsminerSensorDescription(
-        key="psu_input_power",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        sections=(Section.PSU,),
-        value_fn=lambda state: state.psu and state.psu.input_power,
-    ),
-    _temperature(
-        "psu_temperature",
-        lambda state: state.psu and state.psu.temperature,
-        Section.PSU,
-    ),
-    _frequency("frequency_average", lambda summary: summary.frequency_average),
-    _frequency("frequency_target", lambda summary: summary.frequency_target),
+    _measured(TEMPERATURE, "environment_temperature", enabled=True),
+    _measured(TEMPERATURE, "liquid_temperature", sections=(Section.STATUS,), main=True),
+    _measured(TEMPERATURE, "chip_temperature_avg", enabled=True),
+    _measured(TEMPERATURE, "chip_temperature_min"),
+    _measured(TEMPERATURE, "chip_temperature_max", main=True),
+    _measured(FAN_SPEED, "fan_speed_in", enabled=True),
+    _measured(FAN_SPEED, "fan_speed_out", enabled=True),
+    # The summary of 1.x has some of the power supply.
+    _measured(FAN_SPEED, "psu_fan_speed", sections=(Section.PSU, Section.SUMMARY)),
+    _measured(VOLTAGE, "psu_input_voltage", sections=(Section.PSU, Section.SUMMARY)),
+    _measured(CURRENT, "psu_input_current", sections=(Section.PSU, Section.SUMMARY)),
+    _measured(POWER, "psu_input_power", sections=(Section.PSU,)),
+    _measured(TEMPERATURE, "psu_temperature", sections=(Section.PSU,)),
+    _measured(FREQUENCY, "frequency_average"),
+    _measured(FREQUENCY, "frequency_target"),
     WhatsminerSensorDescription(
         key="uptime",
         device_class=SensorDeviceClass.UPTIME,
@@ -375,14 +258,12 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         sections=(Section.SUMMARY, Section.POOLS),
         value_fn=lambda state: state.rejected_shares,
     ),
-    WhatsminerSensorDescription(
-        key="reject_rate",
-        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=2,
-        entity_category=EntityCategory.DIAGNOSTIC,
+    _measured(
+        SHARE,
+        "reject_rate",
         sections=(Section.SUMMARY, Section.POOLS),
-        value_fn=lambda state: state.reject_rate,
+        enabled=True,
+        value=lambda state: state.reject_rate,
     ),
     WhatsminerSensorDescription(
         key="pool",
@@ -419,7 +300,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
 class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
     """A sensor of what the integration itself does, also while the miner is away."""
 
-    feature: Feature | None
+    feature: Feature | None = None
     """What the miner must be able to do; None where reading is enough."""
     value_fn: Callable[[WhatsminerData], Value]
     attributes_fn: Callable[[WhatsminerData], dict[str, Any]] = lambda _: {}
@@ -489,7 +370,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         key=HEATING_STATUS,
         device_class=SensorDeviceClass.ENUM,
         options=[status.value for status in HeatingStatus],
-        feature=None,
         exists_fn=lambda data: data.heating is not None,
         value_fn=lambda data: data.heating.status if data.heating else None,
     ),
@@ -498,7 +378,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         device_class=SensorDeviceClass.ENUM,
         options=[state.value for state in ProfileState],
         entity_category=EntityCategory.DIAGNOSTIC,
-        feature=None,
         value_fn=lambda data: data.learning.profile.state,
         attributes_fn=lambda data: data.learning.attributes,
     ),
@@ -508,7 +387,6 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
         native_unit_of_measurement=UnitOfPower.WATT,
         suggested_display_precision=0,
         entity_category=EntityCategory.DIAGNOSTIC,
-        feature=None,
         value_fn=lambda data: data.learning.sweet_spot_power,
         attributes_fn=lambda data: data.learning.sweet_spot_attributes,
     ),
@@ -532,87 +410,38 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class BoardSensorDescription(SensorEntityDescription):
-    """A sensor that every board may have."""
-
-    value_fn: Callable[[Board], float | None]
-    noise: float = 0
-
-
-_BOARD_TEMPERATURE = BoardSensorDescription(
-    key="temperature",
-    device_class=SensorDeviceClass.TEMPERATURE,
-    native_unit_of_measurement=UnitOfTemperature.CELSIUS,
-    suggested_display_precision=1,
-    noise=1,
-    value_fn=lambda board: board.temperature,
-)
-
-BOARD_SENSORS: tuple[BoardSensorDescription, ...] = (
-    BoardSensorDescription(
-        key="hashrate",
-        native_unit_of_measurement=UNIT_HASHRATE,
-        suggested_display_precision=1,
-        noise=0.5,
-        value_fn=lambda board: board.hashrate,
-    ),
-    _BOARD_TEMPERATURE,
-    replace(
-        _BOARD_TEMPERATURE,
-        key="chip_temperature_avg",
-        value_fn=lambda board: board.chip_temperature_avg,
-    ),
-    replace(
-        _BOARD_TEMPERATURE,
-        key="chip_temperature_min",
-        value_fn=lambda board: board.chip_temperature_min,
-    ),
-    replace(
-        _BOARD_TEMPERATURE,
-        key="chip_temperature_max",
-        value_fn=lambda board: board.chip_temperature_max,
-    ),
-    BoardSensorDescription(
-        key="frequency",
-        device_class=SensorDeviceClass.FREQUENCY,
-        native_unit_of_measurement=UnitOfFrequency.MEGAHERTZ,
-        suggested_display_precision=0,
-        value_fn=lambda board: board.frequency,
-    ),
-    BoardSensorDescription(key="chips", value_fn=lambda board: board.chips),
-)
+_BOARD_TEMPERATURE = TEMPERATURE._replace(noise=1)
+BOARD_SENSORS = {
+    "hashrate": HASHRATE._replace(noise=0.5),
+    "temperature": _BOARD_TEMPERATURE,
+    "chip_temperature_avg": _BOARD_TEMPERATURE,
+    "chip_temperature_min": _BOARD_TEMPERATURE,
+    "chip_temperature_max": _BOARD_TEMPERATURE,
+    "frequency": FREQUENCY,
+    "chips": COUNT,
+}
+"""The fields of a board."""
 
 
-def _of_board(
-    slot: int, read: Callable[[Board], float | None]
-) -> Callable[[MinerState], float | None]:
-    """A reading of the board in one slot."""
-
-    def value(state: MinerState) -> float | None:
-        board = state.board(slot)
-        return read(board) if board else None
-
-    return value
+def _of_board(slot: int, field: str) -> Callable[[MinerState], float | None]:
+    """Return what reads a field of the board in one slot."""
+    return lambda state: getattr(state.board(slot), field, None)
 
 
 def board_sensors(slot: int) -> Iterator[WhatsminerSensorDescription]:
-    """The sensors of the board in one slot."""
-    for board_sensor in BOARD_SENSORS:
-        yield WhatsminerSensorDescription(
-            key=f"board_{slot}_{board_sensor.key}",
-            translation_key=f"board_{board_sensor.key}",
-            translation_placeholders={"slot": str(slot)},
-            device_class=board_sensor.device_class,
-            native_unit_of_measurement=board_sensor.native_unit_of_measurement,
-            state_class=SensorStateClass.MEASUREMENT,
-            suggested_display_precision=board_sensor.suggested_display_precision,
-            entity_category=EntityCategory.DIAGNOSTIC,
-            entity_registry_enabled_default=board_sensor.key
-            in ("hashrate", "temperature"),
+    """Return the sensors of the board in one slot."""
+    for field, quantity in BOARD_SENSORS.items():
+        description = _measured(
+            quantity,
+            f"board_{slot}_{field}",
             sections=(Section.BOARDS,),
-            noise=board_sensor.noise,
-            value_fn=_of_board(slot, board_sensor.value_fn),
+            enabled=field in ("hashrate", "temperature"),
+            value=_of_board(slot, field),
+        )
+        yield replace(
+            description,
+            translation_key=f"board_{field}",
+            translation_placeholders={"slot": str(slot)},
         )
 
 
