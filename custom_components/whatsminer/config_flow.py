@@ -96,7 +96,13 @@ from .entity import device_name, series
 from .exceptions import placeholders, translation_key
 from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
 from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
-from .heat.options import as_shown, as_stored, bounds_error, thermostat_schema
+from .heat.options import (
+    as_shown,
+    as_stored,
+    bounds_error,
+    sensor_error,
+    thermostat_schema,
+)
 from .money.economics import HeatSource, Market
 from .money.limits import Rule, Unknown
 from .money.units import parse_unit
@@ -635,6 +641,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
             if error := (
                 self._bounds_error(options)
                 or self._price_error(options)
+                or sensor_error(self.hass, self.config_entry, options)
                 or bounds_error(options, unit)
                 or _plan_error(options)
                 or _limits_error(options)

@@ -438,6 +438,42 @@ async def test_options(world: World, room: Room) -> None:
     assert pair.attributes["friendly_name"] == "Boiler Thermostat"
 
 
+async def test_one_thermostat_for_a_sensor(world: World, room: Room) -> None:
+    """Two thermostats in one room would work against each other, or a group could get none."""
+    pair = await grouped(world, room)
+    members = {"members": pair.entry.options["members"]}
+    first, second = world.entries
+
+    async def submit(
+        entry: ConfigEntry[Any], sensor: dict[str, str], **values: object
+    ) -> str:
+        """Return the name of the thermostat that has the sensor already."""
+        flows = world.hass.config_entries.options
+        flow = await flows.async_init(entry.entry_id)
+        result = await flows.async_configure(
+            flow["flow_id"], {"thermostat": sensor, **values}
+        )
+        await world.settle()
+        if result["type"] is FlowResultType.CREATE_ENTRY:
+            return ""
+        assert result["errors"] == {"base": "sensor_taken"}
+        named = result["description_placeholders"]
+        assert named
+        assert named["entity"] == SENSOR
+        return named["name"]
+
+    here = {"thermostat_sensor": SENSOR}
+    assert not await submit(first, here)
+    assert not await submit(first, {**here, "thermostat_kind": "floor"})
+    assert await submit(second, here) == first.title
+    assert not await submit(second, {"thermostat_sensor": "sensor.attic"})
+    assert await submit(pair.entry, here, **members) == first.title
+    assert not await submit(first, {})
+    assert not await submit(pair.entry, here, **members)
+    assert await submit(first, here) == pair.entry.title
+    assert pair.mode == "off"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("profiles", "v3_port"),

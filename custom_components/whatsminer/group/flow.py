@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from homeassistant.config_entries import ConfigFlowResult, OptionsFlowWithReload
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlowResult,
+    OptionsFlowWithReload,
+)
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, UnitOfPower, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
@@ -24,7 +28,13 @@ from homeassistant.util.unit_conversion import PowerConverter
 import probatio
 
 from ..const import CONF_THERMOSTAT_SENSOR
-from ..heat.options import as_shown, as_stored, bounds_error, thermostat_schema
+from ..heat.options import (
+    as_shown,
+    as_stored,
+    bounds_error,
+    sensor_error,
+    thermostat_schema,
+)
 from .entry import (
     CONF_BATTERY,
     CONF_BATTERY_FIRST,
@@ -202,12 +212,13 @@ def _site_error(
 
 
 def _thermostat_error(
-    options: Mapping[str, Any], unit: str
+    hass: HomeAssistant, entry: ConfigEntry[Any], options: Mapping[str, Any]
 ) -> tuple[str, dict[str, str]] | None:
     """Return the error for a thermostat that cannot be, or not beside a meter."""
     if options.get(CONF_HOLD) and options.get(CONF_THERMOSTAT_SENSOR):
         return "thermostat_and_meter", {}
-    return bounds_error(options, unit)
+    unit = hass.config.units.temperature_unit
+    return sensor_error(hass, entry, options) or bounds_error(options, unit)
 
 
 class GroupOptionsFlow(OptionsFlowWithReload):
@@ -231,7 +242,7 @@ class GroupOptionsFlow(OptionsFlowWithReload):
         if user_input is not None:
             options = as_stored(flat(user_input), unit)
             errors, named = check(self.hass, options, entry.entry_id)
-            if not errors and (error := _thermostat_error(options, unit)):
+            if not errors and (error := _thermostat_error(self.hass, entry, options)):
                 errors["base"], named = error
             if not errors:
                 return self.async_create_entry(data=options)

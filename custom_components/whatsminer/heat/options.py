@@ -10,7 +10,9 @@ from homeassistant.components.climate import (
     PRESET_COMFORT,
     PRESET_ECO,
 )
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import PERCENTAGE, UnitOfTemperature, UnitOfTime
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
@@ -44,6 +46,7 @@ from ..const import (
     CONF_THERMOSTAT_SENSOR,
     CONF_THERMOSTAT_STEP,
     CONF_THERMOSTAT_WIDEN,
+    DOMAIN,
 )
 from .thermostat import KINDS, MINUTE, Settings
 
@@ -195,6 +198,18 @@ def wrong_bounds(options: Mapping[str, Any]) -> tuple[float, float, float] | Non
         settings_of(options).hard,
     )
     return None if bounds[0] < bounds[1] < bounds[2] else bounds
+
+
+def sensor_error(
+    hass: HomeAssistant, entry: ConfigEntry[Any], options: Mapping[str, Any]
+) -> tuple[str, dict[str, str]] | None:
+    """Return the error for a sensor that the thermostat of another entry follows."""
+    sensor = options.get(CONF_THERMOSTAT_SENSOR)
+    for other in hass.config_entries.async_entries(DOMAIN):
+        taken = other.options.get(CONF_THERMOSTAT_SENSOR)
+        if sensor and sensor == taken and other.entry_id != entry.entry_id:
+            return "sensor_taken", {"entity": sensor, "name": other.title}
+    return None
 
 
 def bounds_error(
