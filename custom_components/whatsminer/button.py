@@ -107,8 +107,7 @@ async def async_setup_entry(
     # A curtailment that is active can be seen and ended without a password, too.
     if can(Feature.MINING) or data.curtailment.state != "none":
         buttons.append(ResumeButton(data))
-    market = Market(hass, entry.options)
-    if market.has_price and market.has_hashprice:
+    if Market(hass, entry.options).has_prices:
         buttons.append(ResetSavingsButton(data.coordinator, RESET_SAVINGS))
     add_controls(data.coordinator, Platform.BUTTON, async_add_entities, buttons)
 

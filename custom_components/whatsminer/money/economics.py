@@ -1,7 +1,7 @@
 """Economics: cost and revenue of mining, by the prices of other sensors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 import math
@@ -141,6 +141,11 @@ class Market:
         """Whether the options say what a hashrate earns."""
         by_sensor = bool(self._options.get(CONF_HASHPRICE_SENSOR))
         return by_sensor or self._options.get(CONF_HASHPRICE) is not None
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether what is earned and what is paid are known."""
+        return self.has_price and self.has_hashprice
 
     @property
     def price(self) -> Quote:
@@ -352,6 +357,7 @@ class EconomicsDescription(WhatsminerDescription, SensorEntityDescription):
     """The value from the learned curve, where that is known."""
     saved_fn: Callable[[Level, Level, Rates], float] | None = None
     """What is saved per hour, by what happened and what full power would be."""
+    entity_class: type[EconomicsSensor] | None = None
 
 
 _SIGNS = {
@@ -384,121 +390,6 @@ SAVED_ALWAYS_ON = "saved_always_on"
 SAVED_LIMIT = "saved_limit"
 RESET_SAVED = f"{DOMAIN}_reset_saved_{{}}"
 """Signal that the savings of an entry start again at 0."""
-
-# There is no device class for money per something in core.
-ECONOMICS: tuple[EconomicsDescription, ...] = (
-    EconomicsDescription(
-        key="cost_per_hour",
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=3,
-        sections=(Section.SUMMARY,),
-        exists_fn=lambda market: market.has_price,
-        unit_fn=lambda market: f"{market.price.currency}/h",
-        value_fn=_cost,
-    ),
-    EconomicsDescription(
-        key="revenue_per_hour",
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=3,
-        sections=(Section.SUMMARY,),
-        exists_fn=lambda market: market.has_hashprice,
-        unit_fn=lambda market: f"{market.hashprice.currency}/h",
-        value_fn=_revenue,
-    ),
-    EconomicsDescription(
-        key="margin_per_hour",
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=3,
-        sections=(Section.SUMMARY,),
-        exists_fn=lambda market: market.has_price and market.has_hashprice,
-        unit_fn=lambda market: f"{market.price.currency}/h",
-        value_fn=_margin,
-    ),
-    EconomicsDescription(
-        key=STOP_ABOVE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=4,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        exists_fn=lambda market: market.has_hashprice,
-        unit_fn=lambda market: market.price_unit[0],
-        value_fn=_break_even,
-        curve_fn=_stop_above,
-    ),
-    EconomicsDescription(
-        key=FULL_BELOW,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=4,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        exists_fn=lambda market: market.has_hashprice,
-        unit_fn=lambda market: market.price_unit[0],
-        curve_fn=_full_below,
-    ),
-    EconomicsDescription(
-        key=MOST_PROFITABLE,
-        device_class=SensorDeviceClass.POWER,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        exists_fn=lambda market: market.has_price and market.has_hashprice,
-        unit_fn=lambda _: UnitOfPower.WATT,
-        curve_fn=_best_power,
-    ),
-    EconomicsDescription(
-        key=EFFECTIVE_PRICE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=4,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        exists_fn=lambda market: market.has_price and market.has_heat,
-        unit_fn=lambda market: market.price_unit[0],
-        curve_fn=_effective,
-    ),
-    EconomicsDescription(
-        key=COST_TOTAL,
-        device_class=SensorDeviceClass.MONETARY,
-        state_class=SensorStateClass.TOTAL,
-        suggested_display_precision=2,
-        exists_fn=lambda market: market.has_price,
-        unit_fn=lambda market: _code(market.price.currency, market.home),
-        value_fn=_cost,
-    ),
-    EconomicsDescription(
-        key=REVENUE_TOTAL,
-        device_class=SensorDeviceClass.MONETARY,
-        state_class=SensorStateClass.TOTAL,
-        suggested_display_precision=2,
-        exists_fn=lambda market: market.has_hashprice,
-        unit_fn=lambda market: _code(market.hashprice.currency, market.home),
-        value_fn=_revenue,
-    ),
-    *(
-        EconomicsDescription(
-            key=key,
-            device_class=SensorDeviceClass.MONETARY,
-            state_class=SensorStateClass.TOTAL,
-            suggested_display_precision=2,
-            exists_fn=lambda market: market.has_price and market.has_hashprice,
-            unit_fn=lambda market: _code(market.price.currency, market.home),
-            saved_fn=saved_fn,
-        )
-        for key, saved_fn in (
-            (SAVED_ALWAYS_ON, against_always_on),
-            (SAVED_LIMIT, against_limit),
-        )
-    ),
-)
-
-
-@callback
-def economics_sensors(
-    coordinator: WhatsminerCoordinator, learning: Learning
-) -> Iterator[SensorEntity]:
-    """The sensors that the options ask for; those they no longer ask for are taken away."""
-    market = Market(coordinator.hass, coordinator.config_entry.options)
-    for description in ECONOMICS:
-        if description.exists_fn(market):
-            what = _CLASSES.get(description.key, EconomicsSensor)
-            yield what(coordinator, description, market, learning)
-        else:
-            remove_entities(coordinator, Platform.SENSOR, [description.key])
 
 
 class EconomicsSensor(WhatsminerEntity, SensorEntity):
@@ -760,13 +651,112 @@ class SavedSensor(TotalSensor):
         return per_hour is not None
 
 
-_CLASSES: dict[str, type[EconomicsSensor]] = {
-    STOP_ABOVE: StopAboveSensor,
-    FULL_BELOW: CurveSensor,
-    MOST_PROFITABLE: CurveSensor,
-    EFFECTIVE_PRICE: CurveSensor,
-    COST_TOTAL: TotalSensor,
-    REVENUE_TOTAL: TotalSensor,
-    SAVED_ALWAYS_ON: SavedSensor,
-    SAVED_LIMIT: SavedSensor,
-}
+class Money(NamedTuple):
+    """Whether the options lead to some money, and which currency it is in."""
+
+    exists: Callable[[Market], bool]
+    quote: Callable[[Market], Quote]
+
+
+COST = Money(lambda market: market.has_price, lambda market: market.price)
+REVENUE = Money(lambda market: market.has_hashprice, lambda market: market.hashprice)
+MARGIN = Money(lambda market: market.has_prices, lambda market: market.price)
+
+
+# There is no device class for money per something in core.
+def _per_hour(
+    key: str, money: Money, value: Callable[[Summary, Market], float | None]
+) -> EconomicsDescription:
+    return EconomicsDescription(
+        key=key,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        sections=(Section.SUMMARY,),
+        exists_fn=money.exists,
+        unit_fn=lambda market: f"{money.quote(market).currency}/h",
+        value_fn=value,
+    )
+
+
+def _price(
+    key: str,
+    curve: Callable[[Sequence[Level], Market], float | None],
+    exists: Callable[[Market], bool] = REVENUE.exists,
+) -> EconomicsDescription:
+    """Return a price of electricity, written like that of the price sensor."""
+    return EconomicsDescription(
+        key=key,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=4,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        exists_fn=exists,
+        unit_fn=lambda market: market.price_unit[0],
+        curve_fn=curve,
+        entity_class=CurveSensor,
+    )
+
+
+def _total(
+    key: str,
+    money: Money,
+    *,
+    value: Callable[[Summary, Market], float | None] = lambda *_: None,
+    saved: Callable[[Level, Level, Rates], float] | None = None,
+) -> EconomicsDescription:
+    return EconomicsDescription(
+        key=key,
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        suggested_display_precision=2,
+        exists_fn=money.exists,
+        unit_fn=lambda market: _code(money.quote(market).currency, market.home),
+        value_fn=value,
+        saved_fn=saved,
+        entity_class=SavedSensor if saved else TotalSensor,
+    )
+
+
+ECONOMICS: tuple[EconomicsDescription, ...] = (
+    _per_hour("cost_per_hour", COST, _cost),
+    _per_hour("revenue_per_hour", REVENUE, _revenue),
+    _per_hour("margin_per_hour", MARGIN, _margin),
+    replace(
+        _price(STOP_ABOVE, _stop_above),
+        value_fn=_break_even,
+        entity_class=StopAboveSensor,
+    ),
+    _price(FULL_BELOW, _full_below),
+    EconomicsDescription(
+        key=MOST_PROFITABLE,
+        device_class=SensorDeviceClass.POWER,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        exists_fn=MARGIN.exists,
+        unit_fn=lambda _: UnitOfPower.WATT,
+        curve_fn=_best_power,
+        entity_class=CurveSensor,
+    ),
+    _price(
+        EFFECTIVE_PRICE,
+        _effective,
+        exists=lambda market: market.has_price and market.has_heat,
+    ),
+    _total(COST_TOTAL, COST, value=_cost),
+    _total(REVENUE_TOTAL, REVENUE, value=_revenue),
+    _total(SAVED_ALWAYS_ON, MARGIN, saved=against_always_on),
+    _total(SAVED_LIMIT, MARGIN, saved=against_limit),
+)
+
+
+@callback
+def economics_sensors(
+    coordinator: WhatsminerCoordinator, learning: Learning
+) -> Iterator[SensorEntity]:
+    """The sensors that the options ask for; those they no longer ask for are taken away."""
+    market = Market(coordinator.hass, coordinator.config_entry.options)
+    for description in ECONOMICS:
+        if description.exists_fn(market):
+            sensor = description.entity_class or EconomicsSensor
+            yield sensor(coordinator, description, market, learning)
+        else:
+            remove_entities(coordinator, Platform.SENSOR, [description.key])

@@ -210,7 +210,7 @@ class Planner:
     @property
     def _has_best(self) -> bool:
         can = self._coordinator.can(Feature.MINING)
-        return can and self.market.has_price and self.market.has_hashprice
+        return can and self.market.has_prices
 
     @property
     def is_planning(self) -> bool:
