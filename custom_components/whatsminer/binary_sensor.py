@@ -14,15 +14,15 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Section
-from .entity import WhatsminerDescription, WhatsminerEntity
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .entity import ReadingDescription
+from .runtime import EntryEntity, WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerBinarySensorDescription(
-    WhatsminerDescription, BinarySensorEntityDescription
+    ReadingDescription, BinarySensorEntityDescription
 ):
     """A binary sensor and where its value comes from."""
 
@@ -102,17 +102,10 @@ async def async_setup_entry(
     )
 
 
-class WhatsminerBinarySensor(WhatsminerEntity, BinarySensorEntity):
+class WhatsminerBinarySensor(EntryEntity, BinarySensorEntity):
     """A yes or no of the miner."""
 
     entity_description: WhatsminerBinarySensorDescription
-
-    def __init__(
-        self, data: WhatsminerData, description: WhatsminerBinarySensorDescription
-    ) -> None:
-        """Show what the parts of a loaded entry know."""
-        super().__init__(data.coordinator, description)
-        self._data = data
 
     @property
     @override

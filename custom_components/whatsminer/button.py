@@ -20,9 +20,9 @@ from .api import Feature, MinerState, UnknownOutcomeError
 from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command, Commander
 from .const import LOGGER
 from .controls import rebooted, restarted
-from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
+from .entity import WhatsminerEntity, add_controls
 from .money.economics import RESET_SAVED, Market
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .runtime import EntryEntity, WhatsminerConfigEntry
 
 # The client has one lock per miner; blinking must not keep a restart waiting.
 PARALLEL_UPDATES = 0
@@ -33,21 +33,16 @@ END_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhatsminerButtonDescription(WhatsminerDescription, ButtonEntityDescription):
+class WhatsminerButtonDescription(ButtonEntityDescription):
     """A button and the command it sends, made for the state before."""
 
     feature: Feature
     command_fn: Callable[[MinerState], Command]
 
 
-@dataclass(frozen=True, kw_only=True)
-class WhatsminerOwnDescription(WhatsminerDescription, ButtonEntityDescription):
-    """A button for what the integration itself does, without a command."""
-
-
 IDENTIFY = "identify"
-RESUME = WhatsminerOwnDescription(key="resume")
-RESET_SAVINGS = WhatsminerOwnDescription(
+RESUME = ButtonEntityDescription(key="resume")
+RESET_SAVINGS = ButtonEntityDescription(
     key="reset_savings",
     entity_category=EntityCategory.CONFIG,
 )
@@ -106,7 +101,7 @@ async def async_setup_entry(
     ]
     # A curtailment that is active can be seen and ended without a password, too.
     if can(Feature.MINING) or data.curtailment.state != "none":
-        buttons.append(ResumeButton(data))
+        buttons.append(ResumeButton(data, RESUME))
     if Market(hass, entry.options).has_prices:
         buttons.append(ResetSavingsButton(data.coordinator, RESET_SAVINGS))
     add_controls(data.coordinator, Platform.BUTTON, async_add_entities, buttons)
@@ -131,26 +126,18 @@ class WhatsminerButton(WhatsminerEntity, ButtonEntity):
         )
 
 
-class ResumeButton(WhatsminerEntity, ButtonEntity):
+class ResumeButton(EntryEntity, ButtonEntity):
     """Ends the curtailment, and restores the previous settings."""
-
-    entity_description: WhatsminerOwnDescription
-
-    def __init__(self, data: WhatsminerData) -> None:
-        """Command through the curtailment of the miner."""
-        super().__init__(data.coordinator, RESUME)
-        self._curtailment = data.curtailment
 
     @override
     async def async_press(self) -> None:
-        await self._curtailment.async_resume()
+        await self._data.curtailment.async_resume()
 
 
 class ResetSavingsButton(WhatsminerEntity, ButtonEntity):
     """Lets the savings start again at 0."""
 
     _needs_miner = False
-    entity_description: WhatsminerOwnDescription
 
     @override
     async def async_press(self) -> None:

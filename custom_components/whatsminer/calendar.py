@@ -1,6 +1,5 @@
 """Calendar: the plan of a miner, read-only."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import override
 
@@ -14,19 +13,13 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
-from .entity import WhatsminerDescription, WhatsminerEntity, remove_entities
+from .entity import remove_entities
 from .money.plan import Part
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .runtime import EntryEntity, WhatsminerConfigEntry
 
 PARALLEL_UPDATES = 0
 
-
-@dataclass(frozen=True, kw_only=True)
-class PlanDescription(WhatsminerDescription, CalendarEntityDescription):
-    """What a miner is planned to do."""
-
-
-PLAN = PlanDescription(key="plan")
+PLAN = CalendarEntityDescription(key="plan")
 
 
 async def async_setup_entry(
@@ -41,22 +34,16 @@ async def async_setup_entry(
         remove_entities(entry.runtime_data.coordinator, Platform.CALENDAR, [PLAN.key])
 
 
-class WhatsminerPlan(WhatsminerEntity, CalendarEntity):
+class WhatsminerPlan(EntryEntity, CalendarEntity):
     """An event for each time that the miner is to run at one level; *on* while it is to run."""
 
     _needs_miner = False  # a plan holds while its miner is offline
-    entity_description: PlanDescription
-
-    def __init__(self, data: WhatsminerData, description: PlanDescription) -> None:
-        """Show the plan of a loaded entry."""
-        super().__init__(data.coordinator, description)
-        self._planner = data.planner
 
     @property
     @override
     def event(self) -> CalendarEvent | None:
         now = dt_util.utcnow()
-        parts = [part for part in self._planner.parts if part.end > now]
+        parts = [part for part in self._data.planner.parts if part.end > now]
         return next((_event(part) for part in parts if part.percent), None)
 
     @override
@@ -65,7 +52,7 @@ class WhatsminerPlan(WhatsminerEntity, CalendarEntity):
     ) -> list[CalendarEvent]:
         return [
             _event(part)
-            for part in self._planner.parts
+            for part in self._data.planner.parts
             if part.percent and part.end > start_date and part.start < end_date
         ]
 

@@ -1,6 +1,5 @@
 """The thermostat: a room, a tank or a floor is heated by a miner or a group."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, override
 
 from homeassistant.components.climate import (
@@ -22,7 +21,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import WhatsminerCoordinator
-from .entity import WhatsminerDescription, WhatsminerEntity, remove_entities
+from .entity import WhatsminerEntity, remove_entities
 from .group.entities import GroupEntity, offered
 from .group.entry import is_group
 from .group.runtime import Group, GroupConfigEntry
@@ -52,12 +51,7 @@ else:
             return self._attr_native_target_temperature
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThermostatDescription(WhatsminerDescription, ClimateEntityDescription):
-    """The thermostat of a miner or a group."""
-
-
-THERMOSTAT = ThermostatDescription(key=KEY)
+THERMOSTAT = ClimateEntityDescription(key=KEY)
 
 
 async def async_setup_entry(
@@ -146,8 +140,6 @@ class Thermostat(_Base):
 class WhatsminerThermostat(Thermostat, WhatsminerEntity):
     """The thermostat of a miner."""
 
-    entity_description: ThermostatDescription
-
     def __init__(self, coordinator: WhatsminerCoordinator, heating: Heating) -> None:
         """Show what is held."""
         super().__init__(coordinator, THERMOSTAT)
@@ -162,8 +154,6 @@ class WhatsminerThermostat(Thermostat, WhatsminerEntity):
 
 class GroupThermostat(Thermostat, GroupEntity):
     """The thermostat of a group."""
-
-    entity_description: ThermostatDescription
 
     def __init__(self, group: Group, heating: Heating) -> None:
         """Show what is held."""

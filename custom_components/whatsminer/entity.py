@@ -1,6 +1,6 @@
 """What all entities of a miner share: its device, their identity, and when they are available."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 import re
 from typing import Any, override
@@ -15,7 +15,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .address import web_url
-from .api import MinerInfo, MinerState, Section
+from .api import MinerInfo, Section
 from .commander import Commander
 from .const import DOMAIN
 from .controls import Control
@@ -37,22 +37,15 @@ def device_name(info: MinerInfo, mac: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhatsminerDescription(EntityDescription):
-    """What all tables of entities have in common."""
+class ReadingDescription(EntityDescription):
+    """An entity that shows what the miner reports."""
 
     sections: tuple[Section, ...] = ()
-    """The entity is available while any of these was answered; always if there are none."""
+    """It is available while any of these was answered; always if there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingDescription(WhatsminerDescription):
-    """An entity that only shows; it exists once this miner has reported its value."""
-
-    exists_fn: Callable[[MinerState], bool] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlDescription[T](WhatsminerDescription):
+class ControlDescription[T](EntityDescription):
     """An entity that commands."""
 
     control: Control[T]
@@ -64,10 +57,9 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
     _attr_has_entity_name = True
     _needs_miner = True
     """Whether the entity is unavailable while the miner is offline."""
-    entity_description: WhatsminerDescription
 
     def __init__(
-        self, coordinator: WhatsminerCoordinator, description: WhatsminerDescription
+        self, coordinator: WhatsminerCoordinator, description: EntityDescription
     ) -> None:
         """Name the entity and its device after the MAC."""
         super().__init__(coordinator)
@@ -95,7 +87,8 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
     def available(self) -> bool:
         if not self._needs_miner:
             return True
-        sections, state = self.entity_description.sections, self.coordinator.data
+        sections = getattr(self.entity_description, "sections", ())
+        state = self.coordinator.data
         is_answered = any(getattr(state, section) is not None for section in sections)
         return super().available and (is_answered or not sections)
 

@@ -1,6 +1,5 @@
 """Event: a fault has appeared."""
 
-from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
@@ -9,19 +8,12 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Fault
-from .entity import WhatsminerDescription, WhatsminerEntity
 from .faults import FaultType, fault_time, fault_type, fault_words
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .runtime import EntryEntity, WhatsminerConfigEntry
 
 PARALLEL_UPDATES = 0
 
-
-@dataclass(frozen=True, kw_only=True)
-class WhatsminerEventDescription(WhatsminerDescription, EventEntityDescription):
-    """An event."""
-
-
-FAULT = WhatsminerEventDescription(
+FAULT = EventEntityDescription(
     key="fault",
     entity_category=EntityCategory.DIAGNOSTIC,
     event_types=[kind.value for kind in FaultType],
@@ -37,22 +29,13 @@ async def async_setup_entry(
     async_add_entities([FaultEvent(entry.runtime_data, FAULT)])
 
 
-class FaultEvent(WhatsminerEntity, EventEntity):
+class FaultEvent(EntryEntity, EventEntity):
     """Fires once for each fault that appears in the miner's list."""
-
-    entity_description: WhatsminerEventDescription
-
-    def __init__(
-        self, data: WhatsminerData, description: WhatsminerEventDescription
-    ) -> None:
-        """Follow the faults of a miner."""
-        super().__init__(data.coordinator, description)
-        self._fault_log = data.fault_log
 
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self.async_on_remove(self._fault_log.on_new(self._fire))
+        self.async_on_remove(self._data.fault_log.on_new(self._fire))
 
     @callback
     def _fire(self, fault: Fault) -> None:

@@ -36,14 +36,13 @@ from .coordinator import WhatsminerCoordinator
 from .entity import (
     ControlDescription,
     WhatsminerControl,
-    WhatsminerDescription,
     WhatsminerEntity,
     add_controls,
 )
 from .group import entities as group
 from .group.entry import is_group
 from .group.runtime import GroupConfigEntry
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .runtime import EntryEntity, WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -105,12 +104,7 @@ NUMBERS: tuple[WhatsminerNumberDescription, ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PowerTargetDescription(WhatsminerDescription, NumberEntityDescription):
-    """The set point that is held by percent or limit."""
-
-
-POWER_TARGET = PowerTargetDescription(
+POWER_TARGET = NumberEntityDescription(
     key="power_target",
     device_class=NumberDeviceClass.POWER,
     native_unit_of_measurement=UnitOfPower.WATT,
@@ -178,17 +172,8 @@ class WhatsminerNumber(WhatsminerControl[int], NumberEntity):
         await self._async_set(round(value))
 
 
-class WhatsminerPowerTarget(WhatsminerEntity, NumberEntity):
+class WhatsminerPowerTarget(EntryEntity, NumberEntity):
     """One slider for solar power and batteries."""
-
-    entity_description: PowerTargetDescription
-
-    def __init__(
-        self, data: WhatsminerData, description: PowerTargetDescription
-    ) -> None:
-        """Show and set the target of a miner."""
-        super().__init__(data.coordinator, description)
-        self._target = data.power_target
 
     @property
     @override
@@ -203,8 +188,8 @@ class WhatsminerPowerTarget(WhatsminerEntity, NumberEntity):
     @property
     @override
     def native_value(self) -> float | None:
-        return self._target.watts
+        return self._data.power_target.watts
 
     @override
     async def async_set_native_value(self, value: float) -> None:
-        await self._target.async_set(round(value))
+        await self._data.power_target.async_set(round(value))

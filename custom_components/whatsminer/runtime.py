@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.helpers.entity import EntityDescription
 
 from .commander import Commander
 from .coordinator import WhatsminerCoordinator
+from .entity import WhatsminerEntity
 from .faults import FaultLog
 from .firmware import Installation
 from .heat.heating import Heating
@@ -35,3 +37,12 @@ class WhatsminerData:
     heating: Heating | None
     """The thermostat, if a temperature sensor is chosen."""
     installation: Installation = field(default_factory=Installation)
+
+
+class EntryEntity(WhatsminerEntity):
+    """An entity that shows or sets what a loaded entry holds."""
+
+    def __init__(self, data: WhatsminerData, description: EntityDescription) -> None:
+        """Keep what the entry holds."""
+        super().__init__(data.coordinator, description)
+        self._data = data

@@ -14,11 +14,10 @@ from .controls import HEAT_MODE, POWER_MODE
 from .entity import (
     ControlDescription,
     WhatsminerControl,
-    WhatsminerDescription,
     WhatsminerEntity,
     add_controls,
 )
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .runtime import EntryEntity, WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
 PARALLEL_UPDATES = 0
@@ -47,12 +46,7 @@ SELECTS: tuple[WhatsminerSelectDescription, ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PowerSourceDescription(WhatsminerDescription, SelectEntityDescription):
-    """What says how much the miner should draw."""
-
-
-POWER_SOURCE = PowerSourceDescription(key="power_source")
+POWER_SOURCE = SelectEntityDescription(key="power_source")
 
 
 async def async_setup_entry(
@@ -108,29 +102,20 @@ class WhatsminerSelect(WhatsminerControl[str], SelectEntity):
         await self._async_set(option)
 
 
-class WhatsminerPowerSource(WhatsminerEntity, SelectEntity):
+class WhatsminerPowerSource(EntryEntity, SelectEntity):
     """Shows and sets which source says how much the miner should draw."""
-
-    entity_description: PowerSourceDescription
-
-    def __init__(
-        self, data: WhatsminerData, description: PowerSourceDescription
-    ) -> None:
-        """Show what the executor of a loaded entry knows."""
-        super().__init__(data.coordinator, description)
-        self._executor = data.curtailment
 
     @property
     @override
     def options(self) -> list[str]:
-        return self._executor.source_keys
+        return self._data.curtailment.source_keys
 
     @property
     @override
     def current_option(self) -> str:
-        return self._executor.source.key
+        return self._data.curtailment.source.key
 
     @override
     async def async_select_option(self, option: str) -> None:
-        self._executor.select_source(option)
+        self._data.curtailment.select_source(option)
         self.coordinator.async_update_listeners()

@@ -32,12 +32,7 @@ from homeassistant.helpers.typing import StateType
 from .api import Activity, Cooling, Feature, MinerState, Section
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
-from .entity import (
-    ReadingDescription,
-    WhatsminerDescription,
-    WhatsminerEntity,
-    remove_entities,
-)
+from .entity import ReadingDescription, WhatsminerEntity, remove_entities
 from .faults import fault_words
 from .group import entities as group
 from .group.entry import is_group
@@ -50,7 +45,7 @@ from .money.planner import PlanStatus
 from .money.profile import ProfileState
 from .power.policy import SOURCES, By, Decision, TargetStatus
 from .power.record import Target
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .runtime import EntryEntity, WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
 
@@ -65,6 +60,8 @@ class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
     """A sensor and where its value comes from."""
 
     value_fn: Callable[[MinerState], Value]
+    exists_fn: Callable[[MinerState], bool] | None = None
+    """Whether a miner has it; by default, once it has reported a value."""
     entity_class: type[EnergySensor] | None = None
     """What makes more of the value than to show it."""
     noise: float = 0
@@ -297,7 +294,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnSensorDescription(WhatsminerDescription, SensorEntityDescription):
+class OwnSensorDescription(SensorEntityDescription):
     """A sensor of what the integration itself does, also while the miner is away."""
 
     feature: Feature | None = None
@@ -580,17 +577,12 @@ class WhatsminerSensor(WhatsminerEntity, SensorEntity):
         self._attr_native_value = value
 
 
-class WhatsminerOwnSensor(WhatsminerEntity, SensorEntity):
+class WhatsminerOwnSensor(EntryEntity, SensorEntity):
     """What the integration itself does with the miner."""
 
     _needs_miner = False  # a curtailment continues while its miner is offline
     entity_description: OwnSensorDescription
     _unrecorded_attributes = frozenset({"curve", "steps"})
-
-    def __init__(self, data: WhatsminerData, description: OwnSensorDescription) -> None:
-        """Show what the parts of a loaded entry know."""
-        super().__init__(data.coordinator, description)
-        self._data = data
 
     @property
     @override

@@ -1,6 +1,5 @@
 """Update: the firmware, and the progress of an image that is being installed."""
 
-from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.update import (
@@ -14,18 +13,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature
-from .entity import WhatsminerDescription, WhatsminerEntity, add_controls
-from .runtime import WhatsminerConfigEntry, WhatsminerData
+from .entity import add_controls
+from .runtime import EntryEntity, WhatsminerConfigEntry
 
 PARALLEL_UPDATES = 0
 
-
-@dataclass(frozen=True, kw_only=True)
-class WhatsminerUpdateDescription(WhatsminerDescription, UpdateEntityDescription):
-    """The firmware."""
-
-
-FIRMWARE = WhatsminerUpdateDescription(
+FIRMWARE = UpdateEntityDescription(
     key="firmware",
     device_class=UpdateDeviceClass.FIRMWARE,
 )
@@ -39,28 +32,24 @@ async def async_setup_entry(
     """Add the firmware of a miner that can be given another one."""
     data = entry.runtime_data
     offered = (
-        [WhatsminerFirmware(data)]
+        [WhatsminerFirmware(data, FIRMWARE)]
         if data.coordinator.can(Feature.UPDATE_FIRMWARE)
         else []
     )
     add_controls(data.coordinator, Platform.UPDATE, async_add_entities, offered)
 
 
-class WhatsminerFirmware(WhatsminerEntity, UpdateEntity):
+class WhatsminerFirmware(EntryEntity, UpdateEntity):
     """Shows what `update_firmware` does; where newer firmware could be had is not known."""
 
     _attr_supported_features = UpdateEntityFeature.PROGRESS
-    entity_description: WhatsminerUpdateDescription
-
-    def __init__(self, data: WhatsminerData) -> None:
-        """Show the installation of a miner."""
-        super().__init__(data.coordinator, FIRMWARE)
-        self._installation = data.installation
 
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self.async_on_remove(self._installation.on_change(self.async_write_ha_state))
+        self.async_on_remove(
+            self._data.installation.on_change(self.async_write_ha_state)
+        )
 
     @property
     @override
@@ -71,17 +60,17 @@ class WhatsminerFirmware(WhatsminerEntity, UpdateEntity):
     @override
     def latest_version(self) -> str | None:
         """Return the image that is being installed; its version is not known."""
-        return self._installation.image or self.installed_version
+        return self._data.installation.image or self.installed_version
 
     @property
     @override
     def in_progress(self) -> bool:
-        return self._installation.image is not None
+        return self._data.installation.image is not None
 
     @property
     @override
     def update_percentage(self) -> int | None:
-        return self._installation.percent
+        return self._data.installation.percent
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:

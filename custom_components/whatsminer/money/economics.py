@@ -50,7 +50,7 @@ from ..const import (
 )
 from ..controls import POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
-from ..entity import WhatsminerDescription, WhatsminerEntity, remove_entities
+from ..entity import ReadingDescription, WhatsminerEntity, remove_entities
 from .best import (
     BreakEven,
     Heat,
@@ -347,7 +347,7 @@ def _effective(_: Sequence[Level], market: Market) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EconomicsDescription(WhatsminerDescription, SensorEntityDescription):
+class EconomicsDescription(ReadingDescription, SensorEntityDescription):
     """A sensor, the prices it needs, and how it comes from them."""
 
     exists_fn: Callable[[Market], bool]

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..api import Summary
 from ..const import LOGGER, SCAN_INTERVAL
 from ..coordinator import WhatsminerCoordinator
-from ..entity import ReadingDescription, WhatsminerEntity
+from ..entity import WhatsminerEntity
 
 LONGEST_STEP = SCAN_INTERVAL * 2.5
 """One missed poll is bridged; what lies between readings farther apart is not known."""
@@ -34,11 +34,6 @@ LAST_STATES = 10
 RECORDER_PATIENCE = 10.0
 
 _JOULES_PER_KWH = 3.6e6
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnergyDescription(ReadingDescription, SensorEntityDescription):
-    """The meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +104,6 @@ class Meter:
 class EnergySensor(WhatsminerEntity, RestoreSensor):
     """A meter that counts from reading to reading, and never backwards."""
 
-    entity_description: EnergyDescription
     _energy = 0.0
     """kWh, unrounded."""
     _counted: Summary | None = None
@@ -118,7 +112,7 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
     def __init__(
         self,
         coordinator: WhatsminerCoordinator,
-        description: ReadingDescription,
+        description: SensorEntityDescription,
     ) -> None:
         """Start with a meter that has no reading."""
         super().__init__(coordinator, description)
