@@ -259,6 +259,32 @@ async def test_call_for_heat(world: World, pair: Pair) -> None:
     assert [pair.switched(number) for number in (0, 1)] == [3, 3]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {
+            "thermostat_minimum_run": 0,
+            "thermostat_minimum_stop": 5,
+            "thermostat_widen": 0,
+        }
+    ],
+)
+async def test_too_powerful(world: World, pair: Pair) -> None:
+    """A user would be advised about one miner, where a smaller one could run first."""
+    issues = ir.async_get(world.hass).issues
+    await pair.heat(25)
+    for _ in range(6):
+        assert not issues
+        await pair.heat(5)
+        await world.let_pass(minutes=3)
+        assert world.running == [False, False]
+        await pair.heat(25)
+        await world.let_pass(minutes=7)
+        assert any(world.running)
+    issue = (DOMAIN, f"thermostat_group_too_powerful_{pair.entry.entry_id}")
+    assert set(issues) == {issue}
+
+
 async def test_one_is_curtailed(world: World, pair: Pair) -> None:
     """A grid that asks one miner for less would get it, and the house less heat than it could have."""
     world.step = 300

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from ..const import FULL
-from ..heat.heating import Heating
+from ..heat.heating import GROUP_TOO_POWERFUL, Heating
 from ..money.best import extra_cost_of_heat
 from ..money.economics import Market
 from ..power.percent import can_percent
@@ -28,6 +28,8 @@ UNKNOWN = 3000.0
 
 class GroupHeater:
     """The miners of a group that follow it."""
+
+    too_powerful = GROUP_TOO_POWERFUL
 
     def __init__(
         self,

@@ -13,6 +13,8 @@ class Heater(Protocol):
     hass: HomeAssistant
     entry: ConfigEntry[Any]
     """Its options are those of the thermostat."""
+    too_powerful: str
+    """The repair issue that says what to do where even the lowest level is too warm."""
 
     # What it is and does
 

@@ -48,8 +48,9 @@ HEATING_STATUS: Final = "heating_status"
 
 SENSOR_FAILED: Final = "thermostat_sensor"
 TOO_POWERFUL: Final = "thermostat_too_powerful"
+GROUP_TOO_POWERFUL: Final = "thermostat_group_too_powerful"
 TOO_WEAK: Final = "thermostat_too_weak"
-ISSUES: Final = (SENSOR_FAILED, TOO_POWERFUL, TOO_WEAK)
+ISSUES: Final = (SENSOR_FAILED, TOO_POWERFUL, GROUP_TOO_POWERFUL, TOO_WEAK)
 
 SAVE_INTERVAL: Final = 15 * MINUTE
 """What changes with every step is stored this often (s)."""
@@ -349,7 +350,7 @@ class Heating:
         failed = decision.status in (Status.SENSOR_LOST, Status.SENSOR_STUCK)
         for kind, is_open in (
             (SENSOR_FAILED, failed),
-            (TOO_POWERFUL, decision.too_powerful),
+            (self.heater.too_powerful, decision.too_powerful),
             (TOO_WEAK, decision.too_weak),
         ):
             report_issue(

@@ -14,7 +14,7 @@ from ..money.economics import Market
 from ..power.executor import PowerExecutor
 from ..power.percent import can_percent
 from ..power.policy import Wish
-from .heating import THERMOSTAT, Heating
+from .heating import THERMOSTAT, TOO_POWERFUL, Heating
 
 
 class MinerHeater:
@@ -22,6 +22,7 @@ class MinerHeater:
 
     key = THERMOSTAT
     is_set_up = True
+    too_powerful = TOO_POWERFUL
 
     def __init__(
         self,
