@@ -29,8 +29,9 @@ A_OFF, B_OFF = off("a"), off("b")
         pytest.param(500, [A, B], {"a": 40, "b": 0}, id="one runs at least"),
         pytest.param(2700, [A, B_OFF], {"a": 90, "b": 0}, id="the other stays off"),
         pytest.param(
-            3100, [A, B_OFF], {"a": 40, "b": 52}, id="room for a start at full power"
+            3350, [A, B_OFF], {"a": 40, "b": 56}, id="room for a start at full power"
         ),
+        pytest.param(3250, [A, B_OFF], {"a": 100, "b": 0}, id="almost enough"),
         pytest.param(2000, [A_OFF, B_OFF], {"a": 67, "b": 0}, id="a start of one"),
         pytest.param(5000, [A_OFF, B_OFF], {"a": 83, "b": 83}, id="a start of both"),
         pytest.param(
@@ -53,6 +54,12 @@ A_OFF, B_OFF = off("a"), off("b")
         ),
         pytest.param(
             4000, [A, unit("b", tunes=True)], {"a": 40, "b": 67}, id="one tunes"
+        ),
+        pytest.param(
+            2900,
+            [unit("a", tunes=True), B],
+            {"a": 48, "b": 40},
+            id="one that tunes for some minutes stops no other",
         ),
         pytest.param(
             4200, [A, unit("b", highest=50)], {"a": 90, "b": 50}, id="one is capped"
@@ -87,7 +94,7 @@ def test_share(watts: float, units: list[Unit], percents: dict[str, float]) -> N
 def test_nothing_flaps() -> None:
     """A miner would start and stop while the wish moves around one power."""
     on, starts = [True, False], 0
-    for watts in [3100, 2900, 2500, 3100, 2450, 2900] * 5:
+    for watts in [3400, 2900, 2500, 3400, 2450, 2900] * 5:
         found = share(watts, [unit("a", on=on[0]), unit("b", on=on[1])])
         starts += bool(found["b"]) and not on[1]
         on = [bool(found[name]) for name in "ab"]

@@ -6,6 +6,9 @@ Powers in W, percents of the tuned power of one miner; a percent of 0 is stop.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+SPARE = 0.1
+"""The part of its power for which a miner is not started: a start brings so much more at first."""
+
 
 class Unit(NamedTuple):
     """One miner of a heater."""
@@ -37,8 +40,9 @@ def share(watts: float, units: Sequence[Unit]) -> dict[str, float]:
     """Return a percent for each usable miner; together they draw a power as exactly as they can.
 
     As few as possible run, all at the same percent. The next one of `units` starts where full
-    power is not enough. The last one stops where the lowest level is too much, if the rest is
-    enough. At least one runs.
+    power is not enough by far. The last one stops where the lowest level is too much, if the rest
+    is enough; one that tunes draws more for some minutes, which no restart of another is worth.
+    At least one runs.
     """
     usable = [unit for unit in units if unit.is_usable]
     running = _running(watts, usable)
@@ -64,7 +68,7 @@ def _running(watts: float, usable: Sequence[Unit]) -> list[Unit]:
     running = [unit for unit in usable if unit.on]
     is_start = not running
     for unit in usable:
-        if running and _most(running) >= watts:
+        if running and _most(running) + SPARE * unit.watts >= watts:
             break
         if not unit.on and (unit.may_switch or is_start):
             running.append(unit)
@@ -86,9 +90,7 @@ def _most(units: Iterable[Unit]) -> float:
 
 
 def _least(units: Iterable[Unit]) -> float:
-    return sum(
-        unit.watts * (100 if _draws_full(unit) else unit.lowest) / 100 for unit in units
-    )
+    return sum(unit.watts * unit.lowest / 100 for unit in units)
 
 
 def _level(watts: float, units: Sequence[Unit]) -> int:
