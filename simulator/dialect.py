@@ -315,7 +315,7 @@ class Dialect(ABC):
             "Chip Temp Max": f2(truth.chip_temperature_max_c),
             "Chip Temp Avg": f2(truth.chip_temperature_avg_c),
             "Debug": f"-0.0_100.0_{round(profile.hashrate_ths)}",
-            "Btminer Fast Boot": "enable" if machine.fast_boot else "disable",
+            "Btminer Fast Boot": "enable" if machine.reported.fast_boot else "disable",
             "Upfreq Complete": int(truth.hash_stable),
         }
 

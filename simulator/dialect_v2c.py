@@ -113,7 +113,7 @@ class DialectV2c(DialectV2):
             "Chip Temp Max": number32(truth.chip_temperature_max_c),
             "Chip Temp Avg": number32(truth.chip_temperature_avg_c),
             "Debug": f"{truth.environment_temperature_c:.1f} {boards} ",
-            "Btminer Fast Boot": "enable" if machine.fast_boot else "disable",
+            "Btminer Fast Boot": "enable" if machine.reported.fast_boot else "disable",
         }
 
     def summary(self) -> Row:
@@ -192,7 +192,7 @@ class DialectV2c(DialectV2):
         row = self.status_row()
         if profile.tells_percent:
             row["fast_mining"] = "false"
-            row["fast_hash"] = "true" if machine.settings.fast_hash else "false"
+            row["fast_hash"] = "true" if machine.reported.fast_hash else "false"
             if profile.tells_liquid:
                 row["liquid_temp"] = round(machine.liquid_c)
             row["power_pct"] = machine.reported_percent
@@ -200,7 +200,7 @@ class DialectV2c(DialectV2):
 
     def more_info(self) -> Row:
         """Return the time servers and the speed of tuning."""
-        settings = self.machine.settings
+        settings = self.machine.reported
         return {
             "ntp": settings.ntp_servers,
             "upfreq_speed": str(settings.upfreq_speed),

@@ -90,7 +90,7 @@ class DialectV3:
     def truth(self) -> V3Truth:
         """Return the values that this firmware reports."""
         machine, firmware = self.machine, self.firmware
-        profile, settings = machine.profile, machine.settings
+        profile, settings = machine.profile, machine.reported
         truth = self.v2c.truth()
         realtime, mean = round(machine.power_w), truth.power_w
         known = firmware.tells_factory_hash
@@ -260,7 +260,7 @@ class DialectV3:
             **{f"pcbsn{slot}": self.v2c.board_serial(slot) for slot in boards},
             "miner-sn": self.v2c.miner_serial,
             "power-limit-set": "" if limit is None else str(limit),
-            "UpfreqSpeed": str(settings.upfreq_speed or ""),
+            "UpfreqSpeed": str(truth.upfreq_speed or ""),
             **cooling,
             "web-pool": int(settings.web_pools),
             "permission": truth.permissions,
@@ -425,7 +425,7 @@ class DialectV3:
 
     def fan_setting(self) -> Row:
         """Return the fans."""
-        settings = self.machine.settings
+        settings = self.machine.reported
         return {
             "fan-poweroff-cool": int(settings.poweroff_cool),
             "fan-zero-speed": int(settings.fan_zero_speed),

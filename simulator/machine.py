@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from .profiles import Pool, Profile
-from .settings import Restart, as_found, from_factory
+from .settings import FOR_NEXT_START, Restart, Settings, as_found, from_factory
 from .timing import Timing
 from .truth import BoardTruth, Phase, PoolTruth, PsuTruth, Truth
 
@@ -133,6 +133,8 @@ class Machine:
         self.percent_follows = False
         # The share of a limit that was set that takes effect
         self.limit_share = 1.0
+        # Whether what is set for the next start is reported only from then on (protocol.md#d1)
+        self.reports_at_start = False
         self.boards = tuple(range(profile.boards))
         self.errors: dict[int, float] = {}
 
@@ -447,6 +449,14 @@ class Machine:
                 self.reboot()
             case _:
                 pass
+
+    @property
+    def reported(self) -> Settings:
+        """Return the settings that the miner reports."""
+        if not self.reports_at_start:
+            return self.settings
+        began_with = {name: getattr(self._began_with, name) for name in FOR_NEXT_START}
+        return replace(self.settings, **began_with)
 
     @property
     def fast_boot(self) -> bool:

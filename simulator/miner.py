@@ -64,7 +64,8 @@ class SimulatedMiner:
     in a v3 token may be from the miner's clock; None: any). `machine.percent_restarts` too: whether a
     percentage restarts btminer while fast boot is disabled; and `machine.percent_early`: whether it
     takes effect before tuning is complete; `machine.percent_follows`: whether the reported percentage
-    is the present one; and `machine.limit_share`: the share of a limit that takes effect.
+    is the present one; `machine.limit_share`: the share of a limit that takes effect; and
+    `machine.reports_at_start`: whether what is set for the next start is reported only from then on.
     """
 
     def __init__(

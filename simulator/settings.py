@@ -90,6 +90,9 @@ class Settings:
     ssh: bool = False
 
 
+# What takes effect at the next start of btminer
+FOR_NEXT_START = ("fast_boot", "fast_hash", "upfreq_speed", "temp_offset")
+
 # What `set.miner.restore_setting` puts back
 OF_MINING = (
     "power_mode",

@@ -12,7 +12,7 @@ from homeassistant.helpers.typing import ConfigType
 from .api import Feature
 from .commander import Commander
 from .const import CONF_THERMOSTAT_SENSOR, DOMAIN
-from .controls import drop_reported_settings
+from .controls import IGNORED, drop_reported_settings
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
@@ -62,6 +62,7 @@ ISSUES = (
     WRONG_MINER,
     WRITE_ACCESS,
     PERCENT_RESTARTS,
+    IGNORED,
     WORN,
     *REMEDIES,
 )
@@ -98,7 +99,7 @@ async def _async_setup_group(hass: HomeAssistant, entry: GroupConfigEntry) -> bo
 async def _async_setup_miner(hass: HomeAssistant, entry: WhatsminerConfigEntry) -> bool:
     """Find the miner, read it once, and set up its entities."""
     coordinator = WhatsminerCoordinator(hass, entry)
-    coordinator.add_observer(partial(drop_reported_settings, coordinator.store))
+    coordinator.add_observer(partial(drop_reported_settings, coordinator))
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:

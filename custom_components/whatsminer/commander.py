@@ -51,9 +51,10 @@ class Command:
     None in place of a function: it is known that there is nothing to read back.
     """
     approached: Callable[[MinerState], bool] = lambda _: False
-    """Return whether the miner shows at least a part of the effect when the time is up.
+    """Return whether the miner shows as much of the effect as it can when the time is up.
 
-    A percent may be reached only minutes later, and another limit of the miner may be lower.
+    A percent may be reached only minutes later, another limit of the miner may be lower, and some
+    settings may be reported only from the next start on.
     """
     failed: Callable[[MinerState], str | None] = lambda _: None
     """Return the key of the sentence why the effect will not show any more."""

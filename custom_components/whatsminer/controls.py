@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 import math
 from typing import Any
 
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.translation import async_get_cached_translations
+
 from .api import (
     Activity,
     Feature,
@@ -23,10 +26,11 @@ from .commander import (
     Command,
     Commander,
 )
-from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, FULL
+from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN, FULL, LOGGER
 from .coordinator import WhatsminerCoordinator
 from .exceptions import failed
-from .store import LOWEST_SHARE, POWER_PERCENT as PERCENT_KEY, MinerStore
+from .issues import delete_issues, report_issue
+from .store import LOWEST_SHARE, POWER_PERCENT as PERCENT_KEY
 
 QUIET_TIME = 2.0
 """Seconds that a command of a user that restarts the miner waits for a newer one: several taps
@@ -35,6 +39,8 @@ on a number are one write, and one restart."""
 PERCENT_RESTARTED = "percent_restarted"
 """The sentence that the miner has restarted, which ends a percent."""
 HIGHEST_LIMIT = 99_999.0
+IGNORED = "setting_ignored"
+"""The issue that the next start has not applied what the miner had accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,11 @@ class Control[T]:
     slow: bool = False
     """Whether the value is in the sections that are read periodically."""
     interrupts: bool = False
+    next_start: bool = False
+    """Whether it applies from the next start of btminer on, and some firmware reports it only then.
+
+    Never for what changes the power: there only the effect shows that the miner has obeyed.
+    """
     sections: tuple[Section, ...] = (Section.STATUS,)
     """The sections that can hold the value."""
 
@@ -80,6 +91,11 @@ class Control[T]:
         """Return what the miner reports, else the last command that it acknowledged."""
         value = self.value_fn(coordinator.data)
         return coordinator.store.setting(self.key) if value is None else value
+
+    def shown(self, coordinator: WhatsminerCoordinator) -> T | None:
+        """Return the value from the next start on, which decisions must not count on yet."""
+        waiting = coordinator.store.waiting.get(self.key)
+        return waiting["new"] if waiting else self.actual(coordinator)
 
     def is_shown(self, state: MinerState, value: T) -> bool | None:
         """Return whether the miner reports a value as set; None where another setting hides it."""
@@ -114,8 +130,19 @@ class Control[T]:
             check()
             await self.set_fn(miner, value)
 
+        def waits(state: MinerState) -> bool:
+            """Return whether the previous value is still reported, and may be until the next start."""
+            old = self.value_fn(before)
+            return (
+                self.next_start
+                and old not in (None, value)
+                and old == self.value_fn(state)
+            )
+
         def approached(state: MinerState) -> bool:
-            """Return whether the reported number has moved towards the value."""
+            """Return whether it waits, or the reported number has moved towards the value."""
+            if waits(state):
+                return True
             numbers: list[Any] = [self.value_fn(before), self.value_fn(state), value]
             if any(type(number) is not int for number in numbers):
                 return False
@@ -125,6 +152,8 @@ class Control[T]:
         def sent(acknowledged: bool) -> None:
             if user_initiated:
                 commander.notify_user_command(self.key, value)
+            if self.next_start:
+                coordinator.store.drop_setting(self.key)
             if acknowledged and not self.interrupts:
                 remember()
 
@@ -132,6 +161,22 @@ class Control[T]:
             """Keep what the miner acknowledged, where it does not report the value."""
             if self.value_fn(coordinator.data) is None:
                 coordinator.store.save_setting(self.key, value, coordinator.data)
+
+        def confirmed() -> None:
+            remember()
+            if self.next_start:
+                delete_issues(coordinator.hass, coordinator.config_entry, IGNORED)
+            if waits(now := coordinator.data):
+                old = self.value_fn(now)
+                coordinator.store.save_waiting(self.key, old, value, now)
+                LOGGER.warning(
+                    "%s accepted %s for %r but still reports %s. It may report the new value "
+                    "only after its next start: restart the mining process to apply it",
+                    coordinator.config_entry.title,
+                    value,
+                    _name(coordinator.hass, self.key),
+                    old,
+                )
 
         before = coordinator.data
         readable = not (
@@ -145,7 +190,7 @@ class Control[T]:
                 send=send,
                 quiet=QUIET_TIME if user_initiated and self.interrupts else 0.0,
                 sent=sent,
-                confirmed=remember,
+                confirmed=confirmed,
                 done=done if readable else None,
                 approached=approached,
                 failed=lambda state: self.lost_fn(before, state),
@@ -222,6 +267,7 @@ FAST_BOOT = Control[bool](
     feature=Feature.FAST_BOOT,
     value_fn=lambda state: state.summary.fast_boot if state.summary else None,
     set_fn=lambda miner, on: miner.set_fast_boot(on),
+    next_start=True,
     sections=(Section.SUMMARY,),
 )
 POWER_LIMIT = Control[int](
@@ -265,6 +311,8 @@ def _setting[T](
     feature: Feature,
     value_fn: Callable[[Settings], T | None],
     set_fn: Callable[[Miner, T], Awaitable[None]],
+    *,
+    next_start: bool = False,
 ) -> Control[T]:
     """Return the control of a value that the miner reports, if at all, among its settings."""
     return Control(
@@ -272,6 +320,7 @@ def _setting[T](
         feature=feature,
         value_fn=lambda state: value_fn(state.settings) if state.settings else None,
         set_fn=set_fn,
+        next_start=next_start,
         slow=True,
         sections=(Section.SETTINGS,),
     )
@@ -306,11 +355,13 @@ TEMPERATURE_OFFSET = _setting(
     Feature.TEMPERATURE_OFFSET,
     lambda settings: _within(settings.temperature_offset, -30, 0),
     lambda miner, degrees: miner.set_temperature_offset(degrees),
+    next_start=True,
 )
 UPFREQ_SPEED = _setting(
     Feature.UPFREQ_SPEED,
     lambda settings: _within(settings.upfreq_speed, 0, 10),
     lambda miner, speed: miner.set_upfreq_speed(speed),
+    next_start=True,
 )
 HEAT_MODE: Control[str] = _setting(
     Feature.HEAT_MODE,
@@ -328,6 +379,7 @@ FAST_HASH = Control[bool](
     feature=Feature.FAST_HASH,
     value_fn=lambda state: state.status.fast_hash if state.status else None,
     set_fn=lambda miner, on: miner.set_fast_hash(on),
+    next_start=True,
 )
 TARGET_FREQUENCY = Control[int](
     key=Feature.TARGET_FREQUENCY.value,
@@ -358,14 +410,31 @@ CONTROLS: tuple[Control[Any], ...] = (
 )
 
 
-def drop_reported_settings(store: MinerStore, state: MinerState) -> None:
-    """Drop the last command of each control whose value the miner reports."""
+def drop_reported_settings(
+    coordinator: WhatsminerCoordinator, state: MinerState
+) -> None:
+    """Drop the last command of each control whose value the miner reports.
+
+    One that waits for the next start is reported after it, or the miner has ignored it.
+    """
+    store = coordinator.store
     for control in CONTROLS:
-        if (
-            store.setting(control.key) is not None
-            and control.value_fn(state) is not None
-        ):
-            store.drop_setting(control.key)
+        key, value = control.key, control.value_fn(state)
+        is_old = key in store.waiting and value == store.waiting[key]["old"]
+        if value is None or (is_old and not store.had_its_start(key, state)):
+            continue
+        store.drop_setting(key)
+        if is_old:
+            hass, entry = coordinator.hass, coordinator.config_entry
+            report_issue(hass, entry, IGNORED, setting=_name(hass, key))
+
+
+def _name(hass: HomeAssistant, key: str) -> str:
+    """Return the name of a control in the language of Home Assistant."""
+    texts = async_get_cached_translations(hass, hass.config.language, "entity", DOMAIN)
+    return next(
+        (text for at, text in texts.items() if at.endswith(f".{key}.name")), key
+    )
 
 
 # The bounds of the power, for every entity and action that sets it

@@ -145,13 +145,15 @@ class WhatsminerControl[T](WhatsminerEntity):
     @property
     @override
     def assumed_state(self) -> bool:
-        return self.entity_description.control.is_assumed(self.coordinator.data)
+        control = self.entity_description.control
+        waits = control.key in self.coordinator.store.waiting
+        return waits or control.is_assumed(self.coordinator.data)
 
     @property
     def _value(self) -> T | None:
-        """Return the value to show: being commanded, reported, or else acknowledged last."""
+        """Return the value to show: being commanded, waiting, reported, or else acknowledged last."""
         control = self.entity_description.control
-        return self._commander.shown(control.key, control.actual(self.coordinator))
+        return self._commander.shown(control.key, control.shown(self.coordinator))
 
     async def _async_set(self, value: T) -> None:
         """Command a value for a user; this ends what Home Assistant decides on its own."""

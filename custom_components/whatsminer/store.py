@@ -36,6 +36,8 @@ _HIGHEST_SOLD = 15_000
 _HIGHEST_LIMIT = 100_000
 """W; no number that is stored is higher."""
 _MAX_TEXT = 255
+_ALL_READ = timedelta(minutes=10)
+"""Of a run of btminer, after which everything was read in it."""
 _RAMP = timedelta(minutes=6)
 """The power takes some minutes to follow a percent, and some firmware reports a mean of five (protocol.md#d4)."""
 
@@ -50,6 +52,8 @@ class StoredValues:
     """The identity of the miner, as far as it is text."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The last commands, by key of the entity, where the miner does not report the value."""
+    waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The last commands that the miner may report only from its next start on, by key of the entity."""
     run: str | None = None
     """When the btminer run began in which the power percent was commanded (ISO 8601)."""
     tuned_power: float | None = None
@@ -105,6 +109,12 @@ def _check_time(value: Any) -> None:
         raise ValueError(f"{value!r} has no time zone")
 
 
+def _check_waiting(value: Any) -> None:
+    for one in value.values():
+        _check_values({"old": one["old"], "new": one["new"]})
+        _check_time(one["run"])
+
+
 def _check_info(value: Any) -> None:
     if value is not None:
         recall(value)
@@ -127,6 +137,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "tuned_power": _check_power,
     "tuned_limit": _check_power,
     "settings": _check_values,
+    "waiting": _check_waiting,
     "reported": _check_values,
     "percent_restarts": _check_flag,
     "faults": _check_faults,
@@ -237,15 +248,32 @@ class MinerStore(StoredValues):
         self._save()
 
     @callback
+    def save_waiting(self, key: str, old: Any, new: Any, state: MinerState) -> None:
+        """Keep a command of which the miner still reports the old value."""
+        start = _start(state)
+        run = start.isoformat() if start else None
+        self.waiting[key] = {"old": old, "new": new, "run": run}
+        self._save()
+
+    def had_its_start(self, key: str, state: MinerState) -> bool:
+        """Return whether btminer has started since a command, and everything was read since."""
+        start, run = _start(state), self.waiting[key]["run"]
+        if start is None or state.read_at - start < _ALL_READ:
+            return False
+        return run is None or start - datetime.fromisoformat(run) > _SAME_START
+
+    @callback
     def drop_setting(self, key: str) -> None:
         """Drop the last command of an entity."""
-        if self.settings.pop(key, None) is not None:
+        known = self.settings.pop(key, None), self.waiting.pop(key, None)
+        if known != (None, None):
             self._save()
 
     @callback
     def drop_settings(self) -> None:
         """Drop all commands: the miner was reset."""
         self.settings.clear()
+        self.waiting.clear()
         self._save()
 
     @callback

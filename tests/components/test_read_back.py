@@ -14,13 +14,13 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.commander import Command
 from custom_components.whatsminer.const import DOMAIN
-from custom_components.whatsminer.controls import CONTROLS
+from custom_components.whatsminer.controls import CONTROLS, FAST_BOOT
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 from simulator.dialect_v2 import DialectV2
 from simulator.dialect_v3 import DialectV3
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, RaceClock, issue
 from .test_settings import FOREIGN_SETTINGS, ONLY_4028, REFUSED, SETTINGS
 
 type Call = Callable[..., Awaitable[None]]
@@ -83,6 +83,7 @@ CASES = (
     _switch("mining", "off", "mineroff", "btmineroff", "working"),
 )
 BY_KEY = {case.key: case for case in CASES}
+IGNORED = "setting_ignored"
 EVERYWHERE = {"mining", "fast_boot", "power_percent"}
 
 
@@ -229,6 +230,123 @@ async def test_a_percent_that_is_reached_minutes_later(
     clock.advance(180)
     await coordinator.async_refresh_all()
     assert state("number", "power_percent") == "60"
+
+
+LATE = {"fast_boot", "fast_hash", "upfreq_speed", "temperature_offset"}
+
+
+def test_nothing_that_changes_the_power_waits_for_the_next_start() -> None:
+    """A miner that ignores a command would mine on at full power and be shown as curtailed."""
+    assert {control.key for control in CONTROLS if control.next_start} == LATE
+
+
+@pytest.fixture
+async def commanded_late(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+    hurried: None,
+    caplog: pytest.LogCaptureFixture,
+) -> list[Case]:
+    """Set everything that the miner reports only from its next start on."""
+    miner.machine.reports_at_start = True
+    cases = [
+        case for case in controls_of(hass, coordinator.config_entry) if case.key in LATE
+    ]
+    for case in cases:
+        await call(case.platform, case.key, case.action, **case.data)
+        assert state(case.platform, case.key) == case.choice, case.key
+        assert assumed(case.platform, case.key), case.key
+    assert "restart the mining process to apply it" in caplog.text
+    return cases
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s@4028", "v2c_m60s"])
+async def test_settings_that_are_reported_from_the_next_start_on(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+    commanded_late: list[Case],
+) -> None:
+    """An owner would wait a minute for an error, and set again what the miner has stored."""
+    assert "fast_boot" in {case.key for case in commanded_late}
+    assert FAST_BOOT.actual(coordinator) is False, "percents may still restart it"
+    assert await hass.config_entries.async_reload(coordinator.config_entry.entry_id)
+    coordinator = coordinator.config_entry.runtime_data.coordinator
+    for case in commanded_late:
+        assert state(case.platform, case.key) == case.choice, "forgotten by a reload"
+    miner.machine.restart()
+    clock.advance(3600)
+    await coordinator.async_refresh_all()
+    for case in commanded_late:
+        assert state(case.platform, case.key) == case.choice, case.key
+    assert not coordinator.store.waiting
+    assert not assumed("switch", "fast_boot")
+    assert not issue(hass, IGNORED, coordinator.config_entry)
+
+
+@pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s"])
+async def test_a_setting_that_the_next_start_has_not_applied(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+    hurried: None,
+) -> None:
+    """A command that did nothing would be shown as done for ever."""
+    entry = coordinator.config_entry
+    for command in ("enable_btminer_fast_boot", "set.miner.fastboot"):
+        miner.inject("answered_not_applied", command)
+    await call("switch", "fast_boot", "turn_on")
+    assert (state("switch", "fast_boot"), issue(hass, IGNORED, entry)) == ("on", None)
+    miner.machine.restart()
+    clock.advance(60)
+    await coordinator.async_refresh_all()
+    assert state("switch", "fast_boot") == "on", "it may not be read again yet"
+    clock.advance(3600)
+    await coordinator.async_refresh_all()
+    assert state("switch", "fast_boot") == "off"
+    assert not assumed("switch", "fast_boot")
+    found = issue(hass, IGNORED, entry)
+    assert found
+    assert found.translation_placeholders
+    assert found.translation_placeholders["setting"] == "Fast boot"
+    miner.clear_failures()
+    await call("switch", "fast_boot", "turn_on")
+    assert not issue(hass, IGNORED, entry)
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_a_newer_value_of_a_setting_that_waits(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    call: Call,
+    state: Show,
+    assumed: Callable[[str, str], bool],
+    commanded_late: list[Case],
+) -> None:
+    """What was taken back, or set by another client, would still be shown as set."""
+    await call("switch", "fast_boot", "turn_off")
+    assert (state("switch", "fast_boot"), assumed("switch", "fast_boot")) == (
+        "off",
+        False,
+    )
+    miner.machine.reports_at_start = False
+    miner.machine.change(upfreq_speed=7)
+    await coordinator.async_refresh_all()
+    assert (state("number", "upfreq_speed"), assumed("number", "upfreq_speed")) == (
+        "7",
+        False,
+    )
 
 
 @pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50"])

@@ -45,6 +45,8 @@ VARIANTS: dict[str, Any] = {
     "settings are no values": {"settings": {"temperature_offset": {}}},
     "settings are other values": {"settings": {"temperature_offset": "x" * 300}},
     "reported is no value": {"reported": {"mining": []}},
+    "waiting is a value": {"waiting": {"fast_boot": True}},
+    "waiting has no old value": {"waiting": {"fast_boot": {"new": True, "run": None}}},
     "unknown dialect": {"info": {"dialect": "9", "model": None}},
     "info is a list": {"info": []},
     "info without a dialect": {"info": {"model": "M50"}},
