@@ -10,7 +10,7 @@ from homeassistant.components.button import (
     ButtonEntity,
     ButtonEntityDescription,
 )
-from homeassistant.const import EntityCategory, Platform
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.dispatcher import async_dispatcher_send
@@ -20,7 +20,7 @@ from .api import Feature, MinerState, UnknownOutcomeError
 from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command, Commander
 from .const import LOGGER
 from .controls import rebooted, restarted
-from .entity import WhatsminerEntity, add_controls
+from .entity import WhatsminerEntity, add_offered
 from .money.economics import RESET_SAVED, Market
 from .runtime import EntryEntity, WhatsminerConfigEntry
 
@@ -104,7 +104,7 @@ async def async_setup_entry(
         buttons.append(ResumeButton(data, RESUME))
     if Market(hass, entry.options).has_prices:
         buttons.append(ResetSavingsButton(data.coordinator, RESET_SAVINGS))
-    add_controls(data.coordinator, Platform.BUTTON, async_add_entities, buttons)
+    add_offered(async_add_entities, buttons)
 
 
 class WhatsminerButton(WhatsminerEntity, ButtonEntity):

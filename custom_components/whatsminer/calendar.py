@@ -8,12 +8,11 @@ from homeassistant.components.calendar import (
     CalendarEntityDescription,
     CalendarEvent,
 )
-from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
-from .entity import remove_entities
+from .entity import add_offered
 from .money.plan import Part
 from .runtime import EntryEntity, WhatsminerConfigEntry
 
@@ -28,10 +27,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the plan if the options lead to one, else remove it."""
-    if entry.runtime_data.planner.is_planning:
-        async_add_entities([WhatsminerPlan(entry.runtime_data, PLAN)])
-    else:
-        remove_entities(entry.runtime_data.coordinator, Platform.CALENDAR, [PLAN.key])
+    data = entry.runtime_data
+    plans = [WhatsminerPlan(data, PLAN)] if data.planner.is_planning else []
+    add_offered(async_add_entities, plans)
 
 
 class WhatsminerPlan(EntryEntity, CalendarEntity):

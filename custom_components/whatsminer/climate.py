@@ -1,6 +1,6 @@
 """The thermostat: a room, a tank or a floor is heated by a miner or a group."""
 
-from typing import TYPE_CHECKING, Any, cast, override
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.climate import (
     ATTR_HVAC_MODE,
@@ -11,23 +11,17 @@ from homeassistant.components.climate import (
     HVACAction,
     HVACMode,
 )
-from homeassistant.const import (
-    ATTR_TEMPERATURE,
-    PRECISION_TENTHS,
-    Platform,
-    UnitOfTemperature,
-)
+from homeassistant.const import ATTR_TEMPERATURE, PRECISION_TENTHS, UnitOfTemperature
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import WhatsminerCoordinator
-from .entity import WhatsminerEntity, remove_entities
-from .group.entities import GroupEntity, offered
-from .group.entry import is_group
+from .entity import WhatsminerEntity, add_offered
+from .group.entities import GroupEntity
 from .group.runtime import Group, GroupConfigEntry
 from .heat.heating import THERMOSTAT as KEY, Heating
 from .heat.options import PRESETS
-from .runtime import WhatsminerConfigEntry
+from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
 
@@ -60,17 +54,13 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the thermostat if a temperature sensor is chosen, else remove it."""
-    if is_group(entry):
-        group = cast(GroupConfigEntry, entry).runtime_data
-        heating = group.heating
-        found = [GroupThermostat(group, heating)] if heating else []
-        async_add_entities(offered(group, Platform.CLIMATE, found))
-        return
-    data = cast(WhatsminerConfigEntry, entry).runtime_data
-    if data.heating:
-        async_add_entities([WhatsminerThermostat(data.coordinator, data.heating)])
-        return
-    remove_entities(data.coordinator, Platform.CLIMATE, [THERMOSTAT.key])
+    data = entry.runtime_data
+    found: list[Thermostat] = []
+    if data.heating and isinstance(data, Group):
+        found = [GroupThermostat(data, data.heating)]
+    elif data.heating and isinstance(data, WhatsminerData):
+        found = [WhatsminerThermostat(data.coordinator, data.heating)]
+    add_offered(async_add_entities, found)
 
 
 class Thermostat(_Base):

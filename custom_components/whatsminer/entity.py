@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 import re
-from typing import Any, override
+from typing import override
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import CONNECTION_NETWORK_MAC, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.entity_platform import (
+    AddConfigEntryEntitiesCallback,
+    async_get_current_platform,
+)
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .address import web_url
@@ -93,29 +95,22 @@ class WhatsminerEntity(CoordinatorEntity[WhatsminerCoordinator]):
         return super().available and (is_answered or not sections)
 
 
-def add_controls(
-    coordinator: WhatsminerCoordinator,
-    platform: Platform,
-    add: AddConfigEntryEntitiesCallback,
-    controls: Iterable[WhatsminerEntity],
+@callback
+def add_offered(
+    add: AddConfigEntryEntitiesCallback, entities: Iterable[Entity]
 ) -> None:
-    """Add what a miner can be commanded with, and remove what it no longer offers."""
-    offered = list(controls)
+    """Add the entities of an entry, and remove those that it no longer offers.
+
+    To be called while a platform is set up.
+    """
+    offered = list(entities)
     add(offered)
-    remove_others(coordinator.hass, coordinator.config_entry, platform, offered)
-
-
-def remove_others(
-    hass: HomeAssistant,
-    entry: ConfigEntry[Any],
-    platform: Platform,
-    offered: Iterable[Entity],
-) -> None:
-    """Remove the entities of an entry that it no longer offers."""
-    registry = er.async_get(hass)
+    platform = async_get_current_platform()
+    assert platform.config_entry
     unique_ids = {entity.unique_id for entity in offered}
-    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
-        if known.domain == platform and known.unique_id not in unique_ids:
+    registry, entry_id = er.async_get(platform.hass), platform.config_entry.entry_id
+    for known in er.async_entries_for_config_entry(registry, entry_id):
+        if known.domain == platform.domain and known.unique_id not in unique_ids:
             registry.async_remove(known.entity_id)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast, override
+from typing import override
 
 from homeassistant.components.number import (
     NumberDeviceClass,
@@ -12,7 +12,6 @@ from homeassistant.components.number import (
 )
 from homeassistant.const import (
     EntityCategory,
-    Platform,
     UnitOfPower,
     UnitOfRatio,
     UnitOfTemperature,
@@ -33,15 +32,9 @@ from .controls import (
     lowest_power,
 )
 from .coordinator import WhatsminerCoordinator
-from .entity import (
-    ControlDescription,
-    WhatsminerControl,
-    WhatsminerEntity,
-    add_controls,
-)
+from .entity import ControlDescription, WhatsminerControl, WhatsminerEntity, add_offered
 from .group import entities as group
-from .group.entry import is_group
-from .group.runtime import GroupConfigEntry
+from .group.runtime import Group, GroupConfigEntry
 from .runtime import EntryEntity, WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -119,11 +112,11 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the numbers this miner can be commanded with, or those of a group."""
-    if is_group(entry):
-        async_add_entities(group.numbers(cast(GroupConfigEntry, entry)))
+    data = entry.runtime_data
+    if isinstance(data, Group):
+        add_offered(async_add_entities, group.numbers(data))
         return
-    entry = cast(WhatsminerConfigEntry, entry)
-    commander = entry.runtime_data.commander
+    commander = data.commander
     coordinator = commander.coordinator
     numbers: list[WhatsminerEntity] = [
         WhatsminerNumber(commander, description)
@@ -131,8 +124,8 @@ async def async_setup_entry(
         if coordinator.can(description.control.feature)
     ]
     if coordinator.can(Feature.POWER_PERCENT) or coordinator.can(Feature.POWER_LIMIT):
-        numbers.append(WhatsminerPowerTarget(entry.runtime_data, POWER_TARGET))
-    add_controls(coordinator, Platform.NUMBER, async_add_entities, numbers)
+        numbers.append(WhatsminerPowerTarget(data, POWER_TARGET))
+    add_offered(async_add_entities, numbers)
 
 
 class WhatsminerNumber(WhatsminerControl[int], NumberEntity):

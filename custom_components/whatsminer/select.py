@@ -5,18 +5,13 @@ from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
-from homeassistant.const import EntityCategory, Platform
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Miner, PowerMode
 from .controls import HEAT_MODE, POWER_MODE
-from .entity import (
-    ControlDescription,
-    WhatsminerControl,
-    WhatsminerEntity,
-    add_controls,
-)
+from .entity import ControlDescription, WhatsminerControl, WhatsminerEntity, add_offered
 from .runtime import EntryEntity, WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -66,7 +61,7 @@ async def async_setup_entry(
     is_added = len(data.curtailment.source_keys) > 1
     if is_added:
         selects.append(source)
-    add_controls(coordinator, Platform.SELECT, async_add_entities, selects)
+    add_offered(async_add_entities, selects)
 
     @callback
     def add_power_source() -> None:

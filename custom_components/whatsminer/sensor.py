@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import re
-from typing import Any, NamedTuple, cast, override
+from typing import Any, NamedTuple, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -32,11 +32,10 @@ from homeassistant.helpers.typing import StateType
 from .api import Activity, Cooling, Feature, MinerState, Section
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
-from .entity import ReadingDescription, WhatsminerEntity, remove_entities
+from .entity import ReadingDescription, WhatsminerEntity, add_offered, remove_entities
 from .faults import fault_words
 from .group import entities as group
-from .group.entry import is_group
-from .group.runtime import GroupConfigEntry
+from .group.runtime import Group, GroupConfigEntry
 from .heat.heating import HEATING_STATUS
 from .heat.thermostat import Status as HeatingStatus
 from .money.economics import economics_sensors
@@ -448,28 +447,28 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the sensors of a miner or a group."""
-    if is_group(entry):
-        async_add_entities(group.sensors(cast(GroupConfigEntry, entry)))
+    data = entry.runtime_data
+    if isinstance(data, Group):
+        add_offered(async_add_entities, group.sensors(data))
     else:
-        _add_of_miner(hass, cast(WhatsminerConfigEntry, entry), async_add_entities)
+        _add_of_miner(data, async_add_entities)
 
 
 @callback
 def _add_of_miner(
-    hass: HomeAssistant,
-    entry: WhatsminerConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
+    data: WhatsminerData, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add a sensor for each value that the miner reports, also for later ones.
 
     Values of an earlier run get their sensor immediately, so that none vanishes when Home Assistant
     starts while the miner is stopped and reports little. A board that is missing while it mines is gone.
     """
-    coordinator = entry.runtime_data.coordinator
+    coordinator = data.coordinator
+    entry = coordinator.config_entry
     earlier = {
         registered.unique_id.removeprefix(f"{entry.unique_id}_")
         for registered in er.async_entries_for_config_entry(
-            er.async_get(hass), entry.entry_id
+            er.async_get(coordinator.hass), entry.entry_id
         )
         if registered.domain == Platform.SENSOR
     }
@@ -507,11 +506,11 @@ def _add_of_miner(
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
-    own = [one for one in OWN_SENSORS if _is_offered(entry.runtime_data, one)]
-    async_add_entities(WhatsminerOwnSensor(entry.runtime_data, one) for one in own)
+    own = [one for one in OWN_SENSORS if _is_offered(data, one)]
+    async_add_entities(WhatsminerOwnSensor(data, one) for one in own)
     unused = [one.key for one in OWN_SENSORS if one not in own]
     remove_entities(coordinator, Platform.SENSOR, unused)
-    async_add_entities(economics_sensors(coordinator, entry.runtime_data.learning))
+    async_add_entities(economics_sensors(coordinator, data.learning))
 
 
 def _is_offered(data: WhatsminerData, description: OwnSensorDescription) -> bool:

@@ -1,10 +1,10 @@
 """Switches: mining itself, and settings that are on or off."""
 
 from dataclasses import dataclass
-from typing import Any, cast, override
+from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import EntityCategory, Platform
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -18,10 +18,9 @@ from .controls import (
     WEB_POOLS,
     Control,
 )
-from .entity import ControlDescription, WhatsminerControl, add_controls
+from .entity import ControlDescription, WhatsminerControl, add_offered
 from .group import entities as group
-from .group.entry import is_group
-from .group.runtime import GroupConfigEntry
+from .group.runtime import Group, GroupConfigEntry
 from .runtime import WhatsminerConfigEntry
 
 # The client has one lock per miner, and a newer command must be able to overtake an older one.
@@ -68,22 +67,16 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the switches this miner can be commanded with, or those of a group."""
-    if is_group(entry):
-        async_add_entities(group.switches(cast(GroupConfigEntry, entry)))
+    data = entry.runtime_data
+    if isinstance(data, Group):
+        add_offered(async_add_entities, group.switches(data))
         return
-    entry = cast(WhatsminerConfigEntry, entry)
-    commander = entry.runtime_data.commander
-    coordinator = commander.coordinator
-    add_controls(
-        coordinator,
-        Platform.SWITCH,
-        async_add_entities,
-        (
-            WhatsminerSwitch(commander, description)
-            for description in SWITCHES
-            if coordinator.can(description.control.feature)
-        ),
+    switches = (
+        WhatsminerSwitch(data.commander, description)
+        for description in SWITCHES
+        if data.coordinator.can(description.control.feature)
     )
+    add_offered(async_add_entities, switches)
 
 
 class WhatsminerSwitch(WhatsminerControl[bool], SwitchEntity):

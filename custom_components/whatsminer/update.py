@@ -8,12 +8,11 @@ from homeassistant.components.update import (
     UpdateEntityDescription,
     UpdateEntityFeature,
 )
-from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature
-from .entity import add_controls
+from .entity import add_offered
 from .runtime import EntryEntity, WhatsminerConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -31,12 +30,9 @@ async def async_setup_entry(
 ) -> None:
     """Add the firmware of a miner that can be given another one."""
     data = entry.runtime_data
-    offered = (
-        [WhatsminerFirmware(data, FIRMWARE)]
-        if data.coordinator.can(Feature.UPDATE_FIRMWARE)
-        else []
-    )
-    add_controls(data.coordinator, Platform.UPDATE, async_add_entities, offered)
+    can = data.coordinator.can(Feature.UPDATE_FIRMWARE)
+    offered = [WhatsminerFirmware(data, FIRMWARE)] if can else []
+    add_offered(async_add_entities, offered)
 
 
 class WhatsminerFirmware(EntryEntity, UpdateEntity):

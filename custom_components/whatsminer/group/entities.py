@@ -1,6 +1,6 @@
 """The entities of a group."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 import math
 from typing import Any, override
@@ -19,7 +19,7 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import EntityCategory, Platform, UnitOfEnergy, UnitOfPower
+from homeassistant.const import EntityCategory, UnitOfEnergy, UnitOfPower
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
@@ -27,12 +27,11 @@ from homeassistant.helpers.typing import StateType
 
 from ..api import Summary
 from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
-from ..entity import remove_others
 from ..heat.heating import HEATING_STATUS
 from ..heat.thermostat import Status as HeatStatus
 from ..money.energy import Meter, Reading, whole_steps
 from .member import loaded
-from .runtime import Group, GroupConfigEntry
+from .runtime import Group
 from .site import Status
 from .totals import Totals
 
@@ -195,38 +194,26 @@ SENSORS: tuple[GroupSensorDescription, ...] = (
 )
 
 
-def offered[T: Entity](
-    group: Group, platform: Platform, entities: Sequence[T]
-) -> Sequence[T]:
-    """Return the entities of a group, and remove those that its options no longer offer."""
-    remove_others(group.hass, group.entry, platform, entities)
-    return entities
-
-
-def sensors(entry: GroupConfigEntry) -> Sequence[SensorEntity]:
+def sensors(group: Group) -> list[SensorEntity]:
     """Return the sensors of a group."""
-    group = entry.runtime_data
-    found: list[SensorEntity] = [
+    return [
         *(GroupSensor(group, description) for description in SENSORS),
         GroupEnergySensor(group, ENERGY),
         *([GroupStatusSensor(group, STATUS)] if group.site else []),
         *([GroupHeatingSensor(group, HEATING)] if group.heating else []),
     ]
-    return offered(group, Platform.SENSOR, found)
 
 
-def numbers(entry: GroupConfigEntry) -> Sequence[NumberEntity]:
+def numbers(group: Group) -> list[NumberEntity]:
     """Return the numbers of a group: with a meter its own reserve, without one its target."""
-    group = entry.runtime_data
-    found: list[NumberEntity] = [GroupPowerTarget(group, POWER_TARGET)]
     if group.site:
-        found = [GroupReserve(group, RESERVE)]
-    return offered(group, Platform.NUMBER, found)
+        return [GroupReserve(group, RESERVE)]
+    return [GroupPowerTarget(group, POWER_TARGET)]
 
 
-def switches(entry: GroupConfigEntry) -> list[SwitchEntity]:
+def switches(group: Group) -> list[SwitchEntity]:
     """Return the switch of a group."""
-    return [GroupSwitch(entry.runtime_data, MINING)]
+    return [GroupSwitch(group, MINING)]
 
 
 class GroupSensor(GroupEntity, SensorEntity):
