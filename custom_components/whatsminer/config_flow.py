@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partialmethod
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -377,10 +378,10 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         """Continue with the password step for the API of the miner."""
         assert self._info
         if not self._info.has_accounts:
-            return await self.async_step_admin()
+            return await self._async_password_form("admin")
         if self._info.api_switch is False:
-            return await self.async_step_account_switch_off()
-        return await self.async_step_account()
+            return await self._async_password_form("account_switch_off")
+        return await self._async_password_form("account")
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -413,34 +414,6 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
         form = PASSWORD_SCHEMA if has_password else USER_SCHEMA
         return self._form("reconfigure", form, user_input or dict(entry.data), errors)
 
-    async def async_step_admin_switch_off(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask again once the API switch is on; keep the password unchecked if it is still off."""
-        return await self._async_password_form(
-            "admin_switch_off", ADMIN_SCHEMA, user_input
-        )
-
-    async def async_step_admin(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for the admin password of API 1.x and 2.x; without one there are only sensors."""
-        return await self._async_password_form("admin", ADMIN_SCHEMA, user_input)
-
-    async def async_step_account(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for an account of API 3.x; without its password there are only sensors."""
-        return await self._async_password_form("account", ACCOUNT_SCHEMA, user_input)
-
-    async def async_step_account_switch_off(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """The same, and say that the miner's API switch is off."""
-        return await self._async_password_form(
-            "account_switch_off", ACCOUNT_SCHEMA, user_input
-        )
-
     async def async_step_reauth(
         self, entry_data: Mapping[str, Any]
     ) -> ConfigFlowResult:
@@ -459,8 +432,8 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             else CONF_ACCOUNT in entry_data
         ):
             if CONF_V3_PASSWORD in entry_data:
-                return await self.async_step_reauth_account_password()
-            return await self.async_step_reauth_account()
+                return await self._async_password_form("reauth_account_password")
+            return await self._async_password_form("reauth_account")
         return await self.async_step_reauth_admin()
 
     async def async_step_reauth_admin(
@@ -471,31 +444,17 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
             # An account of API 3 that this firmware does not have would be asked about for ever.
             self._data.pop(CONF_ACCOUNT, None)
             self._data.pop(CONF_V3_PASSWORD, None)
-        return await self._async_password_form("reauth_admin", ADMIN_SCHEMA, user_input)
-
-    async def async_step_reauth_account(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for an account of API 3.x, and say why."""
-        return await self._async_password_form(
-            "reauth_account", ACCOUNT_SCHEMA, user_input
-        )
-
-    async def async_step_reauth_account_password(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for the password of an account that the miner no longer accepts."""
-        return await self._async_password_form(
-            "reauth_account_password", ACCOUNT_SCHEMA, user_input
-        )
+        return await self._async_password_form("reauth_admin", user_input)
 
     async def _async_password_form(
-        self,
-        step_id: str,
-        schema: probatio.Schema,
-        user_input: dict[str, Any] | None,
+        self, step_id: str, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Verify the input, and create or update the entry."""
+        """Ask for a password; without one there are only sensors.
+
+        Verify the input, and create or update the entry. A password that is entered while the API
+        switch is off is kept unchecked.
+        """
+        schema = ACCOUNT_SCHEMA if "account" in step_id else ADMIN_SCHEMA
         errors: dict[str, str] = {}
         if user_input is not None:
             # An earlier input no longer counts, also if the field is empty now.
@@ -521,6 +480,21 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
                 for field, key in errors.items()
             }
         return self._form(step_id, schema, user_input, errors)
+
+    # The admin password of API 1.x and 2.x
+    async_step_admin = partialmethod(_async_password_form, "admin")
+    async_step_admin_switch_off = partialmethod(
+        _async_password_form, "admin_switch_off"
+    )
+    # An account of API 3.x
+    async_step_account = partialmethod(_async_password_form, "account")
+    async_step_account_switch_off = partialmethod(
+        _async_password_form, "account_switch_off"
+    )
+    async_step_reauth_account = partialmethod(_async_password_form, "reauth_account")
+    async_step_reauth_account_password = partialmethod(
+        _async_password_form, "reauth_account_password"
+    )
 
     @callback
     def _warn_of_curtailment(self, step_id: str) -> dict[str, str]:
