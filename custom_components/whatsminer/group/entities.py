@@ -94,20 +94,37 @@ MINING = SwitchEntityDescription(key="mining", translation_key="group_mining")
 class GroupSensorDescription(SensorEntityDescription):
     """A sensor, and where its value comes from."""
 
-    value_fn: Callable[[Totals], StateType] = lambda _: None
-    unit_fn: Callable[[Totals], str | None] | None = None
-    attributes_fn: Callable[[Totals], dict[str, Any] | None] = lambda _: None
+    value_fn: Callable[[Group], StateType]
+    unit_fn: Callable[[Group], str | None] | None = None
+    attributes_fn: Callable[[Group], dict[str, Any] | None] = lambda _: None
+    needs_miners: bool = True
+    """Whether it is unavailable while no miner answers."""
+
+
+def _total(
+    key: str, unit: str, digits: int, device_class: SensorDeviceClass | None = None
+) -> GroupSensorDescription:
+    """Return the sensor of the total of that name."""
+    return GroupSensorDescription(
+        key=key,
+        translation_key=f"group_{key}",
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=digits,
+        value_fn=lambda group: getattr(group.totals, key),
+    )
 
 
 def _money(
     key: str,
     value: Callable[[Totals], float | None],
-    currency: Callable[[Totals], str | None],
+    currency: Callable[[Totals], str | None] = lambda totals: totals.currency,
 ) -> GroupSensorDescription:
-    """Return money per hour."""
+    """Return the sensor of money per hour."""
 
-    def unit(totals: Totals) -> str | None:
-        code = currency(totals)
+    def unit(group: Group) -> str | None:
+        code = currency(group.totals)
         return code and f"{code}/h"
 
     return GroupSensorDescription(
@@ -115,13 +132,13 @@ def _money(
         translation_key=f"group_{key}",
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=3,
-        value_fn=value,
+        value_fn=lambda group: value(group.totals),
         unit_fn=unit,
     )
 
 
-def _worst_fault(totals: Totals) -> str:
-    text = totals.worst_fault or NO_FAULT
+def _worst_fault(group: Group) -> str:
+    text = group.totals.worst_fault or NO_FAULT
     return text if len(text) <= _LONGEST_STATE else f"{text[: _LONGEST_STATE - 1]}…"
 
 
@@ -130,13 +147,18 @@ STATUS = GroupSensorDescription(
     translation_key="group_status",
     device_class=SensorDeviceClass.ENUM,
     options=[status.value for status in Status],
+    value_fn=lambda group: group.site.status if group.site else None,
+    attributes_fn=lambda group: group.site.attributes if group.site else None,
+    needs_miners=False,
 )
 HEATING = GroupSensorDescription(
     key=HEATING_STATUS,
     device_class=SensorDeviceClass.ENUM,
     options=[status.value for status in HeatStatus],
+    value_fn=lambda group: group.heating.status if group.heating else None,
+    needs_miners=False,
 )
-ENERGY = GroupSensorDescription(
+ENERGY = SensorEntityDescription(
     key="energy",
     translation_key="group_energy",
     device_class=SensorDeviceClass.ENERGY,
@@ -145,46 +167,22 @@ ENERGY = GroupSensorDescription(
     suggested_display_precision=2,
 )
 SENSORS: tuple[GroupSensorDescription, ...] = (
-    GroupSensorDescription(
-        key="power",
-        translation_key="group_power",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        value_fn=lambda totals: totals.power,
-    ),
-    GroupSensorDescription(
-        key="hashrate",
-        translation_key="group_hashrate",
-        native_unit_of_measurement=UNIT_HASHRATE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        value_fn=lambda totals: totals.hashrate,
-    ),
-    GroupSensorDescription(
-        key="efficiency",
-        translation_key="group_efficiency",
-        native_unit_of_measurement=UNIT_EFFICIENCY,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        value_fn=lambda totals: totals.efficiency,
-    ),
-    _money("cost_per_hour", lambda totals: totals.cost, lambda totals: totals.currency),
+    _total("power", UnitOfPower.WATT, 0, SensorDeviceClass.POWER),
+    _total("hashrate", UNIT_HASHRATE, 1),
+    _total("efficiency", UNIT_EFFICIENCY, 1),
+    _money("cost_per_hour", lambda totals: totals.cost),
     _money(
         "revenue_per_hour",
         lambda totals: totals.revenue,
         lambda totals: totals.revenue_currency,
     ),
-    _money(
-        "margin_per_hour", lambda totals: totals.margin, lambda totals: totals.currency
-    ),
+    _money("margin_per_hour", lambda totals: totals.margin),
     GroupSensorDescription(
         key="miners_mining",
         translation_key="group_miners_mining",
         state_class=SensorStateClass.MEASUREMENT,
-        value_fn=lambda totals: totals.mining,
-        attributes_fn=lambda totals: {"offline": list(totals.offline)},
+        value_fn=lambda group: group.totals.mining,
+        attributes_fn=lambda group: {"offline": list(group.totals.offline)},
     ),
     GroupSensorDescription(
         key="worst_fault",
@@ -199,8 +197,8 @@ def sensors(group: Group) -> list[SensorEntity]:
     return [
         *(GroupSensor(group, description) for description in SENSORS),
         GroupEnergySensor(group, ENERGY),
-        *([GroupStatusSensor(group, STATUS)] if group.site else []),
-        *([GroupHeatingSensor(group, HEATING)] if group.heating else []),
+        *([GroupSensor(group, STATUS)] if group.site else []),
+        *([GroupSensor(group, HEATING)] if group.heating else []),
     ]
 
 
@@ -217,20 +215,30 @@ def switches(group: Group) -> list[SwitchEntity]:
 
 
 class GroupSensor(GroupEntity, SensorEntity):
-    """What the miners of a group do together."""
+    """What a group or its miners do together."""
 
     entity_description: GroupSensorDescription
-    _unrecorded_attributes = frozenset({"offline"})
+    _unrecorded_attributes = frozenset(
+        {
+            "offline",
+            "settles",
+            "surplus_least",
+            "surplus_most",
+            "surplus_average",
+            "start_above",
+            "not_controlled",
+        }
+    )
 
     @property
     @override
     def available(self) -> bool:
-        return self.miner_group.available
+        return self.miner_group.available or not self.entity_description.needs_miners
 
     @property
     @override
     def native_value(self) -> StateType:
-        value = self.entity_description.value_fn(self.miner_group.totals)
+        value = self.entity_description.value_fn(self.miner_group)
         # Digits and not decimals: an hour may earn millionths of a bitcoin.
         return float(f"{value:.6g}") if isinstance(value, float) else value
 
@@ -238,13 +246,13 @@ class GroupSensor(GroupEntity, SensorEntity):
     @override
     def native_unit_of_measurement(self) -> str | None:
         if unit := self.entity_description.unit_fn:
-            return unit(self.miner_group.totals)
+            return unit(self.miner_group)
         return super().native_unit_of_measurement
 
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any] | None:
-        return self.entity_description.attributes_fn(self.miner_group.totals)
+        return self.entity_description.attributes_fn(self.miner_group)
 
 
 class GroupEnergySensor(GroupEntity, RestoreSensor):
@@ -253,7 +261,7 @@ class GroupEnergySensor(GroupEntity, RestoreSensor):
     _energy = 0.0
     """kWh, unrounded."""
 
-    def __init__(self, group: Group, description: GroupSensorDescription) -> None:
+    def __init__(self, group: Group, description: EntityDescription) -> None:
         """Start with meters that have no reading."""
         super().__init__(group, description)
         self._meters: dict[str, tuple[Meter, Summary]] = {}
@@ -291,43 +299,6 @@ class GroupEnergySensor(GroupEntity, RestoreSensor):
             if counted is not state.summary:
                 self._meters[entry.entry_id] = meter, state.summary
                 self._energy += meter.add(Reading(state.read_at, state.summary.power))
-
-
-class GroupStatusSensor(GroupEntity, SensorEntity):
-    """What a group does at its meter, and why."""
-
-    _unrecorded_attributes = frozenset(
-        {
-            "settles",
-            "surplus_least",
-            "surplus_most",
-            "surplus_average",
-            "start_above",
-            "not_controlled",
-        }
-    )
-
-    @property
-    @override
-    def native_value(self) -> StateType:
-        site = self.miner_group.site
-        return site.status if site else None
-
-    @property
-    @override
-    def extra_state_attributes(self) -> dict[str, Any] | None:
-        site = self.miner_group.site
-        return site.attributes if site else None
-
-
-class GroupHeatingSensor(GroupEntity, SensorEntity):
-    """What the thermostat of a group does, and why."""
-
-    @property
-    @override
-    def native_value(self) -> StateType:
-        heating = self.miner_group.heating
-        return heating.status if heating else None
 
 
 class GroupPowerTarget(GroupEntity, NumberEntity):
