@@ -54,13 +54,16 @@ class GroupHeater:
 
     # What it is and does
 
+    @callback
+    def observe(self) -> None:
+        """Note what the miners do now."""
+        for member in self._members().values():
+            member.observe(monotonic())
+
     @property
     def _own(self) -> list[Member]:
-        """Return the miners that the group may heat with, as they are now."""
-        own = [one for one in self._members().values() if one.follows and one.allowed]
-        for member in own:
-            member.observe(monotonic())
-        return own
+        """Return the miners that the group may heat with."""
+        return [one for one in self._members().values() if one.follows and one.allowed]
 
     @property
     def _online(self) -> list[Member]:

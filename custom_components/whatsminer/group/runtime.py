@@ -260,11 +260,11 @@ class Group:
     @callback
     def _decide(self, *, now: bool = False) -> None:
         """Let the miners follow, if something has changed; not before all entries were set up."""
-        if self.hass.state is not CoreState.running:
-            return
         members = self.controlled
         for member in members.values():
             member.observe(monotonic())
+        if self.hass.state is not CoreState.running:
+            return
         if not self.store.on:
             self._target.cancel()
             self._stop_all(members)

@@ -18,6 +18,9 @@ class Heater(Protocol):
 
     # What it is and does
 
+    def observe(self) -> None:
+        """Note what it does now, which the properties below return until it is called again."""
+
     @property
     def is_selected(self) -> bool:
         """Return whether the thermostat decides about its power, and nothing else."""

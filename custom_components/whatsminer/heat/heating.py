@@ -254,8 +254,9 @@ class Heating:
     @callback
     def _step(self) -> None:
         """Let the controller decide; not before sensor and miners can be there."""
-        self._observe_heater()
         heater = self.heater
+        heater.observe()
+        self._observe_heater()
         reading, age = self._read()
         is_ready = reading is not None and heater.answers
         if not is_ready and not self._hass.is_running:

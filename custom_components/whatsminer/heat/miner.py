@@ -47,6 +47,10 @@ class MinerHeater:
 
     # What it is and does
 
+    @callback
+    def observe(self) -> None:
+        """Do nothing: the coordinator has what the miner reported last."""
+
     @property
     def is_selected(self) -> bool:
         """Return whether the thermostat is the power source."""
