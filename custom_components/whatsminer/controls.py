@@ -16,7 +16,6 @@ from .api import (
     MinerState,
     PowerMode,
     Section,
-    Settings,
     UnsupportedCommandError,
 )
 from .commander import (
@@ -30,7 +29,7 @@ from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN, FULL, LOG
 from .coordinator import WhatsminerCoordinator
 from .exceptions import failed
 from .issues import delete_issues, report_issue
-from .store import LOWEST_SHARE, POWER_PERCENT as PERCENT_KEY
+from .store import LOWEST_SHARE
 
 QUIET_TIME = 2.0
 """Seconds that a command of a user that restarts the miner waits for a newer one: several taps
@@ -47,7 +46,6 @@ IGNORED = "setting_ignored"
 class Control[T]:
     """Something that can be set; it exists where the dialect has the feature."""
 
-    key: str
     feature: Feature
     value_fn: Callable[[MinerState], T | None]
     set_fn: Callable[[Miner, T], Awaitable[None]]
@@ -70,6 +68,11 @@ class Control[T]:
     """
     sections: tuple[Section, ...] = (Section.STATUS,)
     """The sections that can hold the value."""
+
+    @property
+    def key(self) -> str:
+        """Return its key, which is that of its entity too."""
+        return self.feature.value
 
     def is_absent(self, state: MinerState) -> bool:
         """Return whether the answers were complete and did not hold the value."""
@@ -238,9 +241,8 @@ def _percent_lost(before: MinerState, now: MinerState) -> str | None:
     return PERCENT_RESTARTED if restarted else None
 
 
-def _within(value: float | None, lowest: int, highest: int) -> int | None:
-    """Return a value as a whole number, or None outside the range of its control."""
-    return round(value) if value is not None and lowest <= value <= highest else None
+def _rounded(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _set_percent_fast(miner: Miner, percent: int) -> Awaitable[None]:
@@ -256,45 +258,36 @@ def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
 
 
 MINING = Control[bool](
-    key="mining",
     feature=Feature.MINING,
     value_fn=lambda state: state.mining,
     set_fn=_set_mining,
     late_fn=_random_delay,
 )
 FAST_BOOT = Control[bool](
-    key="fast_boot",
     feature=Feature.FAST_BOOT,
-    value_fn=lambda state: state.summary.fast_boot if state.summary else None,
-    set_fn=lambda miner, on: miner.set_fast_boot(on),
+    value_fn=lambda state: state.summary and state.summary.fast_boot,
+    set_fn=Miner.set_fast_boot,
     next_start=True,
     sections=(Section.SUMMARY,),
 )
 POWER_LIMIT = Control[int](
-    key="power_limit",
     feature=Feature.POWER_LIMIT,
-    value_fn=lambda state: (
-        None if state.power_limit is None else round(state.power_limit)
-    ),
-    set_fn=lambda miner, watts: miner.set_power_limit(watts),
+    value_fn=lambda state: _rounded(state.power_limit),
+    set_fn=Miner.set_power_limit,
     done_fn=_limit_is,
     deadline=DEADLINE_RESTART,
     interrupts=True,
     sections=(Section.SUMMARY, Section.STATUS),
 )
 POWER_PERCENT = Control[int](
-    key=PERCENT_KEY,
     feature=Feature.POWER_PERCENT,
-    value_fn=lambda state: (
-        _within(state.status.power_percent, 0, 200) if state.status else None
-    ),
+    value_fn=lambda state: _rounded(state.status and state.status.power_percent),
     set_fn=_set_percent,
     blocked_fn=_percent_blocked,
     lost_fn=_percent_lost,
 )
 POWER_PERCENT_FAST = replace(POWER_PERCENT, set_fn=_set_percent_fast)
 POWER_MODE = Control[str](
-    key="power_mode",
     feature=Feature.POWER_MODE,
     value_fn=lambda state: state.power_mode,
     set_fn=lambda miner, mode: miner.set_power_mode(PowerMode(mode)),
@@ -309,16 +302,14 @@ POWER_MODE = Control[str](
 
 def _setting[T](
     feature: Feature,
-    value_fn: Callable[[Settings], T | None],
     set_fn: Callable[[Miner, T], Awaitable[None]],
     *,
     next_start: bool = False,
 ) -> Control[T]:
-    """Return the control of a value that the miner reports, if at all, among its settings."""
+    """Return the control of the setting that has the name of its feature."""
     return Control(
-        key=feature.value,
         feature=feature,
-        value_fn=lambda state: value_fn(state.settings) if state.settings else None,
+        value_fn=lambda state: getattr(state.settings, feature, None),
         set_fn=set_fn,
         next_start=next_start,
         slow=True,
@@ -326,66 +317,36 @@ def _setting[T](
     )
 
 
-def _frequency(state: MinerState) -> int | None:
-    """Return the offset in percent; some firmware reports the frequency in MHz here."""
-    return _within(state.status.target_frequency, -100, 100) if state.status else None
-
-
 def _frequency_is(state: MinerState, percent: int) -> bool:
     """Return whether the offset is in effect; some firmware reports nothing for 0 (protocol.md#c7)."""
-    return state.status is not None and (_frequency(state) or 0) == percent
+    return state.status is not None and (state.status.target_frequency or 0) == percent
 
 
-WEB_POOLS = _setting(
-    Feature.WEB_POOLS,
-    lambda settings: settings.web_pools,
-    lambda miner, on: miner.set_web_pools(on),
-)
-POWER_OFF_COOL = _setting(
-    Feature.POWER_OFF_COOL,
-    lambda settings: settings.power_off_cool,
-    lambda miner, on: miner.set_power_off_cool(on),
-)
-FAN_ZERO_SPEED = _setting(
-    Feature.FAN_ZERO_SPEED,
-    lambda settings: settings.fan_zero_speed,
-    lambda miner, on: miner.set_fan_zero_speed(on),
-)
+WEB_POOLS = _setting(Feature.WEB_POOLS, Miner.set_web_pools)
+POWER_OFF_COOL = _setting(Feature.POWER_OFF_COOL, Miner.set_power_off_cool)
+FAN_ZERO_SPEED = _setting(Feature.FAN_ZERO_SPEED, Miner.set_fan_zero_speed)
 TEMPERATURE_OFFSET = _setting(
-    Feature.TEMPERATURE_OFFSET,
-    lambda settings: _within(settings.temperature_offset, -30, 0),
-    lambda miner, degrees: miner.set_temperature_offset(degrees),
-    next_start=True,
+    Feature.TEMPERATURE_OFFSET, Miner.set_temperature_offset, next_start=True
 )
-UPFREQ_SPEED = _setting(
-    Feature.UPFREQ_SPEED,
-    lambda settings: _within(settings.upfreq_speed, 0, 10),
-    lambda miner, speed: miner.set_upfreq_speed(speed),
-    next_start=True,
-)
+UPFREQ_SPEED = _setting(Feature.UPFREQ_SPEED, Miner.set_upfreq_speed, next_start=True)
 HEAT_MODE: Control[str] = _setting(
-    Feature.HEAT_MODE,
-    lambda settings: settings.heat_mode,
-    lambda miner, mode: miner.set_heat_mode(HeatMode(mode)),
+    Feature.HEAT_MODE, lambda miner, mode: miner.set_heat_mode(HeatMode(mode))
 )
 START_AT_BOOT = Control[bool](
-    key=Feature.START_AT_BOOT.value,
     feature=Feature.START_AT_BOOT,
     value_fn=lambda _: None,  # no miner reports it
-    set_fn=lambda miner, on: miner.set_start_at_boot(on),
+    set_fn=Miner.set_start_at_boot,
 )
 FAST_HASH = Control[bool](
-    key=Feature.FAST_HASH.value,
     feature=Feature.FAST_HASH,
-    value_fn=lambda state: state.status.fast_hash if state.status else None,
-    set_fn=lambda miner, on: miner.set_fast_hash(on),
+    value_fn=lambda state: state.status and state.status.fast_hash,
+    set_fn=Miner.set_fast_hash,
     next_start=True,
 )
 TARGET_FREQUENCY = Control[int](
-    key=Feature.TARGET_FREQUENCY.value,
     feature=Feature.TARGET_FREQUENCY,
-    value_fn=_frequency,
-    set_fn=lambda miner, percent: miner.set_target_frequency(percent),
+    value_fn=lambda state: state.status and state.status.target_frequency,
+    set_fn=Miner.set_target_frequency,
     done_fn=_frequency_is,
     deadline=DEADLINE_RESTART,
     interrupts=True,
