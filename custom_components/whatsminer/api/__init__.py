@@ -1,7 +1,7 @@
 """The bundled async client: knows the miner, and nothing of Home Assistant."""
 
 from .catalog import COMMANDS, ApiCommand
-from .commanding import MAX_FIRMWARE, MAX_LOG
+from .commanding import MAX_FIRMWARE
 from .connect import DEFAULT_PORT, DEFAULT_V3_PORT, connect, recall
 from .errors import (
     INVALID,
@@ -28,7 +28,6 @@ from .errors import (
 )
 from .miner import POLL_TIMEOUT, Miner
 from .models import (
-    COIN_TYPES,
     Activity,
     Board,
     Cooling,
@@ -55,19 +54,16 @@ from .models import (
     Summary,
 )
 from .v3.protocol import ACCOUNTS, DEFAULT_ACCOUNT
-from .validation import CUSTOM_DATA_KEYS, USERS
+from .validation import USERS
 
 __all__ = [
     "ACCOUNTS",
-    "COIN_TYPES",
     "COMMANDS",
-    "CUSTOM_DATA_KEYS",
     "DEFAULT_ACCOUNT",
     "DEFAULT_PORT",
     "DEFAULT_V3_PORT",
     "INVALID",
     "MAX_FIRMWARE",
-    "MAX_LOG",
     "POLL_TIMEOUT",
     "USERS",
     "AccountRefusedError",

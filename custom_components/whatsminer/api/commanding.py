@@ -138,17 +138,11 @@ class Commands(ABC):
         return self.writer.heat_modes
 
     async def check_password(self) -> bool:
-        """Return True if the password is right, False if nothing can be found out (protocol.md#b6, #e2).
-
-        Changes nothing on the miner. Raises the reason when the miner refuses the password.
-        """
+        """Check the password as `Writer.check_password` does."""
         return await self.writer.check_password()
 
     async def check_write_access(self) -> bool:
-        """Return True when a write was accepted, False when only the password is proven.
-
-        Changes nothing on the miner. Raises the reason when the miner refuses.
-        """
+        """Check the access as `Writer.check_write_access` does."""
         return await self.writer.check_write_access()
 
     def require(self, feature: Feature) -> None:

@@ -288,24 +288,21 @@ def parse_mains(
     return volts, scaled(current, factor, as_current)
 
 
-def _as_whole(quantity: Coercion) -> Callable[[Any], int | None]:
+def _as_whole(
+    quantity: Coercion, to_int: Callable[[float], int] = int
+) -> Callable[[Any], int | None]:
     """Make a coercion that drops the fraction of a quantity."""
 
     def coerce(value: Any) -> int | None:
         number = quantity(value)
-        return None if number is None else int(number)
+        return None if number is None else to_int(number)
 
     return coerce
 
 
 def _as_nearest(quantity: Coercion) -> Callable[[Any], int | None]:
     """Make a coercion of what is set as a whole number: 69.99999 of a binary float is 70 (protocol.md#c11)."""
-
-    def coerce(value: Any) -> int | None:
-        number = quantity(value)
-        return None if number is None else round(number)
-
-    return coerce
+    return _as_whole(quantity, round)
 
 
 as_int = _as_whole(_WHOLE)

@@ -33,22 +33,10 @@ type GroupConfigEntry = ConfigEntry[Group]
 UPDATE_DELAY = 2.0
 """Seconds that are waited for more miners to be polled, so that a hundred write one state."""
 
-WORST = tuple(
-    map(
-        FaultType,
-        (
-            "temperature",
-            "power_supply",
-            "fan",
-            "control_board",
-            "board",
-            "chip",
-            "hashrate",
-            "pool",
-            "software",
-            "other",
-        ),
-    )
+WORST = (
+    *(FaultType.TEMPERATURE, FaultType.POWER_SUPPLY, FaultType.FAN),
+    *(FaultType.CONTROL_BOARD, FaultType.BOARD, FaultType.CHIP, FaultType.HASHRATE),
+    *(FaultType.POOL, FaultType.SOFTWARE, FaultType.OTHER),
 )
 """What is at fault, the worst first: what can do harm, then what costs hashrate."""
 

@@ -5,6 +5,7 @@ docs/protocol.md.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 import re
 from typing import Any
 
@@ -134,18 +135,7 @@ def _flag(enabled: bool) -> str:
 def _encode_leds(*patterns: LedPattern) -> Encoded:
     if not patterns:
         return _command("set_led", param="auto")
-    return [
-        (
-            "set_led",
-            {
-                "color": pattern.color.value,
-                "period": pattern.period,
-                "duration": pattern.duration,
-                "start": pattern.start,
-            },
-        )
-        for pattern in patterns
-    ]
+    return [("set_led", asdict(pattern)) for pattern in patterns]
 
 
 def _encode_pools(*pools: PoolLogin) -> Encoded:

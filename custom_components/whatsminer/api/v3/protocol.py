@@ -6,6 +6,7 @@ docs/protocol.md.
 
 import base64
 from collections.abc import Callable
+from dataclasses import asdict
 import hashlib
 import json
 from typing import Any
@@ -147,15 +148,7 @@ def _encode_pools(*pools: PoolLogin) -> Encoded:
 
 
 def _encode_leds(*patterns: LedPattern) -> Encoded:
-    leds = [
-        {
-            "color": pattern.color.value,
-            "period": pattern.period,
-            "duration": pattern.duration,
-            "start": pattern.start,
-        }
-        for pattern in patterns
-    ]
+    leds = [asdict(pattern) for pattern in patterns]
     return _command("set.system.led", leds or "auto")
 
 
