@@ -8,9 +8,10 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
+from ..api import MinerState
 from ..const import DOMAIN
 from ..money.energy import Meter, Reading
-from ..runtime import WhatsminerConfigEntry
+from ..runtime import WhatsminerConfigEntry, WhatsminerData
 from .entry import names_of
 from .events import KEPT, SAMPLES, Event, requested
 from .member import loaded
@@ -38,33 +39,26 @@ class EventRecorder:
         self._meters: dict[str, Meter] = {}
 
     @property
-    def _named(self) -> dict[str, WhatsminerConfigEntry]:
-        """Return the miners by name."""
+    def _loaded(self) -> dict[str, WhatsminerData]:
+        """Return what the entries of the miners hold, by name."""
         members = self._members()
         names = names_of(members)
-        return {names[entry.entry_id]: entry for entry in members}
-
-    @property
-    def _last_powers(self) -> dict[str, float]:
-        """Return the last power of the miners that are online, by name (W)."""
         return {
-            name: power
-            for name, entry in self._named.items()
-            if (data := loaded(entry))
-            and data.coordinator.last_update_success
-            and (power := data.coordinator.data.power_now) is not None
+            names[entry.entry_id]: data for entry in members if (data := loaded(entry))
         }
 
-    @property
-    def _powers(self) -> dict[str, float]:
-        """Return the power of the miners that answered their last poll, by name (W).
+    def _powers(self, *, fresh: bool) -> dict[str, float]:
+        """Return the power of the miners that are online, by name (W).
 
-        What another one draws is unknown, so it neither delivers nor is restored.
+        What one draws that did not answer its last poll is unknown, so it neither delivers nor is
+        restored: with `fresh` it is left out.
         """
         return {
             name: power
-            for name, power in self._last_powers.items()
-            if (data := loaded(self._named[name])) and data.coordinator.fresh
+            for name, data in self._loaded.items()
+            if data.coordinator.last_update_success
+            and (data.coordinator.fresh or not fresh)
+            and (power := data.coordinator.data.power_now) is not None
         }
 
     @property
@@ -79,12 +73,11 @@ class EventRecorder:
         for earlier in self._open:
             if earlier.reason == reason and not earlier.ended:
                 self._end(earlier)
-        powers = self._last_powers
-        full = {
-            name: data.coordinator.store.tuned_power
-            for name, entry in self._named.items()
-            if (data := loaded(entry))
-        }
+        powers, miners = self._powers(fresh=False), self._loaded
+        fulls = [
+            miners[name].coordinator.store.tuned_power or power
+            for name, power in powers.items()
+        ]
         event = Event(
             begun=dt_util.utcnow().isoformat(timespec="seconds"),
             by=by,
@@ -92,9 +85,7 @@ class EventRecorder:
             target=target,
             amount=amount,
             baseline=powers,
-            requested=requested(
-                target, amount, powers, [full[name] or powers[name] for name in powers]
-            ),
+            requested=requested(target, amount, powers, fulls),
         )
         self._store.events = [*self._store.events, event][-KEPT:]
         self._meters = {}
@@ -109,13 +100,9 @@ class EventRecorder:
         for seconds in SAMPLES:
             await asyncio.sleep(max(0.0, begun + seconds - self._hass.loop.time()))
             await asyncio.gather(
-                *(
-                    data.coordinator.async_refresh()
-                    for entry in self._members()
-                    if (data := loaded(entry))
-                )
+                *(data.coordinator.async_refresh() for data in self._loaded.values())
             )
-            event.note(seconds, self._powers)
+            event.note(seconds, self._powers(fresh=True))
             self._store.save()
 
     @callback
@@ -123,9 +110,9 @@ class EventRecorder:
         """Count what the miners use, and note the end of events; called after their polls."""
         if not (opened := self._open):
             return
-        for name, entry in self._named.items():
-            self._count(name, entry, opened)
-        powers = self._powers
+        for name, data in self._loaded.items():
+            self._count(name, data.coordinator.data, opened)
+        powers = self._powers(fresh=True)
         for event in opened:
             if not event.ended and not self._is_active(event):
                 self._end(event)
@@ -133,14 +120,11 @@ class EventRecorder:
                 event.restored = dt_util.utcnow().isoformat(timespec="seconds")
         self._store.save()
 
-    def _count(
-        self, name: str, entry: WhatsminerConfigEntry, events: list[Event]
-    ) -> None:
-        data = loaded(entry)
-        if data is None or (power := data.coordinator.data.power_now) is None:
+    def _count(self, name: str, state: MinerState, events: list[Event]) -> None:
+        if (power := state.power_now) is None:
             return
-        meter = self._meters.setdefault(entry.entry_id, Meter())
-        used = meter.add(Reading(data.coordinator.data.read_at, power))
+        meter = self._meters.setdefault(name, Meter())
+        used = meter.add(Reading(state.read_at, power))
         for event in events:
             if not event.ended and name in event.baseline:
                 event.energy[name] = event.energy.get(name, 0.0) + used
@@ -153,8 +137,7 @@ class EventRecorder:
             return True
         return any(
             one.reason == event.reason
-            for entry in self._members()
-            if (data := loaded(entry))
+            for data in self._loaded.values()
             for one in data.curtailment.record.active
         )
 
