@@ -6,6 +6,7 @@ import math
 from time import monotonic
 from typing import Any, Final
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, UnitOfPower
 from homeassistant.core import (
     CoreState,
@@ -25,7 +26,7 @@ from homeassistant.helpers.event import (
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import PowerConverter
 
-from ..const import DOMAIN
+from ..issues import report_issue
 from .allocation import Role, allocate
 from .entry import (
     CONF_BATTERY,
@@ -94,30 +95,27 @@ class SiteControl:
     def __init__(
         self,
         hass: HomeAssistant,
-        entry_id: str,
-        title: str,
-        options: Mapping[str, Any],
+        entry: ConfigEntry[Any],
         store: GroupStore,
         members: Callable[[], dict[str, Member]],
         start_task: Callable[[Coroutine[Any, Any, Any]], object],
     ) -> None:
         """Prepare; `start` follows the meter."""
         self._hass = hass
-        self._entry_id, self._title = entry_id, title
-        self._options = options
+        self._entry, self._options = entry, entry.options
         self._store = store
         self._members = members
         self._start_task = start_task
-        self.settings = settings_of(options)
+        self.settings = settings_of(entry.options)
         self.state = State()
         self.decision: Decision | None = None
         self._reported: datetime | None = None
         self._reading: Reading | None = None
 
     @callback
-    def start(self, on_unload: Callable[[Callable[[], None]], None]) -> None:
+    def start(self) -> None:
         """Follow the meter and the time."""
-        hass = self._hass
+        hass, on_unload = self._hass, self._entry.async_on_unload
         own = meters(self._options)
         on_unload(async_track_state_change_event(hass, own, self._on_meter))
         on_unload(async_track_state_report_event(hass, own, self._on_meter))
@@ -253,19 +251,11 @@ class SiteControl:
     def _report(self, problem: Problem | None) -> None:
         """Create or delete the repair issues."""
         for kind, key in ISSUES.items():
-            issue_id = f"{key}_{self._entry_id}"
-            if kind is not problem:
-                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
-                continue
-            ir.async_create_issue(
+            report_issue(
                 self._hass,
-                DOMAIN,
-                issue_id,
-                is_fixable=False,
+                self._entry,
+                key,
+                is_open=kind is problem,
                 severity=ir.IssueSeverity.ERROR,
-                translation_key=key,
-                translation_placeholders={
-                    "name": self._title,
-                    "meter": ", ".join(meters(self._options)),
-                },
+                meter=", ".join(meters(self._options)),
             )

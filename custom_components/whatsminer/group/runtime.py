@@ -58,13 +58,7 @@ class Group:
         self.site: SiteControl | None = None
         if entry.options.get(CONF_HOLD):
             self.site = SiteControl(
-                hass,
-                entry.entry_id,
-                entry.title,
-                entry.options,
-                self.store,
-                lambda: self.controlled,
-                self._start_task,
+                hass, entry, self.store, lambda: self.controlled, self._start_task
             )
         self._heater: GroupHeater | None = None
         self._released = True
@@ -105,7 +99,7 @@ class Group:
         for entry in self.members:
             self._follow(entry)
         if self.site:
-            self.site.start(self.entry.async_on_unload)
+            self.site.start()
         if self.heating:
             self.heating.start()
         self.update()
