@@ -170,7 +170,8 @@ def page(figures: Figures) -> str:
         "group",
         f"{figures['group']['miners']} miners of four firmware generations in one [group](groups.md), a tenth of them failing\n"
         "in different ways; time in which nothing happens is skipped. The power target goes from full power to 80 %, where\n"
-        "percents suffice, then to 30 %, which needs stops. *Within* is when the true power stays within 2 % of the target.\n"
+        "percents suffice, then to 30 %, which needs stops. *Within* is when the true power stays within 2 % of the target,\n"
+        "or with few miners below it by at most one step, which is a tenth of the full power of the smallest miner that runs.\n"
         f"By the clock a step takes longer on a busy machine; this one had a load of {figures['group']['where']['load']}.",
         *tables("group", figures["group"]),
     )

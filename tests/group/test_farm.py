@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from bench.group import TOLERANCE, measure
+from bench.group import TOLERANCE, is_near, measure
 
 
 @pytest.fixture
@@ -14,6 +14,22 @@ def _quiet(socket_enabled: None) -> Generator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ("power", "step", "near"),
+    [
+        (981, 0, True),
+        (979, 0, False),
+        (1021, 0, False),
+        (910, 100, True),
+        (890, 100, False),
+        (1021, 100, False),
+    ],
+)
+def test_near(power: float, step: float, near: bool) -> None:
+    """A group that draws more than its target would pass, or one that leaves a miner too low."""
+    assert is_near(power, 1000, step) is near
 
 
 @pytest.mark.long
