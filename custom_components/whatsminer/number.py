@@ -183,6 +183,11 @@ class WhatsminerPowerTarget(EntryEntity, NumberEntity):
     def native_value(self) -> float | None:
         return self._data.power_target.watts
 
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str]:
+        return {"target": "none"} if self.native_value is None else {}
+
     @override
     async def async_set_native_value(self, value: float) -> None:
         await self._data.power_target.async_set(round(value))

@@ -172,13 +172,13 @@ class House:
         passwords = dict.fromkeys(("password", "v3_password"), password)
         await self.home.add_miner(HOST, miner.port, miner.v3_port or 4433, passwords)
 
-    async def add_group(self, name: str) -> str:
-        """Add a group of the miners of the demo, and return its entry."""
+    async def add_group(self, name: str, size: int = len(MINERS)) -> str:
+        """Add a group of the first miners of the demo, and return its entry."""
         flows = "/api/config/config_entries/flow"
         flow = await self.home.post(flows, {"handler": "whatsminer"})
         step = f"{flows}/{flow['flow_id']}"
         await self.home.post(step, {"next_step_id": "group"})
-        members = [await self.entry_id(miner.name) for miner in MINERS]
+        members = [await self.entry_id(miner.name) for miner in MINERS[:size]]
         form = {"name": name, "members": members}
         return str((await self.home.post(step, form))["result"]["entry_id"])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+import re
 
 from demo_config import MINERS
 from playwright.async_api import Locator, expect
@@ -34,6 +35,7 @@ class Words:
     connectivity: tuple[str, str]
     offline_reason: str
     unavailable: str
+    no_target: str
 
 
 ENGLISH = Words(
@@ -48,6 +50,7 @@ ENGLISH = Words(
     connectivity=("Connectivity", "Disconnected"),
     offline_reason="No device responds at its address",
     unavailable="Unavailable",
+    no_target="Not set",
 )
 GERMAN = Words(
     language="de",
@@ -61,6 +64,7 @@ GERMAN = Words(
     connectivity=("Konnektivität", "Getrennt"),
     offline_reason="Unter der Adresse antwortet kein Gerät",
     unavailable="Nicht verfügbar",
+    no_target="Nicht gesetzt",
 )
 
 
@@ -153,6 +157,31 @@ async def test_curtailed(house: House, reader: Person, words: Words) -> None:
     await resume.get_by_role("button").last.click()
     await until(lambda: house.miner.truth().mining, "the miner mines")
     await expect(tile).not_to_be_visible()
+
+
+async def test_no_power_target(house: House, reader: Person, words: Words) -> None:
+    """An *Unknown* beside an empty slider looks broken, and a slider that goes away loses the keyboard."""
+    percent = {"entity_id": f"number.{SLUG}_power_percent", "value": 100}
+    await house.home.post("/api/services/number/set_value", percent)
+    entry = await house.add_group("Barn", 1)
+    states = [one["entity_id"] for one in await house.home.get("/api/states")]
+    [of_group] = [one for one in states if one.startswith("number.barn_")]
+    of_miner = f"number.{SLUG}_power_target"
+    for view, entity in ((VIEW, of_miner), ("overview", of_group)):
+        await house.until_state(entity, "unknown")
+        await reader.open_dashboard(view)
+        await reader.mark_tiles()
+        tile = reader.tile(entity)
+        shown = tile.locator("ha-tile-info")
+        await expect(shown).to_contain_text(words.no_target)
+        slider = tile.get_by_role("slider")
+        await slider.focus()
+        await slider.press("End")
+        await expect(shown).to_contain_text(re.compile(r"\d[.,]?\d{3}\sW"))
+        await expect(shown).not_to_contain_text(words.no_target)
+        await slider.press("PageDown")
+        await expect(slider).to_be_focused()
+    await house.remove(entry)
 
 
 async def test_refused(house: House, reader: Person, words: Words) -> None:

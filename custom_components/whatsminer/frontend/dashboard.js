@@ -257,6 +257,8 @@ const gauge = (max) => ({ type: "bar-gauge", min: 0, max });
 const wide = { grid_options: { columns: 12 } };
 const withReason = { state_content: ["state", "reason"], ...wide };
 const inline = { features_position: "inline", ...wide };
+// "Not set" in place of "Unknown" while there is no target; without that attribute a tile shows the state.
+const slider = { state_content: ["target"], features: [{ type: "numeric-input", style: "slider" }], ...inline };
 
 const is = (entity, state) => ({ condition: "state", entity, state });
 const isNot = (entity, state) => ({ condition: "state", entity, state_not: state });
@@ -333,7 +335,6 @@ function boardsCard(hass, miner) {
 /** Return the controls that do not interrupt mining. */
 export function controlCards(hass, miner, options) {
   const { tile } = maker(hass, miner, options);
-  const slider = { features: [{ type: "numeric-input", style: "slider" }], ...inline };
   return [
     tile("switch.mining", "green", { features: [{ type: "toggle" }], ...inline }),
     tile("number.power_target", "amber", slider),
@@ -434,7 +435,7 @@ function groupSection(hass, { name, ids }) {
   const features = {
     climate: { features: THERMOSTAT, ...wide },
     switch: { features: [{ type: "toggle" }], ...inline },
-    number: { features: [{ type: "numeric-input", style: "slider" }], ...inline },
+    number: slider,
     select: { features: [{ type: "select-options" }], ...inline },
   };
   const cards = ids.map((entity) => ({

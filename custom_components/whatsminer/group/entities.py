@@ -314,6 +314,11 @@ class GroupPowerTarget(GroupEntity, NumberEntity):
     def native_value(self) -> float | None:
         return self.miner_group.store.target
 
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str]:
+        return {"target": "none"} if self.native_value is None else {}
+
     @override
     async def async_set_native_value(self, value: float) -> None:
         self.miner_group.set_target(round(value))
