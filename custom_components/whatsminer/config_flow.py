@@ -94,7 +94,7 @@ from .const import (
 )
 from .coordinator import async_connect
 from .entity import device_name, series
-from .exceptions import placeholders, translation_key
+from .exceptions import placeholders
 from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
 from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
 from .heat.options import (
@@ -583,7 +583,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
                 await miner.close()
         except WhatsminerError as err:
             self._named |= placeholders(err, host)
-            return {self._field(err): translation_key(err)}
+            return {self._field(err): err.key}
         except Exception:
             LOGGER.exception("Unexpected error while looking for a miner")
             return {"base": "unknown"}

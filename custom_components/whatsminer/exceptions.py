@@ -1,7 +1,6 @@
 """The one place that turns errors of the client into sentences of Home Assistant.
 
-Each error class has one translation key; the same keys stand under `exceptions` and under
-`config.error` in the translations.
+The key of each error class stands under `exceptions` and under `config.error` in the translations.
 """
 
 import re
@@ -11,74 +10,13 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.translation import async_get_translations
 
-from .api import (
-    AccountRefusedError,
-    BtminerDownError,
-    CannotConnectError,
-    CommandRefusedError,
-    InvalidAnswerError,
-    InvalidValueError,
-    NoAnswerError,
-    NoMacError,
-    NoPasswordError,
-    NotWhatsminerError,
-    PortClosedError,
-    TokenRejectedError,
-    TokenTableFullError,
-    UnknownOutcomeError,
-    UnsupportedCommandError,
-    WhatsminerError,
-    WriteApiDisabledError,
-    WrongMinerError,
-    WrongPasswordError,
-)
+from .api import InvalidValueError, WhatsminerError
 from .const import DOMAIN
-
-# A class stands before its base class.
-_KEYS: tuple[tuple[type[WhatsminerError], str], ...] = (
-    (PortClosedError, "port_closed"),
-    (CannotConnectError, "cannot_connect"),
-    (NoAnswerError, "no_answer"),
-    (InvalidAnswerError, "invalid_answer"),
-    (NotWhatsminerError, "not_whatsminer"),
-    (BtminerDownError, "btminer_down"),
-    (NoMacError, "no_mac"),
-    (UnknownOutcomeError, "unknown_outcome"),
-    (WrongMinerError, "wrong_miner"),
-    (UnsupportedCommandError, "unsupported_command"),
-    (CommandRefusedError, "command_refused"),
-    (NoPasswordError, "no_password"),
-    (WrongPasswordError, "wrong_password"),
-    (AccountRefusedError, "account_refused"),
-    (WriteApiDisabledError, "write_api_disabled"),
-    (TokenTableFullError, "token_table_full"),
-    (TokenRejectedError, "token_rejected"),
-)
-
-
-def translation_key(error: WhatsminerError) -> str:
-    """The key of the sentence that says what to do about an error."""
-    return next((key for cls, key in _KEYS if isinstance(error, cls)), "unknown")
 
 
 def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
     """What the sentences may name."""
-    values = {"host": host}
-    if isinstance(error, CommandRefusedError):
-        values |= {
-            "command": error.command,
-            "code": str(error.code),
-            "message": error.message,
-        }
-    elif isinstance(error, PortClosedError):
-        values["port"] = str(error.port)
-    elif isinstance(error, TokenTableFullError):
-        values["seconds"] = f"{error.retry_after:.0f}"
-    elif isinstance(error, AccountRefusedError):
-        values["account"] = error.account
-    elif isinstance(error, WrongMinerError):
-        values |= {"expected": error.expected.upper(), "found": error.found.upper()}
-    return values
+    return {"host": host, **error.named}
 
 
 def markdown(text: str) -> str:
@@ -97,7 +35,7 @@ def translated[E: HomeAssistantError](
     """An exception of Home Assistant with the sentence for an error of the client."""
     return cls(
         translation_domain=DOMAIN,
-        translation_key=translation_key(error),
+        translation_key=error.key,
         translation_placeholders=placeholders(error, host),
     )
 

@@ -12,7 +12,7 @@ from .api import DEFAULT_ACCOUNT, WhatsminerError
 from .config_flow import ACCOUNT, PASSWORD
 from .const import CONF_ACCOUNT, CONF_V3_PASSWORD
 from .coordinator import async_connect
-from .exceptions import markdown_placeholders, translation_key
+from .exceptions import markdown_placeholders
 from .runtime import WhatsminerConfigEntry
 
 # Where no step has the name of the error: what the cause is then.
@@ -85,7 +85,7 @@ class WriteAccessFlow(RepairsFlow):
 
     def _show_cause(self, error: WhatsminerError, host: str) -> RepairsFlowResult:
         """Continue with the step for the cause."""
-        step = _STEPS.get(translation_key(error), "unreachable")
+        step = _STEPS.get(error.key, "unreachable")
         return self._form(step, markdown_placeholders(error, host))
 
     def _form(self, step_id: str, named: dict[str, str]) -> RepairsFlowResult:

@@ -14,7 +14,6 @@ from custom_components.whatsminer.button import BUTTONS, RESET_SAVINGS, RESUME
 from custom_components.whatsminer.climate import THERMOSTAT
 from custom_components.whatsminer.controls import PERCENT_RESTARTED
 from custom_components.whatsminer.event import FAULT
-from custom_components.whatsminer.exceptions import _KEYS, translation_key
 from custom_components.whatsminer.group import entities as group
 from custom_components.whatsminer.money.economics import ECONOMICS
 from custom_components.whatsminer.number import NUMBERS, POWER_TARGET
@@ -62,6 +61,12 @@ def load(name: str) -> dict[str, Any]:
     return json.loads((HOUSE / name).read_text())
 
 
+def errors_below(cls: type[WhatsminerError]) -> list[type[WhatsminerError]]:
+    """Return all classes of errors that are made of another one."""
+    below = cls.__subclasses__()
+    return [*below, *(one for sub in below for one in errors_below(sub))]
+
+
 def key_of(table: Any) -> str:
     """The key of an entity's texts: its own, unless its table names another one."""
     return table.translation_key or table.key
@@ -87,7 +92,7 @@ def test_every_error_has_a_sentence() -> None:
     """An error without a sentence shows its key."""
     texts = load("translations/en.json")
     sentences = {key: text["message"] for key, text in texts["exceptions"].items()}
-    keys = {key for _, key in _KEYS} | {"unknown"}
+    keys = {cls.key for cls in errors_below(WhatsminerError)} | {"unknown"}
     source = "\n".join(path.read_text() for path in HOUSE.rglob("*.py"))
     raised = set(re.findall(r'\b(?:_error|invalid|failed)\(\s*"(\w+)"', source))
     raised |= set(re.findall(r'_unauthorized\(call, "(\w+)"', source))
@@ -144,12 +149,9 @@ def test_no_sentence_contains_the_text_of_an_exception() -> None:
 def test_every_error_class_has_a_key() -> None:
     """A new error of the client must not end as `unknown`."""
 
-    def leaves(cls: type[Exception]) -> list[type[Exception]]:
-        below = cls.__subclasses__()
-        return [cls] if not below else [leaf for sub in below for leaf in leaves(sub)]
-
-    known = tuple(cls for cls, _ in _KEYS)
+    assert WhatsminerError.key == "unknown"
     assert [
-        each for each in leaves(WhatsminerError) if not issubclass(each, known)
+        cls
+        for cls in errors_below(WhatsminerError)
+        if cls.key == "unknown" and not cls.__subclasses__()
     ] == []
-    assert translation_key(WhatsminerError()) == "unknown"
