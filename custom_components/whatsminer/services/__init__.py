@@ -50,16 +50,18 @@ type _Check = Callable[[ServiceCall, User], Awaitable[None]]
 type Results[T] = list[tuple[WhatsminerConfigEntry, T]]
 """The results of an action, miner by miner."""
 
+
+def _number(kind: type[float], lowest: int, highest: int) -> probatio.All[Any]:
+    bounds = probatio.Range(min=lowest, max=highest)
+    return probatio.All(probatio.Coerce(kind), bounds)
+
+
 CURTAIL_SCHEMA = probatio.Schema(
     {
         **cv.ENTITY_SERVICE_FIELDS,
         probatio.Required(ATTR_TARGET): probatio.Coerce(Target),
-        probatio.Optional(ATTR_PERCENT): probatio.All(
-            probatio.Coerce(int), probatio.Range(min=1, max=100)
-        ),
-        probatio.Optional(ATTR_POWER): probatio.All(
-            probatio.Coerce(int), probatio.Range(min=1, max=99_999)
-        ),
+        probatio.Optional(ATTR_PERCENT): _number(int, 1, 100),
+        probatio.Optional(ATTR_POWER): _number(int, 1, 99_999),
         probatio.Optional(ATTR_DURATION): cv.positive_time_period,
         probatio.Optional(ATTR_REASON): cv.string,
     }
@@ -67,7 +69,7 @@ CURTAIL_SCHEMA = probatio.Schema(
 RESUME_SCHEMA = probatio.Schema(
     {**cv.ENTITY_SERVICE_FIELDS, probatio.Optional(ATTR_REASON): cv.string}
 )
-_HOURS = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=24))
+_HOURS = _number(float, 0, 24)
 PLAN_SCHEMA = probatio.Schema(
     {
         **cv.ENTITY_SERVICE_FIELDS,
@@ -78,9 +80,7 @@ PLAN_SCHEMA = probatio.Schema(
 REQUEST_SCHEMA = probatio.Schema(
     {
         **cv.ENTITY_SERVICE_FIELDS,
-        probatio.Required(ATTR_POWER): probatio.All(
-            probatio.Coerce(int), probatio.Range(min=0, max=99_999)
-        ),
+        probatio.Required(ATTR_POWER): _number(int, 0, 99_999),
         probatio.Optional(
             ATTR_DURATION, default=timedelta(minutes=15)
         ): cv.positive_time_period,
@@ -328,19 +328,16 @@ def _respond(
     is_group: bool = False,
 ) -> ServiceResponse:
     """Return the response, or raise an error if the caller wants none."""
-    if call.return_response and (events or is_group):
-        recorded = [event.stored() for event in events]
-        return {**_summed(results), "events": recorded}
-    if call.return_response:
-        return _response(results)
-    _raise_first(
-        [
-            (entry, _unproven(entry))
-            for entry, outcome in results
-            if not outcome.confirmed
-        ]
-    )
-    return None
+    if not call.return_response:
+        _raise_first(
+            [(entry, _unproven(entry)) for entry, one in results if not one.confirmed]
+        )
+        return None
+    if events or is_group:
+        return {**_summed(results), "events": [event.stored() for event in events]}
+    if len(results) == 1:
+        return cast(ServiceResponse, asdict(results[0][1]))
+    return _summed(results)
 
 
 def _unproven(entry: WhatsminerConfigEntry) -> HomeAssistantError:
@@ -349,14 +346,6 @@ def _unproven(entry: WhatsminerConfigEntry) -> HomeAssistantError:
     return failed(
         "power_not_reached" if is_active else "curtailment_overtaken", name=entry.title
     )
-
-
-def _response(results: Results[Outcome]) -> ServiceResponse:
-    """Return the outcome of one miner, or the sum of several and each of them."""
-    outcomes = [outcome for _, outcome in results]
-    if len(outcomes) == 1:
-        return cast(ServiceResponse, asdict(outcomes[0]))
-    return _summed(results)
 
 
 def _summed(results: Results[Outcome]) -> dict[str, Any]:

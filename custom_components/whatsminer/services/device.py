@@ -262,19 +262,21 @@ async def _prove_custom_data(
 
 # The table
 
+
+def _required(**fields: Any) -> dict[Any, Any]:
+    return {probatio.Required(name): kind for name, kind in fields.items()}
+
+
+def _optional(**fields: Any) -> dict[Any, Any]:
+    return {probatio.Optional(name): kind for name, kind in fields.items()}
+
+
 _WHOLE = probatio.Coerce(int)
 _TEXTS = probatio.All(cv.ensure_list, [cv.string])
-_POOL = {
-    probatio.Required("url"): cv.string,
-    probatio.Required("user"): cv.string,
-    probatio.Optional("password"): cv.string,
-}
-_LED = {
-    probatio.Required("color"): probatio.Coerce(LedColor),
-    probatio.Optional("period"): _WHOLE,
-    probatio.Optional("duration"): _WHOLE,
-    probatio.Optional("start"): _WHOLE,
-}
+_POOL = _required(url=cv.string, user=cv.string) | _optional(password=cv.string)
+_LED = _required(color=probatio.Coerce(LedColor)) | _optional(
+    period=_WHOLE, duration=_WHOLE, start=_WHOLE
+)
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -293,7 +295,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_power",
         feature=Feature.POWER,
-        fields={probatio.Required("power"): _WHOLE},
+        fields=_required(power=_WHOLE),
         send=lambda c, data: c.miner.set_power(data["power"]),
         user_command=lambda data: (POWER_LIMIT.key, data["power"]),
         shows=_shows(power="power"),
@@ -309,14 +311,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_coin_type",
         feature=Feature.COIN_TYPE,
-        fields={probatio.Required("coin"): cv.string},
+        fields=_required(coin=cv.string),
         send=lambda c, data: c.miner.set_coin_type(data["coin"]),
         shows=_shows(coin_type="coin"),
     ),
     Action(
         name="set_random_delay",
         feature=Feature.RANDOM_DELAY,
-        fields={probatio.Required("start"): _WHOLE, probatio.Required("stop"): _WHOLE},
+        fields=_required(start=_WHOLE, stop=_WHOLE),
         send=lambda c, data: c.miner.set_random_delay(data["start"], data["stop"]),
         shows=_shows(random_start="start", random_stop="stop"),
     ),
@@ -336,7 +338,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_hostname",
         feature=Feature.HOSTNAME,
-        fields={probatio.Required("hostname"): cv.string},
+        fields=_required(hostname=cv.string),
         send=lambda c, data: c.miner.set_hostname(data["hostname"]),
         shows=lambda state, data: state.info.hostname == data["hostname"],
         section=Section.INFO,
@@ -346,10 +348,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_time_zone",
         feature=Feature.TIME_ZONE,
-        fields={
-            probatio.Required("timezone"): cv.string,
-            probatio.Required("zone_name"): cv.string,
-        },
+        fields=_required(timezone=cv.string, zone_name=cv.string),
         send=lambda c, data: c.miner.set_time_zone(data["timezone"], data["zone_name"]),
         shows=_shows(timezone="timezone", zone_name="zone_name"),
         interrupts=True,
@@ -357,7 +356,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_ntp_servers",
         feature=Feature.NTP_SERVERS,
-        fields={probatio.Required("servers"): _TEXTS},
+        fields=_required(servers=_TEXTS),
         send=lambda c, data: c.miner.set_ntp_servers(*data["servers"]),
         shows=lambda state, data: (
             state.settings is not None
@@ -368,8 +367,7 @@ ACTIONS: tuple[Action, ...] = (
         name="set_log_server",
         feature=Feature.LOG_SERVER,
         fields={
-            probatio.Required("address"): cv.string,
-            probatio.Required("port"): _WHOLE,
+            **_required(address=cv.string, port=_WHOLE),
             probatio.Optional("protocol", default="udp"): probatio.Coerce(LogProtocol),
         },
         send=lambda c, data: c.miner.set_log_server(
@@ -383,26 +381,20 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_custom_data",
         feature=Feature.CUSTOM_DATA,
-        fields={
-            probatio.Required("key"): cv.string,
-            probatio.Required("value"): cv.string,
-        },
+        fields=_required(key=cv.string, value=cv.string),
         send=lambda c, data: c.miner.set_custom_data(data["key"], data["value"]),
         after=_prove_custom_data,
     ),
     Action(
         name="set_permission",
         feature=Feature.PERMISSION,
-        fields={
-            probatio.Required("user"): cv.string,
-            probatio.Required("commands"): _TEXTS,
-        },
+        fields=_required(user=cv.string, commands=_TEXTS),
         send=lambda c, data: c.miner.set_permission(data["user"], *data["commands"]),
     ),
     Action(
         name="set_ssh",
         feature=Feature.SSH,
-        fields={probatio.Required("enabled"): cv.boolean},
+        fields=_required(enabled=cv.boolean),
         send=lambda c, data: c.miner.set_ssh(data["enabled"]),
         confirm=True,
     ),
@@ -415,14 +407,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="set_network",
         feature=Feature.NETWORK,
-        fields={
-            probatio.Required("dhcp"): cv.boolean,
-            probatio.Optional("address"): cv.string,
-            probatio.Optional("netmask"): cv.string,
-            probatio.Optional("gateway"): cv.string,
-            probatio.Optional("dns"): probatio.All(_TEXTS, probatio.Coerce(tuple)),
-            probatio.Optional("hostname"): cv.string,
-        },
+        fields=_required(dhcp=cv.boolean)
+        | _optional(
+            address=cv.string,
+            netmask=cv.string,
+            gateway=cv.string,
+            dns=probatio.All(_TEXTS, probatio.Coerce(tuple)),
+            hostname=cv.string,
+        ),
         send=lambda c, data: c.miner.set_network(Network(**_only(data, Network))),
         confirm=True,
         for_one=lambda data: not data["dhcp"],
@@ -448,10 +440,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         name="update_firmware",
         feature=Feature.UPDATE_FIRMWARE,
-        fields={
-            probatio.Required("path"): cv.string,
-            probatio.Required("platform"): cv.string,
-        },
+        fields=_required(path=cv.string, platform=cv.string),
         send=lambda c, data: async_send_image(c, data["path"], data["platform"]),
         confirm=True,
         response=SupportsResponse.OPTIONAL,
