@@ -1,7 +1,6 @@
 """Config flow: find the miner, prove the password, and say of each failure what to do."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import partialmethod
 from typing import Any, override
 
@@ -32,8 +31,6 @@ from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
     NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -95,8 +92,9 @@ from .const import (
 from .coordinator import async_connect
 from .entity import device_name, series
 from .exceptions import placeholders
+from .forms import NUMBERS, choice, decimal, entity, flat, suggested, whole
 from .group.entry import CONF_KIND, GROUP, is_group, miner_entries
-from .group.flow import GroupOptionsFlow, check, flat, schema, suggested
+from .group.flow import SECTIONS, GroupOptionsFlow, check, schema
 from .heat.options import (
     as_shown,
     as_stored,
@@ -114,16 +112,8 @@ type _OptionsError = tuple[str, dict[str, str]]
 """The key of a sentence, and what it names."""
 
 
-def _whole(lowest: int, highest: int, unit: str | None = None) -> probatio.All[Any]:
-    """A box for a whole number."""
-    config = NumberSelectorConfig(min=lowest, max=highest, mode=NumberSelectorMode.BOX)
-    if unit:
-        config["unit_of_measurement"] = unit
-    return probatio.All(NumberSelector(config), probatio.Coerce(int))
-
-
-_PORT = _whole(1, 65535)
-_WATTS = _whole(1, 99_999, UnitOfPower.WATT)
+_PORT = whole(1, 65535)
+_WATTS = whole(1, 99_999, UnitOfPower.WATT)
 PASSWORD = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
 )
@@ -166,60 +156,32 @@ PARTS = (ECONOMICS, HEAT, LIMITS, PLAN, THERMOSTAT, POWER_TARGET)
 PRICES = (CONF_PRICE_SENSOR, CONF_FIXED_PRICE, CONF_HASHPRICE_SENSOR, CONF_HASHPRICE)
 
 
-def _decimal(
-    unit: str | None = None, lowest: float | None = None, highest: float | None = None
-) -> NumberSelector:
-    """Return a box for a number with decimals."""
-    config = NumberSelectorConfig(step="any", mode=NumberSelectorMode.BOX)
-    if unit:
-        config["unit_of_measurement"] = unit
-    if lowest is not None and highest is not None:
-        config |= {"min": lowest, "max": highest}
-    return NumberSelector(config)
-
-
-def _choice(key: str, kind: type[StrEnum]) -> SelectSelector:
-    """Return a list to choose from; the key is that of its texts."""
-    return SelectSelector(
-        SelectSelectorConfig(
-            options=[one.value for one in kind],
-            mode=SelectSelectorMode.DROPDOWN,
-            translation_key=key,
-        )
-    )
-
-
-def _entity(*domains: str) -> EntitySelector:
-    """Return a list of entities."""
-    return EntitySelector(EntitySelectorConfig(domain=list(domains)))
-
-
-_HOURS = _decimal(UnitOfTime.HOURS, 0, 24)
-_MINUTES = _whole(0, 24 * 60, UnitOfTime.MINUTES)
-_PRICE = _entity("sensor", "input_number", "number")
-_SHARE = _entity("sensor", "binary_sensor", "input_number", "input_boolean", "number")
+_HOURS = decimal(UnitOfTime.HOURS, 0, 24)
+_MINUTES = whole(0, 24 * 60, UnitOfTime.MINUTES)
+_PRICE = entity(*NUMBERS)
+_SHARE = entity(*NUMBERS, "binary_sensor", "input_boolean")
 _POWER_TARGET = {
-    CONF_DEAD_BAND: _whole(0, 99_999, UnitOfPower.WATT),
+    CONF_DEAD_BAND: whole(0, 99_999, UnitOfPower.WATT),
     CONF_RESTARTS_ALLOWED: BooleanSelector(),
-    CONF_RESTART_INTERVAL: _whole(1, 24 * 60, UnitOfTime.MINUTES),
+    CONF_RESTART_INTERVAL: whole(1, 24 * 60, UnitOfTime.MINUTES),
 }
 
 
 def _economics(home: str, currency: str) -> dict[str, Any]:
     return {
         CONF_PRICE_SENSOR: _PRICE,
-        CONF_FIXED_PRICE: _decimal(f"{home}/kWh"),
+        CONF_FIXED_PRICE: decimal(f"{home}/kWh"),
         CONF_HASHPRICE_SENSOR: _PRICE,
-        CONF_HASHPRICE: _decimal(f"{currency}/TH/day"),
+        CONF_HASHPRICE: decimal(f"{currency}/TH/day"),
     }
 
 
 def _heat(price: NumberSelector) -> dict[str, Any]:
     return {
-        CONF_HEAT_SOURCE: _choice(CONF_HEAT_SOURCE, HeatSource),
+        CONF_HEAT_SOURCE: choice(CONF_HEAT_SOURCE, HeatSource),
         CONF_HEAT_PRICE: price,
-        CONF_HEAT_EFFICIENCY: _decimal(),
-        CONF_HEAT_SHARE: _whole(0, 100, PERCENTAGE),
+        CONF_HEAT_EFFICIENCY: decimal(),
+        CONF_HEAT_SHARE: whole(0, 100, PERCENTAGE),
         CONF_HEAT_SHARE_SENSOR: _SHARE,
         CONF_HEAT_DEMAND: _PRICE,
     }
@@ -230,19 +192,19 @@ def _limits(price: NumberSelector) -> dict[str, Any]:
         CONF_LIMIT_STOP_ABOVE: price,
         CONF_LIMIT_RESUME_BELOW: price,
         CONF_LIMIT_BREAK_EVEN: BooleanSelector(),
-        CONF_LIMIT_HYSTERESIS: _whole(0, 50, PERCENTAGE),
-        CONF_LIMIT_MIDDLE_PERCENT: _whole(LOWEST_PERCENT, 100, PERCENTAGE),
+        CONF_LIMIT_HYSTERESIS: whole(0, 50, PERCENTAGE),
+        CONF_LIMIT_MIDDLE_PERCENT: whole(LOWEST_PERCENT, 100, PERCENTAGE),
         CONF_LIMIT_MIDDLE_ABOVE: price,
         CONF_LIMIT_WAIT: _MINUTES,
-        CONF_LIMIT_OLDEST: _whole(0, 168, UnitOfTime.HOURS),
-        CONF_LIMIT_UNKNOWN: _choice(CONF_LIMIT_UNKNOWN, Unknown),
+        CONF_LIMIT_OLDEST: whole(0, 168, UnitOfTime.HOURS),
+        CONF_LIMIT_UNKNOWN: choice(CONF_LIMIT_UNKNOWN, Unknown),
     }
 
 
 def _plan(price: NumberSelector) -> dict[str, Any]:
     return {
         CONF_FORECAST: EntitySelector(EntitySelectorConfig(multiple=True)),
-        CONF_FORECAST_TAX: _decimal(PERCENTAGE, 0, 100),
+        CONF_FORECAST_TAX: decimal(PERCENTAGE, 0, 100),
         CONF_FORECAST_FEE: price,
         CONF_HOURS_AT_LEAST: _HOURS,
         CONF_HOURS_AT_MOST: _HOURS,
@@ -266,10 +228,10 @@ def _options_schema(
     home: str, currency: str, temperature: str, *, show_prices: bool
 ) -> probatio.Schema:
     """Return the form of the options, with the currencies of the home and of the price."""
-    price = _decimal(f"{currency}/kWh")
+    price = decimal(f"{currency}/kWh")
     parts = {
         ECONOMICS: _optional(_economics(home, currency)),
-        HEAT: _optional(_heat(_decimal(f"{home}/kWh"))),
+        HEAT: _optional(_heat(decimal(f"{home}/kWh"))),
         LIMITS: _optional(_limits(price)),
         PLAN: _optional(_plan(price)),
         THERMOSTAT: thermostat_schema(temperature, f"{home}/kWh"),
@@ -350,7 +312,7 @@ class WhatsminerConfigFlow(ConfigFlow, domain=DOMAIN):
                     title=title, data={CONF_KIND: GROUP}, options=options
                 )
         form = schema(self.hass, options).extend({probatio.Required(CONF_NAME): str})
-        values = suggested(options) | (user_input or {})
+        values = suggested(options, SECTIONS) | (user_input or {})
         return self.async_show_form(
             step_id="group",
             data_schema=self.add_suggested_values_to_schema(form, values),
@@ -608,10 +570,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
         named: dict[str, str] = {}
         unit = self.hass.config.units.temperature_unit
         if user_input is not None:
-            options = dict(user_input)
-            for part in PARTS:
-                options |= options.pop(part, {})
-            options = as_stored(options, unit)
+            options = as_stored(flat(user_input), unit)
             if error := (
                 self._bounds_error(options)
                 or self._price_error(options)
@@ -623,7 +582,6 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
                 errors["base"], named = error
             else:
                 return self.async_create_entry(data=options)
-        shown = as_shown(options, unit)
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
@@ -633,7 +591,7 @@ class WhatsminerOptionsFlow(OptionsFlowWithReload):
                     unit,
                     show_prices=any(key in options for key in PRICES),
                 ),
-                {**shown, **dict.fromkeys(PARTS, shown)},
+                suggested(as_shown(options, unit), PARTS),
             ),
             errors=errors,
             description_placeholders=named,

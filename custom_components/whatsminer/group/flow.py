@@ -14,11 +14,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    EntitySelector,
-    EntitySelectorConfig,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -28,6 +23,7 @@ from homeassistant.util.unit_conversion import PowerConverter
 import probatio
 
 from ..const import CONF_THERMOSTAT_SENSOR
+from ..forms import NUMBERS, choice, entity, flat, suggested, whole
 from ..heat.options import (
     as_shown,
     as_stored,
@@ -74,18 +70,8 @@ class Hold(StrEnum):
     LIMIT = "limit"
 
 
-def _number(lowest: int, highest: int, unit: str) -> probatio.All[Any]:
-    """Return a box for a whole number."""
-    config = NumberSelectorConfig(
-        min=lowest, max=highest, mode=NumberSelectorMode.BOX, unit_of_measurement=unit
-    )
-    return probatio.All(NumberSelector(config), probatio.Coerce(int))
-
-
-_SENSOR = EntitySelector(
-    EntitySelectorConfig(domain=["sensor", "input_number", "number"])
-)
-_WATTS = _number(1, 99_999, UnitOfPower.WATT)
+_SENSOR = entity(*NUMBERS)
+_WATTS = whole(1, 99_999, UnitOfPower.WATT)
 
 
 def schema(hass: HomeAssistant, options: Mapping[str, Any]) -> probatio.Schema:
@@ -100,15 +86,8 @@ def schema(hass: HomeAssistant, options: Mapping[str, Any]) -> probatio.Schema:
             mode=SelectSelectorMode.DROPDOWN,
         )
     )
-    hold = SelectSelector(
-        SelectSelectorConfig(
-            options=[hold.value for hold in Hold],
-            mode=SelectSelectorMode.DROPDOWN,
-            translation_key=CONF_HOLD,
-        )
-    )
     site = {
-        probatio.Optional(CONF_HOLD): hold,
+        probatio.Optional(CONF_HOLD): choice(CONF_HOLD, Hold),
         probatio.Optional(CONF_METER): _SENSOR,
         probatio.Optional(CONF_EXPORT_METER): _SENSOR,
         probatio.Optional(CONF_INVERTED, default=False): BooleanSelector(),
@@ -118,11 +97,11 @@ def schema(hass: HomeAssistant, options: Mapping[str, Any]) -> probatio.Schema:
     more = {
         probatio.Optional(CONF_FIRST, default=list): miners,
         probatio.Optional(CONF_EXCLUDED, default=list): miners,
-        probatio.Optional(CONF_SET_POINT): _number(-9_999, 9_999, UnitOfPower.WATT),
+        probatio.Optional(CONF_SET_POINT): whole(-9_999, 9_999, UnitOfPower.WATT),
         probatio.Optional(CONF_BATTERY): _SENSOR,
         probatio.Optional(CONF_BATTERY_FIRST, default=True): BooleanSelector(),
         probatio.Optional(CONF_CHARGER): _SENSOR,
-        probatio.Optional(CONF_INTERVAL): _number(1, 120, UnitOfTime.SECONDS),
+        probatio.Optional(CONF_INTERVAL): whole(1, 120, UnitOfTime.SECONDS),
         probatio.Optional(CONF_GENTLE, default=False): BooleanSelector(),
         probatio.Optional(CONF_STAY, default=False): BooleanSelector(),
     }
@@ -138,19 +117,6 @@ def schema(hass: HomeAssistant, options: Mapping[str, Any]) -> probatio.Schema:
             ),
         }
     )
-
-
-def suggested(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored options as values of the form."""
-    return {**options, **dict.fromkeys(SECTIONS, options)}
-
-
-def flat(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was entered as it is stored."""
-    options = dict(user_input)
-    for part in SECTIONS:
-        options |= options.pop(part, {})
-    return options
 
 
 def check(
@@ -253,7 +219,7 @@ class GroupOptionsFlow(OptionsFlowWithReload):
         return self.async_show_form(
             step_id="group",
             data_schema=self.add_suggested_values_to_schema(
-                form, suggested(as_shown(options, unit))
+                form, suggested(as_shown(options, unit), SECTIONS)
             ),
             errors=errors,
             description_placeholders=named,
