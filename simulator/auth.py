@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 import hashlib
 import json
 from random import Random
@@ -23,8 +24,9 @@ class BadKey(Exception):
     """The text does not decrypt to JSON: it has another key, or is not an encrypted text."""
 
 
+@lru_cache(1000)
 def crypt(password: str, salt: str) -> str:
-    """Return the last field of md5-crypt."""
+    """Return the last field of md5-crypt: a thousand rounds, and each start of a miner needs one."""
     hashed: str = md5_crypt.using(salt=salt).hash(password)
     return hashed.split("$")[3]
 

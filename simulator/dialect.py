@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from .binary import make_log
@@ -138,7 +137,9 @@ class Dialect(ABC):
 
     def truth(self) -> Truth:
         """Return the true state, limited to what this dialect reports."""
-        return replace(self.machine.truth(self.time.now), network=self.network)
+        truth = self.machine.truth(self.time.now)
+        truth.network = self.network
+        return truth
 
     @property
     def network(self) -> Network:
@@ -372,6 +373,9 @@ class Dialect(ABC):
         """Return every board with every key that v1 or v2 has."""
         machine, profile = self.machine, self.profile
         per_board = len(truth.boards) or 1
+        mean, last_5s, last_1m, last_5m, last_15m = map(
+            machine.board_rates, (None, 5, 60, 300, 900)
+        )
         return [
             {
                 "ASC": number,
@@ -380,11 +384,11 @@ class Dialect(ABC):
                 "Status": "Alive",
                 "Temperature": f2(board.temperature_c or 0.0),
                 "Chip Frequency": round(board.frequency_mhz or 0.0),
-                "MHS av": mhs(machine.board_rate(board.slot, None)),
-                "MHS 5s": mhs(machine.board_rate(board.slot, 5)),
-                "MHS 1m": mhs(machine.board_rate(board.slot, 60)),
-                "MHS 5m": mhs(machine.board_rate(board.slot, 300)),
-                "MHS 15m": mhs(machine.board_rate(board.slot, 900)),
+                "MHS av": mhs(mean[board.slot]),
+                "MHS 5s": mhs(last_5s[board.slot]),
+                "MHS 1m": mhs(last_1m[board.slot]),
+                "MHS 5m": mhs(last_5m[board.slot]),
+                "MHS 15m": mhs(last_15m[board.slot]),
                 "HS RT": mhs(board.hashrate_ths),
                 "HS Factory": round(profile.nominal_ths * 1000 / profile.boards),
                 "Factory GHS": round(profile.nominal_ths * 1000 / profile.boards),

@@ -1,7 +1,5 @@
 """API 1.x: btminer on cgminer, with one long summary (protocol.md#c11 to protocol.md#c7)."""
 
-from dataclasses import replace
-
 from .dialect import Dialect, Row, pick
 from .truth import Truth
 from .wire import Raw, encode, f2, f4
@@ -208,25 +206,20 @@ class DialectV1(Dialect):
     def truth(self) -> Truth:
         """Return what 1.x reports; the fan of the power supply is in its summary."""
         truth = super().truth()
-        return replace(
-            truth,
-            elapsed_s=int(truth.elapsed_s),
-            power_rate_jth=None,
-            power_percent=None,
-            environment_temperature_c=None,
-            fast_boot=None,
-            stop_reason=None,
-            led_auto=None,
-            hostname=None,
-            network=None,
-            psu=replace(
-                truth.psu,
-                input_voltage_v=None,
-                input_current_a=None,
-                input_power_w=None,
-                temperature_c=None,
-            ),
-        )
+        truth.elapsed_s = int(truth.elapsed_s)
+        truth.power_rate_jth = None
+        truth.power_percent = None
+        truth.environment_temperature_c = None
+        truth.fast_boot = None
+        truth.stop_reason = None
+        truth.led_auto = None
+        truth.hostname = None
+        truth.network = None
+        truth.psu.input_voltage_v = None
+        truth.psu.input_current_a = None
+        truth.psu.input_power_w = None
+        truth.psu.temperature_c = None
+        return truth
 
     def summary(self) -> Row:
         """Return the long summary, with MAC, firmware and errors."""
@@ -283,6 +276,7 @@ class DialectV1(Dialect):
     def devs(self) -> Row:
         """Return all boards."""
         truth, machine = self.truth(), self.machine
+        rates = machine.board_rates(None)
         rows: list[Row] = []
         for number, row in enumerate(self.board_rows(truth)):
             accepted = machine.shares[0] // (len(truth.boards) or 1)
@@ -295,9 +289,7 @@ class DialectV1(Dialect):
                 "Utility": f2(accepted / (truth.elapsed_s / 60 or 1.0)),
                 "Last Share Pool": 0,
                 "Last Share Time": self.when - 10,
-                "Total MH": f4(
-                    machine.board_rate(number, None) * truth.elapsed_s * 1e6
-                ),
+                "Total MH": f4(rates[number] * truth.elapsed_s * 1e6),
                 "Diff1 Work": accepted * 263,
                 "Difficulty Accepted": Raw(
                     f"{accepted * self.profile.share_difficulty:.8f}"

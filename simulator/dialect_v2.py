@@ -1,7 +1,6 @@
 """API 2.0.x: firmware of 2022 (2.0.4) and of 2023 and later (2.0.5) (section C of docs/protocol.md)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar
 
 from .dialect import Dialect, Row, pick
@@ -201,7 +200,9 @@ class DialectV2(Dialect):
     def truth(self) -> Truth:
         """Return what 2.0.5 reports: all but the percentage."""
         truth = super().truth()
-        return replace(truth, elapsed_s=int(truth.elapsed_s), power_percent=None)
+        truth.elapsed_s = int(truth.elapsed_s)
+        truth.power_percent = None
+        return truth
 
     def summary(self) -> Row:
         """Return the summary."""
@@ -263,11 +264,10 @@ class DialectV204(DialectV2):
     def truth(self) -> Truth:
         """Return what 2.0.4 reports: no reasons, less about the power supply."""
         truth = super().truth()
-        return replace(
-            truth,
-            stop_reason=None,
-            psu=replace(truth.psu, input_power_w=None, temperature_c=None),
-        )
+        truth.stop_reason = None
+        truth.psu.input_power_w = None
+        truth.psu.temperature_c = None
+        return truth
 
     def summary(self) -> Row:
         """Return the summary."""

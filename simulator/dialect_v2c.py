@@ -1,7 +1,6 @@
 """API 2.2.x: the answers of newer firmware on TCP 4028 (protocol.md#c13, #c2, #c3)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from .dialect import Dialect, Row, pick
 from .dialect_v2 import PSU_2023, DialectV2
@@ -47,38 +46,30 @@ class DialectV2c(DialectV2):
         """Return what 2.2.x reports: a mean of the power, and the last minute as the current hashrate."""
         truth = Dialect.truth(self)
         machine = self.machine
-        power = machine.power_mean_w
+        rate, power = truth.hashrate_1m_ths, machine.power_mean_w
+        truth.hashrate_ths = rate
+        truth.hashrate_5s_ths = None
+        truth.hashrate_5m_ths = None
+        truth.hashrate_target_ths = None
+        truth.power_w = power
+        truth.power_rate_jth = power / rate if rate else 0.0
+        truth.temperature_c = None
+        if self.profile.tells_liquid:
+            truth.liquid_temperature_c = round(machine.liquid_c)
+        truth.frequency_target_mhz = 0
+        if not self.profile.tells_percent:
+            truth.power_percent = None
         pools = truth.pools if machine.mining else ()
-        return replace(
-            truth,
-            hashrate_ths=truth.hashrate_1m_ths,
-            hashrate_5s_ths=None,
-            hashrate_5m_ths=None,
-            hashrate_target_ths=None,
-            power_w=power,
-            power_rate_jth=power / truth.hashrate_1m_ths
-            if truth.hashrate_1m_ths
-            else 0.0,
-            temperature_c=None,
-            liquid_temperature_c=round(machine.liquid_c)
-            if self.profile.tells_liquid
-            else None,
-            frequency_target_mhz=0,
-            power_percent=truth.power_percent if self.profile.tells_percent else None,
-            accepted_shares=sum(pool.accepted for pool in pools) if pools else None,
-            rejected_shares=sum(pool.rejected for pool in pools) if pools else None,
-            boards=tuple(
-                replace(
-                    board,
-                    hashrate_ths=machine.board_rate(board.slot, 60),
-                    chip_temperature_min_c=None,
-                    chip_temperature_avg_c=None,
-                    chip_temperature_max_c=None,
-                )
-                for board in truth.boards
-            ),
-            pools=pools,
-        )
+        truth.pools = pools
+        truth.accepted_shares = sum(pool.accepted for pool in pools) if pools else None
+        truth.rejected_shares = sum(pool.rejected for pool in pools) if pools else None
+        rates = machine.board_rates(60)
+        for board in truth.boards:
+            board.hashrate_ths = rates[board.slot]
+            board.chip_temperature_min_c = None
+            board.chip_temperature_avg_c = None
+            board.chip_temperature_max_c = None
+        return truth
 
     def _summary_row(self) -> Row:
         truth, machine = self.truth(), self.machine
@@ -143,14 +134,15 @@ class DialectV2c(DialectV2):
         """Return the boards, whose MHS are TH/s."""
         machine, profile = self.machine, self.profile
         truth = self.truth()
+        mean, last_1m, last_15m = map(machine.board_rates, (None, 60, 900))
         rows: list[Row] = [
             {
                 "Slot": board.slot,
                 "Temperature": f2(board.temperature_c or 0.0),
                 "Chip Frequency": round(board.frequency_mhz or 0.0),
-                "MHS av": f2(machine.board_rate(board.slot, None)),
-                "MHS 1m": f2(machine.board_rate(board.slot, 60)),
-                "MHS 15m": f2(machine.board_rate(board.slot, 900)),
+                "MHS av": f2(mean[board.slot]),
+                "MHS 1m": f2(last_1m[board.slot]),
+                "MHS 15m": f2(last_15m[board.slot]),
                 "HS RT": f2(board.hashrate_ths),
                 "Factory GHS": round(profile.nominal_ths * 1000 / profile.boards),
                 "Upfreq Complete": int(truth.hash_stable),

@@ -131,7 +131,10 @@ class DialectV3:
             fan_speed_in_rpm=truth.fan_speed_in_rpm,
             fan_speed_out_rpm=truth.fan_speed_out_rpm,
             frequency_average_mhz=truth.frequency_average_mhz,
-            boards=tuple(self._board(slot) for slot in machine.boards),
+            boards=tuple(
+                self._board(slot, rate)
+                for slot, rate in machine.board_rates(None).items()
+            ),
             pools=tuple(
                 V3PoolTruth(
                     url=pool.url,
@@ -162,13 +165,13 @@ class DialectV3:
             settings=settings,
         )
 
-    def _board(self, slot: int) -> V3BoardTruth:
+    def _board(self, slot: int, rate: float) -> V3BoardTruth:
         machine = self.machine
         profile = machine.profile
         coldest, average, hottest = machine.chip_c(slot)
         return V3BoardTruth(
             slot=slot,
-            hashrate_average_ths=machine.board_rate(slot, None),
+            hashrate_average_ths=rate,
             hashrate_nominal_ths=profile.nominal_ths / profile.boards
             if self.firmware.tells_factory_hash
             else None,

@@ -701,23 +701,30 @@ class Machine:
             )
         return 1 + amplitude * self._waves[channel] / len(NOISE_PERIODS_S)
 
-    def board_rate(self, slot: int, window: float | None) -> float:
-        """Return TH/s of one board over a window, or since btminer's start."""
-        share = self._shares[slot] / sum(self._shares[board] for board in self.boards)
-        if self.phase is Phase.STOPPED:
-            return self._rate() * share
+    def board_rates(self, window: float | None) -> dict[int, float]:
+        """Return TH/s of each board over a window, or since btminer's start."""
+        whole = sum([self._shares[slot] for slot in self.boards])
+        shares = {slot: self._shares[slot] / whole for slot in self.boards}
         elapsed = self.now - self.btminer_start
-        if window is None or window >= elapsed:
-            return self.hashes_th / elapsed * share if elapsed > 0 else 0.0
-        amplitude = {5: self.timing.noise_5s, 60: self.timing.noise_1m}.get(
-            round(window), self.timing.noise
-        )
-        noise = self.noise(3 * slot + round(window) % 7, amplitude)
-        return max(self._hashes.mean(window), 0.0) * share * noise
+        if self.phase is Phase.STOPPED:
+            rate = self._rate()
+        elif window is None or window >= elapsed:
+            rate = self.hashes_th / elapsed if elapsed > 0 else 0.0
+        else:
+            rate = max(self._hashes.mean(window), 0.0)
+            seconds = round(window)
+            amplitude = {5: self.timing.noise_5s, 60: self.timing.noise_1m}.get(
+                seconds, self.timing.noise
+            )
+            return {
+                slot: rate * share * self.noise(3 * slot + seconds % 7, amplitude)
+                for slot, share in shares.items()
+            }
+        return {slot: rate * share for slot, share in shares.items()}
 
     def rate(self, window: float | None) -> float:
         """Return TH/s of the miner: the sum of its boards."""
-        return sum(self.board_rate(slot, window) for slot in self.boards)
+        return sum(self.board_rates(window).values())
 
     @property
     def hashes_th(self) -> float:
@@ -830,7 +837,9 @@ class Machine:
         all_chips = chips or [(self.environment_c,) * 3]
         accepted, rejected = self.shares
         of_pool = self.pool_shares
-        power, rate = self.power_w, self.rate(300)
+        rates = self.board_rates(300)
+        power, rate = self.power_w, sum(rates.values())
+        temperatures = {slot: self.board_c(slot) for slot in self.boards}
         return Truth(
             phase=self.phase,
             mining=self.mining,
@@ -854,9 +863,7 @@ class Machine:
             ),
             power_mode=self.settings.power_mode,
             power_percent=self.power_percent,
-            temperature_c=max(
-                (self.board_c(slot) for slot in self.boards), default=self.environment_c
-            ),
+            temperature_c=max(temperatures.values(), default=self.environment_c),
             environment_temperature_c=self.environment_c,
             liquid_temperature_c=None,
             chip_temperature_min_c=min(chip[0] for chip in all_chips),
@@ -876,8 +883,8 @@ class Machine:
             boards=tuple(
                 BoardTruth(
                     slot=slot,
-                    hashrate_ths=self.board_rate(slot, 300),
-                    temperature_c=self.board_c(slot),
+                    hashrate_ths=rates[slot],
+                    temperature_c=temperatures[slot],
                     chip_temperature_min_c=chip[0],
                     chip_temperature_avg_c=chip[1],
                     chip_temperature_max_c=chip[2],

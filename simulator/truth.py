@@ -17,7 +17,7 @@ class Phase(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class BoardTruth:
     """One hash board. Its hashrate is `HS RT`, or `MHS 5m` if a board reports no `HS RT`."""
 
@@ -31,7 +31,7 @@ class BoardTruth:
     chips: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PoolTruth:
     """One pool."""
 
@@ -43,7 +43,7 @@ class PoolTruth:
     rejected: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PsuTruth:
     """The power supply."""
 
@@ -55,7 +55,7 @@ class PsuTruth:
     temperature_c: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Truth:
     """The whole miner; None if its API has no such field."""
 

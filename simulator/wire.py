@@ -56,5 +56,9 @@ def encode(value: object) -> str:
             return "{" + ",".join(items) + "}"
         case list() | tuple():
             return "[" + ",".join([encode(item) for item in value]) + "]"
+        case int() if (
+            type(value) is int
+        ):  # not a bool; the encoder needs many times as long
+            return repr(value)
         case _:
             return _text(value)

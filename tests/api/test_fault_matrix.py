@@ -49,7 +49,6 @@ from simulator import (
     ManualClock,
     Received,
     SimulatedMiner,
-    auth as simulator_auth,
     miner as simulator_miner,
     server as simulator_server,
 )
@@ -236,16 +235,14 @@ def every_cell(
 
 @pytest.fixture(autouse=True)
 async def quick(monkeypatch: pytest.MonkeyPatch, skip_waiting: None) -> None:
-    """Keys are computed once for all miners, which tick as rarely as they may."""
+    """The client computes each key once, and the miners tick as rarely as they may."""
     monkeypatch.setattr(simulator_miner, "TICK_S", DEADLINE)
     monkeypatch.setattr(client_auth, "md5_crypt_digest", _client_crypt)
-    monkeypatch.setattr(simulator_auth, "crypt", _simulator_crypt)
     # The client never closes its half.
     monkeypatch.setattr(simulator_server, "HALF_CLOSE_S", 0)
 
 
 _client_crypt = cache(client_auth.md5_crypt_digest)
-_simulator_crypt = cache(simulator_auth.crypt)
 
 
 @dataclass(frozen=True)
