@@ -122,18 +122,30 @@ class World:
             for data in loaded
         )
 
+    @property
+    def _busy(self) -> bool:
+        """Return whether something happens now: in the loop, in a thread, or with a miner."""
+        loop: Any = self.hass.loop
+        timers = loop._scheduled  # noqa: SLF001
+        return bool(
+            self.polling
+            or any(miner.open_connections for miner in self.miners)
+            or loop._ready  # noqa: SLF001
+            or (timers and timers[0].when() <= loop.time())
+            or not all(isinstance(job, asyncio.Task) for job in self.hass._tasks)  # noqa: SLF001
+        )
+
     async def settle(self) -> None:
         """Let happen what is due; while a miner is being commanded time continues."""
-        calm = 0
-        while calm < CALM:
-            await asyncio.sleep(0.002)
-            if self.polling or any(miner.open_connections for miner in self.miners):
-                calm = 0
-            elif self._commanding:
+        calm = turns = 0
+        while calm < CALM or self._commanding:
+            if calm == CALM:
                 calm = 0
                 self._advance(BUSY_STEP)
-            else:
-                calm += 1
+            turns += 1
+            # Nearly all happens in the loop; a thread, or a miner that is slow, needs time.
+            await asyncio.sleep(0 if turns % 50 else 0.002)
+            calm = 0 if self._busy else calm + 1
 
     async def let_pass(self, **period: float) -> None:
         """Let time pass, for example `minutes=5`."""
