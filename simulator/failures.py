@@ -361,6 +361,15 @@ def _listed(found: re.Match[str]) -> str:
     return encode([{"key": key, "val": text} for key, text in notes.items()])
 
 
+def _status_as_object(answer: object) -> object:
+    """Return an answer of 4028 whose STATUS is an object, not a text or a list of one object."""
+    if not isinstance(answer, dict) or "STATUS" not in answer:
+        return answer
+    status = answer["STATUS"]
+    one = status[0] if isinstance(status, list) else {"STATUS": status}
+    return answer | {"STATUS": one}
+
+
 # What a miner may answer instead, for statements that docs/protocol.md infers (section K).
 DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
     "description": (
@@ -423,6 +432,15 @@ DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
             lambda found: {"S": "Success", "E": "Error"}[found[0]],
         ),
     ),
+    "status_object": (
+        "an object for the status of an answer (4028)",
+        _anywhere(_status_as_object),
+    ),
+    "byte_order_mark": (
+        "a byte order mark before an answer",
+        lambda text: f"\ufeff{text}",
+    ),
+    "twice": ("each answer twice", lambda text: f"{text}\n{text}"),
     "number_of_time": (
         "a number for the time in a token (4028)",
         _put(r'(?<="time":)"0*(\d+)"', r"\1"),

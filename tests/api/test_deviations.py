@@ -46,6 +46,9 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "other_summary_unit": SAME,
     "short_version": {r"info\.api_version": ANY},
     "status_words": SAME,
+    "status_object": SAME,
+    "byte_order_mark": SAME,
+    "twice": SAME,
     "number_of_time": SAME,
     "codes_from_one": SAME,
     "same_slots": SAME,
@@ -205,6 +208,16 @@ def test_a_refusal_in_words(code: int) -> None:
     answer = {"STATUS": "Error", "When": 1, "Code": code, "Msg": "no"}
     assert isinstance(refusal("power_off", answer), WhatsminerError)
     assert refusal("power_off", {"STATUS": "Success", "Code": 131}) is None
+
+
+@pytest.mark.parametrize("code", [14, 45, 132, 999])
+def test_a_refusal_whose_status_is_an_object(code: int) -> None:
+    """A command that was refused would be taken for done."""
+    alone = {"STATUS": {"STATUS": "E", "Code": code, "Msg": "no"}}
+    assert isinstance(refusal("power_off", alone), WhatsminerError)
+    beside = {"STATUS": {"STATUS": "E"}, "Code": code, "Msg": "no"}
+    assert isinstance(refusal("power_off", beside), WhatsminerError)
+    assert refusal("power_off", {"STATUS": {"STATUS": "S"}, "Code": 131}) is None
 
 
 async def test_a_percent_whose_refusal_has_another_code() -> None:

@@ -33,6 +33,8 @@ _PADDING = "\0 \t\r\n"
 PADDING = _PADDING.encode()
 """What miners put around an answer."""
 
+_BYTE_ORDER_MARK = "\ufeff"
+
 # The defects of protocol.md#a6. Each repair is applied on top of the ones before it, and only after strict
 # parsing has failed, since some of them could damage a string that was right. A truncated answer
 # is not repaired: half a list of boards would pass for all of them.
@@ -133,7 +135,7 @@ def parse_answer(raw: bytes) -> JsonObject:
     Raises BtminerDownError for the plain text of protocol.md#a4, InvalidAnswerError for all else that is
     no object.
     """
-    bare = raw.strip(PADDING)
+    bare = raw.strip(PADDING).removeprefix(_BYTE_ORDER_MARK.encode())
     if bare.startswith(_BTMINER_DOWN):
         raise BtminerDownError("btminer does not run")
     if not bare:
@@ -141,6 +143,9 @@ def parse_answer(raw: bytes) -> JsonObject:
     try:
         answer = orjson.loads(bare)
     except orjson.JSONDecodeError:
+        half = len(bare) // 2
+        if (once := bare[:half].strip(PADDING)) == bare[half:].strip(PADDING):
+            return parse_answer(once)  # of two that differ, either may be it
         answer = _repaired(bare.decode("utf-8", errors="replace"))
     if isinstance(answer, dict):
         return answer
@@ -181,6 +186,7 @@ def split_answer(raw: bytes) -> tuple[bytes, bytes] | None:
 def parse_padded(raw: bytes) -> JsonObject:
     """Parse a decrypted answer: one object, then NUL or PKCS#7 padding (protocol.md#b3)."""
     text = raw.decode("utf-8", errors="replace").split("\0", 1)[0].strip(_PADDING)
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     text = _without_lone_surrogates(text)
     try:
         answer, _ = _DECODER.raw_decode(text)

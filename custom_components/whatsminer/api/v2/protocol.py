@@ -249,7 +249,8 @@ def status_of(answer: JsonObject) -> JsonObject:
     status = answer.get("STATUS")
     if isinstance(status, list):
         return as_object(status[0]) if status else {}
-    return answer
+    # An object in place of a text or a list (protocol.md#a6).
+    return answer | as_object(status)
 
 
 def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
