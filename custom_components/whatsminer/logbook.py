@@ -17,7 +17,6 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .group.events import AUTOMATION
 from .group.recorder import EVENT_CURTAILMENT
-from .heat.heating import HEATING_STATUS, THERMOSTAT
 from .money.plan import Reason
 from .power.executor import EVENT_DECISION
 from .power.policy import By
@@ -77,8 +76,8 @@ def _reasons(data: Mapping[str, Any], texts: Texts) -> list[str]:
     why, price = data.get("why"), data.get("price")
     if why is None:
         return []
-    if data["decided_by"] == THERMOSTAT:
-        return [texts.state(HEATING_STATUS, why)]
+    if sensor := data.get("why_of"):
+        return [texts.state(sensor, why)]
     # A price is its own reason.
     reasons = [] if why == Reason.PRICE else [texts(f"why_{why}")]
     return (

@@ -24,6 +24,7 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.whatsminer import logbook
 from custom_components.whatsminer.const import DOMAIN
+from custom_components.whatsminer.group.heater import FEWER
 from custom_components.whatsminer.logbook import (
     Texts,
     async_describe_events,
@@ -133,8 +134,26 @@ async def test_curtailments(texts: Texts, changes: dict[str, Any], text: str) ->
             "100 %: Plan, Stunden pro Tag wie eingestellt, 0.1 pro kWh",
         ),
         (
-            {"decided_by": "thermostat", "percent": 0, "why": "too_hot"},
+            {
+                "decided_by": "thermostat",
+                "percent": 0,
+                "why": "too_hot",
+                "why_of": "heating_status",
+            },
             "gestoppt: Thermostat, Harte Grenze erreicht",
+        ),
+        (
+            {
+                "decided_by": "group",
+                "percent": 0,
+                "why": "waiting",
+                "why_of": "group_status",
+            },
+            "gestoppt: Gruppe, Wartet auf Überschuss",
+        ),
+        (
+            {"decided_by": "group", "percent": 0, "why": "fewer_miners"},
+            "gestoppt: Gruppe, weniger Miner genügen",
         ),
         (
             {"decided_by": "curtailment", "target": "stop", "reason": "my_own words"},
@@ -189,7 +208,7 @@ async def test_every_reason_has_a_text(texts: Texts, reason: str) -> None:
 async def test_no_text_is_left_over(texts: Texts) -> None:
     """Translators would work on a text that nobody sees."""
     targets = {target + again for target in Target for again in ("", "_again")}
-    reasons = {f"why_{reason}" for reason in (*Reason, PRICE_UNKNOWN)}
+    reasons = {f"why_{reason}" for reason in (*Reason, PRICE_UNKNOWN, FEWER.why)}
     called = set(re.findall(r'texts\(\s*"(\w+)"', SOURCE))
     called |= {"your_settings", "resumed"}
     prefix = logbook.COMMON

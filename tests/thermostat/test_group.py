@@ -10,7 +10,10 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
 
 from custom_components.whatsminer.const import DOMAIN
 from tests.blueprints.conftest import MONDAY, World
@@ -137,6 +140,29 @@ async def test_they_heat_as_one(world: World, pair: Pair) -> None:
     await world.let_pass(minutes=40)
     assert world.running == [True, True]
     assert [pair.switched(number) for number in (0, 1)] == [2, 2]
+
+
+async def test_logbook(world: World, pair: Pair) -> None:
+    """A user who asks why a miner stopped yesterday would find each percent, and no reason."""
+    events = async_capture_events(world.hass, "whatsminer_power_decision")
+    world.step = 300
+
+    def lines() -> list[tuple[str, bool, str, str | None]]:
+        found = [one.data for one in events]
+        events.clear()
+        return [(x["name"], x["percent"] > 0, x["why"], x["why_of"]) for x in found]
+
+    await pair.heat()
+    await world.let_pass(hours=2)
+    assert min(world.done("set_power_pct_v2", number=number) for number in (0, 1)) > 3
+    assert sorted(name for name, *_ in lines()) == ["Miner 0", "Miner 1"]
+    pair.room.outside = 13
+    await world.let_pass(hours=3)
+    assert [line[1:] for line in lines()] == [(False, "fewer_miners", None)]
+    await pair.call("climate", "set_temperature", temperature=15)
+    await world.let_pass(minutes=5)
+    assert [line[1:] for line in lines()] == [(False, "idle", "heating_status")]
+    assert world.running == [False, False]
 
 
 async def test_little_heat_needs_one(world: World, pair: Pair) -> None:

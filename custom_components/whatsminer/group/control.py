@@ -27,6 +27,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import PowerConverter
 
 from ..issues import report_issue
+from ..power.policy import Wish
 from .allocation import Role, allocate
 from .entry import (
     CONF_BATTERY,
@@ -60,6 +61,8 @@ from .site import (
 )
 from .store import GroupStore
 
+GROUP_STATUS: Final = "group_status"
+"""The key of the texts of the sensor."""
 STEP: Final = timedelta(seconds=10)
 SURPLUS: Final = -100.0
 """W; what is left to the grid where the user sets nothing."""
@@ -192,9 +195,11 @@ class SiteControl:
         self.state, self.decision = step(
             self.settings, self.state, snapshot, self._allocate
         )
+        status = self.decision.status.value
+        why = Wish(why=status, why_of=GROUP_STATUS, modulates=True)
         for name, command in self.decision.commands.items():
             self._start_task(
-                members[name].async_command(command.percent, fast=command.fast)
+                members[name].async_command(command.percent, fast=command.fast, why=why)
             )
         self._report(self.decision.problem)
 

@@ -30,6 +30,7 @@ from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
 from ..heat.heating import HEATING_STATUS
 from ..heat.thermostat import Status as HeatStatus
 from ..money.energy import Meter, Reading, whole_steps
+from .control import GROUP_STATUS
 from .member import loaded
 from .runtime import Group
 from .site import Status
@@ -144,7 +145,7 @@ def _worst_fault(group: Group) -> str:
 
 STATUS = GroupSensorDescription(
     key="status",
-    translation_key="group_status",
+    translation_key=GROUP_STATUS,
     device_class=SensorDeviceClass.ENUM,
     options=[status.value for status in Status],
     value_fn=lambda group: group.site.status if group.site else None,

@@ -1,6 +1,7 @@
 """A group as one heater: what its thermostat sees, and how its miners share the heat."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 import math
 from time import monotonic
 from typing import Any
@@ -14,6 +15,7 @@ from ..heat.heating import GROUP_TOO_POWERFUL, Heating
 from ..money.best import extra_cost_of_heat
 from ..money.economics import Market
 from ..power.percent import can_percent
+from ..power.policy import Wish
 from .allocation import STAGGER
 from .member import Member
 from .sharing import Unit, lowest_watts, share
@@ -22,6 +24,8 @@ from .store import GroupStore
 
 DEAD_BAND = 1.0
 """Percent."""
+FEWER = Wish(why="fewer_miners")
+"""Why one miner stops while others heat."""
 UNKNOWN = 3000.0
 """W; the full power of a miner that has not reported any."""
 
@@ -172,15 +176,19 @@ class GroupHeater:
     def follow(self) -> None:
         """Command what the thermostat wants."""
         wish = self.heating.wish(dt_util.utcnow())
+        why = replace(wish, stop=False, percent=None)
         if wish.stop:
-            self._command({member.name: 0.0 for member in self._own})
+            self._command({member.name: 0.0 for member in self._own}, why, why)
         elif wish.percent is not None:
             watts = self._full * wish.percent / 100
-            self._command(share(watts, self._units))
+            self._command(share(watts, self._units), why, FEWER)
 
     @callback
-    def _command(self, percents: Mapping[str, float]) -> None:
-        """Command what is new to a miner; those that start do so one after the other."""
+    def _command(self, percents: Mapping[str, float], why: Wish, stopped: Wish) -> None:
+        """Command what is new to a miner; those that start do so one after the other.
+
+        The wishes have only the reasons: why the group heats as it does, and why a miner stops.
+        """
         members, now = self._members(), monotonic()
         for name, percent in percents.items():
             member = members[name]
@@ -194,7 +202,8 @@ class GroupHeater:
                     continue
                 self._next_start = now + STAGGER
             member.percent = percent
-            self._start_task(member.async_command(percent, fast=False))
+            reason = why if percent else stopped
+            self._start_task(member.async_command(percent, fast=False, why=reason))
 
     @callback
     def select(self) -> None:

@@ -1,5 +1,6 @@
 """One miner of a group, as the controllers see it; it is commanded through the arbiter."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntryState
@@ -30,6 +31,8 @@ TYPICAL = 20.0
 
 START_SHOWS = 180.0
 """Seconds until a miner reports that it was started; it may wait for two minutes (protocol.md#e6)."""
+
+NO_REASON = Wish()
 
 BREAKER_STOP = timedelta(minutes=15)
 BREAKER_REASON = "breaker limit"
@@ -281,8 +284,13 @@ class Member:
 
     # Commands
 
-    async def async_command(self, percent: float | None, *, fast: bool = True) -> bool:
-        """Command a percent, or a stop (0), or nothing; return whether the miner took it."""
+    async def async_command(
+        self, percent: float | None, *, fast: bool = True, why: Wish = NO_REASON
+    ) -> bool:
+        """Command a percent, or a stop (0), or nothing; return whether the miner took it.
+
+        `why` is a wish that has only the reason.
+        """
         data = self.data
         if data is None:
             return False
@@ -292,9 +300,9 @@ class Member:
         if percent is None:
             wish = Wish()
         elif percent == 0:
-            wish = Wish(stop=True)
+            wish = replace(why, stop=True)
         else:
-            wish = Wish(percent=percent, fast=fast)
+            wish = replace(why, percent=percent, fast=fast)
         try:
             if percent == 0 and not self.follows:
                 # Only a breaker limit stops a miner that something else controls.

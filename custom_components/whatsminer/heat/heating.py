@@ -187,10 +187,9 @@ class Heating:
         status = self.decision.status
         if status is Status.CURTAILED:
             return Wish(percent=100, modulates=True)  # the arbiter stops it
-        why, percent = status.value, self.decision.percent
-        if not percent:
-            return Wish(stop=True, why=why)
-        return Wish(percent=percent, why=why, modulates=True)
+        wish = Wish(why=status.value, why_of=HEATING_STATUS, modulates=True)
+        percent = self.decision.percent
+        return replace(wish, stop=not percent, percent=percent or None)
 
     @property
     def _wish_to_hold(self) -> Wish:

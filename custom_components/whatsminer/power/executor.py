@@ -623,6 +623,7 @@ class PowerExecutor:
                 "again": again,
                 "percent": decision.percent,
                 "why": decision.wish.why,
+                "why_of": decision.wish.why_of,
                 "price": decision.wish.price,
                 "was_source": was_source,
             },

@@ -64,7 +64,9 @@ class Wish:
     fast: bool = False
     """Whether a percent is set by the fast command."""
     why: str | None = None
-    """For the logbook: the key of a text, or a heating status."""
+    """For the logbook: the key of a text, or a state of `why_of`."""
+    why_of: str | None = None
+    """The status sensor that says why."""
     price: float | None = None
     """For the logbook: the price of electricity that decided, per kWh."""
     modulates: bool = False
