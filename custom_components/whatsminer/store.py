@@ -1,6 +1,5 @@
 """What must outlive a restart of Home Assistant, because the miner does not report it."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import UnsupportedStorageVersionError
 from homeassistant.helpers.storage import Store
+from probatio import ALLOW_EXTRA, All, Coerce, Invalid, Length, Maybe, Or, Range, Schema
 
 from .api import Activity, Fault, MinerInfo, MinerState, recall
 from .const import DOMAIN, FULL, LOGGER
@@ -80,67 +80,31 @@ class StoredValues:
     """By code: when the miner noted it, and since when it is listed; None if it is gone."""
 
 
-def _check_object(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is not an object")
+def _with_zone(stored: str) -> None:
+    if datetime.fromisoformat(stored).tzinfo is None:
+        raise ValueError("no time zone")
 
 
-def _check_power(value: Any) -> None:
-    if value is not None and not 0 < value <= _HIGHEST_LIMIT:
-        raise ValueError(f"{value!r} is no power")
-
-
-def _check_values(value: Any) -> None:
-    for key, one in value.items():
-        is_number = isinstance(one, int | float) and abs(one) <= _HIGHEST_LIMIT
-        if not (
-            is_number or one is None or (isinstance(one, str) and len(one) <= _MAX_TEXT)
-        ):
-            raise TypeError(f"{key} has an impossible value")
-
-
-def _check_flag(value: Any) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-
-
-def _check_time(value: Any) -> None:
-    if value is not None and datetime.fromisoformat(value).tzinfo is None:
-        raise ValueError(f"{value!r} has no time zone")
-
-
-def _check_waiting(value: Any) -> None:
-    for one in value.values():
-        _check_values({"old": one["old"], "new": one["new"]})
-        _check_time(one["run"])
-
-
-def _check_info(value: Any) -> None:
-    if value is not None:
-        recall(value)
-        if not all(isinstance(text, str | None) for text in value.values()):
-            raise TypeError(f"{value!r} is not text")
-
-
-def _check_faults(value: Any) -> None:
-    for code, fault in value.items():
-        int(code)
-        _check_time(fault["since"])
-        if not isinstance(fault["time"], str | None):
-            raise TypeError(f"{fault!r} has no time")
-
-
-_CHECKS: dict[str, Callable[[Any], None]] = {
-    "power_ceiling": _check_power,
-    "info": _check_info,
-    "run": _check_time,
-    "tuned_power": _check_power,
-    "tuned_limit": _check_power,
-    "settings": _check_values,
-    "waiting": _check_waiting,
-    "reported": _check_values,
-    "percent_restarts": _check_flag,
-    "faults": _check_faults,
+_POWER = Maybe(Range(min=0, max=_HIGHEST_LIMIT, min_included=False))
+_TIME = Maybe(_with_zone)
+_NUMBER = All(Or(int, float), Range(min=-_HIGHEST_LIMIT, max=_HIGHEST_LIMIT))
+_VALUE = Maybe(Or(_NUMBER, All(str, Length(max=_MAX_TEXT))))
+_WAITING = Schema(
+    {"old": _VALUE, "new": _VALUE, "run": _TIME}, required=True, extra=ALLOW_EXTRA
+)
+_FAULT = Schema({"since": _TIME, "time": Maybe(str)}, required=True, extra=ALLOW_EXTRA)
+_OBJECT = Schema(dict)
+_SCHEMAS: dict[str, Schema] = {
+    "power_ceiling": Schema(_POWER),
+    "info": Schema(Maybe(All({str: Maybe(str)}, recall))),
+    "run": Schema(_TIME),
+    "tuned_power": Schema(_POWER),
+    "tuned_limit": Schema(_POWER),
+    "settings": Schema({str: _VALUE}),
+    "waiting": Schema({str: _WAITING}),
+    "reported": Schema({str: _VALUE}),
+    "percent_restarts": Schema(bool),
+    "faults": Schema({Coerce(int): _FAULT}),
 }
 """What each part must be; the others are objects. A later version may have left anything."""
 
@@ -176,8 +140,8 @@ class MinerStore(StoredValues):
         defaults = asdict(self)
         for name in defaults.keys() & stored.keys():
             try:
-                _CHECKS.get(name, _check_object)(stored[name])
-            except (AttributeError, LookupError, TypeError, ValueError) as err:
+                _SCHEMAS.get(name, _OBJECT)(stored[name])
+            except (Invalid, LookupError, TypeError) as err:
                 self.dropped.add(name)
                 LOGGER.warning("%s: dropped %s: %r", self._store.key, name, err)
             else:
