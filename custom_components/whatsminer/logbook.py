@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from homeassistant.components.logbook import LOGBOOK_ENTRY_MESSAGE, LOGBOOK_ENTRY_NAME
@@ -111,20 +112,19 @@ def async_describe_events(
 ) -> None:
     """Describe the events of the integration."""
     texts = Texts(hass)
+    for event, description in (
+        (EVENT_DECISION, describe),
+        (EVENT_CURTAILMENT, describe_group),
+    ):
+        async_describe_event(DOMAIN, event, partial(_line, description, texts))
 
-    def line(
-        description: Callable[[Mapping[str, Any], Texts], str],
-    ) -> Callable[[Event], dict[str, str]]:
-        """Return what describes an event as a line."""
 
-        @callback
-        def describe_event(event: Event) -> dict[str, str]:
-            return {
-                LOGBOOK_ENTRY_NAME: event.data["name"],
-                LOGBOOK_ENTRY_MESSAGE: description(event.data, texts),
-            }
-
-        return describe_event
-
-    async_describe_event(DOMAIN, EVENT_DECISION, line(describe))
-    async_describe_event(DOMAIN, EVENT_CURTAILMENT, line(describe_group))
+@callback
+def _line(
+    description: Callable[[Mapping[str, Any], Texts], str], texts: Texts, event: Event
+) -> dict[str, str]:
+    """Return the line of an event."""
+    return {
+        LOGBOOK_ENTRY_NAME: event.data["name"],
+        LOGBOOK_ENTRY_MESSAGE: description(event.data, texts),
+    }

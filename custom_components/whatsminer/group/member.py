@@ -66,7 +66,8 @@ class Member:
         self._mined = False
         self._now = -float("inf")
         self._started = -float("inf")
-        self._levels: tuple[Level, ...] = ()
+        self.levels: tuple[Level, ...] = ()
+        """Those that are known, ascending; without stop."""
 
     # What is known
 
@@ -92,7 +93,7 @@ class Member:
             self.phase, self.since = phase, now - elapsed
         if phase is not Phase.OFFLINE:
             self._mined = phase is not Phase.OFF
-        self._levels = self._find_levels() or self._levels
+        self.levels = self._find_levels() or self.levels
 
     def _phase(self) -> Phase:
         state = self.state
@@ -111,14 +112,9 @@ class Member:
         return state.summary.elapsed or 0.0
 
     @property
-    def levels(self) -> tuple[Level, ...]:
-        """Return the levels that are known, ascending; without stop."""
-        return self._levels
-
-    @property
     def efficiency(self) -> float:
         """Return J/TH at full power."""
-        top = self._levels[-1] if self._levels else None
+        top = self.levels[-1] if self.levels else None
         return top.watts / top.ths if top and top.ths else float("inf")
 
     @property
@@ -146,7 +142,7 @@ class Member:
     @property
     def full(self) -> float:
         """Return the full power (W)."""
-        return self._levels[-1].watts if self._levels else 0.0
+        return self.levels[-1].watts if self.levels else 0.0
 
     @property
     def measured(self) -> float | None:
@@ -208,7 +204,7 @@ class Member:
         percent = self.now_percent
         if percent == 0:
             return IDLE
-        return next((x.watts for x in self._levels if x.percent >= percent), self.full)
+        return next((x.watts for x in self.levels if x.percent >= percent), self.full)
 
     def forget_refusal(self) -> None:
         """Let a miner that refused be commanded again; until then it does what it reports."""
@@ -228,7 +224,7 @@ class Member:
         data = self.data
         if self.phase is Phase.OFFLINE:
             role, fixed = Role.FIXED, self.full if self._mined else IDLE
-        elif self.held or self.refused or not self._levels or not self.allowed:
+        elif self.held or self.refused or not self.levels or not self.allowed:
             role, fixed = Role.FIXED, measured
         elif self.phase is Phase.STARTING or is_pending:
             role, fixed = Role.FIXED, self.full
@@ -240,10 +236,10 @@ class Member:
         elif not on and age < SHORTEST_STOP and not comes_back:
             role, fixed = Role.FIXED, measured
         start = data.learning.profile.start if data else None
-        top = self._levels[-1] if self._levels else Level(100, 0.0, 0.0)
+        top = self.levels[-1] if self.levels else Level(100, 0.0, 0.0)
         return Allocated(
             name=self.name,
-            levels=self._levels,
+            levels=self.levels,
             idle=IDLE,
             on=on,
             loss=0.0
@@ -256,9 +252,9 @@ class Member:
 
     def watched(self, *, gentle: bool) -> Miner | None:
         """Return the miner for the control of a site; None if nothing is known of its power."""
-        if not self._levels:
+        if not self.levels:
             return None
-        data, state, top = self.data, self.state, self._levels[-1]
+        data, state, top = self.data, self.state, self.levels[-1]
         answered = data.coordinator.answered_since if data else 0.0
         reported = POWER_PERCENT.actual(data.coordinator) if data and state else None
         efficiency = top.watts / top.ths if top.ths else None
@@ -266,7 +262,7 @@ class Member:
             efficiency -= FIRST
         return Miner(
             name=self.name,
-            curve=tuple((level.percent, level.watts) for level in self._levels),
+            curve=tuple((level.percent, level.watts) for level in self.levels),
             phase=self.phase,
             since=self.since,
             percent=reported or None,

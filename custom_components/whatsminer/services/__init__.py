@@ -40,11 +40,6 @@ ATTR_POWER: Final = "power"
 ATTR_DURATION: Final = "duration"
 ATTR_REASON: Final = "reason"
 
-SERVICE_CURTAIL: Final = "curtail"
-SERVICE_RESUME: Final = "resume"
-SERVICE_PLAN: Final = "plan"
-SERVICE_REQUEST_POWER: Final = "request_power"
-
 type _Handler = Callable[[ServiceCall], Awaitable[ServiceResponse]]
 type _Check = Callable[[ServiceCall, User], Awaitable[None]]
 type Results[T] = list[tuple[WhatsminerConfigEntry, T]]
@@ -94,10 +89,10 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     changes, reads = SupportsResponse.OPTIONAL, SupportsResponse.ONLY
     none = SupportsResponse.NONE
     for name, handler, schema, response in (
-        (SERVICE_CURTAIL, _async_curtail, CURTAIL_SCHEMA, changes),
-        (SERVICE_RESUME, _async_resume, RESUME_SCHEMA, changes),
-        (SERVICE_REQUEST_POWER, _async_request_power, REQUEST_SCHEMA, none),
-        (SERVICE_PLAN, _async_plan, PLAN_SCHEMA, reads),
+        ("curtail", _async_curtail, CURTAIL_SCHEMA, changes),
+        ("resume", _async_resume, RESUME_SCHEMA, changes),
+        ("request_power", _async_request_power, REQUEST_SCHEMA, none),
+        ("plan", _async_plan, PLAN_SCHEMA, reads),
     ):
         hass.services.async_register(
             DOMAIN,
