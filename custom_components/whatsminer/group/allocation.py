@@ -109,16 +109,14 @@ def allocate(
     )
 
 
-def allocate_starts(
-    target: float, members: Sequence[Member], hold: float = HOLD
-) -> Allocation:
+def allocate_starts(target: float, members: Sequence[Member]) -> Allocation:
     """Return the levels within a target, with as many starts as fit into it now.
 
     A miner draws its full power while it tunes, whatever its percent: the others make room for
     that. One that does not fit stays off until others are tuned. Where nothing would run at all,
     one is started nevertheless, since it can be lowered once it is tuned.
     """
-    wanted = allocate(target, members, hold)
+    wanted = allocate(target, members)
     percents = wanted.percents
     starts = [one for one in members if not one.on and percents.get(one.name)]
     if not starts:
@@ -138,17 +136,14 @@ def allocate_starts(
         if more <= room or not (runs or fitting):
             fitting.add(one.name)
             room -= more
-    found = allocate(target, [_in_start(x, percents, fitting) for x in members], hold)
+    found = allocate(target, [_in_start(x, percents, fitting) for x in members])
     return found._replace(
         percents=found.percents | {name: percents[name] for name in fitting}
     )
 
 
 def allocate_rest(
-    target: float,
-    members: Sequence[Member],
-    commanded: Mapping[str, float],
-    hold: float = HOLD,
+    target: float, members: Sequence[Member], commanded: Mapping[str, float]
 ) -> Allocation:
     """Return the levels within a target for which some miners got their percents already.
 
@@ -167,9 +162,9 @@ def allocate_rest(
         fixed = one._replace(role=Role.FIXED, fixed_watts=watts)
         spared.append(fixed)
         lowered.append(one._replace(levels=levels) if levels else fixed)
-    found = allocate_starts(target, spared, hold)
+    found = allocate_starts(target, spared)
     if found.watts > target and commanded:
-        return allocate_starts(target, lowered, hold)
+        return allocate_starts(target, lowered)
     return found
 
 
