@@ -4,11 +4,13 @@ Pure tables and one function. Letters in brackets are sections of docs/protocol.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 import re
 from typing import NamedTuple
 
 from .catalog import features_of
-from .models import Cooling, Dialect, Feature
+from .models import Cooling, Dialect, Feature, MinerInfo
+from .parse import cooling_of
 
 _UNREADABLE_ON_4028 = frozenset(
     {
@@ -80,3 +82,10 @@ def capabilities(
     features = features_of(dialect, cooling) - later(_WRITABLE_SINCE)
     unreadable = _UNREADABLE[dialect] | later(_READABLE_SINCE)
     return Capabilities(features, features_of(dialect) & unreadable)
+
+
+def with_capabilities(info: MinerInfo) -> MinerInfo:
+    """Return who a miner is with what it can do, by its dialect, version and model."""
+    cooling = cooling_of(info.model)
+    can = capabilities(info.dialect, info.api_version, cooling)
+    return replace(info, cooling=cooling, **can._asdict())

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from .capabilities import capabilities
+from .capabilities import with_capabilities
 from .errors import (
     CannotConnectError,
     InvalidAnswerError,
@@ -13,7 +13,6 @@ from .errors import (
 )
 from .miner import Miner
 from .models import Dialect, MinerInfo
-from .parse import cooling_of
 from .v2.miner import V2Miner
 from .v3.miner import V3Miner
 from .v3.protocol import DEFAULT_ACCOUNT
@@ -105,17 +104,8 @@ async def _identify(miner: Miner, end: float | None) -> None:
 
 def recall(stored: Mapping[str, Any]) -> MinerInfo:
     """Return the identity of a miner from the stored text fields of its `MinerInfo`."""
-    generation, model = Dialect(stored["dialect"]), stored["model"]
-    cooling, version = cooling_of(model), stored.get("api_version")
-    return MinerInfo(
-        dialect=generation,
-        model=model,
-        **capabilities(generation, version, cooling)._asdict(),
-        cooling=cooling,
-        api_version=version,
-        firmware=stored.get("firmware"),
-        platform=stored.get("platform"),
-        mac=stored.get("mac"),
-        serial=stored.get("serial"),
-        hostname=stored.get("hostname"),
+    names = ("api_version", "firmware", "platform", "mac", "serial", "hostname")
+    rest: dict[str, Any] = {name: stored.get(name) for name in names}
+    return with_capabilities(
+        MinerInfo(dialect=Dialect(stored["dialect"]), model=stored["model"], **rest)
     )

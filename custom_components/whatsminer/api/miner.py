@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from .capabilities import with_capabilities
 from .commanding import Commands
 from .errors import (
     BtminerDownError,
@@ -157,6 +158,15 @@ class Miner(Commands):
     @abstractmethod
     def adopt(self, info: MinerInfo) -> None:
         """Set who the miner is, as it reports now or as was stored."""
+
+    def _identify_as(self, info: MinerInfo) -> MinerInfo:
+        """Take who the miner is, and return it as it is taken."""
+        # A miner whose firmware was unknown is new, not changed.
+        if self.info.firmware and info.firmware != self.info.firmware:
+            self.outdated = True
+        self.adopt(with_capabilities(info))
+        self._identified = True
+        return self.info
 
     @abstractmethod
     def _activity_of(

@@ -8,7 +8,7 @@ import time
 from typing import Any, override
 
 from .. import transport
-from ..capabilities import capabilities
+from ..capabilities import with_capabilities
 from ..catalog import data_commands, features_of
 from ..commanding import Progress, Write, Writer
 from ..errors import (
@@ -46,15 +46,7 @@ from ..models import (
     Status,
     Summary,
 )
-from ..parse import (
-    JsonObject,
-    as_int,
-    as_object,
-    as_objects,
-    as_text,
-    cooling_of,
-    parse_answer,
-)
+from ..parse import JsonObject, as_int, as_object, as_objects, as_text, parse_answer
 from ..redact import check_data, redacted, size_of_log
 from ..transport import Link, Transfer, begin_transfer
 from ..v3.protocol import message_of, parse_device
@@ -283,7 +275,7 @@ class V2Miner(Miner):
             if refused and not isinstance(refused, UnsupportedCommandError):
                 # It knows the command, which other firmware lacks.
                 raise NoAnswerError("get_version is refused") from refused
-            return MinerInfo(dialect=Dialect.V1, **capabilities(Dialect.V1)._asdict())
+            return with_capabilities(MinerInfo(dialect=Dialect.V1))
 
     async def _complete(
         self, info: MinerInfo, answer: JsonObject | None = None
@@ -308,22 +300,14 @@ class V2Miner(Miner):
                 if stopped_is_silent:
                     self._mac_error = without_traceback(err)
         self._check_mac(info.mac)
-        model = info.model or self.info.model or await self._read_model()
-        cooling = cooling_of(model)
-        info = replace(
-            info,
-            model=model,
-            firmware=info.firmware or self.info.firmware,
-            features=capabilities(info.dialect, info.api_version, cooling).features,
-            cooling=cooling,
-            mac=info.mac or self._expected_mac,
+        return self._identify_as(
+            replace(
+                info,
+                model=info.model or self.info.model or await self._read_model(),
+                firmware=info.firmware or self.info.firmware,
+                mac=info.mac or self._expected_mac,
+            )
         )
-        # A miner whose firmware was unknown is new, not changed.
-        if self.info.firmware and info.firmware != self.info.firmware:
-            self.outdated = True
-        self.adopt(info)
-        self._identified = True
-        return info
 
     async def _gives_challenge(self) -> bool:
         """Return whether this is a WhatsMiner without get_version (protocol.md#e7)."""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import re
 from typing import Any
 
-from ..capabilities import capabilities, version_tuple
+from ..capabilities import version_tuple, with_capabilities
 from ..errors import (
     BtminerDownError,
     CommandRefusedError,
@@ -76,7 +76,6 @@ from ..parse import (
     as_text,
     as_texts,
     as_unclear_share,
-    cooling_of,
     first,
     nonzero,
     parse_fault_list,
@@ -338,15 +337,14 @@ def parse_version(answer: JsonObject) -> MinerInfo:
         dialect = Dialect.V1  # very old firmware: Msg is the version alone
     else:
         raise NotWhatsminerError("get_version is not answered like a WhatsMiner does")
-    model = as_text(detail.get("miner_type"))
-    return MinerInfo(
-        dialect=dialect,
-        api_version=api,
-        firmware=as_text(detail.get("fw_ver")),
-        platform=as_text(detail.get("platform")),
-        model=model,
-        **capabilities(dialect, api, cooling_of(model))._asdict(),
-        cooling=cooling_of(model),
+    return with_capabilities(
+        MinerInfo(
+            dialect=dialect,
+            api_version=api,
+            firmware=as_text(detail.get("fw_ver")),
+            platform=as_text(detail.get("platform")),
+            model=as_text(detail.get("miner_type")),
+        )
     )
 
 

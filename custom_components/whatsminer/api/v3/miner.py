@@ -8,7 +8,6 @@ import time
 from typing import Any, override
 
 from .. import transport
-from ..capabilities import capabilities
 from ..catalog import data_commands, features_of
 from ..commanding import Progress, Write, Writer
 from ..errors import (
@@ -42,7 +41,7 @@ from ..models import (
     Status,
     Summary,
 )
-from ..parse import JsonObject, as_bool, as_int, as_mac, as_object, as_text, cooling_of
+from ..parse import JsonObject, as_bool, as_int, as_mac, as_object, as_text
 from ..redact import check_data, redacted, size_of_log
 from ..transport import Link
 from ..v2.miner import V2Miner
@@ -261,22 +260,15 @@ class V3Miner(Miner):
 
     def _identify_by(self, device: JsonObject) -> MinerInfo:
         info = parse_device(device)
-        model = info.model or self.info.model
-        cooling = cooling_of(model)
-        version = info.api_version or self.info.api_version
-        info = replace(
-            info,
-            api_version=version,
-            model=model,
-            firmware=info.firmware or self.info.firmware,
-            **capabilities(Dialect.V3, version, cooling)._asdict(),
-            cooling=cooling,
-            mac=info.mac or self._expected_mac,
+        self._identify_as(
+            replace(
+                info,
+                api_version=info.api_version or self.info.api_version,
+                model=info.model or self.info.model,
+                firmware=info.firmware or self.info.firmware,
+                mac=info.mac or self._expected_mac,
+            )
         )
-        if self.info.firmware and info.firmware != self.info.firmware:
-            self.outdated = True
-        self.adopt(info)
-        self._identified = True
         self._identity = _identity_of(device)
         return self.info
 

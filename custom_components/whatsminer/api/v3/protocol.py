@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Any
 
-from ..capabilities import capabilities
+from ..capabilities import with_capabilities
 from ..errors import (
     CommandRefusedError,
     InvalidAnswerError,
@@ -73,7 +73,6 @@ from ..parse import (
     as_text,
     as_texts,
     as_unclear_share,
-    cooling_of,
     first,
     nonzero,
     parse_fault_list,
@@ -294,20 +293,19 @@ def parse_device(device: JsonObject) -> MinerInfo:
     api = as_text(system.get("api"))
     if api is None and not miner:
         raise NotWhatsminerError("get.device.info without system and miner")
-    model = as_text(miner.get("type"))
-    return MinerInfo(
-        dialect=Dialect.V3,
-        api_version=api,
-        firmware=as_text(system.get("fwversion")),
-        platform=as_text(system.get("platform")),
-        model=model,
-        mac=as_mac(network.get("mac")),
-        serial=as_text(miner.get("miner-sn")),
-        hostname=as_text(network.get("hostname")),
-        led_auto=as_led_auto(system.get("ledstatus")),
-        api_switch=as_bool(system.get("apiswitch")),
-        **capabilities(Dialect.V3, api, cooling_of(model))._asdict(),
-        cooling=cooling_of(model),
+    return with_capabilities(
+        MinerInfo(
+            dialect=Dialect.V3,
+            api_version=api,
+            firmware=as_text(system.get("fwversion")),
+            platform=as_text(system.get("platform")),
+            model=as_text(miner.get("type")),
+            mac=as_mac(network.get("mac")),
+            serial=as_text(miner.get("miner-sn")),
+            hostname=as_text(network.get("hostname")),
+            led_auto=as_led_auto(system.get("ledstatus")),
+            api_switch=as_bool(system.get("apiswitch")),
+        )
     )
 
 
