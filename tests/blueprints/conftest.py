@@ -28,6 +28,7 @@ from homeassistant.util import dt as dt_util, yaml as yaml_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.whatsminer import coordinator
 from custom_components.whatsminer.const import (
     CONF_ACCOUNT,
     CONF_V3_PASSWORD,
@@ -339,6 +340,12 @@ def v3_port() -> int | None:
     return None
 
 
+@pytest.fixture
+def rare_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll twice an hour: a miner changes only when it is commanded, which is read back."""
+    monkeypatch.setattr(coordinator, "SCAN_INTERVAL", timedelta(minutes=30))
+
+
 def is_enabled(sensor: WhatsminerSensor) -> bool:
     """Return whether a sensor is enabled: of all numbers, the hashrate."""
     description = sensor.entity_description
@@ -408,10 +415,10 @@ async def world(
             monkeypatch.setattr(entity, "timer", world.time)
             update = WhatsminerCoordinator._async_update_data  # noqa: SLF001
 
-            async def watched(coordinator: WhatsminerCoordinator) -> Any:
+            async def watched(self: WhatsminerCoordinator) -> Any:
                 world.polling += 1
                 try:
-                    return await update(coordinator)
+                    return await update(self)
                 finally:
                     world.polling -= 1
 

@@ -127,6 +127,7 @@ def test_numbers_are_those_of_the_forms() -> None:
     assert default("watchdog", "daily_limit") == 2
 
 
+@pytest.mark.usefixtures("rare_polls")
 async def test_plain_weekly_pause(world: World) -> None:
     """The miner would not stop from 8 to 13 on a workday, or not start again."""
     world.step = 300

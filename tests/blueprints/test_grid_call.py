@@ -118,6 +118,7 @@ async def test_unreachable_miner(world: World, notified: list[dict[str, Any]]) -
     assert not any(world.running)
 
 
+@pytest.mark.usefixtures("rare_polls")
 async def test_flapping_signal(world: World) -> None:
     """A loose contact would start and stop the miners every minute."""
     await automate(world, return_delay=0, stagger=0, stagger_random=0, minimum_off=10)
@@ -129,6 +130,7 @@ async def test_flapping_signal(world: World) -> None:
     assert not any(world.running)
 
 
+@pytest.mark.usefixtures("rare_polls")
 @pytest.mark.parametrize("gone", [UNAVAILABLE, UNKNOWN])
 async def test_unavailable_signal(world: World, gone: str) -> None:
     """An unavailable signal would stop or start the miners although the user did not choose that."""
@@ -143,6 +145,7 @@ async def test_unavailable_signal(world: World, gone: str) -> None:
     assert not any(world.running)
 
 
+@pytest.mark.usefixtures("rare_polls")
 @pytest.mark.parametrize(("action", "count"), [("stop", 0), ("resume", 3)])
 async def test_signal_gone_for_long(world: World, action: str, count: int) -> None:
     """A user could not choose what happens without a signal."""
@@ -263,6 +266,7 @@ async def test_curtailed_and_offline(
     assert not any(world.running)
 
 
+@pytest.mark.usefixtures("rare_polls")
 async def test_blocked(world: World, notified: list[dict[str, Any]]) -> None:
     """A call that cannot be heeded may cost a fine: it is notified, once for each cause."""
     await world.set(HOLD, ON)

@@ -10,6 +10,8 @@ from .conftest import HOLD, MONDAY, OFF, ON, UNAVAILABLE, UNKNOWN, World, notify
 
 SENSOR = "sensor.room"
 
+pytestmark = pytest.mark.usefixtures("rare_polls")
+
 
 class Room:
     """A room that loses heat, and is heated by the miner."""

@@ -77,6 +77,7 @@ async def test_restart_helps(
     assert world.done("restart_btminer") == 0
     await world.let_pass(minutes=8)
     assert world.done("restart_btminer") == 1
+    world.step = 120
     await world.let_pass(hours=2)
     assert float(world.state("sensor", "hashrate")) > 110
     assert steps(notified) == ["restart"]
@@ -93,6 +94,7 @@ async def test_reboot_helps(
     await automate()
     heal_by(world, "reboot")
     world.miner.set_board_count(1)
+    world.step = 120
     await world.let_pass(hours=3)
     assert steps(notified) == ["restart", "reboot"]
     assert float(world.state("sensor", "hashrate")) > 110
@@ -148,6 +150,7 @@ async def test_dead_pool(
     assert steps(notified) == ["restart"]
     assert "has no pool" in notified[0]["message"]
     world.miner.machine.set_pools(pools)
+    world.step = 120
     await world.let_pass(hours=2)
     assert steps(notified) == ["restart"]
 

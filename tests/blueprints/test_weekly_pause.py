@@ -14,7 +14,7 @@ WORKDAY = "binary_sensor.workday"
 
 
 @pytest.fixture(autouse=True)
-def fast(world: World) -> None:
+def fast(world: World, rare_polls: None) -> None:
     """Use long steps: everything in these tests happens at full five minutes."""
     world.step = 300
 
