@@ -194,7 +194,8 @@ class GroupHeater:
             member = members[name]
             is_off = member.phase is Phase.OFF
             # After a curtailment it stays as it is until the group decides.
-            waits = member.waits and not member.starts and not (is_off and not percent)
+            is_left = is_off and not percent and member.held
+            waits = member.waits and not member.starts and not is_left
             if _is_near(percent, member.percent) and not waits:
                 continue
             if is_off and percent and not member.starts:

@@ -300,8 +300,10 @@ class PowerExecutor:
     @property
     def decided_by(self) -> str:
         """Return who decides about the power now: baseline, curtailment, or a source."""
-        is_source = self.decision.by is By.SOURCE
-        return self.source.key if is_source else self.decision.by
+        by, holds = self.decision.by, self.decision.wish.hold
+        # What a source leaves as it is, is not as the user has set it.
+        is_held = by is By.BASELINE and holds and not self.is_off_by_user
+        return self.source.key if by is By.SOURCE or is_held else by
 
     @property
     def attributes(self) -> dict[str, Any]:
