@@ -58,8 +58,6 @@ TICK = 0.6
 BUSY_STEP = 1.0
 """Seconds of one step while a command with deadlines is running."""
 
-REAL_TIME = time.time
-
 CALM = 3
 """Turns of the loop without any activity, after which there will be none."""
 
@@ -113,11 +111,11 @@ class World:
     def _advance(self, seconds: float) -> None:
         self.clock.moved += seconds
         self.wall.move_to(dt_util.utcnow() + timedelta(seconds=seconds))
-        self._ahead = self.wall().replace(tzinfo=UTC).timestamp() - REAL_TIME()
+        self._ahead = self.wall().replace(tzinfo=UTC).timestamp() - self.clock()
 
     def time(self) -> float:
         """Return what `time.time` does, in a tenth of the time."""
-        return REAL_TIME() + self._ahead
+        return self.clock() + self._ahead
 
     @property
     def _commanding(self) -> bool:
