@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -84,9 +84,6 @@ class PollContext:
     failed: dict[Section, WhatsminerError]
 
 
-type Reader = Callable[[PollContext], Awaitable[Any]]
-
-
 def without_traceback[E: WhatsminerError](error: E) -> E:
     """Return an error that may be stored: its traceback would keep older states alive."""
     error.__cause__ = error.__context__ = None
@@ -145,11 +142,6 @@ class Miner(Commands):
         """Raise WrongMinerError where a poll has read another miner in these sections."""
 
     # Reading
-
-    @property
-    def _readers(self) -> dict[Section, Reader]:
-        """Return how each section is read: by the method of its name."""
-        return {section: getattr(self, f"_read_{section.value}") for section in Section}
 
     @abstractmethod
     async def identify(self) -> MinerInfo:
@@ -238,12 +230,15 @@ class Miner(Commands):
     async def _read_sections(
         self, due: tuple[Section, ...], context: PollContext, values: dict[str, Any]
     ) -> None:
-        """Read sections into `values`, or name them in `context.failed`."""
-        readers = self._readers
+        """Read sections into `values`, or name them in `context.failed`.
+
+        Each is read by the method of its name.
+        """
         answered = unanswered = 0
         for section in due:
             try:
-                value = await self._in_time(readers[section](context))
+                read = getattr(self, f"_read_{section.value}")
+                value = await self._in_time(read(context))
             except (CannotConnectError, PollTimeoutError) as err:
                 self._identified &= isinstance(err, PollTimeoutError)
                 if not answered:
