@@ -320,15 +320,15 @@ def _limits(levels: Sequence[Level], market: Market) -> BreakEven | None:
 
 
 def _full_below(levels: Sequence[Level], market: Market) -> float | None:
-    """Return the price below which full power earns most, written like the price."""
+    """Return the price below which full power earns most."""
     limits = _limits(levels, market)
-    return limits and limits.full_below / market.price_unit[1]
+    return limits and limits.full_below
 
 
 def _stop_above(levels: Sequence[Level], market: Market) -> float | None:
-    """Return the price above which no level earns anything, written like the price."""
+    """Return the price above which no level earns anything."""
     limits = _limits(levels, market)
-    return limits and limits.stop_above / market.price_unit[1]
+    return limits and limits.stop_above
 
 
 def _best_power(levels: Sequence[Level], market: Market) -> float | None:
@@ -338,12 +338,6 @@ def _best_power(levels: Sequence[Level], market: Market) -> float | None:
         return None
     best = best_level(levels, rates)
     return round(best.watts) if best else 0
-
-
-def _effective(_: Sequence[Level], market: Market) -> float | None:
-    """Return the price less what the heat is worth, written like the price."""
-    price = market.effective_price
-    return None if price is None else price / market.price_unit[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -680,10 +674,15 @@ def _per_hour(
 
 def _price(
     key: str,
-    curve: Callable[[Sequence[Level], Market], float | None],
+    per_kwh: Callable[[Sequence[Level], Market], float | None],
     exists: Callable[[Market], bool] = REVENUE.exists,
 ) -> EconomicsDescription:
     """Return a price of electricity, written like that of the price sensor."""
+
+    def curve(levels: Sequence[Level], market: Market) -> float | None:
+        price = per_kwh(levels, market)
+        return None if price is None else price / market.price_unit[1]
+
     return EconomicsDescription(
         key=key,
         state_class=SensorStateClass.MEASUREMENT,
@@ -738,7 +737,7 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
     ),
     _price(
         EFFECTIVE_PRICE,
-        _effective,
+        lambda _, market: market.effective_price,
         exists=lambda market: market.has_price and market.has_heat,
     ),
     _total(COST_TOTAL, COST, value=_cost),
