@@ -704,6 +704,19 @@ def test_waiting_shows_what_is_missing() -> None:
     assert group.decision.average == pytest.approx(1400, abs=40)
 
 
+def test_a_miner_without_levels_is_at_full_power() -> None:
+    """A miner that knows only full power would be shown at its lowest level."""
+    miners = fleet(1, 3400)
+    miners[0].reports = lambda view: replace(view, curve=view.curve[-1:])
+    world = site(miners, Settings(interval=5), surplus=lambda _: 9000.0)
+    world.run(3 * HOUR)
+    group = decided(world)
+    assert group.decision is not None
+    assert group.decision.status is Status.FULL
+    assert (group.decision.problem, group.state.wrong) == (None, 0)
+    assert not world.sent
+
+
 def test_one_step_is_cheap() -> None:
     """A hundred miners would block the event loop."""
     world = World(

@@ -998,10 +998,10 @@ class _Site:
             return Status.STARTING if any_on else Status.WAITING
         percents = [self.state.tracks[miner.name].percent for miner in miners]
         pairs = list(zip(miners, percents, strict=True))
-        if all(percent <= miner.curve[0][0] for miner, percent in pairs):
-            return Status.LOWEST
-        full = all(percent >= miner.curve[-1][0] for miner, percent in pairs)
-        return Status.FULL if full else Status.FOLLOWING
+        if all(percent >= miner.curve[-1][0] for miner, percent in pairs):
+            return Status.FULL
+        lowest = all(percent <= miner.curve[0][0] for miner, percent in pairs)
+        return Status.LOWEST if lowest else Status.FOLLOWING
 
 
 # Small parts
