@@ -480,6 +480,48 @@ async def test_a_stop_is_taken_back(world: World, pair: Pair) -> None:
     assert member.allowed
 
 
+@pytest.mark.long
+async def test_surplus_into_a_tank(world: World, room: Room) -> None:
+    """A warm tank would be heated on, or a cold one by night with power from the grid."""
+    room.degrees, room.outside, room.loss, room.capacity = 49.0, 20.0, 60.0, 1500.0
+    surplus = 9000.0
+
+    def sun() -> None:
+        room.move()
+        grid = sum(miner.truth().power_w for miner in world.miners) - surplus
+        world.hass.states.async_set(
+            "sensor.grid", f"{grid:.0f}", {"unit_of_measurement": "W"}
+        )
+
+    world.surroundings = sun
+    sun()
+    pair = await grouped(world, room, hold="surplus", meter="sensor.grid")
+    await world.automate(
+        "heating",
+        miners=world.devices,
+        temperature=SENSOR,
+        target=50,
+        hysteresis=2,
+        lock_out=60,
+    )
+    await world.let_pass(minutes=10)
+    assert world.running == [True, True]
+    await world.let_pass(minutes=40)
+    assert world.state("sensor", "curtailment_reason") == "Heating"
+    assert world.running == [False, False]
+    assert pair.state("sensor", "status") == "paused"
+    surplus = 0.0
+    room.loss = 400.0
+    await world.let_pass(minutes=30)
+    assert room.degrees < 48
+    assert world.state("sensor", "curtailment_reason") == "unknown"
+    assert pair.state("sensor", "status") == "waiting"
+    assert world.running == [False, False]
+    surplus, room.loss = 9000.0, 60.0
+    await world.let_pass(minutes=30)
+    assert world.running == [True, True]
+
+
 async def test_options(world: World, room: Room) -> None:
     """A user would configure two controllers of one group, or bounds in the wrong unit."""
     hass = world.hass
