@@ -11,7 +11,7 @@ from homeassistant.helpers.selector import selector
 from probatio import Schema
 import pytest
 
-from .conftest import BLUEPRINTS, ROOT, World, blueprint, notify
+from .conftest import BLUEPRINTS, ROOT, STEP, World, blueprint, notify
 
 NAMES = (
     "electricity_price",
@@ -151,7 +151,9 @@ async def want_a_stop(world: World, name: str) -> None:
         await world.set(entity, state)
     filled = required(world)[name]
     await world.automate(name, **filled, on_failure=notify("no"))
+    world.step = 300
     await world.let_pass_until("07:55")
+    world.step = STEP
 
 
 async def demand_a_stop(world: World) -> None:
