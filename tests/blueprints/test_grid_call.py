@@ -11,9 +11,13 @@ from .conftest import HOLD, OFF, ON, UNAVAILABLE, UNKNOWN, World, notify
 
 SIGNAL = "binary_sensor.grid_call"
 
-pytestmark = pytest.mark.parametrize(
-    "profiles", [("v205_m50", "v205_m56s", "v204_m30sp")]
-)
+ONE_MINER = pytest.mark.parametrize("profiles", [("v205_m50",)])
+
+
+@pytest.fixture
+def profiles() -> tuple[str, ...]:
+    """Return the profiles of three miners, which stop together and return one by one."""
+    return ("v205_m50", "v205_m56s", "v204_m30sp")
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +123,7 @@ async def test_unreachable_miner(world: World, notified: list[dict[str, Any]]) -
 
 
 @pytest.mark.usefixtures("rare_polls")
+@ONE_MINER
 async def test_flapping_signal(world: World) -> None:
     """A loose contact would start and stop the miners every minute."""
     await automate(world, return_delay=0, stagger=0, stagger_random=0, minimum_off=10)
@@ -132,6 +137,7 @@ async def test_flapping_signal(world: World) -> None:
 
 @pytest.mark.usefixtures("rare_polls")
 @pytest.mark.parametrize("gone", [UNAVAILABLE, UNKNOWN])
+@ONE_MINER
 async def test_unavailable_signal(world: World, gone: str) -> None:
     """An unavailable signal would stop or start the miners although the user did not choose that."""
     await automate(world)
@@ -179,6 +185,7 @@ async def test_restart_in_the_middle(world: World) -> None:
     assert not any(world.running)
 
 
+@ONE_MINER
 async def test_manual_hold(world: World) -> None:
     """During a manual hold a call changes nothing; and a hold ends a return as well."""
     await world.set(HOLD, ON)
@@ -195,6 +202,7 @@ async def test_manual_hold(world: World) -> None:
     assert not any(world.running)
 
 
+@ONE_MINER
 async def test_inverted_signal(world: World) -> None:
     """A contact that opens for a call would have the opposite effect."""
     await world.set(SIGNAL, ON)
@@ -238,6 +246,7 @@ async def test_user_starts_a_miner_during_a_call(world: World) -> None:
 
 
 @pytest.mark.parametrize("timing", [Timing(idle_power_w=1500)])
+@ONE_MINER
 async def test_reports_a_stop_but_uses_power(
     world: World, notified: list[dict[str, Any]]
 ) -> None:
@@ -267,6 +276,7 @@ async def test_curtailed_and_offline(
 
 
 @pytest.mark.usefixtures("rare_polls")
+@ONE_MINER
 async def test_blocked(world: World, notified: list[dict[str, Any]]) -> None:
     """A call that cannot be heeded may cost a fine: it is notified, once for each cause."""
     await world.set(HOLD, ON)
