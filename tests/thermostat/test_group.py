@@ -123,6 +123,7 @@ async def pair(world: World, room: Room, options: dict[str, Any]) -> Pair:
 async def test_they_heat_as_one(world: World, pair: Pair) -> None:
     """A user with two miners on one tank would have two thermostats that work against each other."""
     assert (pair.mode, pair.status) == ("off", "off")
+    world.step = 300
     await pair.heat(19.5)
     assert pair.mode == "heat"
     assert pair.attributes["hvac_action"] == "heating"
