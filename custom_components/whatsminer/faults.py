@@ -9,6 +9,7 @@ from io import BytesIO
 import struct
 from zoneinfo import ZoneInfo
 
+from homeassistant.const import MAX_LENGTH_STATE_STATE
 from homeassistant.core import CALLBACK_TYPE, callback
 
 from .api import Fault, MinerState
@@ -82,6 +83,14 @@ def fault_words(fault: Fault) -> str:
     """One fault in our words, and in the miner's own where it has some."""
     text = fault_text(fault.code)
     return f"{text} ({fault.reason.rstrip('.')})" if fault.reason else text
+
+
+def fault_state(words: str | None) -> str:
+    """Return words about faults as a state: cut to its length, `none` where there are none."""
+    state = words or "none"
+    if len(state) > MAX_LENGTH_STATE_STATE:
+        state = f"{state[: MAX_LENGTH_STATE_STATE - 1]}…"
+    return state
 
 
 @lru_cache(maxsize=16)

@@ -33,7 +33,7 @@ from .api import Activity, Cooling, Feature, MinerState, Section
 from .const import UNIT_EFFICIENCY, UNIT_HASHRATE
 from .coordinator import WhatsminerCoordinator
 from .entity import ReadingDescription, WhatsminerEntity, add_offered, remove_entities
-from .faults import fault_words
+from .faults import fault_state, fault_words
 from .group import entities as group
 from .group.runtime import Group, GroupConfigEntry
 from .heat.heating import HEATING_STATUS
@@ -47,9 +47,6 @@ from .power.record import Target
 from .runtime import EntryEntity, WhatsminerConfigEntry, WhatsminerData
 
 PARALLEL_UPDATES = 0
-
-MAX_STATE_LENGTH = 255
-NO_FAULT = "none"
 
 type Value = StateType | datetime
 
@@ -85,13 +82,12 @@ def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState],
 
 
 def _faults(state: MinerState) -> str | None:
-    """Return all faults as text, cut to the length of a state."""
+    """Return all faults as text."""
     if state.faults is None:
         return None
-    texts = "; ".join(f"{fault.code}: {fault_words(fault)}" for fault in state.faults)
-    if len(texts) > MAX_STATE_LENGTH:
-        texts = f"{texts[: MAX_STATE_LENGTH - 1]}…"
-    return texts or NO_FAULT
+    return fault_state(
+        "; ".join(f"{fault.code}: {fault_words(fault)}" for fault in state.faults)
+    )
 
 
 class Quantity(NamedTuple):

@@ -27,6 +27,7 @@ from homeassistant.helpers.typing import StateType
 
 from ..api import Summary
 from ..const import DOMAIN, UNIT_EFFICIENCY, UNIT_HASHRATE
+from ..faults import fault_state
 from ..heat.heating import HEATING_STATUS
 from ..heat.thermostat import Status as HeatStatus
 from ..money.energy import Meter, Reading, whole_steps
@@ -35,9 +36,6 @@ from .member import loaded
 from .runtime import Group
 from .site import Status
 from .totals import Totals
-
-NO_FAULT = "none"
-_LONGEST_STATE = 255
 
 
 class GroupEntity(Entity):
@@ -138,11 +136,6 @@ def _money(
     )
 
 
-def _worst_fault(group: Group) -> str:
-    text = group.totals.worst_fault or NO_FAULT
-    return text if len(text) <= _LONGEST_STATE else f"{text[: _LONGEST_STATE - 1]}…"
-
-
 STATUS = GroupSensorDescription(
     key="status",
     translation_key=GROUP_STATUS,
@@ -188,7 +181,7 @@ SENSORS: tuple[GroupSensorDescription, ...] = (
     GroupSensorDescription(
         key="worst_fault",
         translation_key="group_worst_fault",
-        value_fn=_worst_fault,
+        value_fn=lambda group: fault_state(group.totals.worst_fault),
     ),
 )
 
