@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 import math
 from typing import Any
 
@@ -245,11 +246,6 @@ def _rounded(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
-def _set_percent_fast(miner: Miner, percent: int) -> Awaitable[None]:
-    """Set a percent that the power follows within seconds (protocol.md#d4)."""
-    return miner.set_power_percent(percent, fast=True)
-
-
 def _set_percent(miner: Miner, percent: int) -> Awaitable[None]:
     """Set a percent; full power has a command of its own in some dialects (protocol.md#d1)."""
     if percent == FULL and Feature.RESTORE_POWER_PERCENT in miner.info.features:
@@ -286,7 +282,10 @@ POWER_PERCENT = Control[int](
     blocked_fn=_percent_blocked,
     lost_fn=_percent_lost,
 )
-POWER_PERCENT_FAST = replace(POWER_PERCENT, set_fn=_set_percent_fast)
+POWER_PERCENT_FAST = replace(
+    POWER_PERCENT, set_fn=partial(Miner.set_power_percent, fast=True)
+)
+"""The power follows within seconds (protocol.md#d4)."""
 POWER_MODE = Control[str](
     feature=Feature.POWER_MODE,
     value_fn=lambda state: state.power_mode,

@@ -22,7 +22,7 @@ from ..const import (
 from ..controls import POWER_LIMIT
 from ..power.executor import PowerExecutor
 from ..power.policy import By, Wish as PowerWish
-from ..power.record import as_json
+from ..power.record import as_json, stored_time
 from .best import TIMING, Following, Rates, Timing, break_even, follow
 from .curve import FULL, Level, Start
 from .economics import IDLE, Market
@@ -103,11 +103,9 @@ class Run:
         """Return it from JSON; nothing is known if that cannot be read."""
         try:
             times = {
-                key: stored[key] and datetime.fromisoformat(stored[key])
+                key: stored[key] and stored_time(stored[key])
                 for key in ("since", "changed")
             }
-            if any(time and time.tzinfo is None for time in times.values()):
-                return cls()
             percent, ran = stored["percent"], float(stored["ran"])
             return cls(
                 on=stored["on"] if isinstance(stored["on"], bool) else None,
