@@ -123,6 +123,15 @@ test("shows what is wrong only while it is", () => {
   assert.deepEqual(curtailed.visibility[0].state_not, ["none", "unavailable", "unknown"]);
 });
 
+test("shows what is learned in time only once it is known", () => {
+  const hass = home(1);
+  const keys = ["sensor.saved_against_always_on", "sensor.most_profitable_power"];
+  const ids = keys.map((key) => addEntity(hass, "device0", key, "unknown"));
+  const shown = build(hass).views.flatMap(cards).filter((one) => ids.includes(one.entity) && one.type === "tile");
+  assert.equal(shown.length, ids.length);
+  for (const one of shown) assert.deepEqual(one.visibility[0].state_not, ["unavailable", "unknown"]);
+});
+
 test("says why a miner stopped, unless a curtailment says it", () => {
   const hass = home(1);
   const stop = addEntity(hass, "device0", "sensor.stop_reason", "by whatsminer api");

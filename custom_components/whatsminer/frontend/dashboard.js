@@ -622,10 +622,8 @@ function moneySection(hass, miner, options, t) {
   const keys = ["cost_per_hour", "revenue_per_hour", "margin_per_hour", "break_even_price"];
   const colors = ["red", "green", "blue", "teal"];
   const priced = keys.some((key) => miner.ids[`sensor.${key}`]);
-  const advice = (key) => {
-    const watts = id(`sensor.${key}`);
-    return watts && when(tile(`sensor.${key}`, "teal", wide), isNot(watts, NO_STATE));
-  };
+  // What is known only after the miner has mined for a while; until then the curve's card says so.
+  const learned = (key) => id(key) && when(tile(key, "teal", wide), isNot(id(key), NO_STATE));
   return sectionOf(
     group(title(t("economics"), "mdi:cash-multiple"), [
       ...keys.map((key, index) => tile(`sensor.${key}`, colors[index])),
@@ -633,9 +631,9 @@ function moneySection(hass, miner, options, t) {
       tile("sensor.revenue_total", "green"),
       ...Object.keys(miner.ids)
         .filter((key) => key.startsWith("sensor.saved"))
-        .map((key) => tile(key, "teal", wide)),
-      advice("most_profitable_power"),
-      advice("sweet_spot_power"),
+        .map(learned),
+      learned("sensor.most_profitable_power"),
+      learned("sensor.sweet_spot_power"),
       tile("sensor.energy", "amber", priced ? {} : wide),
       !priced && { type: "markdown", text_only: true, content: t("no_prices"), ...wide },
       tile("sensor.plan_status", "amber"),
