@@ -127,6 +127,7 @@ async def test_survives_a_restart(world: World, thermostat: Thermostat) -> None:
 
 async def test_the_user_counts_more(world: World, thermostat: Thermostat) -> None:
     """A miner that a person stops would start again, and one started by hand would stop."""
+    world.step = 300
     mining = {"entity_id": world.entity("switch", "mining")}
     await thermostat.heat(22)
     await world.hass.services.async_call("switch", "turn_off", mining, blocking=True)
@@ -155,6 +156,7 @@ async def test_the_user_counts_more(world: World, thermostat: Thermostat) -> Non
 
 async def test_it_leaves_with_the_sensor(world: World, thermostat: Thermostat) -> None:
     """A thermostat without a sensor would stay as a dead card."""
+    world.step = 300
     await thermostat.heat(12)
     await world.let_pass(minutes=65)
     assert not world.runs
@@ -218,6 +220,7 @@ async def test_options_do_not_take_over_the_power(
     world: World, thermostat: Thermostat, before: str
 ) -> None:
     """A miner that mines without a thermostat would stop when its sensor is chosen again."""
+    world.step = 300
     await thermostat.heat(12)
     if before == "manual":
         source = {"entity_id": world.entity("select", "power_source")}

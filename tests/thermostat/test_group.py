@@ -395,6 +395,7 @@ async def test_restart(world: World, pair: Pair) -> None:
 
 async def test_the_user_counts_more(world: World, pair: Pair) -> None:
     """A power target or the switch would fight with the thermostat."""
+    world.step = 300
     await pair.heat(25)
     assert pair.state("number", "power_target") == "unknown"
     await pair.call("number", "set_value", "power_target", value=3000)
@@ -425,6 +426,7 @@ async def test_the_user_counts_more(world: World, pair: Pair) -> None:
 
 async def test_miners_that_the_user_took(world: World, pair: Pair) -> None:
     """A miner that a person has stopped would start again."""
+    world.step = 300
     await pair.heat(25)
     for number in (0, 1):
         mining = {"entity_id": world.entity("switch", "mining", number)}
@@ -444,6 +446,7 @@ async def test_miners_that_the_user_took(world: World, pair: Pair) -> None:
 
 async def test_the_sensor_is_renamed_and_removed(world: World, pair: Pair) -> None:
     """The miners would lose their sensor with its name, or stay at a forgotten percent."""
+    world.step = 300
     registry = er.async_get(world.hass)
     found = registry.async_get_or_create(
         "sensor", "demo", "tank", suggested_object_id="tank"
