@@ -85,9 +85,8 @@ class Control[T]:
 
     def is_assumed(self, state: MinerState) -> bool:
         """Return whether only the last acknowledged command is known, not the miner's value."""
-        if (
-            self.feature in state.info.unreadable
-        ):  # the first guess, until a value is seen
+        if self.feature in state.info.unreadable:
+            # The first guess, until a value is seen.
             return self.value_fn(state) is None
         return self.is_absent(state)
 

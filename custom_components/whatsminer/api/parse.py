@@ -393,11 +393,8 @@ def as_object(value: Any) -> JsonObject:
 
 def as_objects(value: Any) -> list[JsonObject]:
     """The objects of a list; whatever else is in it is left out."""
-    return (
-        [item for item in value if isinstance(item, dict)]
-        if isinstance(value, list)
-        else []
-    )
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
 
 
 def slots_of(rows: list[JsonObject], *keys: str) -> list[int]:

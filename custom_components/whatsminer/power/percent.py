@@ -45,11 +45,8 @@ def can_percent(coordinator: WhatsminerCoordinator) -> bool:
 
 def _restarts(coordinator: WhatsminerCoordinator) -> bool:
     """Return whether a percent would restart the miner, as it did once."""
-    restarted, fast_boot = (
-        coordinator.store.percent_restarts,
-        FAST_BOOT.actual(coordinator),
-    )
-    return restarted and fast_boot is not True
+    fast_boot = FAST_BOOT.actual(coordinator)
+    return coordinator.store.percent_restarts and fast_boot is not True
 
 
 class PercentWatch:

@@ -395,9 +395,8 @@ class V2Miner(Miner):
         try:
             joined = await self._send_joined(commands)
         except (BtminerDownError, CannotConnectError) as err:
-            self._answers |= dict.fromkeys(
-                commands, err
-            )  # single reads would fail, too
+            # Single reads would fail, too.
+            self._answers |= dict.fromkeys(commands, err)
         except WhatsminerError:
             self._joins = {}
         else:
@@ -424,9 +423,8 @@ class V2Miner(Miner):
                     break
                 continue
             if errors:
-                self._board_commands = self._board_commands[
-                    ::-1
-                ]  # the one that works first
+                # The one that works first.
+                self._board_commands = self._board_commands[::-1]
             average = context.summary.hashrate_average if context.summary else None
             return parse_boards(answer, average)
         raise errors[0]
@@ -533,9 +531,8 @@ class V2Miner(Miner):
     ) -> JsonObject:
         check_data(self.data_commands, command, param)
         if command == "get_customer_msg":
-            answer = await self.writer.command(
-                command
-            )  # it needs a token (protocol.md#c10)
+            # It needs a token (protocol.md#c10).
+            answer = await self.writer.command(command)
         elif param is None:
             answer = await self.send_read(command)
         else:
