@@ -243,6 +243,17 @@ OWN = {
 }
 
 
+@pytest.mark.parametrize(
+    "profile",
+    [
+        # These have the controls of other profiles; the foreign ones differ in their answers to reads.
+        pytest.param(
+            profile,
+            marks=[pytest.mark.long] if profile in {"v205_m56s", *FOREIGN} else [],
+        )
+        for profile in PROFILES | FOREIGN
+    ],
+)
 async def test_every_control_works(
     hass: HomeAssistant,
     miner: SimulatedMiner,

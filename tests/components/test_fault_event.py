@@ -103,7 +103,17 @@ def restart(hass: HomeAssistant, entry: MockConfigEntry) -> Restart:
 # The event
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param(
+            profile,
+            # Each answers in the dialect of another one.
+            marks=[pytest.mark.long] if profile in {"v205_m56s", "v3_m64_bad"} else [],
+        )
+        for profile in PROFILES
+    ],
+)
 async def test_a_fault_is_reported_once(
     miner: SimulatedMiner,
     codes: Callable[[], list[int]],

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
-
 from custom_components.whatsminer.api import (
     Cooling,
     Dialect,
@@ -490,6 +488,3 @@ TOO_NEW_FOR_204 = {
     Feature.FAN_ZERO_SPEED,
     Feature.TEMPERATURE_OFFSET,
 }
-
-
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -15,7 +15,7 @@ import pytest
 
 from custom_components.whatsminer.api import Cooling, Dialect, Miner, connect, transport
 from custom_components.whatsminer.api.v2 import crypto as client_auth
-from simulator import ManualClock, SimulatedMiner, auth as simulator_auth
+from simulator import ManualClock, SimulatedMiner
 
 PASSWORD, V3_PASSWORD = "Secret_1", "Super_1"
 EPOCH = 1_700_000_000.0
@@ -89,14 +89,12 @@ every_way = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 async def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys are computed once for all miners, and the loop does not watch itself."""
+    """The client computes each key once, and the loop does not watch itself."""
     asyncio.get_running_loop().set_debug(False)
     monkeypatch.setattr(client_auth, "md5_crypt_digest", _client_crypt)
-    monkeypatch.setattr(simulator_auth, "crypt", _simulator_crypt)
 
 
 _client_crypt = cache(client_auth.md5_crypt_digest)
-_simulator_crypt = cache(simulator_auth.crypt)
 
 
 @pytest.fixture

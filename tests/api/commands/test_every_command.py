@@ -24,9 +24,10 @@ from custom_components.whatsminer.api.catalog import features_of
 from custom_components.whatsminer.api.v3.protocol import encrypt_param, make_digest
 from simulator import ManualClock
 
-from .cases import CASES, NETWORK, POOL_1, RED, TOO_NEW_FOR_204, Case, every_case
+from .cases import CASES, NETWORK, POOL_1, RED, TOO_NEW_FOR_204, Case
 from .conftest import (
     LIQUID,
+    LONG,
     SETUPS,
     V1,
     V2,
@@ -44,8 +45,20 @@ from .conftest import (
 pytestmark = pytest.mark.usefixtures("client_sockets")
 
 
-@every_case
-@every_setup
+def _marks(name: str, case: Case) -> list[pytest.MarkDecorator]:
+    """Leave to the long run what the setup of the same words that is cooled by air shows."""
+    is_twin = name.endswith(" liquid") and case.cooling is None
+    return [pytest.mark.long] if name in LONG or is_twin else []
+
+
+@pytest.mark.parametrize(
+    ("setup", "case"),
+    [
+        pytest.param(setup, case, id=f"{name}-{command}", marks=_marks(name, case))
+        for name, setup in SETUPS.items()
+        for command, case in CASES.items()
+    ],
+)
 async def test_every_command(
     start: Start, client: Client, clock: ManualClock, setup: Setup, case: Case
 ) -> None:
