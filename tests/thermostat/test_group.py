@@ -307,6 +307,32 @@ async def test_call_for_heat(world: World, pair: Pair) -> None:
     assert [pair.switched(number) for number in (0, 1)] == [3, 3]
 
 
+@pytest.mark.parametrize("options", [{"thermostat_call": "binary_sensor.demand"}])
+async def test_each_has_its_minimum_run(world: World, pair: Pair) -> None:
+    """A miner would be stopped while it tunes, since the other one has run long enough."""
+    demand = "binary_sensor.demand"
+    world.step = 300
+    await world.set(demand, "on")
+    pair.room.outside = 13
+    await pair.heat()
+    await world.let_pass(hours=4)
+    assert sum(world.running) == 1
+    pair.room.outside = -8
+    for _ in range(60):
+        await world.let_pass(minutes=5)
+        if sum(world.running) == 2:
+            break
+    late = max((0, 1), key=pair.switched)
+    assert pair.switched(late) == 2
+    await world.set(demand, "off")
+    await world.let_pass(minutes=20)
+    assert pair.status == "no_demand"
+    assert [running for running in world.running if running] == [True]
+    assert world.running[late]
+    await world.let_pass(minutes=50)
+    assert world.running == [False, False]
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -12,6 +12,7 @@ from homeassistant.util import dt as dt_util
 
 from ..const import FULL
 from ..heat.heating import GROUP_TOO_POWERFUL, Heating
+from ..heat.thermostat import Status
 from ..money.best import extra_cost_of_heat
 from ..money.economics import Market
 from ..power.percent import can_percent
@@ -24,6 +25,8 @@ from .store import GroupStore
 
 DEAD_BAND = 1.0
 """Percent."""
+NOT_URGENT = (Status.IDLE, Status.WAITING, Status.NO_DEMAND, Status.TOO_EXPENSIVE)
+"""Why all miners stop, but each only when its minimum run is over."""
 FEWER = Wish(why="fewer_miners")
 """Why one miner stops while others heat."""
 UNKNOWN = 3000.0
@@ -97,7 +100,7 @@ class GroupHeater:
             on=on,
             tunes=on and member.phase is not Phase.TUNED,
             may_switch=not (member.starts or stops)
-            and monotonic() - member.since >= least,
+            and monotonic() - member.switched >= least,
         )
 
     @property
@@ -178,10 +181,23 @@ class GroupHeater:
         wish = self.heating.wish(dt_util.utcnow())
         why = replace(wish, stop=False, percent=None)
         if wish.stop:
-            self._command({member.name: 0.0 for member in self._own}, why, why)
+            percents = {member.name: 0.0 for member in self._own}
+            if wish.why in NOT_URGENT:
+                percents |= self._minimum_runs
+            self._command(percents, why, why)
         elif wish.percent is not None:
             watts = self._full * wish.percent / 100
             self._command(share(watts, self._units), why, FEWER)
+
+    @property
+    def _minimum_runs(self) -> dict[str, float]:
+        """Return the lowest level of those that the group has started too recently to stop them."""
+        members = self._members()
+        return {
+            unit.name: unit.lowest
+            for unit in self._units
+            if unit.on and not unit.may_switch and members[unit.name].percent
+        }
 
     @callback
     def _command(self, percents: Mapping[str, float], why: Wish, stopped: Wish) -> None:

@@ -59,6 +59,8 @@ class Member:
         self.phase = Phase.OFFLINE
         self.since = -float("inf")
         """When the phase began, on the clock of the event loop."""
+        self.switched = -float("inf")
+        """When it was stopped or started last."""
         self.percent: float | None = None
         """What the group has commanded last; 0 is stop, None nothing."""
         self.refused = False
@@ -89,8 +91,12 @@ class Member:
         self._now = now
         phase = self._phase()
         if phase is not self.phase:
-            elapsed = self._elapsed if self.phase is Phase.OFFLINE else 0.0
-            self.phase, self.since = phase, now - elapsed
+            was_offline = self.phase is Phase.OFFLINE
+            is_switched = Phase.OFF in (phase, self.phase) or was_offline
+            self.since = now - (self._elapsed if was_offline else 0.0)
+            self.phase = phase
+            if is_switched and phase is not Phase.OFFLINE:
+                self.switched = self.since
         if phase is not Phase.OFFLINE:
             self._mined = phase is not Phase.OFF
         self.levels = self._find_levels() or self.levels
