@@ -201,5 +201,6 @@ async def test_plain_watchdog(world: World, said: list[dict[str, Any]]) -> None:
     await world.let_pass(minutes=30)
     assert world.done("restart_btminer") == 1
     assert [call["action"] for call in said] == ["notify"]
+    world.step = 120
     await world.let_pass(hours=2)
     assert world.done("restart_btminer") == 1

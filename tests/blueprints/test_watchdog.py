@@ -193,6 +193,7 @@ async def test_restart_in_the_middle(
 ) -> None:
     """A restart of Home Assistant would reset the count of restarts of the miner."""
     await automate()
+    world.step = 120
     world.miner.set_board_count(1)
     await world.let_pass(minutes=20)
     assert steps(notified) == ["restart"]
@@ -213,6 +214,7 @@ async def test_manual_hold(
     """A miner would restart while a user works on it."""
     await world.set(HOLD, OFF)
     await automate(hold=[HOLD])
+    world.step = 120
     world.miner.set_board_count(1)
     await world.let_pass(minutes=10)
     await world.set(HOLD, ON)
