@@ -547,9 +547,12 @@ async def test_surplus_into_a_tank(world: World, room: Room) -> None:
     assert world.state("sensor", "curtailment_reason") == "unknown"
     assert pair.state("sensor", "status") == "waiting"
     assert world.running == [False, False]
+    events = async_capture_events(world.hass, "whatsminer_power_decision")
     surplus, room.loss = 9000.0, 60.0
     await world.let_pass(minutes=30)
     assert world.running == [True, True]
+    why = [(one.data["why"], one.data["why_of"]) for one in events]
+    assert why == [("starting", "group_status")] * 2
 
 
 async def test_options(world: World, room: Room) -> None:
