@@ -125,7 +125,7 @@ test("shows what is wrong only while it is", () => {
 
 test("shows what is learned in time only once it is known", () => {
   const hass = home(1);
-  const keys = ["sensor.saved_against_always_on", "sensor.most_profitable_power"];
+  const keys = ["sensor.saved_always_on", "sensor.most_profitable_power"];
   const ids = keys.map((key) => addEntity(hass, "device0", key, "unknown"));
   const shown = build(hass).views.flatMap(cards).filter((one) => ids.includes(one.entity) && one.type === "tile");
   assert.equal(shown.length, ids.length);
