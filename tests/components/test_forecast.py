@@ -113,6 +113,33 @@ async def test_an_action_is_called_when_prices_are_due(
     assert len(first.slots) == 48
 
 
+async def test_the_prices_of_the_own_country_count(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    """A home in Portugal would be planned with the prices of Spain."""
+
+    async def answer(call: ServiceCall) -> ServiceResponse:
+        day = datetime.fromisoformat(f"{call.data['date']}T00:00:00+00:00")
+        end = (day + 24 * HOUR).isoformat()
+        return {
+            country: [{"start": day.isoformat(), "end": end, "price": price}]
+            for country, price in (("es", 0.05), ("pt", 0.07))
+        }
+
+    hass.services.async_register(
+        "omie",
+        "get_prices_for_date",
+        answer,
+        supports_response=SupportsResponse.ONLY,
+    )
+    sensor = er.async_get(hass).async_get_or_create("sensor", "omie", "price")
+    freezer.move_to("2026-03-10T08:00:00+00:00")
+    await hass.config.async_update(country="PT", time_zone="UTC")
+    forecast = Forecast(hass, {CONF_PRICE_SENSOR: sensor.entity_id})
+    await look(hass, forecast)
+    assert {slot.price for slot in forecast.slots} == {0.07}
+
+
 async def test_attributes_are_read_when_they_change(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory
 ) -> None:

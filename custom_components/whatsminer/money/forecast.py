@@ -160,6 +160,7 @@ async def _async_read(
     """Return what the action returns for today and tomorrow; a day that fails is left out."""
     assert source.action
     zone = dt_util.get_default_time_zone()
+    area = (hass.config.country or "").lower()
     slots: set[Slot] = set()
     error = None
     for data in requests(source, entry, today, zone):
@@ -167,7 +168,9 @@ async def _async_read(
             found = await hass.services.async_call(
                 *_split(source.action), data, blocking=True, return_response=True
             )
-            slots.update(read_slots(source, found or {}, zone=zone, today=today))
+            slots.update(
+                read_slots(source, found or {}, zone=zone, today=today, area=area)
+            )
         except Exception as err:  # noqa: BLE001
             # Another integration: whatever it raises, the miner runs by the price of now.
             LOGGER.debug("%s: %r", source.action, err)

@@ -156,7 +156,7 @@ def read_slots(
     """Return the slots of an answer or of the attributes of an entity, ascending.
 
     A moment without a zone is local. `unit` is that of the entity; without one that is known the
-    prices count as money per kWh. `area` chooses where a source has several; else the first counts.
+    prices count as money per kWh. Of several areas that of `area` counts, else the first.
     """
     scale = source.scale
     if scale is None:
@@ -214,8 +214,7 @@ def _lists(
     for mapping in found:
         lists = {key: x for key, value in mapping.items() if (x := _mappings(value))}
         if source.per_area and lists:
-            chosen = area if area is not None else next(iter(lists))
-            yield lists.get(chosen, [])
+            yield lists.get(area or "") or next(iter(lists.values()))
         else:
             yield from lists.values()
 
