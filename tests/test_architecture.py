@@ -265,3 +265,15 @@ def test_only_the_client_knows_the_dialects() -> None:
         and WIRE_WORDS.search(path.read_text())
     }
     assert found == set()
+
+
+def test_functions_are_short() -> None:
+    """A newcomer would lose the thread in a function that does not fit on a page."""
+    functions = [
+        (path.name, node.name, (node.end_lineno or 0) - node.lineno + 1)
+        for path in (ROOT / COMPONENT).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert len(functions) > 1000
+    assert not [found for found in functions if found[2] > 60]

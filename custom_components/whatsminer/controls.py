@@ -121,87 +121,104 @@ class Control[T]:
         Raises a translated HomeAssistantError when the miner would ignore it, refuses it, or does
         not show it before the deadline.
         """
-        coordinator = commander.coordinator
-        if reason := self.blocked_fn(coordinator.data):
+        if reason := self.blocked_fn(commander.coordinator.data):
             raise failed(reason)
+        setting = _Setting(self, commander, value, user_initiated, check)
+        return await commander.async_command(setting.command())
 
-        def done(state: MinerState) -> bool | None:
-            shown = self.is_shown(state, value)
-            return None if not shown and self.is_absent(state) else shown
 
-        async def send(miner: Miner) -> None:
-            check()
-            await self.set_fn(miner, value)
+class _Setting[T]:
+    """One command of a control, from the state before it to its confirmation."""
 
-        def waits(state: MinerState) -> bool:
-            """Return whether the previous value is still reported, and may be until the next start."""
-            old = self.value_fn(before)
-            return (
-                self.next_start
-                and old not in (None, value)
-                and old == self.value_fn(state)
+    def __init__(
+        self,
+        control: Control[T],
+        commander: Commander,
+        value: T,
+        user_initiated: bool,
+        check: Callable[[], object],
+    ) -> None:
+        """Keep the state before."""
+        self._control, self._commander, self._value = control, commander, value
+        self._user_initiated, self._check = user_initiated, check
+        self._coordinator = commander.coordinator
+        self._store = commander.coordinator.store
+        self._before = commander.coordinator.data
+
+    def command(self) -> Command:
+        """Return what the commander carries out."""
+        control, before = self._control, self._before
+        readable = control.feature not in before.info.unreadable
+        taps = self._user_initiated and control.interrupts
+        return Command(
+            key=control.key,
+            value=self._value,
+            send=self._send,
+            quiet=QUIET_TIME if taps else 0.0,
+            sent=self._sent,
+            confirmed=self._confirmed,
+            done=self._done if readable or not control.is_assumed(before) else None,
+            approached=self._approached,
+            failed=lambda state: control.lost_fn(before, state),
+            deadline=control.deadline + control.late_fn(before, self._value),
+            slow=control.slow,
+            interrupts=control.interrupts,
+        )
+
+    async def _send(self, miner: Miner) -> None:
+        self._check()
+        await self._control.set_fn(miner, self._value)
+
+    def _sent(self, acknowledged: bool) -> None:
+        if self._user_initiated:
+            self._commander.notify_user_command(self._control.key, self._value)
+        if self._control.next_start:
+            self._store.drop_setting(self._control.key)
+        if acknowledged and not self._control.interrupts:
+            self._remember()
+
+    def _done(self, state: MinerState) -> bool | None:
+        shown = self._control.is_shown(state, self._value)
+        return None if not shown and self._control.is_absent(state) else shown
+
+    def _approached(self, state: MinerState) -> bool:
+        """Return whether it waits, or the reported number has moved towards the value."""
+        old, new = self._control.value_fn(self._before), self._control.value_fn(state)
+        numbers: list[Any] = [old, new, self._value]
+        if any(type(number) is not int for number in numbers):
+            return self._waits(state)
+        before, now, wanted = numbers
+        return self._waits(state) or bool(abs(now - wanted) < abs(before - wanted))
+
+    def _waits(self, state: MinerState) -> bool:
+        """Return whether the previous value is still reported, and may be until the next start."""
+        old = self._control.value_fn(self._before)
+        is_old = old not in (None, self._value) and old == self._control.value_fn(state)
+        return self._control.next_start and is_old
+
+    def _confirmed(self) -> None:
+        self._remember()
+        hass, entry = self._coordinator.hass, self._coordinator.config_entry
+        key, now = self._control.key, self._coordinator.data
+        if self._control.next_start:
+            delete_issues(hass, entry, IGNORED)
+        if self._waits(now):
+            old = self._control.value_fn(now)
+            self._store.save_waiting(key, old, self._value, now)
+            LOGGER.warning(
+                "%s accepted %s for %r but still reports %s. It may report the new value "
+                "only after its next start: restart the mining process to apply it",
+                entry.title,
+                self._value,
+                _name(hass, key),
+                old,
             )
 
-        def approached(state: MinerState) -> bool:
-            """Return whether it waits, or the reported number has moved towards the value."""
-            if waits(state):
-                return True
-            numbers: list[Any] = [self.value_fn(before), self.value_fn(state), value]
-            if any(type(number) is not int for number in numbers):
-                return False
-            old, new, wanted = numbers
-            return bool(abs(new - wanted) < abs(old - wanted))
-
-        def sent(acknowledged: bool) -> None:
-            if user_initiated:
-                commander.notify_user_command(self.key, value)
-            if self.next_start:
-                coordinator.store.drop_setting(self.key)
-            if acknowledged and not self.interrupts:
-                remember()
-
-        def remember() -> None:
-            """Keep what the miner acknowledged, where it does not report the value."""
-            if self.value_fn(coordinator.data) is None:
-                coordinator.store.save_setting(self.key, value, coordinator.data)
-
-        def confirmed() -> None:
-            remember()
-            if self.next_start:
-                delete_issues(coordinator.hass, coordinator.config_entry, IGNORED)
-            if waits(now := coordinator.data):
-                old = self.value_fn(now)
-                coordinator.store.save_waiting(self.key, old, value, now)
-                LOGGER.warning(
-                    "%s accepted %s for %r but still reports %s. It may report the new value "
-                    "only after its next start: restart the mining process to apply it",
-                    coordinator.config_entry.title,
-                    value,
-                    _name(coordinator.hass, self.key),
-                    old,
-                )
-
-        before = coordinator.data
-        readable = not (
-            self.feature in coordinator.data.info.unreadable
-            and self.is_assumed(coordinator.data)
-        )
-        return await commander.async_command(
-            Command(
-                key=self.key,
-                value=value,
-                send=send,
-                quiet=QUIET_TIME if user_initiated and self.interrupts else 0.0,
-                sent=sent,
-                confirmed=confirmed,
-                done=done if readable else None,
-                approached=approached,
-                failed=lambda state: self.lost_fn(before, state),
-                deadline=self.deadline + self.late_fn(coordinator.data, value),
-                slow=self.slow,
-                interrupts=self.interrupts,
-            )
-        )
+    def _remember(self) -> None:
+        """Keep what the miner acknowledged, where it does not report the value."""
+        state = self._coordinator.data
+        if self._control.value_fn(state) is None:
+            self._store.save_setting(self._control.key, self._value, state)
 
 
 def _set_mining(miner: Miner, on: bool) -> Awaitable[None]:

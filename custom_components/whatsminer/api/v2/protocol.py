@@ -405,11 +405,7 @@ def parse_network(detail: JsonObject) -> Network | None:
 
 def parse_summary(answer: JsonObject) -> Summary:
     """`summary` in both shapes (protocol.md#c1): `SUMMARY[0]` and the flat `Msg`."""
-    rows = as_objects(answer.get("SUMMARY"))
-    flat = not rows
-    raw = as_object(answer.get("Msg")) if flat else rows[0]
-    if not raw:
-        raise InvalidAnswerError("summary without SUMMARY and without Msg")
+    raw, flat = _summary_row(answer)
     nominal = scaled(raw.get("Factory GHS"), GIGA, as_nominal_hashrate)
     factor = summary_factor(raw.get("MHS av"), nominal)
 
@@ -422,7 +418,6 @@ def parse_summary(answer: JsonObject) -> Summary:
     voltage, current = parse_mains(
         raw.get("Power Voltage Input"), raw.get("Power Current Input")
     )
-    stable = as_bool(raw.get("Hash Stable"))
     return Summary(
         hashrate=hashrate,
         hashrate_average=average,
@@ -461,12 +456,26 @@ def parse_summary(answer: JsonObject) -> Summary:
         rejected_shares=as_count(raw.get("Rejected")),
         # The flat form has a fraction under this name (protocol.md#c14).
         reject_rate=scaled(raw.get("Pool Rejected%"), 100 if flat else 1, as_share),
-        stable=as_bool(raw.get("Upfreq Complete")) if stable is None else stable,
+        stable=_is_stable(raw),
         fast_boot=as_bool(raw.get("Btminer Fast Boot")),
         mac=as_mac(raw.get("MAC")),
         firmware=as_text(raw.get("Firmware Version")),
         error_codes=_error_codes(raw),
     )
+
+
+def _summary_row(answer: JsonObject) -> tuple[JsonObject, bool]:
+    """Return what a summary reports, and whether it has the flat form."""
+    rows = as_objects(answer.get("SUMMARY"))
+    raw = rows[0] if rows else as_object(answer.get("Msg"))
+    if not raw:
+        raise InvalidAnswerError("summary without SUMMARY and without Msg")
+    return raw, not rows
+
+
+def _is_stable(raw: JsonObject) -> bool | None:
+    stable = as_bool(raw.get("Hash Stable"))
+    return as_bool(raw.get("Upfreq Complete")) if stable is None else stable
 
 
 _LEAST_RATE = 10_000
