@@ -34,7 +34,6 @@ from custom_components.whatsminer.api.models import (
     Psu,
     Status,
     Summary,
-    with_boards,
 )
 from custom_components.whatsminer.api.parse import JsonObject, parse_answer
 from custom_components.whatsminer.api.v2.protocol import (
@@ -982,20 +981,6 @@ def test_codes_without_their_count() -> None:
     for name in ("Error Code 0", "Error Code 1"):  # one was missing, then all
         del answer["SUMMARY"][0][name]
         assert parse_summary(answer).error_codes is None
-
-
-def test_the_state_of_tuning_of_the_boards() -> None:
-    """A board that is dead would keep its miner tuning for ever."""
-    summary, dead = Summary(), Board(slot=0, hashrate=0, tuned=False)
-    tuned, tuning, unknown = (
-        Board(slot=1, hashrate=30, tuned=done) for done in (True, False, None)
-    )
-    assert with_boards(summary, (dead, tuned)).stable is True
-    assert with_boards(summary, (tuned, tuning)).stable is False
-    assert with_boards(summary, (tuned, unknown)).stable is None
-    assert with_boards(summary, (dead,)).stable is None
-    reported = Summary(stable=True)
-    assert with_boards(reported, (tuning,)) == reported
 
 
 def test_the_model_is_unknown_where_no_board_tells() -> None:

@@ -21,6 +21,7 @@ from custom_components.whatsminer.api import (
     miner as base_miner,
     transport,
 )
+from custom_components.whatsminer.api.models import Board, Summary, with_boards
 from simulator import ManualClock, Phase, Timing, Truth
 
 from ..conftest import near, said
@@ -607,3 +608,17 @@ async def test_an_unknown_read_is_refused(start: Start) -> None:
     with pytest.raises(UnsupportedCommandError) as caught:
         await miner.send_read("get_coffee")
     assert caught.value.code == 14
+
+
+def test_the_state_of_tuning_of_the_boards() -> None:
+    """A board that is dead would keep its miner tuning for ever."""
+    summary, dead = Summary(), Board(slot=0, hashrate=0, tuned=False)
+    tuned, tuning, unknown = (
+        Board(slot=1, hashrate=30, tuned=done) for done in (True, False, None)
+    )
+    assert with_boards(summary, (dead, tuned)).stable is True
+    assert with_boards(summary, (tuned, tuning)).stable is False
+    assert with_boards(summary, (tuned, unknown)).stable is None
+    assert with_boards(summary, (dead,)).stable is None
+    reported = Summary(stable=True)
+    assert with_boards(reported, (tuning,)) == reported
