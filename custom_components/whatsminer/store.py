@@ -90,7 +90,7 @@ _TIME = Maybe(_with_zone)
 _NUMBER = All(Or(int, float), Range(min=-_HIGHEST_LIMIT, max=_HIGHEST_LIMIT))
 _VALUE = Maybe(Or(_NUMBER, All(str, Length(max=_MAX_TEXT))))
 _WAITING = Schema(
-    {"old": _VALUE, "new": _VALUE, "run": _TIME}, required=True, extra=ALLOW_EXTRA
+    {"old": _VALUE, "new": _VALUE, "run": _with_zone}, required=True, extra=ALLOW_EXTRA
 )
 _FAULT = Schema({"since": _TIME, "time": Maybe(str)}, required=True, extra=ALLOW_EXTRA)
 _OBJECT = Schema(dict)
@@ -213,18 +213,20 @@ class MinerStore(StoredValues):
 
     @callback
     def save_waiting(self, key: str, old: Any, new: Any, state: MinerState) -> None:
-        """Keep a command of which the miner still reports the old value."""
-        start = _start(state)
-        run = start.isoformat() if start else None
-        self.waiting[key] = {"old": old, "new": new, "run": run}
+        """Keep a command of which the miner still reports the old value.
+
+        Where its run is not known, each that begins from now on is a later one.
+        """
+        run = _start(state) or state.read_at - _SAME_START
+        self.waiting[key] = {"old": old, "new": new, "run": run.isoformat()}
         self._save()
 
     def had_its_start(self, key: str, state: MinerState) -> bool:
         """Return whether btminer has started since a command, and everything was read since."""
-        start, run = _start(state), self.waiting[key]["run"]
+        start, run = _start(state), datetime.fromisoformat(self.waiting[key]["run"])
         if start is None or state.read_at - start < _ALL_READ:
             return False
-        return run is None or start - datetime.fromisoformat(run) > _SAME_START
+        return start - run > _SAME_START
 
     @callback
     def drop_setting(self, key: str) -> None:

@@ -291,6 +291,29 @@ async def test_settings_that_are_reported_from_the_next_start_on(
     assert not issue(hass, IGNORED, coordinator.config_entry)
 
 
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_a_setting_that_waits_while_the_run_is_not_known(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    hurried: None,
+) -> None:
+    """An owner would read that a miner had ignored a setting, before it has started again."""
+    clock.advance(3600)
+    miner.machine.reports_at_start = True
+    miner.inject("error_minus_1", "get.miner.status")
+    await call("number", "upfreq_speed", "set_value", value=7)
+    miner.clear_failures()
+    await coordinator.async_refresh_all()
+    assert coordinator.data.summary
+    assert state("number", "upfreq_speed") == "7"
+    assert not issue(hass, IGNORED, coordinator.config_entry)
+    assert coordinator.store.waiting
+
+
 @pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s"])
 async def test_a_setting_that_the_next_start_has_not_applied(
     hass: HomeAssistant,

@@ -46,7 +46,12 @@ VARIANTS: dict[str, Any] = {
     "settings are other values": {"settings": {"temperature_offset": "x" * 300}},
     "reported is no value": {"reported": {"mining": []}},
     "waiting is a value": {"waiting": {"fast_boot": True}},
-    "waiting has no old value": {"waiting": {"fast_boot": {"new": True, "run": None}}},
+    "waiting has no old value": {
+        "waiting": {"fast_boot": {"new": True, "run": "2026-01-01T00:00:00+00:00"}}
+    },
+    "waiting has no run": {
+        "waiting": {"fast_boot": {"old": False, "new": True, "run": None}}
+    },
     "unknown dialect": {"info": {"dialect": "9", "model": None}},
     "info is a list": {"info": []},
     "info without a dialect": {"info": {"model": "M50"}},
