@@ -393,7 +393,8 @@ def drop_reported_settings(
 
     One that waits for the next start is reported after it, or the miner has ignored it.
     """
-    store = coordinator.store
+    hass, store = coordinator.hass, coordinator.store
+    ignored: list[str] = []
     for control in CONTROLS:
         key, value = control.key, control.value_fn(state)
         is_old = key in store.waiting and value == store.waiting[key]["old"]
@@ -401,8 +402,10 @@ def drop_reported_settings(
             continue
         store.drop_setting(key)
         if is_old:
-            hass, entry = coordinator.hass, coordinator.config_entry
-            report_issue(hass, entry, IGNORED, setting=_name(hass, key))
+            ignored.append(_name(hass, key))
+    if ignored:
+        names = ", ".join(ignored)
+        report_issue(hass, coordinator.config_entry, IGNORED, setting=names)
 
 
 def _name(hass: HomeAssistant, key: str) -> str:

@@ -349,6 +349,30 @@ async def test_a_setting_that_the_next_start_has_not_applied(
 
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
+async def test_two_settings_that_the_next_start_has_not_applied(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    hurried: None,
+) -> None:
+    """An owner would read of one of them only, and believe that the other one is applied."""
+    miner.inject("answered_not_applied", "set.miner.fastboot")
+    miner.inject("answered_not_applied", "set.miner.upfreq_speed")
+    await call("switch", "fast_boot", "turn_on")
+    await call("number", "upfreq_speed", "set_value", value=7)
+    miner.machine.restart()
+    clock.advance(3600)
+    await coordinator.async_refresh_all()
+    found = issue(hass, IGNORED, coordinator.config_entry)
+    assert found
+    assert found.translation_placeholders
+    named = found.translation_placeholders["setting"]
+    assert named == "Fast boot, Tuning speed"
+
+
+@pytest.mark.parametrize("profile", ["v2c_m60s"])
 async def test_a_newer_value_of_a_setting_that_waits(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
