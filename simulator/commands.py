@@ -60,12 +60,12 @@ def word(*words: str) -> Check:
 
 
 def switch(value: object, profile: Profile) -> bool:
-    """Return a parser for 0 or 1 in a string."""
+    """Return 0 or 1 in a string as a flag."""
     return bool(number(0, 1)(value, profile))
 
 
 def count(value: object, profile: Profile) -> int:
-    """Return a parser for a number; only the commands of the lights have numbers."""
+    """Return a number that is no string; only the commands of the lights have such."""
     if type(value) is not int or value < 0:
         raise Refused
     return value

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
+import re
 from typing import Any
 
 from homeassistant.const import ATTR_ASSUMED_STATE, STATE_UNKNOWN
@@ -16,6 +18,10 @@ from custom_components.whatsminer.commander import Command
 from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.controls import CONTROLS, FAST_BOOT
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
+from custom_components.whatsminer.entity import ControlDescription
+from custom_components.whatsminer.number import NUMBERS
+from custom_components.whatsminer.select import SELECTS
+from custom_components.whatsminer.switch import SWITCHES
 from simulator import SimulatedMiner
 from simulator.dialect_v2 import DialectV2
 from simulator.dialect_v3 import DialectV3
@@ -141,8 +147,18 @@ def controls_of(hass: HomeAssistant, entry: MockConfigEntry) -> list[Case]:
 
 
 def test_every_control_is_listed() -> None:
-    """A new control would not be tested here."""
+    """A new control would not be tested here, or keep an old command although the miner reports another value."""
     assert BY_KEY.keys() == {control.key for control in CONTROLS}
+    entities: tuple[ControlDescription[Any], ...] = (*SWITCHES, *NUMBERS, *SELECTS)
+    assert BY_KEY.keys() == {entity.control.key for entity in entities}
+
+
+def test_every_control_is_on_the_page() -> None:
+    """A reader would not find what happens to a command whose effect is not reported."""
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    table = page.split("\n| Control | Counts as |")[1].split("\n\n")[0]
+    cells = " ".join(row.split(" | ")[0] for row in table.splitlines())
+    assert set(re.findall(r"`(\w+)`", cells)) >= BY_KEY.keys()
 
 
 @pytest.mark.parametrize(

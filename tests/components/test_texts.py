@@ -88,6 +88,14 @@ def test_icons_belong_to_entities(platform: str) -> None:
     assert set(load("icons.json")["entity"].get(platform, {})) <= keys
 
 
+@pytest.mark.parametrize("platform", sorted(TABLES.keys() - {"climate"}))
+def test_every_entity_has_an_icon(platform: str) -> None:
+    """An entity without a class and an icon looks like any other one."""
+    icons = load("icons.json")["entity"].get(platform, {})
+    bare = {key_of(table) for table in TABLES[platform] if not table.device_class}
+    assert bare <= icons.keys()
+
+
 def test_every_error_has_a_sentence() -> None:
     """An error without a sentence shows its key."""
     texts = load("translations/en.json")
