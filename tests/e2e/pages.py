@@ -289,6 +289,15 @@ class Person:
         shown = await self.page.locator("hui-tile-card").evaluate_all(MARK_TILES)
         return dict(shown)
 
+    async def tile_that_comes(self, entity_id: str) -> Locator:
+        """Wait for a tile that shows only sometimes, and return it."""
+
+        async def shows() -> bool:
+            return entity_id in await self.mark_tiles()
+
+        await until(shows, f"a tile of {entity_id}")
+        return self.tile(entity_id)
+
     async def tab_through(self, end: int = 200) -> set[str]:
         """Press the tabulator until it has gone through the view; return the cards it has been in."""
         reached: list[dict[str, Any]] = []

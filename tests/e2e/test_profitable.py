@@ -140,7 +140,7 @@ async def test_most_profitable_power(house: House, person: Person) -> None:
     assert len(set(looks.values())) == len(KINDS)
 
     # Where nothing earns anything, it stops, and the page says what that saved.
-    saved = person.tile(f"sensor.{SLUG}_saved_against_always_on")
+    saved = await person.tile_that_comes(f"sensor.{SLUG}_saved_against_always_on")
     begun, before = time.monotonic(), await shown_money(saved)
     await publish(house, EXPENSIVE)
     await until(lambda: not house.miner.truth().mining, "the miner stopped")
@@ -152,7 +152,8 @@ async def test_most_profitable_power(house: House, person: Person) -> None:
     await until(has_saved, "what was saved")
     possible = loss * (time.monotonic() - begun) / 3600
     assert await shown_money(saved) - before < possible + 0.011
-    limit = person.tile(f"sensor.{SLUG}_saved_against_the_price_limit")
+    entity = f"sensor.{SLUG}_saved_against_the_price_limit"
+    limit = await person.tile_that_comes(entity)
     await expect(limit).to_contain_text("€")
 
     # The plan of tomorrow: on in the cheap half, off in the other.
