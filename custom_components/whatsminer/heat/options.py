@@ -16,9 +16,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -48,6 +45,7 @@ from ..const import (
     CONF_THERMOSTAT_WIDEN,
     DOMAIN,
 )
+from ..forms import decimal, entity
 from .thermostat import KINDS, MINUTE, Settings
 
 DEFAULT_KIND: Final = "room"
@@ -83,7 +81,7 @@ DEFAULTS: Final = {
 
 TEMPERATURES: Final = (*_ROOM, CONF_THERMOSTAT_HARD_LIMIT)
 """The options that are temperatures: stored in °C, shown in the unit of the home."""
-_CALLS = ["binary_sensor", "climate", "input_boolean", "switch"]
+_CALLS = ("binary_sensor", "climate", "input_boolean", "switch")
 
 
 def kind_of(options: Mapping[str, Any]) -> str:
@@ -124,7 +122,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
 
 def thermostat_schema(unit: str, money: str) -> probatio.Schema:
     """Return the section of the form, with the temperature unit and the money of the home."""
-    temperatures = {key: _box(unit) for key in TEMPERATURES}
+    temperatures = {key: decimal(unit) for key in TEMPERATURES}
     hard_limit = temperatures.pop(CONF_THERMOSTAT_HARD_LIMIT)
     kelvin = UnitOfTemperature.KELVIN
     fields = {
@@ -139,32 +137,21 @@ def thermostat_schema(unit: str, money: str) -> probatio.Schema:
             )
         ),
         **temperatures,
-        CONF_THERMOSTAT_STEP: _box(kelvin, 0.1, 5),
+        CONF_THERMOSTAT_STEP: decimal(kelvin, 0.1, 5),
         CONF_THERMOSTAT_HARD_LIMIT: hard_limit,
-        CONF_THERMOSTAT_CALL: EntitySelector(EntitySelectorConfig(domain=_CALLS)),
-        CONF_THERMOSTAT_EXTRA_COST: _box(money),
-        CONF_THERMOSTAT_ABOVE: _box(kelvin, 0.1, 20),
-        CONF_THERMOSTAT_BELOW: _box(kelvin, 0.1, 20),
-        CONF_THERMOSTAT_WIDEN: _box(None, 0, 2),
-        CONF_THERMOSTAT_LOWEST: _box(PERCENTAGE, 40, 100),
-        CONF_THERMOSTAT_MINIMUM_RUN: _box(UnitOfTime.MINUTES, 0, 1440),
-        CONF_THERMOSTAT_MINIMUM_STOP: _box(UnitOfTime.MINUTES, 5, 1440),
-        CONF_THERMOSTAT_LOST: _box(UnitOfTime.MINUTES, 10, 1440),
+        CONF_THERMOSTAT_CALL: entity(*_CALLS),
+        CONF_THERMOSTAT_EXTRA_COST: decimal(money),
+        CONF_THERMOSTAT_ABOVE: decimal(kelvin, 0.1, 20),
+        CONF_THERMOSTAT_BELOW: decimal(kelvin, 0.1, 20),
+        CONF_THERMOSTAT_WIDEN: decimal(None, 0, 2),
+        CONF_THERMOSTAT_LOWEST: decimal(PERCENTAGE, 40, 100),
+        CONF_THERMOSTAT_MINIMUM_RUN: decimal(UnitOfTime.MINUTES, 0, 1440),
+        CONF_THERMOSTAT_MINIMUM_STOP: decimal(UnitOfTime.MINUTES, 5, 1440),
+        CONF_THERMOSTAT_LOST: decimal(UnitOfTime.MINUTES, 10, 1440),
     }
     return probatio.Schema(
         {probatio.Optional(key): field for key, field in fields.items()}
     )
-
-
-def _box(
-    unit: str | None, lowest: float | None = None, highest: float | None = None
-) -> NumberSelector:
-    config = NumberSelectorConfig(step="any", mode=NumberSelectorMode.BOX)
-    if unit:
-        config["unit_of_measurement"] = unit
-    if lowest is not None and highest is not None:
-        config["min"], config["max"] = lowest, highest
-    return NumberSelector(config)
 
 
 def as_stored(options: Mapping[str, Any], unit: str) -> dict[str, Any]:
