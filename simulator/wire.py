@@ -56,9 +56,8 @@ def encode(value: object) -> str:
             return "{" + ",".join(items) + "}"
         case list() | tuple():
             return "[" + ",".join([encode(item) for item in value]) + "]"
-        case int() if (
-            type(value) is int
-        ):  # not a bool; the encoder needs many times as long
+        # Not a bool; the encoder needs many times as long.
+        case int() if type(value) is int:
             return repr(value)
         case _:
             return _text(value)

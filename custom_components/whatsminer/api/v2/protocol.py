@@ -474,8 +474,8 @@ def _summary_row(answer: JsonObject) -> tuple[JsonObject, bool]:
 
 
 def _is_stable(raw: JsonObject) -> bool | None:
-    stable = as_bool(raw.get("Hash Stable"))
-    return as_bool(raw.get("Upfreq Complete")) if stable is None else stable
+    names = ("Hash Stable", "Upfreq Complete")
+    return first(*(as_bool(raw.get(name)) for name in names), default=None)
 
 
 _LEAST_RATE = 10_000
