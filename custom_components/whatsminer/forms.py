@@ -62,7 +62,7 @@ def suggested(options: Mapping[str, Any], sections: Iterable[str]) -> dict[str, 
 
 
 def flat(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was entered as it is stored: without the sections."""
+    """Return the input of a form as it is stored, without its sections."""
     options: dict[str, Any] = {}
     for key, value in user_input.items():
         options |= value if isinstance(value, Mapping) else {key: value}

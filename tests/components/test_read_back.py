@@ -397,7 +397,7 @@ async def test_a_newer_value_of_a_setting_that_waits(
     assumed: Callable[[str, str], bool],
     commanded_late: list[Case],
 ) -> None:
-    """What was taken back, or set by another client, would still be shown as set."""
+    """A value that the owner or another client has changed since would still be shown."""
     await call("switch", "fast_boot", "turn_off")
     assert (state("switch", "fast_boot"), assumed("switch", "fast_boot")) == (
         "off",

@@ -144,7 +144,7 @@ async def test_they_heat_as_one(world: World, pair: Pair) -> None:
 
 
 async def test_logbook(world: World, pair: Pair) -> None:
-    """A user who asks why a miner stopped yesterday would find each percent, and no reason."""
+    """The logbook would list each percent, and not the reason why a miner stopped yesterday."""
     events = async_capture_events(world.hass, "whatsminer_power_decision")
     world.step = 300
 
