@@ -297,6 +297,8 @@ def test_what_is_stored_comes_back() -> None:
         heat=False,
         changed=70.0,
         starts=(10.0, 60.0),
+        cycles=(60.0,),
+        disturbed=True,
         locked=True,
         reading=20.0,
         reported=95.0,
@@ -312,6 +314,7 @@ def test_what_is_stored_comes_back() -> None:
         state,
         changed=20.0,
         starts=(-40.0, 10.0),
+        cycles=(10.0,),
         reported=45.0,
         unchanged=-10.0,
         probe=0.0,
@@ -361,6 +364,42 @@ def test_old_starts_and_times_in_the_future_are_dropped() -> None:
     state = State.from_json(stored, 0, EPOCH)
     assert state.starts == (-HOUR,)
     assert state.changed is None
+
+
+type Cycle = Callable[[int], dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("disturbance", "is_hinted"),
+    [
+        pytest.param(lambda _: {}, True, id="heat"),
+        pytest.param(lambda hour: {"call": bool(hour % 2)}, False, id="call"),
+        pytest.param(lambda hour: {"affordable": bool(hour % 2)}, False, id="price"),
+        pytest.param(lambda hour: {"cap": 100 * (hour % 2)}, False, id="curtailment"),
+        pytest.param(lambda hour: {"off": not hour % 2}, False, id="switch"),
+        pytest.param(lambda hour: {"target": 21 + hour % 2}, False, id="target"),
+    ],
+)
+def test_too_powerful_counts_stops_for_heat(
+    disturbance: Cycle, is_hinted: bool
+) -> None:
+    """A user would be advised to limit a miner that others stop and start six times a day."""
+    state, running = State(heat=True), True
+    for minute in range(0, 22 * 60, 2):
+        hour = minute // 60
+        state, decision = step(
+            replace(ROOM, minimum_run=0, widen=0, hard=40),
+            state,
+            Snapshot(
+                **{"time": minute * MINUTE, "target": 21.0}
+                | {"reading": 24.0 - 6 * (hour % 2) + minute % 4 / 20}
+                | {"running_since": 0.0 if running else None, "tuned": running}
+                | disturbance(hour)
+            ),
+        )
+        running = decision.percent > 0
+    assert len(state.starts) >= 6
+    assert decision.too_powerful is is_hinted
 
 
 def test_starts_by_others_count() -> None:

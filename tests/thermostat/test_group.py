@@ -346,15 +346,22 @@ async def test_each_has_its_minimum_run(world: World, pair: Pair) -> None:
 async def test_too_powerful(world: World, pair: Pair) -> None:
     """A user would be advised about one miner, where a smaller one could run first."""
     issues = ir.async_get(world.hass).issues
+    world.step = 300
     await pair.heat(25)
     for _ in range(6):
         assert not issues
         await pair.heat(5)
-        await world.let_pass(minutes=3)
+        await world.let_pass(minutes=5)
         assert world.running == [False, False]
         await pair.heat(25)
-        await world.let_pass(minutes=7)
+        await world.let_pass(minutes=5)
         assert any(world.running)
+    assert not issues
+    pair.room.sensor = lambda _: 27.0 if any(world.running) else 19.0
+    for _ in range(30):
+        await world.let_pass(minutes=10)
+        if issues:
+            break
     issue = (DOMAIN, f"thermostat_group_too_powerful_{pair.entry.entry_id}")
     assert set(issues) == {issue}
 
@@ -620,6 +627,10 @@ async def test_one_thermostat_for_a_sensor(world: World, room: Room) -> None:
     assert not await submit(pair.entry, here, **members)
     assert await submit(first, here) == pair.entry.title
     assert pair.mode == "off"
+    # Two that had the same one before this was checked.
+    world.hass.config_entries.async_update_entry(first, options=here)
+    assert not await submit(first, {**here, "thermostat_kind": "floor"})
+    assert not await submit(pair.entry, {**here, "thermostat_kind": "tank"}, **members)
 
 
 @pytest.mark.long

@@ -267,6 +267,7 @@ class Heating:
                 self.state,
                 heat=None,
                 changed=None,
+                disturbed=False,
                 unchanged=None,
                 probe=None,
                 stuck=False,

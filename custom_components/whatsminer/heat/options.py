@@ -190,8 +190,13 @@ def wrong_bounds(options: Mapping[str, Any]) -> tuple[float, float, float] | Non
 def sensor_error(
     hass: HomeAssistant, entry: ConfigEntry[Any], options: Mapping[str, Any]
 ) -> tuple[str, dict[str, str]] | None:
-    """Return the error for a sensor that the thermostat of another entry follows."""
+    """Return the error for a new sensor that the thermostat of another entry follows.
+
+    One that both had before this was checked must not keep all other options from being changed.
+    """
     sensor = options.get(CONF_THERMOSTAT_SENSOR)
+    if sensor == entry.options.get(CONF_THERMOSTAT_SENSOR):
+        return None
     for other in hass.config_entries.async_entries(DOMAIN):
         taken = other.options.get(CONF_THERMOSTAT_SENSOR)
         if sensor and sensor == taken and other.entry_id != entry.entry_id:

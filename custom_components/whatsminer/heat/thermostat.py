@@ -160,7 +160,7 @@ class Decision:
     heat: bool
     """Whether heat is requested, even if a curtailment stops the miner."""
     too_powerful: bool = False
-    """Hint: six starts within 24 h."""
+    """Hint: six starts within 24 h, since even the lowest level was too warm."""
     too_weak: bool = False
     """Hint: full power for 6 h and still more than 1 K too cold."""
 
@@ -176,6 +176,10 @@ class State:
     """When `heat` last changed; None means long ago."""
     starts: tuple[float, ...] = ()
     """When the miner started, for the last 24 h."""
+    cycles: tuple[float, ...] = ()
+    """When heat was requested again after nothing but the heat had ended it, for the last 24 h."""
+    disturbed: bool = False
+    """Whether something else than the heat has had a say since heat was last requested."""
     locked: bool = False
     """The hard limit was reached and is not released yet."""
     reading: float | None = None
@@ -193,6 +197,7 @@ class State:
 
     # Not stored
     time: float | None = None
+    target: float | None = None
     filtered: float | None = None
     running: bool | None = None
     weak: float | None = None
@@ -211,7 +216,9 @@ class State:
             "locked": self.locked,
             "stuck": self.stuck,
             "reading": self.reading,
+            "disturbed": self.disturbed,
             "starts": [wall(time) for time in self.starts],
+            "cycles": [wall(time) for time in self.cycles],
             **{name: wall(getattr(self, name)) for name in _STORED_TIMES},
         }
 
@@ -226,20 +233,24 @@ class State:
                 None if wall is None or wall - wall_offset > now else wall - wall_offset
             )
 
+        def last_day(stored: object) -> tuple[float, ...]:
+            times = map(time, stored if isinstance(stored, list) else ())
+            return tuple(
+                sorted(at for at in times if at is not None and now - at < DAY)
+            )
+
         integral, percent = _number(data.get("integral")), _number(data.get("percent"))
         moments: dict[str, Any] = {name: time(data.get(name)) for name in _STORED_TIMES}
-        starts = data.get("starts")
-        times = map(time, starts if isinstance(starts, list) else ())
         state = cls(
             integral=_clamp(_FIRST_INTEGRAL if integral is None else integral, 0, 100),
             percent=int(_clamp(percent or 0, 0, 100)),
             heat=heat if isinstance(heat := data.get("heat"), bool) else None,
             locked=data.get("locked") is True,
             stuck=data.get("stuck") is True,
+            disturbed=data.get("disturbed") is True,
             reading=_number(data.get("reading")),
-            starts=tuple(
-                sorted(at for at in times if at is not None and now - at < DAY)
-            ),
+            starts=last_day(data.get("starts")),
+            cycles=last_day(data.get("cycles")),
             **moments,
         )
         if state.reading is None or state.reported is None:
@@ -263,6 +274,7 @@ def step(
     if age < settings.lost and state.reading is not None:
         _check_hard_limit(settings, state, state.reading)
     status = _reason_to_stop(settings, state, snapshot, age)
+    _observe_disturbance(settings, state, snapshot, status)
     error = 0.0 if state.filtered is None else snapshot.target - state.filtered
     if status is None:
         _request_heat(settings, state, snapshot, error)
@@ -276,7 +288,7 @@ def step(
         percent=percent,
         status=status,
         heat=bool(state.heat),
-        too_powerful=len(state.starts) >= _MANY_STARTS,
+        too_powerful=len(state.cycles) >= _MANY_STARTS,
         too_weak=state.weak is not None and snapshot.time - state.weak >= _WEAK_TIME,
     )
 
@@ -291,6 +303,7 @@ def _observe_miner(state: State, snapshot: Snapshot) -> None:
     if running and state.running is False:
         starts += (snapshot.time,)
     state.starts = tuple(at for at in starts if snapshot.time - at < DAY)
+    state.cycles = tuple(at for at in state.cycles if snapshot.time - at < DAY)
     state.running = running
     if state.heat is None:
         state.heat = running
@@ -344,6 +357,17 @@ def _check_hard_limit(settings: Settings, state: State, reading: float) -> None:
         state.locked = False
 
 
+def _observe_disturbance(
+    settings: Settings, state: State, snapshot: Snapshot, status: Status | None
+) -> None:
+    """Note what else than the heat may be why the miner stops or starts."""
+    is_moved = state.target not in (None, snapshot.target)
+    is_curtailed = snapshot.cap < settings.lowest
+    if status or is_moved or is_curtailed or not snapshot.permitted:
+        state.disturbed = True
+    state.target = snapshot.target
+
+
 def _observe_weakness(state: State, now: float, status: Status, error: float) -> None:
     """Note since when full power has not been enough."""
     if status is not Status.FULL_POWER or error <= _WEAK_ERROR:
@@ -376,8 +400,12 @@ def _bands(settings: Settings, state: State) -> float:
 
 def _set_heat(state: State, now: float, heat: bool) -> None:
     """Request heat, or no heat, and note when that changed."""
-    if state.heat is not heat:
-        state.heat, state.changed = heat, now
+    if state.heat is heat:
+        return
+    state.heat, state.changed = heat, now
+    if heat:
+        state.cycles += () if state.disturbed else (now,)
+        state.disturbed = False
 
 
 def _stop_over(settings: Settings, state: State, now: float) -> bool:
