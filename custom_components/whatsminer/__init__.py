@@ -12,7 +12,7 @@ from homeassistant.helpers.typing import ConfigType
 from .api import Feature
 from .commander import Commander
 from .const import CONF_THERMOSTAT_SENSOR, DOMAIN
-from .controls import IGNORED, drop_reported_settings
+from .controls import IGNORED_ISSUES, drop_reported_settings
 from .coordinator import WRONG_MINER, WhatsminerCoordinator
 from .faults import REMEDIES, FaultLog
 from .frontend import async_setup_frontend
@@ -62,7 +62,7 @@ ISSUES = (
     WRONG_MINER,
     WRITE_ACCESS,
     PERCENT_RESTARTS,
-    IGNORED,
+    *IGNORED_ISSUES,
     WORN,
     *REMEDIES,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 import math
 from typing import Any
@@ -39,8 +40,10 @@ on a number are one write, and one restart."""
 PERCENT_RESTARTED = "percent_restarted"
 """The sentence that the miner has restarted, which ends a percent."""
 HIGHEST_LIMIT = 99_999.0
+ENOUGH_ANSWERS = 3
+"""Answers with the previous value after which a setting waits for the next start."""
 IGNORED = "setting_ignored"
-"""The issue that the next start has not applied what the miner had accepted."""
+"""The text of an issue that the next start has not applied what the miner had accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +147,9 @@ class _Setting[T]:
         self._coordinator = commander.coordinator
         self._store = commander.coordinator.store
         self._before = commander.coordinator.data
+        self._acknowledged = False
+        self._still_old: set[datetime] = set()
+        """When answers were read in which it waits."""
 
     def command(self) -> Command:
         """Return what the commander carries out."""
@@ -174,10 +180,16 @@ class _Setting[T]:
             self._commander.notify_user_command(self._control.key, self._value)
         if self._control.next_start:
             self._store.drop_setting(self._control.key)
+        self._acknowledged = acknowledged
         if acknowledged and not self._control.interrupts:
             self._remember()
 
     def _done(self, state: MinerState) -> bool | None:
+        if self._acknowledged and self._waits(state):
+            self._still_old.add(
+                state.read_at
+            )  # one that is missed shows the last again
+            return len(self._still_old) >= ENOUGH_ANSWERS
         shown = self._control.is_shown(state, self._value)
         return None if not shown and self._control.is_absent(state) else shown
 
@@ -201,7 +213,7 @@ class _Setting[T]:
         hass, entry = self._coordinator.hass, self._coordinator.config_entry
         key, now = self._control.key, self._coordinator.data
         if self._control.next_start:
-            delete_issues(hass, entry, IGNORED)
+            delete_issues(hass, entry, _ignored(key))
         if self._waits(now):
             old = self._control.value_fn(now)
             self._store.save_waiting(key, old, self._value, now)
@@ -394,7 +406,6 @@ def drop_reported_settings(
     One that waits for the next start is reported after it, or the miner has ignored it.
     """
     hass, store = coordinator.hass, coordinator.store
-    ignored: list[str] = []
     for control in CONTROLS:
         key, value = control.key, control.value_fn(state)
         is_old = key in store.waiting and value == store.waiting[key]["old"]
@@ -402,10 +413,23 @@ def drop_reported_settings(
             continue
         store.drop_setting(key)
         if is_old:
-            ignored.append(_name(hass, key))
-    if ignored:
-        names = ", ".join(ignored)
-        report_issue(hass, coordinator.config_entry, IGNORED, setting=names)
+            report_issue(
+                hass,
+                coordinator.config_entry,
+                _ignored(key),
+                text=IGNORED,
+                setting=_name(hass, key),
+            )
+
+
+def _ignored(key: str) -> str:
+    """Return the issue that a control was ignored."""
+    return f"{IGNORED}_{key}"
+
+
+IGNORED_ISSUES = tuple(
+    _ignored(control.key) for control in CONTROLS if control.next_start
+)
 
 
 def _name(hass: HomeAssistant, key: str) -> str:

@@ -16,13 +16,17 @@ def report_issue(
     entry: ConfigEntry[Any],
     kind: str,
     *,
+    text: str | None = None,
     is_open: bool = True,
     is_fixable: bool = False,
     is_persistent: bool = False,
     severity: ir.IssueSeverity = ir.IssueSeverity.WARNING,
     **named: str,
 ) -> None:
-    """Create an issue that the user must repair, or delete it; `named` is what its text names."""
+    """Create an issue that the user must repair, or delete it; `named` is what its text names.
+
+    Its text is that of its kind, unless several kinds share one.
+    """
     if not is_open:
         delete_issues(hass, entry, kind)
         return
@@ -34,7 +38,7 @@ def report_issue(
         is_fixable=is_fixable,
         is_persistent=is_persistent,
         severity=severity,
-        translation_key=kind,
+        translation_key=text or kind,
         translation_placeholders={
             "name": entry.title,
             "host": entry.data.get(CONF_HOST, ""),

@@ -90,6 +90,7 @@ CASES = (
 )
 BY_KEY = {case.key: case for case in CASES}
 IGNORED = "setting_ignored"
+BOOT_IGNORED = f"{IGNORED}_fast_boot"
 EVERYWHERE = {"mining", "fast_boot", "power_percent"}
 
 
@@ -264,16 +265,19 @@ async def commanded_late(
     call: Call,
     state: Show,
     assumed: Callable[[str, str], bool],
-    hurried: None,
     caplog: pytest.LogCaptureFixture,
 ) -> list[Case]:
-    """Set everything that the miner reports only from its next start on."""
+    """Set everything that the miner reports only from its next start on.
+
+    An owner must not wait a minute for each: fresh answers show soon that it waits.
+    """
     miner.machine.reports_at_start = True
     cases = [
         case for case in controls_of(hass, coordinator.config_entry) if case.key in LATE
     ]
     for case in cases:
-        await call(case.platform, case.key, case.action, **case.data)
+        async with asyncio.timeout(20):
+            await call(case.platform, case.key, case.action, **case.data)
         assert state(case.platform, case.key) == case.choice, case.key
         assert assumed(case.platform, case.key), case.key
     assert "restart the mining process to apply it" in caplog.text
@@ -304,7 +308,7 @@ async def test_settings_that_are_reported_from_the_next_start_on(
         assert state(case.platform, case.key) == case.choice, case.key
     assert not coordinator.store.waiting
     assert not assumed("switch", "fast_boot")
-    assert not issue(hass, IGNORED, coordinator.config_entry)
+    assert not issue(hass, BOOT_IGNORED, coordinator.config_entry)
 
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
@@ -315,7 +319,6 @@ async def test_a_setting_that_waits_while_the_run_is_not_known(
     clock: RaceClock,
     call: Call,
     state: Show,
-    hurried: None,
 ) -> None:
     """An owner would read that a miner had ignored a setting, before it has started again."""
     clock.advance(3600)
@@ -326,7 +329,7 @@ async def test_a_setting_that_waits_while_the_run_is_not_known(
     await coordinator.async_refresh_all()
     assert coordinator.data.summary
     assert state("number", "upfreq_speed") == "7"
-    assert not issue(hass, IGNORED, coordinator.config_entry)
+    assert not issue(hass, f"{IGNORED}_upfreq_speed", coordinator.config_entry)
     assert coordinator.store.waiting
 
 
@@ -339,14 +342,16 @@ async def test_a_setting_that_the_next_start_has_not_applied(
     call: Call,
     state: Show,
     assumed: Callable[[str, str], bool],
-    hurried: None,
 ) -> None:
     """A command that did nothing would be shown as done for ever."""
     entry = coordinator.config_entry
     for command in ("enable_btminer_fast_boot", "set.miner.fastboot"):
         miner.inject("answered_not_applied", command)
     await call("switch", "fast_boot", "turn_on")
-    assert (state("switch", "fast_boot"), issue(hass, IGNORED, entry)) == ("on", None)
+    assert (state("switch", "fast_boot"), issue(hass, BOOT_IGNORED, entry)) == (
+        "on",
+        None,
+    )
     miner.machine.restart()
     clock.advance(60)
     await coordinator.async_refresh_all()
@@ -355,13 +360,13 @@ async def test_a_setting_that_the_next_start_has_not_applied(
     await coordinator.async_refresh_all()
     assert state("switch", "fast_boot") == "off"
     assert not assumed("switch", "fast_boot")
-    found = issue(hass, IGNORED, entry)
+    found = issue(hass, BOOT_IGNORED, entry)
     assert found
     assert found.translation_placeholders
     assert found.translation_placeholders["setting"] == "Fast boot"
     miner.clear_failures()
     await call("switch", "fast_boot", "turn_on")
-    assert not issue(hass, IGNORED, entry)
+    assert not issue(hass, BOOT_IGNORED, entry)
 
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
@@ -371,9 +376,10 @@ async def test_two_settings_that_the_next_start_has_not_applied(
     miner: SimulatedMiner,
     clock: RaceClock,
     call: Call,
-    hurried: None,
 ) -> None:
     """An owner would read of one of them only, and believe that the other one is applied."""
+    entry = coordinator.config_entry
+    speed_ignored = f"{IGNORED}_upfreq_speed"
     miner.inject("answered_not_applied", "set.miner.fastboot")
     miner.inject("answered_not_applied", "set.miner.upfreq_speed")
     await call("switch", "fast_boot", "turn_on")
@@ -381,11 +387,15 @@ async def test_two_settings_that_the_next_start_has_not_applied(
     miner.machine.restart()
     clock.advance(3600)
     await coordinator.async_refresh_all()
-    found = issue(hass, IGNORED, coordinator.config_entry)
-    assert found
-    assert found.translation_placeholders
-    named = found.translation_placeholders["setting"]
-    assert named == "Fast boot, Tuning speed"
+    for kind, name in ((BOOT_IGNORED, "Fast boot"), (speed_ignored, "Tuning speed")):
+        found = issue(hass, kind, entry)
+        assert found
+        assert found.translation_placeholders
+        assert found.translation_placeholders["setting"] == name
+    miner.clear_failures()
+    await call("number", "upfreq_speed", "set_value", value=8)
+    assert not issue(hass, speed_ignored, entry)
+    assert issue(hass, BOOT_IGNORED, entry), "it is not applied yet"
 
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
