@@ -29,6 +29,7 @@ from .test_group import submit
 METER = "sensor.grid"
 SET_POINT = -100.0
 BREAKER = 11_000.0
+STOPS = ("power_off", "set.miner.service")
 
 
 class House:
@@ -78,7 +79,9 @@ class House:
             self.clock.advance(5)
             if self.now % 30 == 0:
                 for entry in self.entries:
-                    await entry.runtime_data.coordinator.async_refresh()
+                    coordinator = entry.runtime_data.coordinator
+                    await coordinator.async_refresh()
+                    coordinator.answered_since += self.now
             if reports:
                 await self.report()
             else:
@@ -227,6 +230,49 @@ async def test_wrong_sign(hass: HomeAssistant, house: House) -> None:
         pytest.fail("nobody was told")
     assert house.power < 200
     assert house.status() == "off"
+
+
+async def test_percent_of_another_program(house: House) -> None:
+    """A miner that does not report its percent would stay at that of another program for ever."""
+    await house.wait(60)
+    house.surplus -= 2000
+    await house.wait(120)
+    held = house.miners[0].machine.power_w
+    house.miners[0].machine.set_percent(100, gentle=False)
+    await house.wait(20)
+    assert house.miners[0].machine.power_w > 1.2 * held
+    house.miners[0].commands.clear()
+    await house.wait(800)
+    sent = [one.name for one in house.miners[0].commands if "pct" in one.name]
+    assert 1 <= len(sent) <= 3, sent
+    assert abs(house.grid - SET_POINT) <= 150
+    assert house.group
+    assert house.group.runtime_data.site.attributes["not_controlled"] == {}
+
+
+@pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])
+async def test_stop_that_the_meter_does_not_show(
+    hass: HomeAssistant, house: House
+) -> None:
+    """The repair issue would say that the stop was sent again, and the miner would not get it."""
+    await house.wait(60)
+    house.surplus = house.power - 18_000
+    await house.wait(5)
+    for _ in range(14):
+        await house.wait(5, reports=False)
+        await house.report(18_000)
+    assert issue(hass, "group_stop_not_seen", house.group)
+    for miner in house.miners:
+        stops = [one for one in miner.commands if one.name in STOPS]
+        assert len(stops) in (2, 3), [one.at for one in stops]
+        miner.commands.clear()
+    for _ in range(14):
+        await house.wait(5, reports=False)
+        await house.report(10_900)
+    assert not issue(hass, "group_stop_not_seen", house.group)
+    assert not any(
+        one.name in STOPS for miner in house.miners for one in miner.commands
+    )
 
 
 @pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])

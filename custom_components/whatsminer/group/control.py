@@ -198,6 +198,8 @@ class SiteControl:
         status = self.decision.status.value
         why = Wish(why=status, why_of=GROUP_STATUS, modulates=True)
         for name, command in self.decision.commands.items():
+            if command.repeated:
+                members[name].send_again()
             self._start_task(
                 members[name].async_command(command.percent, fast=command.fast, why=why)
             )

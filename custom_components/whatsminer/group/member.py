@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
 from ..api import Activity, MinerState
@@ -285,6 +285,12 @@ class Member:
         )
 
     # Commands
+
+    @callback
+    def send_again(self) -> None:
+        """Send the next command although the miner reports that it has obeyed an earlier one."""
+        if data := self.data:
+            data.curtailment.send_again()
 
     async def async_command(
         self, percent: float | None, *, fast: bool = True, why: Wish = NO_REASON

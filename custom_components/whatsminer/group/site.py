@@ -222,7 +222,7 @@ class Command:
     fast: bool = True
     start: bool = False
     repeated: bool = False
-    """Whether an earlier command had no effect; use another way to stop if there is one."""
+    """Whether an earlier command had no effect: it is sent again, whatever the miner reports."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -821,7 +821,7 @@ class _Site:
         limit = self.settings.hard_limit
         if limit is None or reading.grid is None:
             return False
-        self._watch_stops(reading.grid)
+        self._watch_stops(reading.grid, limit)
         excess = reading.grid - limit
         if excess <= 0:
             return False
@@ -878,13 +878,14 @@ class _Site:
             self.state.stops = (*self.state.stops, effect)[-4:]
         return stopped
 
-    def _watch_stops(self, grid: float) -> None:
-        """Send a stop again that the meter does not show."""
+    def _watch_stops(self, grid: float, limit: float) -> None:
+        """Send a stop again that the meter does not show, until the import is below the limit."""
         due = [effect for effect in self.state.stops if self.now >= effect.until]
         if not due:
             return
         self.state.stops = tuple(e for e in self.state.stops if self.now < e.until)
-        self.state.unseen = any(grid - e.grid > e.change / 2 for e in due)
+        hidden = any(grid - effect.grid > effect.change / 2 for effect in due)
+        self.state.unseen = hidden and grid > limit
         if not self.state.unseen:
             return
         for miner in self.miners:

@@ -173,6 +173,7 @@ class PowerExecutor:
         self.decision = Decision()
         self._attempt = object()
         self._busy = 0
+        self._again = False
         self._retry = _Retry()
         self._source_due = -math.inf
         self._commanded_at = monotonic()
@@ -255,6 +256,11 @@ class PowerExecutor:
         """Carry out the wish of the source before what is under way: safety cannot wait."""
         self._decide()
         self._coordinator.start_task(self._work(), "power")
+
+    @callback
+    def send_again(self) -> None:
+        """Send the next command although the miner reports that it has obeyed an earlier one."""
+        self._again = True
 
     @property
     def is_stopped(self) -> bool:
@@ -480,8 +486,10 @@ class PowerExecutor:
                 await asyncio.sleep(POLL_INTERVAL)
                 await self._coordinator.async_refresh()
             else:
+                self._again = False
                 await self._execute(check, decision, decision.command)
                 method = decision.command.method
+        self._again = False
         if self.decision.waits_for:
             raise failed(self.decision.waits_for, name=self._entry.title)
         if self.decision.command is None and self._is_answered:
@@ -594,6 +602,7 @@ class PowerExecutor:
             touched=self.record.touched,
             budget=self.budget(),
             status=self.status,
+            again=self._again,
         ).decide()
 
     def _decide(self) -> Decision:

@@ -182,6 +182,8 @@ class Case:
     touched: Mapping[str, bool]
     budget: Budget
     status: TargetStatus = TargetStatus.OFF
+    again: bool = False
+    """Whether a command is sent although the miner reports that it has obeyed an earlier one."""
 
     def __post_init__(self) -> None:
         """Compare what the source wants with what the strictest curtailment allows."""
@@ -249,6 +251,7 @@ class Case:
         mining = self.miner.mining
         if mining is None:
             mining = self.is_stop
+        mining = mining or (self.again and MINING in self.touched)
         command = Command(key=MINING, value=False) if mining else None
         return self.decision(command, TargetStatus.STOPPED)
 
@@ -477,7 +480,7 @@ class Case:
 
         A power limit becomes that of the user: to restore it would cost another restart.
         """
-        if key == PERCENT and value == self.percent:
+        if key == PERCENT and value == self.percent and not self.again:
             return self.decision(status=status)
         adopt = key == LIMIT and not self.is_capped
         fast = key == PERCENT and self.wish.fast
