@@ -17,10 +17,10 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import Feature, MinerState, UnknownOutcomeError
-from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command, Commander
+from .commander import DEADLINE_REBOOT, DEADLINE_RESTART, Command
 from .const import LOGGER
 from .controls import rebooted, restarted
-from .entity import WhatsminerEntity, add_offered
+from .entity import add_offered
 from .money.economics import RESET_SAVED, Market
 from .runtime import EntryEntity, WhatsminerConfigEntry
 
@@ -92,9 +92,9 @@ async def async_setup_entry(
     """Add the buttons this miner can be commanded with."""
     data = entry.runtime_data
     can = data.coordinator.can
-    buttons: list[WhatsminerEntity] = [
+    buttons: list[EntryEntity] = [
         (IdentifyButton if description.key == IDENTIFY else WhatsminerButton)(
-            data.commander, description
+            data, description
         )
         for description in BUTTONS
         if can(description.feature)
@@ -103,25 +103,18 @@ async def async_setup_entry(
     if can(Feature.MINING) or data.curtailment.state != "none":
         buttons.append(ResumeButton(data, RESUME))
     if Market(hass, entry.options).has_prices:
-        buttons.append(ResetSavingsButton(data.coordinator, RESET_SAVINGS))
+        buttons.append(ResetSavingsButton(data, RESET_SAVINGS))
     add_offered(async_add_entities, buttons)
 
 
-class WhatsminerButton(WhatsminerEntity, ButtonEntity):
+class WhatsminerButton(EntryEntity, ButtonEntity):
     """Something the miner does once."""
 
     entity_description: WhatsminerButtonDescription
 
-    def __init__(
-        self, commander: Commander, description: WhatsminerButtonDescription
-    ) -> None:
-        """Command through the commander of the miner."""
-        super().__init__(commander.coordinator, description)
-        self._commander = commander
-
     @override
     async def async_press(self) -> None:
-        await self._commander.async_command(
+        await self._data.commander.async_command(
             self.entity_description.command_fn(self.coordinator.data)
         )
 
@@ -134,7 +127,7 @@ class ResumeButton(EntryEntity, ButtonEntity):
         await self._data.curtailment.async_resume()
 
 
-class ResetSavingsButton(WhatsminerEntity, ButtonEntity):
+class ResetSavingsButton(EntryEntity, ButtonEntity):
     """Lets the savings start again at 0."""
 
     _needs_miner = False
@@ -194,7 +187,7 @@ class IdentifyButton(WhatsminerButton):
 
     async def _async_end(self) -> None:
         """Leave them to the miner, after a blink that is just being sent."""
-        if self._lit and await self._commander.async_command(
+        if self._lit and await self._data.commander.async_command(
             Command(key=IDENTIFY, send=lambda miner: miner.set_led_auto())
         ):
             self._lit = False

@@ -15,7 +15,7 @@ from homeassistant.helpers.condition import (
 from homeassistant.helpers.typing import ConfigType
 
 from .power.record import Target
-from .trigger import filter_by_key
+from .trigger import OfKey
 
 REASON = "reason"
 
@@ -24,13 +24,10 @@ def _in_state(domain: str, key: str, *states: str | bool) -> type[Condition]:
     """Return a condition for an entity of a miner that has one of some states."""
 
     class InState(
-        make_entity_state_condition({domain: DomainSpec()}, set(states))  # type: ignore[misc]
+        OfKey,
+        make_entity_state_condition({domain: DomainSpec()}, set(states)),  # type: ignore[misc]
     ):
-        _primary_entities_only = False
-
-        @override
-        def entity_filter(self, entities: set[str]) -> set[str]:
-            return filter_by_key(self._hass, super().entity_filter(entities), key)
+        _key = key
 
     return InState
 

@@ -1,7 +1,6 @@
 """The fields that the forms are made of, and what they are filled with."""
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import Any
 
 from homeassistant.helpers.selector import (
@@ -40,11 +39,11 @@ def whole(lowest: int, highest: int, unit: str | None = None) -> probatio.All[An
     return probatio.All(NumberSelector(config), probatio.Coerce(int))
 
 
-def choice(key: str, kind: type[StrEnum]) -> SelectSelector:
+def choice(key: str, options: Iterable[str]) -> SelectSelector:
     """Return a list to choose from; the key is that of its texts."""
     return SelectSelector(
         SelectSelectorConfig(
-            options=[one.value for one in kind],
+            options=[str(option) for option in options],
             mode=SelectSelectorMode.DROPDOWN,
             translation_key=key,
         )

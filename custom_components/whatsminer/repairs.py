@@ -15,16 +15,16 @@ from .coordinator import async_connect
 from .exceptions import markdown_placeholders
 from .runtime import WhatsminerConfigEntry
 
-# Where no step has the name of the error: what the cause is then.
 _STEPS = {
-    "token_rejected": "token_table_full",
-    "command_refused": "firmware_refuses",
-    "unsupported_command": "firmware_refuses",
     "account_refused": "account_refused",
+    "command_refused": "firmware_refuses",
+    "token_rejected": "token_table_full",
     "token_table_full": "token_table_full",
+    "unsupported_command": "firmware_refuses",
     "write_api_disabled": "write_api_disabled",
     "wrong_password": "wrong_password",
 }
+"""The step that each error leads to; all others mean that the miner is unreachable."""
 _SCHEMAS = {
     "wrong_password": probatio.Schema({probatio.Required(CONF_PASSWORD): PASSWORD}),
     "account_refused": probatio.Schema(

@@ -17,55 +17,51 @@ from .const import DOMAIN
 from .power.record import EndedBy
 
 
-def filter_by_key(hass: HomeAssistant, entities: set[str], key: str) -> set[str]:
-    """Return the entities of miners that have a key; a device as target has many others."""
-    registry = er.async_get(hass)
-    return {
-        entity_id
-        for entity_id in entities
-        if (entry := registry.async_get(entity_id))
-        and entry.platform == DOMAIN
-        and entry.unique_id.endswith(f"_{key}")
-    }
+class OfKey:
+    """Chooses the entities of miners that have a key; a device as target has many others."""
+
+    _hass: HomeAssistant
+    _key: str
+    _primary_entities_only = False
+
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        """Return those of the entities that count."""
+        registry = er.async_get(self._hass)
+        return {
+            entity_id
+            for entity_id in super().entity_filter(entities)  # type: ignore[misc]
+            if (entry := registry.async_get(entity_id))
+            and entry.platform == DOMAIN
+            and entry.unique_id.endswith(f"_{self._key}")
+        }
 
 
 def _to_state(domain: str, key: str, *states: str) -> type[Trigger]:
     """Return a trigger for an entity of a miner that gets one of some states."""
 
     class ToState(
-        make_entity_target_state_trigger({domain: DomainSpec()}, set(states))  # type: ignore[misc]
+        OfKey,
+        make_entity_target_state_trigger({domain: DomainSpec()}, set(states)),  # type: ignore[misc]
     ):
-        _primary_entities_only = False
-
-        @override
-        def entity_filter(self, entities: set[str]) -> set[str]:
-            return filter_by_key(self._hass, super().entity_filter(entities), key)
+        _key = key
 
     return ToState
 
 
-class FaultAppeared(StatelessEntityTriggerBase):
+class FaultAppeared(OfKey, StatelessEntityTriggerBase):
     """A trigger for each fault that appears."""
 
     _domain_specs = {"event": DomainSpec()}
     _schema = ENTITY_STATE_TRIGGER_SCHEMA
-    _primary_entities_only = False
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        return filter_by_key(self._hass, super().entity_filter(entities), "fault")
+    _key = "fault"
 
 
-class CurtailmentFailed(StatelessEntityTriggerBase):
+class CurtailmentFailed(OfKey, StatelessEntityTriggerBase):
     """A trigger for a miner that cannot be curtailed or resumed; it tries again without another."""
 
     _domain_specs = {"sensor": DomainSpec()}
     _schema = ENTITY_STATE_TRIGGER_SCHEMA
-    _primary_entities_only = False
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        return filter_by_key(self._hass, super().entity_filter(entities), "curtailment")
+    _key = "curtailment"
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:

@@ -777,6 +777,15 @@ async def test_temperatures_are_in_the_unit_of_the_home(
             "currencies_differ",
             {"price": "EUR", "hashprice": "USD"},
         ),
+        (
+            {"sensor.price": "€/kWh", "sensor.hashprice": "₿/TH/day"},
+            {
+                CONF_PRICE_SENSOR: "sensor.price",
+                CONF_HASHPRICE_SENSOR: "sensor.hashprice",
+            },
+            "currencies_differ",
+            {"price": "€", "hashprice": "₿"},
+        ),
     ],
 )
 async def test_options_refuse_what_is_no_price(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 
 from ..api import Activity, MinerState
@@ -48,11 +48,8 @@ def loaded(entry: WhatsminerConfigEntry) -> WhatsminerData | None:
 class Member:
     """One miner of a group."""
 
-    def __init__(
-        self, hass: HomeAssistant, entry: WhatsminerConfigEntry, *, first: bool
-    ) -> None:
+    def __init__(self, entry: WhatsminerConfigEntry, *, first: bool) -> None:
         """Look at a miner, which need not be loaded."""
-        self.hass = hass
         self.entry = entry
         self.name = entry.entry_id
         self.first = first

@@ -121,7 +121,7 @@ class Group:
         }
         self._miners = {
             name: self._miners.get(name)
-            or Member(self.hass, entry, first=name in options.get(CONF_FIRST, ()))
+            or Member(entry, first=name in options.get(CONF_FIRST, ()))
             for name, entry in ids.items()
         }
         return self._miners

@@ -13,13 +13,7 @@ from homeassistant.components.climate import (
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import PERCENTAGE, UnitOfTemperature, UnitOfTime
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.selector import (
-    EntitySelector,
-    EntitySelectorConfig,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-)
+from homeassistant.helpers.selector import EntitySelector, EntitySelectorConfig
 from homeassistant.util.unit_conversion import TemperatureConverter
 import probatio
 
@@ -45,7 +39,7 @@ from ..const import (
     CONF_THERMOSTAT_WIDEN,
     DOMAIN,
 )
-from ..forms import decimal, entity
+from ..forms import choice, decimal, entity
 from .thermostat import KINDS, MINUTE, Settings
 
 DEFAULT_KIND: Final = "room"
@@ -129,13 +123,7 @@ def thermostat_schema(unit: str, money: str) -> probatio.Schema:
         CONF_THERMOSTAT_SENSOR: EntitySelector(
             EntitySelectorConfig(domain="sensor", device_class="temperature")
         ),
-        CONF_THERMOSTAT_KIND: SelectSelector(
-            SelectSelectorConfig(
-                options=list(KINDS),
-                mode=SelectSelectorMode.DROPDOWN,
-                translation_key=CONF_THERMOSTAT_KIND,
-            )
-        ),
+        CONF_THERMOSTAT_KIND: choice(CONF_THERMOSTAT_KIND, KINDS),
         **temperatures,
         CONF_THERMOSTAT_STEP: decimal(kelvin, 0.1, 5),
         CONF_THERMOSTAT_HARD_LIMIT: hard_limit,
@@ -175,18 +163,6 @@ def _converted(
     }
 
 
-def wrong_bounds(options: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Return lowest and highest target and hard limit if they do not ascend (°C)."""
-    if CONF_THERMOSTAT_SENSOR not in options:
-        return None
-    bounds = (
-        temperature_of(options, CONF_THERMOSTAT_MIN),
-        temperature_of(options, CONF_THERMOSTAT_MAX),
-        settings_of(options).hard,
-    )
-    return None if bounds[0] < bounds[1] < bounds[2] else bounds
-
-
 def sensor_error(
     hass: HomeAssistant, entry: ConfigEntry[Any], options: Mapping[str, Any]
 ) -> tuple[str, dict[str, str]] | None:
@@ -208,10 +184,18 @@ def bounds_error(
     options: Mapping[str, Any], unit: str
 ) -> tuple[str, dict[str, str]] | None:
     """Return the error for targets that the hard limit would never let the miner reach."""
-    if (bounds := wrong_bounds(options)) is None:
+    lowest = temperature_of(options, CONF_THERMOSTAT_MIN)
+    highest = temperature_of(options, CONF_THERMOSTAT_MAX)
+    hard = settings_of(options).hard
+    if CONF_THERMOSTAT_SENSOR not in options or lowest < highest < hard:
         return None
-    convert = TemperatureConverter.convert
-    degrees = (convert(x, UnitOfTemperature.CELSIUS, unit) for x in bounds)
-    names = ("lowest", "highest", "hard_limit")
-    shown = (f"{x:.1f} {unit}" for x in degrees)
-    return "thermostat_bounds", dict(zip(names, shown, strict=True))
+
+    def shown(degrees: float) -> str:
+        wanted = TemperatureConverter.convert(degrees, UnitOfTemperature.CELSIUS, unit)
+        return f"{wanted:.1f} {unit}"
+
+    return "thermostat_bounds", {
+        "lowest": shown(lowest),
+        "highest": shown(highest),
+        "hard_limit": shown(hard),
+    }

@@ -66,8 +66,16 @@ from .learning import Learning
 from .saved import against_always_on, against_limit, what_happened
 from .units import UNITS, parse_unit
 
-_CODES = {"€": "eur", "£": "gbp"}
-"""Signs that only one currency has."""
+_SIGNS = {
+    "€": "EUR",
+    "£": "GBP",
+    "₹": "INR",
+    "₿": "BTC",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+}
+"""Signs that only one currency has; `$`, `¥` and `kr` may be any of several."""
 
 IDLE = 15.0
 """What a stopped miner draws (W)."""
@@ -91,9 +99,14 @@ class Quote(NamedTuple):
     currency: str
 
 
+def _without_sign(money: str) -> str:
+    """Return the code of a currency; its sign, if several currencies have that."""
+    return _SIGNS.get(money, money.upper())
+
+
 def differ(one: str, other: str) -> bool:
-    """Whether two currencies are surely not the same; `$` or `kr` may be any of several."""
-    codes = [_CODES.get(money, money.casefold()) for money in (one, other)]
+    """Return whether two currencies are surely not the same."""
+    codes = _without_sign(one), _without_sign(other)
     return codes[0] != codes[1] and all(re.fullmatch(r"\w{3,}", code) for code in codes)
 
 
@@ -152,7 +165,7 @@ class Market:
         """Money per kWh; a fixed price is in the currency of this home."""
         if self.price_sensor:
             return self._quote(CONF_PRICE_SENSOR)
-        return Quote(self._options.get(CONF_FIXED_PRICE), self._hass.config.currency)
+        return Quote(self._options.get(CONF_FIXED_PRICE), self.home)
 
     def price_age(self, now: datetime) -> timedelta:
         """Return how long ago the price sensor reported a price; a fixed price is never old."""
@@ -265,7 +278,7 @@ class Market:
 
     def _quote(self, kind: str) -> Quote:
         state, unit = self._state(kind), parse_unit(kind, self.unit(kind))
-        currency = (unit and unit.currency) or self._hass.config.currency
+        currency = (unit and unit.currency) or self.home
         amount = _number(state)
         if unit is None or amount is None:
             return Quote(None, currency)
@@ -354,21 +367,9 @@ class EconomicsDescription(ReadingDescription, SensorEntityDescription):
     entity_class: type[EconomicsSensor] | None = None
 
 
-_SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "₹": "INR",
-    "₿": "BTC",
-    "zł": "PLN",
-    "Kč": "CZK",
-    "Ft": "HUF",
-}
-"""Signs that only one currency has; `$`, `¥` and `kr` are those of the home."""
-
-
 def _code(money: str, home: str) -> str:
     """Return the code of a currency, which the device class for money wants."""
-    code = _SIGNS.get(money, money).upper()
+    code = _without_sign(money)
     return code if re.fullmatch(r"[A-Z]{3}", code) else home
 
 
@@ -577,11 +578,6 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
         self._count()
         super()._handle_coordinator_update()
 
-    @property
-    def _per_hour(self) -> float | None:
-        summary = self._summary
-        return summary and self.entity_description.value_fn(summary, self._market)
-
     def _may_begin(self, per_hour: float | None) -> bool:
         """Return whether the total can begin now."""
         return True
@@ -597,7 +593,7 @@ class TotalSensor(EconomicsSensor, RestoreEntity):
         state, last = self.coordinator.data, self._last
         if not self._market.knows_money or (last and last[0] == state.read_at):
             return
-        per_hour = self._per_hour
+        per_hour = self._value
         unit = self.entity_description.unit_fn(self._market)
         if unit != self._currency and self._may_begin(per_hour):
             self._begin(unit)
@@ -630,7 +626,7 @@ class SavedSensor(TotalSensor):
 
     @property
     @override
-    def _per_hour(self) -> float | None:
+    def _value(self) -> float | None:
         saved_fn, rates = self.entity_description.saved_fn, self._market.rates
         levels = self._learning.profile.levels
         if saved_fn is None or rates is None or not levels:
