@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="COMMAND",
-        help="refuse this command with code 14, or -2 on API v3; may be repeated",
+        help="refuse this command, or COMMAND=VALUE, with code 14, or -2 on API v3; may be repeated",
     )
     add(
         "--fault",

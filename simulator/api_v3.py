@@ -8,8 +8,8 @@ from typing import Protocol
 from .auth_v3 import Accounts, token
 from .binary import log_to_send, reported_length
 from .commands_v3 import WRITES, Request, Session, Write
-from .dialect_v3 import DialectV3, Failed, missing, not_permitted
-from .failures import Failures, error_of, spoil
+from .dialect_v3 import DialectV3, Failed, invalid, missing, not_permitted
+from .failures import Failures, error_of, refused, spoil
 from .server import GARBAGE, Reply, huge_answer
 from .server_v3 import HEARTBEAT, frame
 from .wire import encode
@@ -71,9 +71,12 @@ class ApiV3:
             key: value for key, value in request.items() if key not in ("cmd", "token")
         }
         self._host.remember_v3(cmd, sent)
-        if cmd in self._host.refuse:
-            code = self._host.refuse[cmd]
-            return self._reply(cmd, code, REFUSALS.get(code, REFUSALS[-1]))
+        param = request.get("param")
+        words = dict(REFUSALS)
+        if cmd not in self._host.refuse:
+            words[-2] = invalid(param).msg
+        if code := refused(self._host.refuse, cmd, param):
+            return self._reply(cmd, code, words.get(code, words[-1]))
         if cmd == LOG:
             return self._download()
         try:

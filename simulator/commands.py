@@ -335,43 +335,49 @@ PRE_POWER_ON = {
     "pre_power_on": write(effect=preheats, answer=preheat_state, cooling="liquid")
 }
 
-# MicroBT's documents V1.3.8, then V2.0.3 and 4, V2.0.5 and V2.2
-V1 = (
-    COMMON
-    | PRE_POWER_ON
-    | {
-        "set_target_freq": write(
-            {"percent": number(-10, 100)},
-            effect=shifts_frequency,
-            restart=Restart.BTMINER,
-        ),
-        "enable_cgminer_fast_boot": write(
-            effect=sets(fast_boot=True), restart=Restart.NEXT_START
-        ),
-        "disable_cgminer_fast_boot": write(
-            effect=sets(fast_boot=False), restart=Restart.NEXT_START
-        ),
-        "ssh_open": write(effect=sets(ssh=True)),
-        "ssh_close": write(effect=sets(ssh=False)),
-    }
-)
-
-SINCE_V2 = COMMON | {
-    "set_target_freq": write(
-        {"percent": number(-100, of_frequency)},
-        effect=shifts_frequency,
-        restart=Restart.BTMINER,
-    ),
+FAST_BOOT = {
     "enable_btminer_fast_boot": write(
         effect=sets(fast_boot=True), restart=Restart.NEXT_START
     ),
     "disable_btminer_fast_boot": write(
         effect=sets(fast_boot=False), restart=Restart.NEXT_START
     ),
-    "adjust_power_limit": write(
-        {"power_limit": WATTS}, effect=limits_power, restart=Restart.BTMINER
-    ),
 }
+
+# MicroBT's documents V1.3.8, then V2.0.3 and 4, V2.0.5 and V2.2
+V1 = (
+    COMMON
+    | PRE_POWER_ON
+    | FAST_BOOT
+    | {
+        "set_target_freq": write(
+            {"percent": number(-10, 100)},
+            effect=shifts_frequency,
+            restart=Restart.BTMINER,
+        ),
+        **{
+            name.replace("btminer", "cgminer"): known
+            for name, known in FAST_BOOT.items()
+        },
+        "ssh_open": write(effect=sets(ssh=True)),
+        "ssh_close": write(effect=sets(ssh=False)),
+    }
+)
+
+SINCE_V2 = (
+    COMMON
+    | FAST_BOOT
+    | {
+        "set_target_freq": write(
+            {"percent": number(-100, of_frequency)},
+            effect=shifts_frequency,
+            restart=Restart.BTMINER,
+        ),
+        "adjust_power_limit": write(
+            {"power_limit": WATTS}, effect=limits_power, restart=Restart.BTMINER
+        ),
+    }
+)
 
 V204 = SINCE_V2 | PRE_POWER_ON
 

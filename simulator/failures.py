@@ -1,6 +1,6 @@
 """The failures that can be injected: the tables of protocol.md#a1, #a6, #d6, #d7, #e1 and #h2."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import json
@@ -705,6 +705,12 @@ def is_known(failure: str) -> bool:
     return failure in FAILURES | DEVIATIONS or (
         failure.startswith(HIDE) and failure != HIDE
     )
+
+
+def refused(refuse: Mapping[str, int], command: str, *values: object) -> int | None:
+    """Return the code of a refusal that names a command, or one of its values."""
+    names = (command, *(f"{command}={value}" for value in values))
+    return next((refuse[name] for name in names if name in refuse), None)
 
 
 def error_of(failures: frozenset[str], *, v3: bool) -> int | None:

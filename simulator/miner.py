@@ -21,7 +21,7 @@ from .commands_v3 import Session
 from .dialect import BTMINER_REFUSES, TEXTS
 from .dialect_v2c import DialectV2c
 from .dialect_v3 import DialectV3
-from .failures import Failures, error_of, spoil
+from .failures import Failures, error_of, refused, spoil
 from .machine import Machine
 from .profiles import FOREIGN, PROFILES, Profile
 from .server import GARBAGE, Listener, OneShotListener, Reply, huge_answer
@@ -59,8 +59,9 @@ class SimulatedMiner:
     `commands` are the received commands, `applied` the names of the writes that took effect, and
     `last_upload` is the last received image, unchanged.
 
-    Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, and the code
-    of its answer: 14 or 132 on 4028, -1 to -5 on 4433) and `ts_tolerance_s` (how far the time
+    Attributes that may be changed while it runs: `api_switch`, `refuse` (a command, or
+    `command=value` for one of its parameters, and the code of its answer: 14 or 132 on 4028, -1 to
+    -5 on 4433) and `ts_tolerance_s` (how far the time
     in a v3 token may be from the miner's clock; None: any). `machine.percent_restarts` too: whether a
     percentage restarts btminer while fast boot is disabled; and `machine.percent_early`: whether it
     takes effect before tuning is complete; `machine.percent_follows`: whether the reported percentage
@@ -431,8 +432,8 @@ class SimulatedMiner:
             return self._text("", self._dialect.missing_command())
         self._remember(name, request, encrypted=False)
         for part in name.split("+"):
-            if part in self.refuse:
-                return self._plain(name, self._refusal(part))
+            if code := refused(self.refuse, part):
+                return self._plain(name, self._dialect.error(code))
         if name == "get_token":
             return self._plain(name, self._token(ip))
         if write_of(self.profile, name):
@@ -464,8 +465,8 @@ class SimulatedMiner:
         name, token = str(request.pop(key, "")), request.pop("token", None)
         self._remember(name, request, encrypted=True)
         write = write_of(self.profile, name)
-        if name in self.refuse:
-            return self._encrypt(name, encode(self._refusal(name)))
+        if code := refused(self.refuse, name, *request.values()):
+            return self._encrypt(name, encode(self._dialect.error(code)))
         if write and not write.is_read and not self.api_switch:
             return self._plain(name, self._dialect.error(45))
         if token is None:
@@ -556,9 +557,6 @@ class SimulatedMiner:
             if new:
                 self.applied.append(name)
         return True
-
-    def _refusal(self, name: str) -> dict[str, object]:
-        return self._dialect.error(self.refuse[name])
 
     def _remember(
         self, name: str, params: Mapping[str, object], *, encrypted: bool

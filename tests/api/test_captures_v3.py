@@ -753,6 +753,7 @@ def test_what_the_miner_is_doing(
     [
         (3000, "3000"),
         ({"percent": "50", "mode": "normal"}, {"percent": 50, "mode": "normal"}),
+        ("anti-freezing", "anti-icing"),
         ("stop", None),
         (None, None),
         (True, None),

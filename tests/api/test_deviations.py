@@ -12,6 +12,7 @@ import pytest
 
 from custom_components.whatsminer.api import (
     Cooling,
+    HeatMode,
     InvalidAnswerError,
     Miner,
     PowerMode,
@@ -226,6 +227,37 @@ async def test_a_percent_whose_refusal_has_another_code() -> None:
         sim.refuse["set_power_pct_v2"] = 132
         await miner.set_power_percent(60)
         assert sim.applied == ["set_power_pct"]
+
+
+@pytest.mark.parametrize("code", [14, 132])
+@pytest.mark.parametrize("on", [True, False])
+async def test_fast_boot_by_its_later_name(code: int, on: bool) -> None:
+    """1.x that knows the command only by the name of 2.x would refuse the switch."""
+    async with simulated("v1_m20s") as sim, client(sim, "v1_m20s") as miner:
+        sim.machine.fast_boot = not on
+        verb = "enable" if on else "disable"
+        sim.refuse[f"{verb}_cgminer_fast_boot"] = code
+        await miner.set_fast_boot(on)
+        assert sim.machine.fast_boot is on
+        assert sim.applied == [f"{verb}_btminer_fast_boot"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "refused", "code"),
+    [
+        ("v3_m64_bad", "set_heat_mode=anti-icing", 132),
+        ("v3_m7bs", "set.miner.heat_mode=anti-freezing", -2),
+        ("v3_m7bs", "set.miner.heat_mode=anti-freezing", -3),
+    ],
+)
+async def test_the_other_word_for_the_protection_against_frost(
+    profile: str, refused: str, code: int
+) -> None:
+    """A miner whose firmware has the other word would freeze in winter."""
+    async with simulated(profile) as sim, client(sim, profile) as miner:
+        sim.refuse[refused] = code
+        await miner.set_heat_mode(HeatMode.ANTI_FREEZING)
+        assert sim.truth().settings.heat_mode == "anti-freezing"
 
 
 @pytest.mark.parametrize("code", [-1, -2, -3, -4, -5])

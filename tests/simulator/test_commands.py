@@ -36,17 +36,14 @@ D138 = {
 }
 # These keep the connection open: test_binary.py
 BINARY = {"update_firmware", "download_logs"}
-V1_ONLY = {
+FAST_BOOT = {"enable_btminer_fast_boot", "disable_btminer_fast_boot"}
+V1_ONLY = FAST_BOOT | {
     "enable_cgminer_fast_boot",
     "disable_cgminer_fast_boot",
     "ssh_open",
     "ssh_close",
 }
-V204 = D138 | {
-    "enable_btminer_fast_boot",
-    "disable_btminer_fast_boot",
-    "adjust_power_limit",
-}
+V204 = D138 | FAST_BOOT | {"adjust_power_limit"}
 V205 = V204 | {
     "set_power_pct_v2",
     "set_temp_offset",

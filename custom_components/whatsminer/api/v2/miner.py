@@ -62,6 +62,7 @@ from .protocol import (
     has_gentle_percent,
     has_shape,
     is_challenge,
+    other_form,
     parse_boards,
     parse_faults,
     parse_miner_info,
@@ -699,7 +700,12 @@ class Writer4028(Writer):
         answer: JsonObject = {}
         try:
             for command, params in encode(self._reader.info.dialect, feature, *values):
-                answer = await self.command(command, **params)
+                try:
+                    answer = await self.command(command, **params)
+                except CommandRefusedError:
+                    if (other := other_form(command, params)) is None:
+                        raise
+                    answer = await self.command(other[0], **other[1])
         finally:
             if feature in _INVALIDATES_TOKEN:
                 self._token = None

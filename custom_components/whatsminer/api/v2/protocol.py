@@ -240,6 +240,15 @@ def encode(dialect: Dialect, feature: Feature, *values: Any) -> Encoded:
     return words[feature](*values)
 
 
+def other_form(command: str, params: JsonObject) -> tuple[str, JsonObject] | None:
+    """The command as other firmware knows it (protocol.md#d1), or None if it has no other form."""
+    if "_cgminer_" in command:
+        return command.replace("_cgminer_", "_btminer_"), params
+    if params == {"mode": HEAT_MODES[HeatMode.ANTI_FREEZING]}:
+        return command, {"mode": "anti-freezing"}
+    return None
+
+
 # What the miner said: errors
 
 

@@ -56,10 +56,10 @@ from .protocol import (
     ENCODERS,
     ENCRYPTED,
     HEAT_MODES,
-    INVALID_ITEM,
     activity_of,
     encrypt_param,
     harmless_commands,
+    is_about_param,
     is_inconclusive,
     make_digest,
     make_token,
@@ -496,10 +496,8 @@ class Writer4433(Writer):
         that it had no effect.
         """
         answer = await self._send(command, param)
-        if as_int(answer.get("code")) == INVALID_ITEM:
-            # Firmware differs in what is a number and what is a string; this one was refused.
-            if (other := other_spelling(param)) is not None:
-                answer = await self._send(command, other)
+        if is_about_param(answer) and (other := other_spelling(param)) is not None:
+            answer = await self._send(command, other)
         await self._raise_refusal(command, answer)
         return answer
 

@@ -259,6 +259,18 @@ def is_inconclusive(answer: JsonObject) -> bool:
     return code in (INVALID_COMMAND, INVALID_ITEM) and "token" not in text
 
 
+def is_about_param(answer: JsonObject) -> bool:
+    """Return whether an answer refuses the parameter, not the command (protocol.md#e2)."""
+    return is_inconclusive(answer) and not _is_unknown(answer)
+
+
+def _is_unknown(answer: JsonObject) -> bool:
+    """Return whether an answer says that the command is unknown."""
+    text = (as_text(answer.get("msg")) or "").lower()
+    is_invalid = as_int(answer.get("code")) == INVALID_COMMAND
+    return is_invalid and ("cmd" in text or "command" in text)
+
+
 def raise_for_code(command: str, answer: JsonObject) -> None:
     """Raise for an answer that is no success (protocol.md#e2)."""
     code = as_int(answer.get("code"))
@@ -266,11 +278,8 @@ def raise_for_code(command: str, answer: JsonObject) -> None:
         return
     if code is None:
         raise InvalidAnswerError(f"{command} was answered without a code")
-    message = as_text(answer.get("msg")) or ""
-    text = message.lower()
-    if code == INVALID_COMMAND and ("cmd" in text or "command" in text):
-        raise UnsupportedCommandError(command, code, message)
-    raise CommandRefusedError(command, code, message)
+    kind = UnsupportedCommandError if _is_unknown(answer) else CommandRefusedError
+    raise kind(command, code, as_text(answer.get("msg")) or "")
 
 
 def message_of(command: str, answer: JsonObject) -> JsonObject:
@@ -539,7 +548,9 @@ def activity_of(
 
 
 def other_spelling(param: Any) -> Any | None:
-    """A parameter with its number as string, or its string as number (protocol.md#e6); None if it has none."""
+    """A parameter as other firmware knows it (protocol.md#e6), or None if it has no other spelling."""
+    if param == HEAT_MODES[HeatMode.ANTI_FREEZING]:
+        return "anti-icing"
     if isinstance(param, dict) and isinstance(param.get("percent"), str):
         return {**param, "percent": int(param["percent"])}
     if isinstance(param, int) and not isinstance(param, bool):
