@@ -1,5 +1,6 @@
 """A Home Assistant with one simulated miner, whose time only moves when a test moves it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
@@ -8,6 +9,7 @@ import time
 from typing import Any
 from unittest.mock import PropertyMock, patch
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant, SupportsResponse
@@ -43,6 +45,16 @@ from simulator import SimulatedMiner
 
 type Act = Callable[..., Awaitable[Any]]
 """Call an action of the integration and return its response."""
+type Call = Callable[..., Awaitable[None]]
+"""Call an action of an entity, by platform and key."""
+type Find = Callable[[str, str], str]
+"""Return the entity ID of a platform and key."""
+type Show = Callable[[str, str], str]
+"""Return the state of a platform and key."""
+type Poll = Callable[[], Awaitable[None]]
+"""Let one poll interval pass."""
+type Done = Callable[[Awaitable[object]], Awaitable[None]]
+"""Wait for a command while time stands still."""
 
 PASSWORD = "Secret_1"
 COMMON_WORDS = {"user1", "wrong", "changed"}
@@ -85,6 +97,7 @@ def _integration(
     package = "custom_components.whatsminer"
     with (
         patch(f"{package}.commander.READ_BACK_INTERVAL", 0.02),
+        patch(f"{package}.power.executor.POLL_INTERVAL", 0.02),
         patch(f"{package}.controls.QUIET_TIME", 0.0),
     ):
         yield
@@ -229,7 +242,7 @@ def entity_registry_enabled_by_default() -> Generator[None]:
 
 
 @pytest.fixture
-def entity_id(hass: HomeAssistant, entry: MockConfigEntry) -> Callable[[str, str], str]:
+def entity_id(hass: HomeAssistant, entry: MockConfigEntry) -> Find:
     """Find an entity by platform and key, as the contract of names says."""
 
     def find(platform: str, key: str) -> str:
@@ -243,9 +256,7 @@ def entity_id(hass: HomeAssistant, entry: MockConfigEntry) -> Callable[[str, str
 
 
 @pytest.fixture
-def state(
-    hass: HomeAssistant, entity_id: Callable[[str, str], str]
-) -> Callable[[str, str], str]:
+def state(hass: HomeAssistant, entity_id: Find) -> Show:
     """Read the state of an entity by platform and key."""
 
     def read(platform: str, key: str) -> str:
@@ -254,6 +265,18 @@ def state(
         return found.state
 
     return read
+
+
+def sent(miner: SimulatedMiner, *names: str) -> int:
+    """How often commands have reached the miner."""
+    return sum(command.name in names for command in miner.commands)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until a condition holds; fail if it never does."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 def issue(
@@ -306,7 +329,7 @@ def act(hass: HomeAssistant, device_id: str) -> Act:
 
 
 @pytest.fixture
-def poll(hass: HomeAssistant) -> Callable[[], Awaitable[None]]:
+def poll(hass: HomeAssistant) -> Poll:
     """Let one poll interval pass."""
 
     async def run() -> None:
@@ -317,9 +340,22 @@ def poll(hass: HomeAssistant) -> Callable[[], Awaitable[None]]:
 
 
 @pytest.fixture
-def call(
-    hass: HomeAssistant, entity_id: Callable[[str, str], str]
-) -> Callable[..., Awaitable[None]]:
+def done(freezer: FrozenDateTimeFactory, clock: RaceClock) -> Done:
+    """Wait for a command: time stands still, so let it pass in small steps."""
+
+    async def run(command: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(command)
+        while not task.done():
+            freezer.tick(0.05)
+            clock.advance(1)
+            await asyncio.sleep(0)
+        await task
+
+    return run
+
+
+@pytest.fixture
+def call(hass: HomeAssistant, entity_id: Find) -> Call:
     """Call an action of an entity and wait for it, as an automation does."""
 
     async def run(platform: str, key: str, action: str, **data: object) -> None:

@@ -1,7 +1,6 @@
 """Download of logs and installation of firmware: complete or not at all."""
 
 import asyncio
-from collections.abc import Callable
 import io
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,9 +18,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.services import transfer as files
 from simulator import SimulatedMiner, make_image
 
-from .conftest import Act, RaceClock
-
-type Show = Callable[[str, str], str]
+from .conftest import Act, RaceClock, Show, until
 
 VERSION = "20260401.12.REL"
 every_way = pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s"])
@@ -306,9 +303,7 @@ async def test_a_download_that_is_given_up(
     """A stopped script would leave half of a file behind."""
     miner.inject("stalled_log")
     task = hass.async_create_task(act("download_logs"))
-    async with asyncio.timeout(5):
-        while not any("download" in command.name for command in miner.commands):
-            await asyncio.sleep(0.01)
+    await until(lambda: any("download" in command.name for command in miner.commands))
     await asyncio.sleep(0.1)
     assert kept(tmp_path)
     task.cancel()

@@ -1,7 +1,7 @@
 """The maintenance actions: each on every firmware that has it, and with a message when it is refused."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 import re
 from typing import Any
@@ -23,10 +23,7 @@ from custom_components.whatsminer.services.device import ACTIONS
 from simulator import SimulatedMiner
 from simulator.settings import Network
 
-from .conftest import PASSWORD, Act, RaceClock
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
+from .conftest import PASSWORD, Act, Call, RaceClock, Show, until
 
 MOVED = "192.168.2.16"
 """The address that the actions set; the simulated miner also answers there."""
@@ -247,13 +244,6 @@ def writes(miner: SimulatedMiner) -> list[str]:
         if (command.encrypted or command.name.startswith("set."))
         and command.name not in harmless
     ]
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Wait until a condition holds; fail if it never does."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def assert_effect(act: Act, miner: SimulatedMiner, name: str) -> None:

@@ -1,6 +1,5 @@
 """docs/actions.md: its tables match the code, and every example works."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 import re
@@ -26,7 +25,7 @@ from custom_components.whatsminer.services import (
 from custom_components.whatsminer.services.device import ACTIONS, ATTR_CONFIRM
 from simulator import SimulatedMiner, make_image
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, RaceClock, until
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "actions.md").read_text()
@@ -166,9 +165,6 @@ async def miner(
         monkeypatch.setattr(
             "custom_components.whatsminer.services.follow_up.INTERVAL", 0.02
         )
-        monkeypatch.setattr(
-            "custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02
-        )
         clock.rate = 300
         clock.race()
         yield simulated
@@ -200,9 +196,7 @@ async def test_every_example_works(
     )
     script = parse_yaml(here)
     variables = await run(hass, script)
-    async with asyncio.timeout(5):
-        while not EFFECTS[name](miner):
-            await asyncio.sleep(0.02)
+    await until(lambda: EFFECTS[name](miner))
     match name:
         case "curtail":
             assert variables["outcome"]["confirmed"] is True

@@ -15,7 +15,7 @@ import yaml
 
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import Find, RaceClock
 
 PAGE = Path(__file__).parents[2] / "docs" / "automations.md"
 type Say = Callable[[str], Awaitable[str]]
@@ -26,7 +26,7 @@ async def say(
     hass: HomeAssistant,
     coordinator: Any,
     entry: MockConfigEntry,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> Say:
     """Return a function that says a sentence about a miner called Garage, and returns the answer."""
     assert await async_setup_component(hass, "homeassistant", {})

@@ -17,25 +17,15 @@ from custom_components.whatsminer.commander import Command
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import PROFILES, SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, Call, Find, Poll, RaceClock, Show, sent, until
 
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
 type Blink = Callable[[float], Awaitable[asyncio.Task[None]]]
 
 pytestmark = pytest.mark.usefixtures("coordinator")
 
 
-def sent(miner: SimulatedMiner, name: str) -> int:
-    """How often a command has reached the miner."""
-    return sum(command.name == name for command in miner.commands)
-
-
 @pytest.fixture
-def impatient(
-    hass: HomeAssistant, entity_id: Callable[[str, str], str]
-) -> Callable[[str, str], None]:
+def impatient(hass: HomeAssistant, entity_id: Find) -> Callable[[str, str], None]:
     """Give the commands of an entity a deadline of a moment."""
 
     def shorten(platform: str, key: str) -> None:
@@ -59,9 +49,7 @@ async def test_shows_what_was_commanded_until_confirmed(
     task = hass.async_create_task(
         call("number", "power_limit", "set_value", value=3000)
     )
-    async with asyncio.timeout(5):
-        while not sent(miner, "adjust_power_limit"):
-            await asyncio.sleep(0.01)
+    await until(lambda: sent(miner, "adjust_power_limit"))
     clock.advance(2)
     for _ in range(5):
         await asyncio.sleep(0.05)
@@ -124,9 +112,7 @@ async def test_newer_command_overtakes(
     first = hass.async_create_task(
         call("number", "power_limit", "set_value", value=3000)
     )
-    async with asyncio.timeout(5):
-        while not sent(miner, "adjust_power_limit"):
-            await asyncio.sleep(0.01)
+    await until(lambda: sent(miner, "adjust_power_limit"))
     second = hass.async_create_task(
         call("number", "power_limit", "set_value", value=2500)
     )
@@ -354,7 +340,7 @@ async def test_setting_that_cannot_be_read(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     call: Call,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """1.x does not report fast boot: the command must be kept, and marked as assumed."""
     await call("switch", "fast_boot", "turn_on")
@@ -630,7 +616,7 @@ async def test_several_taps_are_one_write(
 async def test_controls_that_are_gone_are_removed(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """Without a password nothing can be commanded; dead switches would stay for ever."""
     gone = [entity_id("switch", "mining"), entity_id("number", "power_limit")]
@@ -697,7 +683,7 @@ async def test_only_what_was_sent_is_remembered(
 async def test_slider_does_not_flicker(
     hass: HomeAssistant,
     call: Call,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """Between what is commanded and what is remembered nothing may be unknown."""
     shown: list[str] = []

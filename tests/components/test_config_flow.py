@@ -46,7 +46,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock, issue
+from .conftest import PASSWORD, Find, RaceClock, issue
 
 TEXTS: dict[str, Any] = json.loads(
     (
@@ -467,7 +467,7 @@ async def test_options_narrow_the_bounds(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """A user could not limit the power to what the wiring allows."""
     number = hass.states.get(entity_id("number", "power_target"))

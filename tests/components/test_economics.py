@@ -34,10 +34,8 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.money.economics import ECONOMICS
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import Find, Poll, RaceClock, Show
 
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
 type ReportPrice = Callable[[str, str | float, str | None], None]
 type SetUp = Callable[..., Awaitable[None]]
 
@@ -87,9 +85,7 @@ def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> SetUp:
 
 
 @pytest.fixture
-def shown(
-    hass: HomeAssistant, entity_id: Callable[[str, str], str]
-) -> Callable[[str], tuple[float, str]]:
+def shown(hass: HomeAssistant, entity_id: Find) -> Callable[[str], tuple[float, str]]:
     """Return a function that reads number and unit of a sensor."""
 
     def read(key: str) -> tuple[float, str]:

@@ -37,10 +37,8 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.money.energy import Meter, Reading
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import Poll, RaceClock, Show
 
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
 type Pass = Callable[..., Awaitable[float]]
 
 ENTITY = "sensor.m50_04eb_energy"

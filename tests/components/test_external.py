@@ -1,9 +1,7 @@
 """The power source *External*: requests of an energy manager, and what its silence means."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
 import pytest
@@ -12,21 +10,16 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.whatsminer.const import CONF_FIXED_PRICE, CONF_HASHPRICE, DOMAIN
 from simulator import SimulatedMiner
 
-from .conftest import Act, RaceClock, later
+from .conftest import Act, Call, Poll, RaceClock, Show, later, until
 
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
 type Request = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
-async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
-    """The miner's time races, and so do the quick polls."""
-    with patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02):
-        clock.rate = 1000
-        clock.race()
-        yield
+def _racing(clock: RaceClock) -> None:
+    """Let the miner's time race."""
+    clock.rate = 1000
+    clock.race()
 
 
 @pytest.fixture
@@ -42,13 +35,6 @@ def request_power(hass: HomeAssistant, device_id: str) -> Request:
         )
 
     return run
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the miner is there."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_silence_ends_a_request(

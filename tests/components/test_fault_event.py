@@ -28,11 +28,9 @@ from custom_components.whatsminer.faults import (
 )
 from simulator import PROFILES, SimulatedMiner
 
-from .conftest import RaceClock, issue
+from .conftest import Find, RaceClock, Show, issue
 from .test_texts import load
 
-type Find = Callable[[str, str], str]
-type Show = Callable[[str, str], str]
 type Pass = Callable[[timedelta], Awaitable[None]]
 type Restart = Callable[[], Awaitable[None]]
 

@@ -1,6 +1,5 @@
 """A firmware update from one API to another: noticed, survived, and nothing is lost."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
@@ -21,10 +20,7 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
-
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
+from .conftest import PASSWORD, Call, Poll, RaceClock, Show
 
 
 async def test_from_2_0_to_3(
@@ -115,7 +111,7 @@ async def test_stop_over_api_3_holds(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,
-    call: Callable[..., Awaitable[None]],
+    call: Call,
     state: Show,
     poll: Poll,
 ) -> None:
@@ -137,7 +133,7 @@ async def test_stop_over_4028_that_does_not_hold_is_shown(
     entry: MockConfigEntry,
     miner: SimulatedMiner,
     clock: RaceClock,
-    call: Callable[..., Awaitable[None]],
+    call: Call,
     state: Show,
     poll: Poll,
 ) -> None:
@@ -179,7 +175,7 @@ async def test_reauth_with_the_admin_password(
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
     miner: SimulatedMiner,
-    call: Callable[..., Awaitable[None]],
+    call: Call,
     state: Show,
 ) -> None:
     """After the password was changed on the miner, a form must ask, and the entry must stay."""
@@ -267,7 +263,7 @@ async def test_from_3_to_2_2(
     miner: SimulatedMiner,
     clock: RaceClock,
     address: dict[str, Any],
-    call: Callable[..., Awaitable[None]],
+    call: Call,
 ) -> None:
     """2.2 is spoken beside API 3 too: every command would go to a port that is closed for good."""
     await miner.stop()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 import gc
@@ -35,7 +35,7 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import PROFILES, SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, Poll, RaceClock
 from .test_every_profile import SENSORS
 
 MINERS = 30
@@ -286,7 +286,7 @@ async def test_no_state_outlives_the_next(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,
-    poll: Callable[[], Awaitable[None]],
+    poll: Poll,
 ) -> None:
     """A miner whose btminer is stopped for a week fails sections in every poll."""
     miner.machine.power_off()

@@ -668,12 +668,9 @@ async def act(
         clock.stop()
         return response
 
-    with (
-        patch(f"{PACKAGE}.power.executor.POLL_INTERVAL", 0.02),
-        patch(
-            f"{PACKAGE}.group.recorder.asyncio",
-            SimpleNamespace(sleep=sleep, gather=asyncio.gather),
-        ),
+    with patch(
+        f"{PACKAGE}.group.recorder.asyncio",
+        SimpleNamespace(sleep=sleep, gather=asyncio.gather),
     ):
         yield run
 

@@ -283,33 +283,32 @@ async def test_breaker_limit_stops_a_held_miner(
     """A miner that the user controls would stay on while the breaker is in danger."""
     runtime = house.entries[0].runtime_data
     assert house.group
-    with patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02):
-        await POWER_PERCENT.async_set(runtime.commander, 100, user_initiated=True)
-        await house.wait(60)
-        assert runtime.curtailment.source.key == "manual"
-        for miner in house.miners:
-            miner.commands.clear()
-        if is_silent:
-            await house.wait(50, reports=False)
-            assert house.power > 3000
-            await house.wait(20, reports=False)
-            assert (house.status(), house.power < 100) == ("meter_lost", True)
-        else:
-            house.surplus = house.power - 16_000
-            await house.wait(10)
-            assert (house.status(), house.grid < BREAKER) == ("limited", True)
-            assert house.miners[1].machine.power_w > 2000
-        await house.wait(30, reports=not is_silent)
-        assert house.miners[0].machine.power_w < 100
-        assert [one.name for one in house.miners[0].commands].count("power_off") == 1
-        # It is a stop for a time: then the miner is its user's again.
-        [stop] = runtime.curtailment.record.active
-        assert (stop.reason, stop.until - stop.since) == (BREAKER_REASON, BREAKER_STOP)
-        assert await hass.config_entries.async_unload(house.group.entry_id)
-        with later(16):
-            async_fire_time_changed(hass, dt_util.utcnow())
-            await house.settle()
-        assert house.miners[0].truth().mining
+    await POWER_PERCENT.async_set(runtime.commander, 100, user_initiated=True)
+    await house.wait(60)
+    assert runtime.curtailment.source.key == "manual"
+    for miner in house.miners:
+        miner.commands.clear()
+    if is_silent:
+        await house.wait(50, reports=False)
+        assert house.power > 3000
+        await house.wait(20, reports=False)
+        assert (house.status(), house.power < 100) == ("meter_lost", True)
+    else:
+        house.surplus = house.power - 16_000
+        await house.wait(10)
+        assert (house.status(), house.grid < BREAKER) == ("limited", True)
+        assert house.miners[1].machine.power_w > 2000
+    await house.wait(30, reports=not is_silent)
+    assert house.miners[0].machine.power_w < 100
+    assert [one.name for one in house.miners[0].commands].count("power_off") == 1
+    # It is a stop for a time: then the miner is its user's again.
+    [stop] = runtime.curtailment.record.active
+    assert (stop.reason, stop.until - stop.since) == (BREAKER_REASON, BREAKER_STOP)
+    assert await hass.config_entries.async_unload(house.group.entry_id)
+    with later(16):
+        async_fire_time_changed(hass, dt_util.utcnow())
+        await house.settle()
+    assert house.miners[0].truth().mining
 
 
 def test_options_become_settings() -> None:

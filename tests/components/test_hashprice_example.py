@@ -1,6 +1,5 @@
 """docs/setup.md: the example of a hashprice gives one that the integration takes."""
 
-from collections.abc import Callable
 from pathlib import Path
 import re
 import sys
@@ -16,6 +15,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.whatsminer.const import CONF_HASHPRICE_SENSOR
 from simulator import SimulatedMiner
 
+from .conftest import Find
+
 PAGE = Path(__file__).parents[2] / "docs" / "setup.md"
 STATISTICS = SimpleNamespace(
     miners_revenue_usd=45_000_000, market_price_usd=100_000, hash_rate=1e12
@@ -27,7 +28,7 @@ async def test_hashprice_example(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A revenue that is wrong by a factor stops miners that earn, or lets others run."""

@@ -1,6 +1,5 @@
 """Hostile answers in a real Home Assistant: what it stores stays small and can be written."""
 
-from collections.abc import Callable
 import math
 import sys
 import time
@@ -18,7 +17,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.faults import MAX_ANNOUNCED
 from simulator import SimulatedMiner
 
-type Find = Callable[[str, str], str]
+from .conftest import Find
 
 HOSTILE = ("all_too_high", "odd_texts", "odd_mac", "many_boards", "many_codes")
 LONGEST_STALL = 0.3 if "coverage" in sys.modules else 0.1

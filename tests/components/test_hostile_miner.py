@@ -1,7 +1,7 @@
 """Hostile answers, from the socket to what Home Assistant stores: nothing of it is spoiled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 import json
@@ -26,6 +26,7 @@ from custom_components.whatsminer.faults import MAX_ANNOUNCED
 from simulator import SimulatedMiner
 
 from ..api.test_hostile_answers import hostile_values, mutated
+from .conftest import Find, Poll
 
 type Change = Callable[[Any], Any]
 
@@ -211,8 +212,8 @@ def _longest_step(hass: HomeAssistant) -> Iterator[list[float]]:
 async def test_thousands_of_faults(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
-    entity_id: Callable[[str, str], str],
-    poll: Callable[[], Awaitable[None]],
+    entity_id: Find,
+    poll: Poll,
     spoil: Callable[[Change], None],
 ) -> None:
     """One answer would fire thousands of events, and stop the house for seconds."""

@@ -1,6 +1,5 @@
 """Identity: found by DHCP, followed to a new address, and never mistaken for another."""
 
-from collections.abc import Callable
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_DHCP, SOURCE_USER
@@ -15,10 +14,8 @@ from custom_components.whatsminer.const import CONF_V3_PORT, DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD
+from .conftest import PASSWORD, Show
 from .test_texts import load
-
-type Show = Callable[[str, str], str]
 
 
 @pytest.fixture

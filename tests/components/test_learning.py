@@ -1,6 +1,5 @@
 """Learning: the profile of a miner comes from its ordinary polls, and survives a restart."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -31,12 +30,8 @@ from custom_components.whatsminer.money.economics import FULL_BELOW
 from custom_components.whatsminer.money.profile import Profile, poll_of
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock, issue
+from .conftest import Call, Done, Find, RaceClock, Show, issue
 
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Find = Callable[[str, str], str]
-type Done = Callable[[Awaitable[None]], Awaitable[None]]
 type SetPercent = Callable[[int], Awaitable[None]]
 type Pass = Callable[[float], Awaitable[None]]
 
@@ -66,21 +61,6 @@ def reset(hass: HomeAssistant, entity_id: Find) -> Call:
         await hass.services.async_call(
             DOMAIN, "reset_profile", {**target, **data}, blocking=True
         )
-
-    return run
-
-
-@pytest.fixture
-def done(freezer: FrozenDateTimeFactory, clock: RaceClock) -> Done:
-    """Wait for a command: time stands still, so let it pass in small steps."""
-
-    async def run(command: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(command)
-        while not task.done():
-            freezer.tick(0.05)
-            clock.advance(1)
-            await asyncio.sleep(0)
-        await task
 
     return run
 

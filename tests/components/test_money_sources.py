@@ -34,13 +34,9 @@ from custom_components.whatsminer.power.executor import EVENT_DECISION
 from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock, issue
+from .conftest import Call, Done, Find, RaceClock, Show, issue
 
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Find = Callable[[str, str], str]
 type Pass = Callable[[float], Awaitable[None]]
-type Done = Callable[[Awaitable[object]], Awaitable[None]]
 
 PRICE, FORECAST = "sensor.price", "sensor.forecast"
 LIMIT = ("adjust_power_limit", "set.miner.power_limit")
@@ -48,13 +44,6 @@ MINING = ("power_on", "power_off", "set.miner.service")
 HASHPRICE = 0.05
 FULL_POWER, SEVENTY, STOP = 0.05, 0.097, 0.2
 """Prices at which the curve below leads to full power, to 70 % and to a stop."""
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read quickly until the power has fallen."""
-    executor = "custom_components.whatsminer.power.executor"
-    monkeypatch.setattr(f"{executor}.POLL_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -79,21 +68,6 @@ def pass_time(
                 clock.advance(0.002)
                 await asyncio.sleep(0)
             await pending
-
-    return run
-
-
-@pytest.fixture
-def done(freezer: FrozenDateTimeFactory, clock: RaceClock) -> Done:
-    """Wait for a command: time stands still, so let it pass in small steps."""
-
-    async def run(command: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(command)
-        while not task.done():
-            freezer.tick(0.01)
-            clock.advance(1)
-            await asyncio.sleep(0)
-        await task
 
     return run
 

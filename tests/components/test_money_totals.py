@@ -21,9 +21,8 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.money.economics import _code
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import Find, RaceClock
 
-type Find = Callable[[str, str], str]
 PRICE = "sensor.price"
 
 

@@ -1,6 +1,5 @@
 """Fast boot: a power percent that restarts the miner is noticed, and then avoided."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from homeassistant.const import STATE_UNKNOWN
@@ -19,11 +18,7 @@ from custom_components.whatsminer.power.percent import (
 )
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock, issue
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
+from .conftest import Call, Find, Poll, RaceClock, Show, issue
 
 NOW = 10_000.0
 
@@ -158,7 +153,7 @@ async def test_curtail_goes_on_with_the_limit(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """A grid operator would get an error, and a miner that runs at full power again."""
     miner.machine.percent_restarts = True
@@ -189,7 +184,7 @@ async def test_curtail_takes_the_limit(
     clock: RaceClock,
     call: Call,
     poll: Poll,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """After a percent the miner restarts at full power, and the grid gets nothing."""
     miner.machine.percent_restarts = True

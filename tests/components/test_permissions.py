@@ -17,7 +17,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.services.device import ACTIONS
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock
+from .conftest import Find, RaceClock
 from .test_actions import CASES
 
 CONTROL: dict[str, dict[str, Any]] = {
@@ -130,9 +130,9 @@ async def test_users_with_a_policy_of_their_own(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
-    entity_id: Callable[[str, str], str],
-    allowed: Callable[[Callable[[str, str], str]], dict[str, Any]],
-    target: Callable[[Callable[[str, str], str]], dict[str, Any]],
+    entity_id: Find,
+    allowed: Callable[[Find], dict[str, Any]],
+    target: Callable[[Find], dict[str, Any]],
 ) -> None:
     """Who may see one sensor of a miner could stop it by naming that sensor."""
     user = user_with(hass, allowed(entity_id))

@@ -1,6 +1,5 @@
 """Polling: what each failure costs, and that no number is ever invented."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 import logging
 from typing import Any
@@ -23,10 +22,7 @@ from custom_components.whatsminer.const import CONF_V3_PORT, SLOW_EVERY
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import PROFILES, SimulatedMiner
 
-from .conftest import RaceClock
-
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
+from .conftest import Find, Poll, RaceClock, Show
 
 
 @pytest.fixture
@@ -314,7 +310,7 @@ async def test_board_that_is_gone(
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
     mines: bool,
 ) -> None:
     """The sensors of a board that was taken out would stay for ever, and could not be deleted."""
@@ -416,7 +412,7 @@ async def test_miner_that_is_off_at_start(
     state: Show,
     poll: Poll,
     caplog: pytest.LogCaptureFixture,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
     is_off_before: bool,
 ) -> None:
     """After a power cut both start together; the entities must be there, and wake up alone.
@@ -492,7 +488,7 @@ async def test_lowered_limit_does_not_lower_the_bound(
     miner: SimulatedMiner,
     clock: RaceClock,
     poll: Poll,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """Who once lowers the limit must be able to raise it again, also after a restart."""
 
@@ -533,7 +529,7 @@ async def test_one_odd_limit_moves_no_bound(
 async def test_bound_forbids_no_limit_of_the_miner(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """A miner that had a low limit when it was added could never be raised to its full power."""
     limit = hass.states.get(entity_id("number", "power_limit"))
@@ -565,7 +561,7 @@ async def test_bounds_of_a_miner_that_never_reported_its_limit(
     entry: MockConfigEntry,
     miner: SimulatedMiner,
     clock: RaceClock,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """For a stopped miner that reports no limit, not every value may count as too high."""
     miner.machine.power_off()

@@ -22,21 +22,12 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock, later
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
+from .conftest import Call, Poll, RaceClock, Show, later, sent
 
 pytestmark = pytest.mark.usefixtures("coordinator")
 
 PERCENT = ("set_power_pct", "set_power_pct_v2", "set.miner.power_percent")
 LIMIT = ("adjust_power_limit", "set.miner.power_limit")
-
-
-def sent(miner: SimulatedMiner, names: tuple[str, ...]) -> int:
-    """How often commands have reached the miner."""
-    return sum(command.name in names for command in miner.commands)
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ async def test_down_without_a_restart(
     async with asyncio.timeout(5):
         while abs(miner.machine.power_w - full * 0.7) > full * 0.05:
             await asyncio.sleep(0.02)
-    assert sent(miner, LIMIT) == 0
+    assert sent(miner, *LIMIT) == 0
 
 
 async def test_near_enough(miner: SimulatedMiner, aim: Any, state: Show) -> None:
@@ -125,10 +116,10 @@ async def test_restarts_that_are_not_allowed(
         entry, options={CONF_RESTARTS_ALLOWED: False, CONF_RESTART_INTERVAL: 5}
     )
     await hass.async_block_till_done()
-    before = sent(miner, LIMIT)
+    before = sent(miner, *LIMIT)
     await aim(3000)
     assert state("sensor", "power_target_way") == "restarts_not_allowed"
-    assert sent(miner, LIMIT) == before
+    assert sent(miner, *LIMIT) == before
 
 
 async def test_a_restart_forgets_the_percent_and_gets_it_again(
@@ -261,8 +252,8 @@ async def test_no_restart_for_a_rounding_error(
     for _ in range(3):
         await poll()
         assert state("sensor", "power_target_way") == "power_percent"
-    assert sent(miner, PERCENT) == 1
-    assert sent(miner, LIMIT) == 0
+    assert sent(miner, *PERCENT) == 1
+    assert sent(miner, *LIMIT) == 0
     assert miner.truth().power_limit_w == limit
 
 

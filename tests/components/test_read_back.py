@@ -1,7 +1,7 @@
 """Reading back: the fields of the answers decide what can be read, not the version of the API."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 import re
@@ -26,13 +26,8 @@ from simulator import SimulatedMiner
 from simulator.dialect_v2 import DialectV2
 from simulator.dialect_v3 import DialectV3
 
-from .conftest import PASSWORD, RaceClock, issue
+from .conftest import PASSWORD, Call, Find, RaceClock, Show, issue
 from .test_settings import FOREIGN_SETTINGS, ONLY_4028, REFUSED, SETTINGS
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Find = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
 
 pytestmark = pytest.mark.usefixtures("entity_registry_enabled_by_default")
 

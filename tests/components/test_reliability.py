@@ -1,6 +1,5 @@
 """docs/reliability.md: what a user sees of every failure, in a real Home Assistant."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,7 +31,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import FAILURES, SimulatedMiner
 from tests.test_docs import failure_rows
 
-from .conftest import PASSWORD, RaceClock
+from .conftest import PASSWORD, Call, Poll, RaceClock, Show
 
 UNAFFECTED, LESS, ZEROS, GONE = "unaffected", "less", "zeros", "gone"
 WORST_LAST = [UNAFFECTED, LESS, ZEROS, GONE]
@@ -268,9 +267,9 @@ async def meet(on_it: Shown, failure: str, monkeypatch: pytest.MonkeyPatch) -> s
 async def test_off_that_undoes_itself(
     miner: SimulatedMiner,
     clock: RaceClock,
-    call: Callable[..., Awaitable[None]],
-    state: Callable[[str, str], str],
-    poll: Callable[[], Awaitable[None]],
+    call: Call,
+    state: Show,
+    poll: Poll,
 ) -> None:
     """A miner that starts again in the most expensive hour must not look off, nor be fought with."""
     miner.inject("undone")

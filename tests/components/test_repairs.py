@@ -24,12 +24,9 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, issue
+from .conftest import PASSWORD, Call, Poll, Show, issue
 from .test_texts import load
 
-type Show = Callable[[str, str], str]
-type Call = Callable[..., Awaitable[None]]
-type Poll = Callable[[], Awaitable[None]]
 type Doctor = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
 
 

@@ -17,13 +17,12 @@ from custom_components.whatsminer.const import (
 from custom_components.whatsminer.money.profile import Window, poll_of
 from simulator import SimulatedMiner
 
+from .conftest import Call, Find
 from .test_money_totals import pass_time, set_up, shown
 
 __all__ = ["pass_time"]
 
-type Find = Callable[[str, str], str]
 type Pass = Callable[[int], Awaitable[None]]
-type Call = Callable[..., Awaitable[None]]
 
 KEYS = ("saved_always_on", "saved_limit")
 PRICE = "sensor.price"

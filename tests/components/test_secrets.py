@@ -3,7 +3,6 @@
 The fixture `secrets` looks at the logs of every test here; this adds all the rest.
 """
 
-from collections.abc import Awaitable, Callable
 import gc
 import logging
 from typing import Any
@@ -16,9 +15,7 @@ import pytest
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD
-
-type Call = Callable[..., Awaitable[None]]
+from .conftest import PASSWORD, Call
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Settings: every one on every miner that has it, reported or assumed, and on no other."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import PropertyMock
@@ -24,12 +24,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.entity import WhatsminerControl
 from simulator import FOREIGN, PROFILES, SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Find = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
+from .conftest import PASSWORD, Call, Find, Poll, RaceClock, Show
 
 TURN = {"on": ("turn_on", {}), "off": ("turn_off", {})}
 

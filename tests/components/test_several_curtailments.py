@@ -1,7 +1,6 @@
 """Several curtailments, and the power sources: who decides, and where the miner is afterwards."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
 from itertools import permutations, product
 import math
@@ -25,29 +24,16 @@ from custom_components.whatsminer.power.policy import Wish
 from custom_components.whatsminer.store import MinerStore
 from simulator import SimulatedMiner
 
-from .conftest import Act, RaceClock, later
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
+from .conftest import Act, Call, Find, Poll, RaceClock, Show, later, until
 
 EXECUTOR = "custom_components.whatsminer.power.executor"
 
 
 @pytest.fixture(autouse=True)
-async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
-    """The miner's time races, and so do the quick polls."""
-    with patch(f"{EXECUTOR}.POLL_INTERVAL", 0.02):
-        clock.rate = 1000
-        clock.race()
-        yield
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the miner is there."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
+def _racing(clock: RaceClock) -> None:
+    """Let the miner's time race."""
+    clock.rate = 1000
+    clock.race()
 
 
 @pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v3_m7bs"])
@@ -430,7 +416,7 @@ async def test_power_source_over_a_restart(
     entry: MockConfigEntry,
     plan: Plan,
     coordinator: WhatsminerCoordinator,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """An automation would see it removed and added, and a user would lose its name."""
     select = entity_id("select", "power_source")
@@ -449,9 +435,7 @@ async def test_power_source_over_a_restart(
 
 
 @pytest.mark.usefixtures("coordinator")
-async def test_no_other_source(
-    hass: HomeAssistant, entity_id: Callable[[str, str], str]
-) -> None:
+async def test_no_other_source(hass: HomeAssistant, entity_id: Find) -> None:
     """A select with one option only confuses."""
     with pytest.raises(AssertionError):
         entity_id("select", "power_source")

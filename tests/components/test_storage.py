@@ -1,7 +1,6 @@
 """What is stored: each part is read alone, and nothing is written by an entry that is gone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -23,10 +22,7 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.store import MinerStore
 from simulator import SimulatedMiner
 
-from .conftest import PASSWORD, RaceClock, issue
-
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
+from .conftest import PASSWORD, Poll, RaceClock, Show, issue
 
 KNOWN: dict[str, Any] = {
     "power_ceiling": 3500.0,
@@ -172,7 +168,7 @@ async def test_an_observer_that_raises(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     state: Show,
-    poll: Callable[[], Awaitable[None]],
+    poll: Poll,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

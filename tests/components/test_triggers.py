@@ -20,10 +20,9 @@ from custom_components.whatsminer.condition import CONDITIONS
 from custom_components.whatsminer.trigger import TRIGGERS
 from simulator import SimulatedMiner
 
-from .conftest import RaceClock, later
+from .conftest import Find, Poll, RaceClock, later
 
 HOUSE = Path(__file__).parents[2] / "custom_components" / "whatsminer"
-type Poll = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ async def test_curtailments(
     hass: HomeAssistant,
     automate: Callable[..., Awaitable[list[ServiceCall]]],
     clock: RaceClock,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
     reason: str | None,
     called: int,
 ) -> None:
@@ -148,7 +147,7 @@ async def test_curtailment_that_ends(
     hass: HomeAssistant,
     automate: Callable[..., Awaitable[list[ServiceCall]]],
     clock: RaceClock,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
 ) -> None:
     """Who waits for the end of a grid call would wait for ever, or hear of it when it begins."""
     calls = await automate("curtailment_ended")
@@ -172,7 +171,7 @@ async def test_curtailment_that_fails(
     miner: SimulatedMiner,
     clock: RaceClock,
     poll: Poll,
-    entity_id: Callable[[str, str], str],
+    entity_id: Find,
     failure: str,
 ) -> None:
     """A grid operator's call that is not followed would be noticed on the bill; twice is once too often."""

@@ -1,7 +1,6 @@
 """What is unknown when a curtailment begins is learned, or left alone at its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -15,28 +14,16 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from .conftest import Act, RaceClock, issue, later
+from .conftest import Act, Call, Poll, RaceClock, Show, issue, later, sent, until
 
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
-
-CURTAILMENT = "custom_components.whatsminer.power.executor"
 STARTS = ("power_on", "set.miner.service")
 LIMITS = ("adjust_power_limit", "set.miner.power_limit")
 
 
 @pytest.fixture(autouse=True)
-async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
-    """The miner's time races, and so do the quick polls."""
-    with patch(f"{CURTAILMENT}.POLL_INTERVAL", 0.02):
-        clock.race()
-        yield
-
-
-def sent(miner: SimulatedMiner, *names: str) -> int:
-    """How often commands have reached the miner."""
-    return sum(command.name in names for command in miner.commands)
+def _racing(clock: RaceClock) -> None:
+    """Let the miner's time race."""
+    clock.race()
 
 
 async def restart_while_offline(
@@ -137,9 +124,7 @@ async def test_limit_before_a_restart_of_home_assistant(
     with pytest.raises(HomeAssistantError):
         await act("curtail", target="power", power=limit - 700, duration="00:30:00")
     await come_back(hass, miner, poll, 5)
-    async with asyncio.timeout(5):
-        while not miner.truth().power_w < limit - 600:
-            await asyncio.sleep(0.02)
+    await until(lambda: miner.truth().power_w < limit - 600)
     await come_back(hass, miner, poll, 31)
     assert state("sensor", "curtailment") == "none"
     async with asyncio.timeout(5):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
@@ -15,11 +14,8 @@ from custom_components.whatsminer.const import DOMAIN
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from simulator import SimulatedMiner
 
-from ..conftest import RaceClock, later
+from ..conftest import Poll, RaceClock, later
 
-type Call = Callable[..., Awaitable[None]]
-type Show = Callable[[str, str], str]
-type Poll = Callable[[], Awaitable[None]]
 type PollLater = Callable[[float], Awaitable[None]]
 
 CURTAILMENT = "custom_components.whatsminer.power.executor"
@@ -28,11 +24,9 @@ KINDS = ("curtailment_failing", "resume_failing")
 
 
 @pytest.fixture(autouse=True)
-async def _quick(clock: RaceClock) -> AsyncGenerator[None]:
-    """The miner's time races, and so do the quick polls."""
-    with patch(f"{CURTAILMENT}.POLL_INTERVAL", 0.02):
-        clock.race()
-        yield
+def _racing(clock: RaceClock) -> None:
+    """Let the miner's time race."""
+    clock.race()
 
 
 @pytest.fixture

@@ -23,17 +23,8 @@ from custom_components.whatsminer.exceptions import markdown
 from custom_components.whatsminer.power.executor import EVENT_DECISION
 from simulator import SimulatedMiner
 
-from ..conftest import Act, RaceClock, issue, later
-from .conftest import (
-    CURTAILMENT,
-    STANDBY,
-    Call,
-    Poll,
-    PollLater,
-    Show,
-    _until_power,
-    sent,
-)
+from ..conftest import Act, Call, Poll, RaceClock, Show, issue, later
+from .conftest import CURTAILMENT, STANDBY, PollLater, _until_power, sent
 
 
 @pytest.mark.parametrize("profile", ["v205_m50", "v2c_m60s", "v1_m20s", "v3_m7bs"])

@@ -25,8 +25,8 @@ from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.power.executor import EVENT_DECISION, _Retry
 from simulator import SimulatedMiner
 
-from ..conftest import Act, RaceClock, issue, later
-from .conftest import CURTAILMENT, KINDS, Call, Poll, PollLater, Show, sent
+from ..conftest import Act, Call, Poll, RaceClock, Show, issue, later
+from .conftest import CURTAILMENT, KINDS, PollLater, sent
 
 
 async def test_off_before_stays_off_after(
