@@ -43,6 +43,7 @@ from custom_components.whatsminer.diagnostics import async_get_config_entry_diag
 from custom_components.whatsminer.group.events import Event, as_csv, requested
 from custom_components.whatsminer.group.flow import MORE, SITE
 from custom_components.whatsminer.group.recorder import EVENT_CURTAILMENT
+from custom_components.whatsminer.group.store import GroupStore
 from custom_components.whatsminer.group.totals import Part, Totals, total, total_plan
 from custom_components.whatsminer.logbook import Texts, describe_group
 from simulator import SimulatedMiner
@@ -114,6 +115,49 @@ async def settle(hass: HomeAssistant, group: ConfigEntry[Any]) -> None:
     await hass.async_block_till_done()
     group.runtime_data.update()
     await hass.async_block_till_done()
+
+
+# What is stored
+
+WRONG = [None, True, -1, 1e9, float("nan"), "1", [], {}, [None, "x"], {"a": "b"}]
+
+
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+async def test_wrong_stored_values_are_dropped(
+    hass: HomeAssistant, hass_storage: dict[str, Any], value: Any
+) -> None:
+    """One damaged value would keep a group, and the thermostat of a house, from loading."""
+    good: dict[str, Any] = {
+        "on": False,
+        "target": 3000,
+        "reserve": 200,
+        "heats": True,
+        "heat": {"on": True},
+        "joined": ["a"],
+        "stopped": {"a": 5.0},
+        "events": [],
+    }
+    for name in (*good, None):
+        data = value if name is None else {**good, name: value}
+        hass_storage["whatsminer.roof"] = {"version": 1, "data": data}
+        store = GroupStore(hass, "roof")
+        await store.async_load()
+        for other, expected in good.items():
+            if name not in (None, other):
+                found = getattr(store, other)
+                assert (sorted(found) if other == "joined" else found) == expected
+        assert isinstance(store.target, int | None)
+        await store.async_save()
+
+
+async def test_store_of_a_later_version(
+    hass: HomeAssistant, hass_storage: dict[str, Any]
+) -> None:
+    """After a downgrade the group would not load."""
+    hass_storage["whatsminer.roof"] = {"version": 2, "data": {"on": False}}
+    store = GroupStore(hass, "roof")
+    await store.async_load()
+    assert store.on
 
 
 # Setting one up

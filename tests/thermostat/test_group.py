@@ -308,7 +308,10 @@ async def test_call_for_heat(world: World, pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("options", [{"thermostat_call": "binary_sensor.demand"}])
-async def test_each_has_its_minimum_run(world: World, pair: Pair) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_each_has_its_minimum_run(
+    world: World, pair: Pair, *, restarts: bool
+) -> None:
     """A miner would be stopped while it tunes, since the other one has run long enough."""
     demand = "binary_sensor.demand"
     world.step = 300
@@ -325,7 +328,10 @@ async def test_each_has_its_minimum_run(world: World, pair: Pair) -> None:
     late = max((0, 1), key=pair.switched)
     assert pair.switched(late) == 2
     await world.set(demand, "off")
-    await world.let_pass(minutes=20)
+    await world.let_pass(minutes=10)
+    if restarts:
+        await world.restart(minutes=2)
+    await world.let_pass(minutes=10)
     assert pair.status == "no_demand"
     assert [running for running in world.running if running] == [True]
     assert world.running[late]
@@ -424,6 +430,46 @@ async def test_restart(world: World, pair: Pair) -> None:
     await world.restart(minutes=5)
     assert pair.mode == "off"
     assert world.running == [False, False]
+
+
+@pytest.mark.parametrize("target", [25, 15])
+async def test_restart_is_no_news(world: World, pair: Pair, target: int) -> None:
+    """The logbook would say again after each restart why the miners run, or are stopped."""
+    world.step = 300
+    await pair.heat(target)
+    await world.let_pass(minutes=15)
+    for miner in world.miners:
+        miner.applied.clear()
+    events = async_capture_events(world.hass, "whatsminer_power_decision")
+    for _ in range(2):
+        await world.restart(minutes=2)
+        await world.let_pass(minutes=10)
+    assert world.running == [target == 25] * 2
+    # A setup tries whether it may write.
+    assert {one for miner in world.miners for one in miner.applied} == {"set_led"}
+    assert [event.data for event in events] == []
+    await pair.heat(40 - target)
+    await world.let_pass(minutes=40)
+    assert world.running == [target == 15] * 2
+    assert sorted(event.data["name"] for event in events) == ["Miner 0", "Miner 1"]
+
+
+async def test_restart_in_a_minimum_stop(world: World, pair: Pair) -> None:
+    """A miner would start again a minute after it has stopped."""
+    world.step = 300
+    pair.room.outside = 13
+    await pair.heat()
+    for _ in range(60):
+        await world.let_pass(minutes=5)
+        if sum(world.running) == 1:
+            break
+    running = world.running
+    pair.room.sensor = lambda degrees: TARGET - 1 - degrees / 100
+    await world.restart(minutes=2)
+    await world.let_pass(minutes=20)
+    assert world.running == running
+    await world.let_pass(minutes=15)
+    assert world.running == [True, True]
 
 
 async def test_the_user_counts_more(world: World, pair: Pair) -> None:

@@ -191,12 +191,11 @@ class GroupHeater:
 
     @property
     def _minimum_runs(self) -> dict[str, float]:
-        """Return the lowest level of those that the group has started too recently to stop them."""
-        members = self._members()
+        """Return the lowest level of those that were started too recently to stop them."""
         return {
             unit.name: unit.lowest
             for unit in self._units
-            if unit.on and not unit.may_switch and members[unit.name].percent
+            if unit.on and not unit.may_switch
         }
 
     @callback

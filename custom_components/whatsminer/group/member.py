@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+import math
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 
 from ..api import Activity, MinerState
 from ..const import FULL, LOGGER
@@ -19,6 +21,7 @@ from ..power.record import Target
 from ..runtime import WhatsminerConfigEntry, WhatsminerData
 from .allocation import Member as Allocated, Role, start_loss
 from .site import Miner, Phase
+from .store import GroupStore
 
 IDLE = 15.0
 """W; what a stopped miner draws."""
@@ -48,11 +51,14 @@ def loaded(entry: WhatsminerConfigEntry) -> WhatsminerData | None:
 class Member:
     """One miner of a group."""
 
-    def __init__(self, entry: WhatsminerConfigEntry, *, first: bool) -> None:
+    def __init__(
+        self, entry: WhatsminerConfigEntry, store: GroupStore, *, first: bool
+    ) -> None:
         """Look at a miner, which need not be loaded."""
         self.entry = entry
         self.name = entry.entry_id
         self.first = first
+        self._store = store
         self.phase = Phase.OFFLINE
         self.since = -float("inf")
         """When the phase began, on the clock of the event loop."""
@@ -94,8 +100,12 @@ class Member:
             self.phase = phase
             if is_switched and phase is not Phase.OFFLINE:
                 self.switched = self.since
+            if phase is Phase.OFF and not was_offline:
+                self._store.note_stop(self.name, dt_util.utcnow().timestamp())
         if phase is not Phase.OFFLINE:
             self._mined = phase is not Phase.OFF
+            if self._mined:
+                self._store.note_stop(self.name, None)
         self.levels = self._find_levels() or self.levels
 
     def _phase(self) -> Phase:
@@ -108,11 +118,12 @@ class Member:
 
     @property
     def _elapsed(self) -> float:
-        """Return how long the miner has been running when it is first seen (s)."""
-        state = self.state
-        if state is None or state.mining is not True or not state.summary:
-            return float("inf") if self._phase() is Phase.OFF else 0.0
-        return state.summary.elapsed or 0.0
+        """Return how long the miner has been running, or was stopped, when it is first seen (s)."""
+        if self._phase() is Phase.OFF:
+            stopped = self._store.stopped.get(self.name, -math.inf)
+            return max(0.0, dt_util.utcnow().timestamp() - stopped)
+        summary = self.state and self.state.summary
+        return (summary.elapsed if summary else None) or 0.0
 
     @property
     def efficiency(self) -> float:

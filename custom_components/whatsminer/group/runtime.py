@@ -94,6 +94,8 @@ class Group:
         )
         left = self.store.joined - self.controlled.keys()
         self.store.joined -= left
+        for name in self.store.stopped.keys() - self.controlled.keys():
+            self.store.note_stop(name, None)
         config = self.hass.config_entries
         release(entry for name in left if (entry := config.async_get_entry(name)))
         for entry in self.members:
@@ -121,7 +123,7 @@ class Group:
         }
         self._miners = {
             name: self._miners.get(name)
-            or Member(entry, first=name in options.get(CONF_FIRST, ()))
+            or Member(entry, self.store, first=name in options.get(CONF_FIRST, ()))
             for name, entry in ids.items()
         }
         return self._miners

@@ -1,16 +1,45 @@
 """What a group stores."""
 
-from contextlib import suppress
+from collections.abc import Callable
+import math
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import UnsupportedStorageVersionError
 from homeassistant.helpers.storage import Store
 
-from ..const import DOMAIN
+from ..const import DOMAIN, LOGGER
+from ..power.record import restore, stored_number
 from .events import Event
 
 _VERSION = 1
 _SAVE_DELAY = 1.0
+
+
+def _stopped(stored: Any) -> dict[str, float]:
+    """Return times by miner; raises ValueError for what is no time."""
+    if not all(math.isfinite(at) for at in stored.values()):
+        raise ValueError("no time")
+    return dict(stored)
+
+
+def _texts(stored: Any) -> set[str]:
+    """Return texts; raises TypeError for what is no list."""
+    return {str(one) for one in stored}
+
+
+def _events(stored: Any) -> list[Event]:
+    return [Event.from_stored(one) for one in stored]
+
+
+_LOADERS: dict[str, Callable[[Any], Any]] = {
+    "target": stored_number,
+    "reserve": stored_number,
+    "heat": dict,
+    "joined": _texts,
+    "stopped": _stopped,
+    "events": _events,
+}
 
 
 class GroupStore:
@@ -27,21 +56,33 @@ class GroupStore:
         self.heat: dict[str, Any] = {}
         """What the thermostat keeps."""
         self.joined: set[str] = set()
+        self.stopped: dict[str, float] = {}
+        """When the miners that are stopped were seen to stop (Unix time)."""
         self.events: list[Event] = []
 
     async def async_load(self) -> None:
         """Read what an earlier run of Home Assistant stored; what is impossible is dropped."""
-        stored = await self._store.async_load() or {}
+        stored: Any = None
+        try:
+            stored = await self._store.async_load()
+        except UnsupportedStorageVersionError as err:
+            LOGGER.warning("%s cannot be read: %s", self._store.key, err)
+        if not isinstance(stored, dict):
+            return
         self.on = stored.get("on") is not False
-        target, reserve = stored.get("target"), stored.get("reserve")
-        self.target = target if isinstance(target, int) else None
-        self.reserve = reserve if isinstance(reserve, int) else 0
-        heat = stored.get("heat")
         self.heats = stored.get("heats") is True
-        self.heat = heat if isinstance(heat, dict) else {}
-        self.joined = set(stored.get("joined") or ())
-        with suppress(TypeError, AttributeError):
-            self.events = [Event.from_stored(one) for one in stored.get("events") or ()]
+        for name, load in _LOADERS.items():
+            found = restore(f"{name} of a group", load, stored.get(name))
+            if found is not None:
+                setattr(self, name, found)
+
+    @callback
+    def note_stop(self, name: str, at: float | None) -> None:
+        """Keep when a miner was stopped; None if it runs."""
+        if self.stopped.pop(name, None) != at:
+            if at is not None:
+                self.stopped[name] = at
+            self.save()
 
     @callback
     def save(self) -> None:
@@ -60,5 +101,6 @@ class GroupStore:
             "heats": self.heats,
             "heat": self.heat,
             "joined": sorted(self.joined),
+            "stopped": self.stopped,
             "events": [event.stored() for event in self.events],
         }

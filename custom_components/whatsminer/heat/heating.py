@@ -196,7 +196,7 @@ class Heating:
         """Return what was wished last, while the sensor is not loaded yet."""
         if not self._held.on or self.state.heat is False:
             return Wish(stop=True)
-        return Wish(percent=self.state.percent or None)
+        return Wish(percent=self.state.percent or None, modulates=True)
 
     # Setting
 

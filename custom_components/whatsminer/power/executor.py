@@ -182,7 +182,9 @@ class PowerExecutor:
     @callback
     def start(self) -> None:
         """Watch over the power from now on."""
-        self.decision = self._new_decision()  # it was announced before the restart
+        self.decision = self._new_decision()
+        if self.record.announced is None:
+            self.record = replace(self.record, announced=self.decision.essence)
         self._commander.on_user_command(self._on_user_command)
         self._entry.async_on_unload(self._coordinator.async_add_listener(self._watch))
         self._entry.async_on_unload(
@@ -607,11 +609,17 @@ class PowerExecutor:
 
     def _decide(self) -> Decision:
         """Take a new decision, and announce it if it differs for people."""
-        earlier, self.decision = self.decision, self._new_decision()
+        self.decision = self._new_decision()
         if self.decision.command is None or self.decision.by is not By.SOURCE:
             self.status = self.decision.status
-        if earlier.essence != self.decision.essence:
-            self._announce(was_source=earlier.by is By.SOURCE)
+        before, essence = self.record.announced or [None], self.decision.essence
+        was_source = before[:1] == [By.SOURCE]
+        # Until its source is loaded a miner stays as it is.
+        waits = self.decision.by is By.BASELINE and self.decision.wish.hold
+        if before != essence and not (was_source and waits):
+            self.record = replace(self.record, announced=essence)
+            self._announce(was_source=was_source)
+            self._save_later()
         return self.decision
 
     def _announce(self, *, again: bool = False, was_source: bool = False) -> None:

@@ -150,13 +150,14 @@ class Decision:
         return 0.0 if self.wish.stop else self.wish.percent
 
     @property
-    def essence(self) -> tuple[Any, ...]:
-        """Return what makes two decisions different for people."""
+    def essence(self) -> list[Any]:
+        """Return what makes two decisions different for people, as JSON."""
         one = self.curtailment if self.by is By.CURTAILMENT else None
         percent = self.percent if self.by is By.SOURCE else None
         if percent and self.wish.modulates:
             percent = FULL
-        return self.by, percent, one and (one.reason, one.target, one.amount)
+        limit = one and [one.reason, one.target.value, one.amount]
+        return [self.by.value, percent, limit]
 
 
 def strictest(

@@ -141,6 +141,8 @@ class Record:
     """When the curtailments ended last, by reason (ISO 8601)."""
     last: dict[str, Any] | None = None
     """What became of the curtailment that ended last."""
+    announced: list[Any] | None = None
+    """The essence of the decision that was announced last."""
 
     @property
     def active(self) -> tuple[Curtailment, ...]:
@@ -213,6 +215,7 @@ def load_record(stored: dict[str, Any], name: str) -> tuple[Record, bool]:
         ended_reason=restore(f"last reason of {name}", str, stored.get("ended_reason")),
         ends=restore(f"last ends of {name}", _ends, stored.get("ends")) or {},
         last=restore(f"last curtailment of {name}", dict, stored.get("last")),
+        announced=restore(f"decision of {name}", list, stored.get("announced")),
     )
     if not record.curtailments and None in loaded:
         # What it changed is unknown, so nothing is restored.
