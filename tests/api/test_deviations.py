@@ -260,6 +260,19 @@ async def test_the_other_word_for_the_protection_against_frost(
         assert sim.truth().settings.heat_mode == "anti-freezing"
 
 
+@pytest.mark.parametrize("on", [True, False])
+async def test_fast_boot_without_the_settings(on: bool) -> None:
+    """Where fast boot is unknown, a percent would be taken for one that restarts the miner."""
+    async with simulated("v2c_m60s") as sim:
+        sim.refuse["get.miner.setting"] = -2
+        sim.machine.fast_boot = on
+        miner = await connect(sim.host, sim.port, v3_port=sim.v3_port)
+        state = await miner.read()
+        await miner.close()
+    assert state.summary
+    assert state.summary.fast_boot is on
+
+
 @pytest.mark.parametrize("code", [-1, -2, -3, -4, -5])
 @pytest.mark.parametrize("command", ["set.miner.report", "set.system.led"])
 async def test_an_account_that_some_commands_do_not_prove(

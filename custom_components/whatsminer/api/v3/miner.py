@@ -357,7 +357,11 @@ class V3Miner(Miner):
         return {}
 
     async def _read_summary(self, context: PollContext) -> Summary:
-        return parse_summary(await self._status(), await self._setting())
+        status, setting = await self._status(), await self._setting()
+        if "fast-boot" not in setting:
+            device = await self._setting(_DEVICE)
+            setting = as_object(device.get("miner")) | setting
+        return parse_summary(status, setting)
 
     async def _read_boards(self, context: PollContext) -> tuple[Board, ...]:
         return parse_boards(await self._status())

@@ -363,7 +363,7 @@ def _parse_log_server(value: Any) -> LogServer | None:
 
 
 def parse_summary(status: JsonObject, setting: JsonObject) -> Summary:
-    """`summary` of `get.miner.status` (protocol.md#e5), with fast boot from `get.miner.setting`."""
+    """`summary` of `get.miner.status` (protocol.md#e5), with fast boot from the settings."""
     raw = as_object(status.get("summary"))
     if not raw:
         raise InvalidAnswerError("get.miner.status without summary")
