@@ -380,6 +380,10 @@ DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
         "a backslash that begins no escape in the user of a pool",
         _put(r'(?<="User":")|(?<="account":")', lambda _: "dom\\"),
     ),
+    "first_of_joined": (
+        "get.miner.status answers only the first of what is joined (4433)",
+        lambda text: _lacking("edevs", "pools")(text) if '"summary":' in text else text,
+    ),
     "pkcs7_padding": ("pads what it encrypts as PKCS#7 (4028)", lambda text: text),
     "data_key": ("names what it encrypts data, not enc (4028)", lambda text: text),
     "spaces": (

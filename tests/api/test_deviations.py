@@ -37,6 +37,7 @@ SAME: dict[str, Any] = {}
 UNKNOWN_MODEL = {r"info\.(model|cooling)": None}
 EXPECTED: dict[str, dict[str, Any]] = {
     "description": SAME,
+    "first_of_joined": SAME,
     "lone_backslash": {r"pools\.\d\.user": r"dom\account.worker1"},
     "pkcs7_padding": SAME,
     "data_key": SAME,

@@ -489,6 +489,10 @@ DEFECTS_OF_OTHERS = {
         '{"api_ver":"1.4.0","Description":""}',
     ),
     "codes_from_one": ('{"Error Code 0":110}', '{"Error Code 1":110}'),
+    "first_of_joined": (
+        '{"msg":{"summary":{},"edevs":[],"pools":[]}}',
+        '{"msg":{"summary":{}}}',
+    ),
     "listed_notes": (  # 4028, in the envelope
         '{"Msg":{"msg8":"","msg9":"shed"}}',
         '{"Msg":[{"key":"msg8","val":""},{"key":"msg9","val":"shed"}]}',

@@ -335,28 +335,46 @@ async def test_a_refused_read_costs_only_its_sections(
         assert state.status.power_percent is None
 
 
+JOINS = tuple(f"get.miner.status=summary+edevs{pools}" for pools in ("", "+pools"))
+
+
+@pytest.mark.parametrize("code", [-1, -2, -3])
 async def test_an_idle_miner_that_tells_only_its_summary(
-    start: Start, client: Client, monkeypatch: pytest.MonkeyPatch
+    start: Start, client: Client, code: int
 ) -> None:
     """It would be shown as restarting for as long as it is stopped (protocol.md#e5)."""
-    sim = await start(M64, state="stopped")
-    miner = await client(sim)
-    asked: list[Any] = []
-    request = miner._link.request  # noqa: SLF001 - the simulator has no such firmware
-
-    async def picky(question: dict[str, Any]) -> dict[str, Any]:
-        asked.append(question.get("param"))
-        if "+" in str(question.get("param")):
-            return {"code": -1, "msg": "failed", "desc": question["cmd"]}
-        return await request(question)
-
-    monkeypatch.setattr(miner._link, "request", picky)  # noqa: SLF001
-    state = await miner.read()
-    assert asked[:2] == ["summary+edevs+pools", "summary"]
-    assert asked.count("summary") == 1
+    alone = ("get.miner.status=edevs", "get.miner.status=pools")
+    refuse = dict.fromkeys((*JOINS, *alone), code)
+    sim = await start(M64, state="stopped", refuse=refuse)
+    state = await (await client(sim)).read()
+    asked = [
+        each.params["param"] for each in sim.commands if each.name == "get.miner.status"
+    ]
+    assert asked == ["summary+edevs+pools", "summary", "edevs", "pools"]
     assert state.summary is not None
     assert state.activity is Activity.STOPPED
     assert set(state.failed) == {Section.BOARDS, Section.POOLS}
+
+
+@pytest.mark.parametrize("code", [-1, -2, -3, None])
+async def test_a_miner_that_joins_nothing(
+    start: Start, client: Client, code: int | None
+) -> None:
+    """All boards would be missing for as long as the miner is on."""
+    sim = await start(M60S)
+    miner = await client(sim)
+    clean = await miner.read()
+    if code is None:
+        sim.inject("first_of_joined")
+    else:
+        sim.refuse = dict.fromkeys(JOINS, code)
+    for slow in (True, False):
+        state = await miner.read(clean, slow=slow)
+        assert not state.failed
+        assert state.boards
+        assert [board.slot for board in state.boards] == [0, 1, 2]
+        assert all(board.temperature for board in state.boards)
+        assert state.pools
 
 
 async def test_a_device_that_no_longer_says_who_it_is(

@@ -343,12 +343,13 @@ class V3Miner(Miner):
             if self._companion.info.firmware != self.info.firmware:
                 self.outdated = True
 
-    async def _status(self) -> JsonObject:
-        """`get.miner.status`; an idle miner may refuse all but its summary (protocol.md#e5)."""
+    async def _status(self, part: str) -> JsonObject:
+        """`get.miner.status` with one part of it, which may not come joined with others (protocol.md#e5)."""
         try:
-            return await self._once(_STATUS, self._status_param)
+            status = await self._once(_STATUS, self._status_param)
         except CommandRefusedError:
-            return await self._once(_STATUS, "summary")
+            status = await self._once(_STATUS, "summary")
+        return status if part in status else status | await self._once(_STATUS, part)
 
     async def _setting(self, command: str = _SETTING) -> JsonObject:
         """Return an optional answer; empty where it fails."""
@@ -357,14 +358,14 @@ class V3Miner(Miner):
         return {}
 
     async def _read_summary(self, context: PollContext) -> Summary:
-        status, setting = await self._status(), await self._setting()
+        status, setting = await self._status("summary"), await self._setting()
         if "fast-boot" not in setting:
             device = await self._setting(_DEVICE)
             setting = as_object(device.get("miner")) | setting
         return parse_summary(status, setting)
 
     async def _read_boards(self, context: PollContext) -> tuple[Board, ...]:
-        return parse_boards(await self._status())
+        return parse_boards(await self._status("edevs"))
 
     async def _read_status(self, context: PollContext) -> Status:
         return parse_status(await self._once(_DEVICE), await self._setting())
@@ -409,7 +410,7 @@ class V3Miner(Miner):
         return parse_settings(device, *others)
 
     async def _read_pools(self, context: PollContext) -> tuple[Pool, ...]:
-        status = await self._status()
+        status = await self._status("pools")
         counted: tuple[Pool, ...] | None = None
         # Only 4028 counts shares; without it they are unknown.
         with contextlib.suppress(WhatsminerError):
