@@ -36,11 +36,11 @@ from custom_components.whatsminer.api.models import (
     Psu,
     Status,
     Summary,
+    activity_of,
 )
 from custom_components.whatsminer.api.parse import JsonObject
 from custom_components.whatsminer.api.v2.protocol import parse_pools as parse_pools_4028
 from custom_components.whatsminer.api.v3.protocol import (
-    activity_of,
     message_of,
     other_spelling,
     parse_boards,
@@ -745,7 +745,7 @@ def test_what_the_miner_is_doing(
     activity: Activity | None,
 ) -> None:
     """The switch would jump, or a restart be taken for a stop."""
-    assert activity_of(status, summary, error) is activity
+    assert activity_of(Dialect.V3, status, summary, error) is activity
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from custom_components.whatsminer.api import (
     WhatsminerError,
     transport,
 )
+from custom_components.whatsminer.api.models import activity_of
 from custom_components.whatsminer.api.parse import JsonObject, is_complete, parse_answer
 from custom_components.whatsminer.api.transport import (
     MAX_ANSWER,
@@ -29,7 +30,6 @@ from custom_components.whatsminer.api.transport import (
 )
 from custom_components.whatsminer.api.v2.crypto import decrypt, derive_token, encrypt
 from custom_components.whatsminer.api.v2.protocol import (
-    activity_of,
     is_challenge,
     parse_boards,
     parse_faults,

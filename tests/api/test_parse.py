@@ -22,6 +22,7 @@ from custom_components.whatsminer.api.models import (
     Fault,
     Status,
     Summary,
+    activity_of,
 )
 from custom_components.whatsminer.api.parse import (
     MAX_FAULTS,
@@ -74,7 +75,6 @@ from custom_components.whatsminer.api.parse import (
 )
 from custom_components.whatsminer.api.v2.crypto import decrypt, derive_token
 from custom_components.whatsminer.api.v2.protocol import (
-    activity_of,
     has_gentle_percent,
     is_challenge,
     parse_boards,
@@ -136,7 +136,7 @@ QUANTITIES: list[tuple[Callable[[Any], Any], float, float, float, float]] = [
     (as_voltage, 80, 600, 79, 65536),
     (as_duration, 0, 315_360_000, -1, 18446744073709551615),
     (as_share, 0, 100, -1, 100.1),
-    (as_power_percent, 0, 200, -1, 720),
+    (as_power_percent, 1, 200, -1, 720),
     (as_int, -(2**53), 2**53, -(2**63), 2**64),
     (as_count, 0, 10**15, -1, 2**64),
     (as_small_count, 0, 10_000, -1, 65536),
@@ -160,6 +160,11 @@ def test_a_quantity_has_a_range(
     """One answer with a counter that ran over would be charted, counted as energy and acted on."""
     assert [coerce(value) for value in (low, str(high))] == [low, high]
     assert [coerce(value) for value in (below, str(above))] == [None, None]
+
+
+def test_no_percent_is_full_power() -> None:
+    """A miner at full power would be shown at 0 percent, and raised by its power source."""
+    assert [as_power_percent(value) for value in (0, "0", 70)] == [100, 100, 70]
 
 
 @pytest.mark.parametrize("coerce", [as_float, *(row[0] for row in QUANTITIES)])

@@ -48,8 +48,6 @@ from .validation import (
     check_time_zone,
 )
 
-MAX_LOG = 64 << 20
-"""Bytes of the log of a miner."""
 MAX_FIRMWARE = 256 << 20
 """Bytes of a firmware image."""
 
@@ -411,14 +409,14 @@ class Commands(ABC):
 
     # Files
 
-    async def download_logs(self, write: Write, *, limit: int = MAX_LOG) -> int:
+    async def download_logs(self, write: Write) -> int:
         """Hand the miner's log, a tgz file, to `write` piece by piece; return its size (protocol.md#d7).
 
         Changes nothing on the miner. Raises NoAnswerError when it breaks off and
-        InvalidAnswerError when it would be longer than `limit`.
+        InvalidAnswerError when it would be too long.
         """
         self.require(Feature.DOWNLOAD_LOGS)
-        return await self._download(write, limit)
+        return await self._download(write)
 
     async def update_firmware(
         self,
@@ -439,5 +437,5 @@ class Commands(ABC):
         await self.writer.install(image, size, progress)
 
     @abstractmethod
-    async def _download(self, write: Write, limit: int) -> int:
+    async def _download(self, write: Write) -> int:
         """Ask for the log and receive it."""

@@ -30,6 +30,7 @@ from .models import (
     Section,
     Status,
     Summary,
+    activity_of,
     with_boards,
 )
 from .parse import JsonObject, pick
@@ -160,11 +161,12 @@ class Miner(Commands):
         self._identified = True
         return self.info
 
-    @abstractmethod
     def _activity_of(
         self, status: Status | None, context: PollContext
     ) -> Activity | None:
         """Return what the miner is doing."""
+        failed = context.failed.get(Section.SUMMARY)
+        return activity_of(self.info.dialect, status, context.summary, failed)
 
     async def _prepare(self, due: tuple[Section, ...]) -> None:
         """Read in one request what these sections have in common."""

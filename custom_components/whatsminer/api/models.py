@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import final
 
-from .errors import WhatsminerError
+from .errors import BtminerDownError, CommandRefusedError, WhatsminerError
 
 
 class Dialect(StrEnum):
@@ -504,6 +504,32 @@ def with_boards(summary: Summary, boards: Iterable[Board]) -> Summary:
     if summary.stable is not None or not tuned or None in tuned:
         return summary
     return replace(summary, stable=all(tuned))
+
+
+def activity_of(
+    dialect: Dialect,
+    status: Status | None,
+    summary: Summary | None,
+    summary_error: WhatsminerError | None,
+) -> Activity | None:
+    """Return what the miner is doing; None when neither flag nor summary show it."""
+    rates = (summary.hashrate_5s, summary.hashrate) if summary else ()
+    rate = next((rate for rate in rates if rate is not None), None)
+    # cgminer based firmware sets the flag wrongly at times (protocol.md#c7).
+    if status and status.off and not (dialect is Dialect.V1 and rate):
+        return Activity.STOPPED
+    # What does not hash may be stopped as well, unless the miner said that it is not.
+    idle = None if status is None else Activity.STARTING
+    if summary is None:
+        # A board of API 3 answers and refuses: there is no btminer that it could ask.
+        down = CommandRefusedError if dialect is Dialect.V3 else BtminerDownError
+        return idle and Activity.RESTARTING if isinstance(summary_error, down) else None
+    if summary.hashrate is None:
+        return None
+    # Hashrates are means, and may include earlier values; chips at 0 MHz do not hash.
+    if not rate or (summary.frequency_average == 0 and not summary.stable):
+        return idle
+    return Activity.TUNING if summary.stable is False else Activity.MINING
 
 
 def rejected_percent(

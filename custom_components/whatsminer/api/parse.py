@@ -255,8 +255,15 @@ as_duration = within(0, 315_360_000)
 """Seconds, up to ten years."""
 as_share = within(0, 100)
 """Percent of a whole."""
-as_power_percent = within(0, 200)
-"""Percent that a miner can be set to (protocol.md#d4)."""
+
+
+_POWER_PERCENT = within(0, 200)
+
+
+def as_power_percent(value: Any) -> float | None:
+    """Percent that a miner can be set to (protocol.md#d4); 0 is none set, which is 100 (protocol.md#e5)."""
+    percent = _POWER_PERCENT(value)
+    return 100.0 if percent == 0 else percent
 
 
 def as_unclear_share(value: Any) -> float | None:

@@ -9,6 +9,8 @@ from .errors import InvalidAnswerError, InvalidValueError
 from .parse import as_count, as_object, printable
 
 REDACTED = "**REDACTED**"
+MAX_LOG = 64 << 20
+"""Bytes of the log of a miner."""
 
 # Names of fields in the answers of sections C and E, in lower case.
 _PRIVATE = re.compile(r"passw|token|salt|worker|^(user|account|sign|key)$")
@@ -71,11 +73,11 @@ def check_data(
         raise InvalidValueError("parameter", command=command, value=param)
 
 
-def size_of_log(detail: Any, key: str, limit: int) -> int:
+def size_of_log(detail: Any, key: str) -> int:
     """How long a log will be (protocol.md#d7). Raises InvalidAnswerError for one that is too long."""
     size = as_count(as_object(detail).get(key))
     if size is None:
         raise InvalidAnswerError("the miner does not say how long its log is")
-    if size > limit:
-        raise InvalidAnswerError(f"a log of {size} bytes is longer than {limit}")
+    if size > MAX_LOG:
+        raise InvalidAnswerError(f"a log of {size} bytes is longer than {MAX_LOG}")
     return size

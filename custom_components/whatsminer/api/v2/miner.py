@@ -57,7 +57,6 @@ from .protocol import (
     BOARD_COMMANDS,
     HEAT_MODES,
     Shape,
-    activity_of,
     encode,
     has_gentle_percent,
     has_shape,
@@ -500,20 +499,13 @@ class V2Miner(Miner):
                 link.close()
         return True
 
-    @override
-    def _activity_of(
-        self, status: Status | None, context: PollContext
-    ) -> Activity | None:
-        failed = context.failed.get(Section.SUMMARY)
-        return activity_of(self.info.dialect, status, context.summary, failed)
-
     # Files
 
     @override
-    async def _download(self, write: Write, limit: int) -> int:
+    async def _download(self, write: Write) -> int:
         async def send(request: JsonObject, decrypt_answer: Open) -> int:
             async with self.transfer(request, decrypt_answer) as (transfer, answer):
-                size = size_of_log(answer.get("Msg"), "logfilelen", limit)
+                size = size_of_log(answer.get("Msg"), "logfilelen")
                 await transfer.receive(size, write)
                 return size
 

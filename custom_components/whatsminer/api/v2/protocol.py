@@ -11,7 +11,6 @@ from typing import Any
 
 from ..capabilities import version_tuple, with_capabilities
 from ..errors import (
-    BtminerDownError,
     CommandRefusedError,
     InvalidAnswerError,
     NotWhatsminerError,
@@ -23,7 +22,6 @@ from ..errors import (
     WrongPasswordError,
 )
 from ..models import (
-    Activity,
     Board,
     Dialect,
     Fault,
@@ -93,9 +91,6 @@ MEGA, GIGA = 1e-6, 1e-3
 
 _REFUSALS = frozenset({14, 23, 24, 45, 132, 135, 136, 137})
 """Codes of an error, also where STATUS is missing (protocol.md#a4)."""
-
-FULL = 100.0
-"""Percent, where none is set."""
 
 BACK_OFF = 185.0
 """Seconds without a further get_token after code 136 (protocol.md#b5)."""
@@ -634,14 +629,12 @@ def parse_status(answer: JsonObject) -> Status:
     firmware = as_text(pick(raw, "FirmwareVersion", "Firmware Version"))
     if off is None and firmware is None and "power_mode" not in raw:
         raise InvalidAnswerError("status without any of its fields")
-    percent = as_power_percent(raw.get("power_pct"))
     return Status(
         off=off,
         stop_reason=as_text(raw.get("mineroff_reason")),
         power_mode=as_power_mode(raw.get("power_mode")),
         power_limit_set=as_limit(raw.get("power_limit_set")),
-        # 0 is none set, as on 4433 (protocol.md#e5): a miner at 0 would not mine.
-        power_percent=FULL if percent == 0 else percent,
+        power_percent=as_power_percent(raw.get("power_pct")),
         target_frequency=as_offset(raw.get("hash_percent")),
         fast_hash=as_bool(raw.get("fast_hash")),
         liquid_temperature=as_temperature(raw.get("liquid_temp")),
@@ -655,28 +648,3 @@ def parse_faults(answer: JsonObject) -> tuple[Fault, ...]:
     if "error_code" not in message:
         raise InvalidAnswerError("get_error_code without error_code")
     return parse_fault_list(message["error_code"])
-
-
-def activity_of(
-    dialect: Dialect,
-    status: Status | None,
-    summary: Summary | None,
-    summary_error: WhatsminerError | None,
-) -> Activity | None:
-    """What the miner is doing; None when neither flag nor summary show it."""
-    off = status.off if status else None
-    now = summary and first(summary.hashrate_5s, summary.hashrate, default=None)
-    if off and dialect is Dialect.V1 and now:
-        off = False  # cgminer based firmware sets the flag wrongly at times (protocol.md#c7)
-    if off:
-        return Activity.STOPPED
-    # What does not hash may be stopped as well, unless the miner said that it is not.
-    idle = None if status is None else Activity.STARTING
-    if isinstance(summary_error, BtminerDownError):
-        return idle and Activity.RESTARTING
-    if summary is None or summary.hashrate is None:
-        return None
-    # Hashrates are means, and may include earlier values; chips at 0 MHz do not hash.
-    if not now or (summary.frequency_average == 0 and not summary.stable):
-        return idle
-    return Activity.TUNING if summary.stable is False else Activity.MINING

@@ -56,7 +56,6 @@ from .protocol import (
     ENCODERS,
     ENCRYPTED,
     HEAT_MODES,
-    activity_of,
     encrypt_param,
     harmless_commands,
     is_about_param,
@@ -417,13 +416,6 @@ class V3Miner(Miner):
             counted = parse_pools_4028(await self._companion.send_read("pools"))
         return parse_pools(status, counted)
 
-    @override
-    def _activity_of(
-        self, status: Status | None, context: PollContext
-    ) -> Activity | None:
-        failed = context.failed.get(Section.SUMMARY)
-        return activity_of(status, context.summary, failed)
-
     async def verify_identity(self) -> None:
         """Compare the MAC on a new connection; the caller holds the lock."""
         is_verified = self._link.is_kept and self._verified_on == self._link.opened
@@ -434,7 +426,7 @@ class V3Miner(Miner):
     # Files
 
     @override
-    async def _download(self, write: Write, limit: int) -> int:
+    async def _download(self, write: Write) -> int:
         async with self.lock:
             try:
                 # A log must not be that of another miner.
@@ -442,7 +434,7 @@ class V3Miner(Miner):
                 self._refuse_without_mac()
                 sent = await self._link.request({"cmd": _LOG}, keep=True)
                 answer = message_of(_LOG, sent)
-                size = size_of_log(answer, "logsize", limit)
+                size = size_of_log(answer, "logsize")
                 await self._link.transfer().receive(size, write)
             finally:
                 # What is left on it is no frame.

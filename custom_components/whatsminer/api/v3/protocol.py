@@ -17,10 +17,8 @@ from ..errors import (
     InvalidAnswerError,
     NotWhatsminerError,
     UnsupportedCommandError,
-    WhatsminerError,
 )
 from ..models import (
-    Activity,
     Board,
     Dialect,
     Fault,
@@ -89,8 +87,6 @@ ACCOUNTS = (DEFAULT_ACCOUNT, "user1", "user2", "user3")
 
 FAILED, INVALID_COMMAND, INVALID_ITEM, NO_PERMISSION = -1, -2, -3, -4
 """Codes of an answer that is no success (protocol.md#e2)."""
-
-_NO_OVERRIDE = 0
 
 ENCRYPTED = frozenset({"set.miner.pools", "set.user.change_passwd"})
 """The commands whose parameter is encrypted (protocol.md#e4)."""
@@ -488,10 +484,6 @@ def parse_status(device: JsonObject, setting: JsonObject) -> Status:
     miner, power = (as_object(device.get(part)) for part in ("miner", "power"))
     working = as_bool(miner.get("working"))
     percent = setting.get("power-percent")
-    # Some firmware has here what it was commanded with (protocol.md#e5).
-    percent = as_power_percent(as_object(percent).get("percent", percent))
-    if percent == _NO_OVERRIDE:
-        percent = 100.0
     return Status(
         off=None if working is None else not working,
         power_mode=as_power_mode(setting.get("power-mode")) or _mode_of(power),
@@ -500,7 +492,8 @@ def parse_status(device: JsonObject, setting: JsonObject) -> Status:
             as_limit(miner.get("power-limit-set")),
             default=None,
         ),
-        power_percent=percent,
+        # Some firmware has here what it was commanded with (protocol.md#e5).
+        power_percent=as_power_percent(as_object(percent).get("percent", percent)),
         target_frequency=first(
             as_offset(setting.get("target-freq")),
             as_offset(miner.get("hash-percent")),
@@ -524,27 +517,6 @@ def parse_faults(device: JsonObject) -> tuple[Fault, ...]:
     if "error-code" not in device:
         raise InvalidAnswerError("get.device.info without error-code")
     return parse_fault_list(device["error-code"])
-
-
-def activity_of(
-    status: Status | None,
-    summary: Summary | None,
-    summary_error: WhatsminerError | None,
-) -> Activity | None:
-    """What the miner is doing; None when neither service nor summary show it."""
-    if status and status.off:
-        return Activity.STOPPED
-    # What does not hash may be stopped as well, unless the miner said that it is not.
-    idle = None if status is None else Activity.STARTING
-    if summary is None:
-        # The board answers and refuses: there is no btminer that it could ask.
-        refused = isinstance(summary_error, CommandRefusedError)
-        return idle and Activity.RESTARTING if refused else None
-    if summary.hashrate is None:
-        return None
-    if not summary.hashrate or (summary.frequency_average == 0 and not summary.stable):
-        return idle
-    return Activity.TUNING if summary.stable is False else Activity.MINING
 
 
 def other_spelling(param: Any) -> Any | None:
