@@ -158,14 +158,12 @@ class Outages:
 class Fleet:
     """One Home Assistant, its miners, and what is counted about them."""
 
-    def __init__(
-        self, loop: SkippingLoop, hass: HomeAssistant, miners: Miners, steps: Steps
-    ) -> None:
+    def __init__(self, loop: SkippingLoop, hass: HomeAssistant, miners: Miners) -> None:
         """Make an entry for every miner."""
         self.loop = loop
         self.hass = hass
         self.miners = miners
-        self.steps = steps
+        self.steps = Steps()
         self.begin = loop.time()
         self.outages = Outages()
         self.polls = self.missed = self.unexcused = self.polling = 0
@@ -736,18 +734,18 @@ def say(text: str) -> None:
 @asynccontextmanager
 async def home(loop: SkippingLoop, miners: Miners) -> AsyncGenerator[Fleet]:
     """Start Home Assistant, and stop it at the end."""
-    steps = Steps()
     if task := asyncio.current_task():
         task.set_name("bench")
     with tempfile.TemporaryDirectory() as folder:
         async with async_test_home_assistant(config_dir=folder) as hass:
             hass.data.pop(DATA_CUSTOM_COMPONENTS)  # let it find ours
-            fleet = Fleet(loop, hass, miners, steps)
-            with fleet.watch(), steps.watch():
+            fleet = Fleet(loop, hass, miners)
+            with fleet.watch(), fleet.steps.watch():
                 try:
                     yield fleet
                 finally:
-                    await hass.async_stop(force=True)
+                    with loop.wait():
+                        await hass.async_stop(force=True)
 
 
 async def bench(

@@ -4,18 +4,15 @@ import argparse
 import asyncio
 from pathlib import Path
 import sqlite3
-import tempfile
 from typing import Any
 
 from homeassistant.components.recorder import get_instance
 from homeassistant.const import __version__ as HA_VERSION
 from homeassistant.helpers import entity_registry as er, recorder as recorder_helper
-from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import async_test_home_assistant
 
-from bench.clock import SkippingLoop, Steps
-from bench.fleet import Fleet, with_miners
+from bench.clock import SkippingLoop
+from bench.fleet import Fleet, home, with_miners
 from bench.miners import KINDS, Miners, Plan
 from bench.table import arguments, finish, say
 
@@ -26,35 +23,26 @@ DATABASE = "home-assistant_v2.db"
 
 async def bench(loop: SkippingLoop, miners: Miners, hours: float) -> dict[str, Any]:
     """Let a Home Assistant with a recorder on SQLite run, and look into its database."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / DATABASE
-        async with async_test_home_assistant(config_dir=folder) as hass:
-            hass.data.pop(DATA_CUSTOM_COMPONENTS)  # let it find ours
-            recorder_helper.async_initialize_recorder(hass)
-            config = {"recorder": {"db_url": f"sqlite:///{file}", "commit_interval": 1}}
-            with loop.wait():  # a thread opens the database
-                assert await async_setup_component(hass, "recorder", config)
-                await get_instance(hass).async_recorder_ready.wait()
-            fleet = Fleet(loop, hass, miners, Steps())
-            with fleet.watch():
-                try:
-                    await fleet.set_up()
-                    recorder = get_instance(hass)
-                    await asyncio.sleep(60)
-                    with loop.wait():
-                        await recorder.async_block_till_done()
-                    before, polls = rows(file), fleet.polls
-                    await asyncio.sleep(hours * 3600)
-                    with loop.wait():
-                        await recorder.async_block_till_done()
-                    after, polls = rows(file), fleet.polls - polls
-                    found = er.async_get(hass).entities.values()
-                    enabled = sum(entry.disabled_by is None for entry in found)
-                finally:
-                    with loop.wait():
-                        await hass.async_stop(force=True)
-        size = file.stat().st_size
-    return result(fleet, before, after, polls, enabled, size, hours)
+    async with home(loop, miners) as fleet:
+        hass, file = fleet.hass, Path(fleet.hass.config.path(DATABASE))
+        recorder_helper.async_initialize_recorder(hass)
+        config = {"recorder": {"db_url": f"sqlite:///{file}", "commit_interval": 1}}
+        with loop.wait():  # a thread opens the database
+            assert await async_setup_component(hass, "recorder", config)
+            await get_instance(hass).async_recorder_ready.wait()
+        await fleet.set_up()
+        recorder = get_instance(hass)
+        await asyncio.sleep(60)
+        with loop.wait():
+            await recorder.async_block_till_done()
+        before, polls = rows(file), fleet.polls
+        await asyncio.sleep(hours * 3600)
+        with loop.wait():
+            await recorder.async_block_till_done()
+        after, polls = rows(file), fleet.polls - polls
+        found = er.async_get(hass).entities.values()
+        enabled = sum(entry.disabled_by is None for entry in found)
+    return result(fleet, before, after, polls, enabled, hours)
 
 
 def rows(file: Path) -> dict[str, int]:
@@ -74,7 +62,6 @@ def result(
     after: dict[str, int],
     polls: int,
     enabled: int,
-    size: int,
     hours: float,
 ) -> dict[str, Any]:
     """Rows for each kind of entity, and for a miner and a day."""
@@ -93,7 +80,6 @@ def result(
         "entities_per_miner": round(enabled / miners, 1),
         "rows_per_poll": round(per_poll, 2),
         "rows_per_miner_and_day": round(total / miners * 24 / hours),
-        "database_kb": size // 1000,
         "rows": [
             {"entity": name, "rows_per_poll": round(count / polls, 3)}
             for name, count in sorted(kinds.items(), key=lambda item: -item[1])

@@ -6,15 +6,11 @@ from contextlib import contextmanager
 import cProfile
 import gc
 import pstats
-import tempfile
 from typing import Any
 from unittest.mock import patch
 
-from homeassistant.loader import DATA_CUSTOM_COMPONENTS
-from pytest_homeassistant_custom_component.common import async_test_home_assistant
-
-from bench.clock import SkippingLoop, Steps
-from bench.fleet import Fleet, with_miners
+from bench.clock import SkippingLoop
+from bench.fleet import home, with_miners
 from bench.miners import KINDS, Miners, Plan
 from bench.table import ROOT
 
@@ -63,17 +59,9 @@ def profiled(steps: list[tuple[float, float]]) -> Generator[None]:
 async def _set_up(
     loop: SkippingLoop, miners: Miners, steps: list[tuple[float, float]]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with async_test_home_assistant(config_dir=folder) as hass:
-            hass.data.pop(DATA_CUSTOM_COMPONENTS)  # let it find ours
-            fleet = Fleet(loop, hass, miners, Steps())
-            with fleet.watch():
-                try:
-                    with profiled(steps):
-                        await fleet.set_up()
-                finally:
-                    with loop.wait():
-                        await hass.async_stop(force=True)
+    async with home(loop, miners) as fleet:
+        with profiled(steps):
+            await fleet.set_up()
 
 
 def set_up_steps() -> dict[str, Any]:
