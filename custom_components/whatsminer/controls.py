@@ -70,6 +70,8 @@ class Control[T]:
 
     Never for what changes the power: there only the effect shows that the miner has obeyed.
     """
+    outlives_restart: bool = True
+    """Whether the miner keeps the value when btminer restarts or stops."""
     sections: tuple[Section, ...] = (Section.STATUS,)
     """The sections that can hold the value."""
 
@@ -286,6 +288,7 @@ MINING = Control[bool](
     value_fn=lambda state: state.mining,
     set_fn=_set_mining,
     late_fn=_random_delay,
+    outlives_restart=False,
 )
 FAST_BOOT = Control[bool](
     feature=Feature.FAST_BOOT,
@@ -309,6 +312,7 @@ POWER_PERCENT = Control[int](
     set_fn=_set_percent,
     blocked_fn=_percent_blocked,
     lost_fn=_percent_lost,
+    outlives_restart=False,
 )
 POWER_PERCENT_FAST = replace(
     POWER_PERCENT, set_fn=partial(Miner.set_power_percent, fast=True)

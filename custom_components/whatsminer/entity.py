@@ -136,6 +136,22 @@ class WhatsminerControl[T](WhatsminerEntity):
         """Command through the commander of the miner."""
         super().__init__(commander.coordinator, description)
         self._commander = commander
+        self._held: T | None = None
+        """The value of the last answer: a restart does not change it, but hides it for a while."""
+        self._hold()
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._hold()
+        super()._handle_coordinator_update()
+
+    @callback
+    def _hold(self) -> None:
+        control, state = self.entity_description.control, self.coordinator.data
+        value = control.value_fn(state)
+        if control.outlives_restart and (value is not None or control.is_absent(state)):
+            self._held = value
 
     @property
     @override
@@ -146,9 +162,12 @@ class WhatsminerControl[T](WhatsminerEntity):
 
     @property
     def _value(self) -> T | None:
-        """Return the value to show: being commanded, waiting, reported, or else acknowledged last."""
+        """Return the value to show: being commanded, waiting, reported, acknowledged last, or held."""
         control = self.entity_description.control
-        return self._commander.shown(control.key, control.shown(self.coordinator))
+        value = control.shown(self.coordinator)
+        return self._commander.shown(
+            control.key, self._held if value is None else value
+        )
 
     async def _async_set(self, value: T) -> None:
         """Command a value for a user; this ends what Home Assistant decides on its own."""

@@ -81,6 +81,28 @@ def _fans(value: Callable[[MinerState], float | None]) -> Callable[[MinerState],
     return exists
 
 
+NONE = "none"
+"""The state where it is known that there is nothing to name; unknown is `None`."""
+
+
+def _stop_reason(state: MinerState) -> str | None:
+    """Return why the miner is stopped."""
+    if state.status is None:
+        return None
+    return state.status.stop_reason or (NONE if state.mining else None)
+
+
+def _of_pool(field: str) -> Callable[[MinerState], str | None]:
+    """Return what reads a field of the pool in use."""
+
+    def value(state: MinerState) -> str | None:
+        if state.active_pool or state.pools is None:
+            return getattr(state.active_pool, field, None)
+        return NONE if all(pool.active is False for pool in state.pools) else None
+
+    return value
+
+
 def _faults(state: MinerState) -> str | None:
     """Return all faults as text."""
     if state.faults is None:
@@ -262,7 +284,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.POOLS,),
         exists_fn=lambda _: True,
-        value_fn=lambda state: state.active_pool and state.active_pool.url,
+        value_fn=_of_pool("url"),
     ),
     WhatsminerSensorDescription(
         key="pool_user",
@@ -270,14 +292,14 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         entity_registry_enabled_default=False,
         sections=(Section.POOLS,),
         exists_fn=lambda _: True,
-        value_fn=lambda state: state.active_pool and state.active_pool.user,
+        value_fn=_of_pool("user"),
     ),
     WhatsminerSensorDescription(
         key="stop_reason",
         entity_category=EntityCategory.DIAGNOSTIC,
         sections=(Section.STATUS,),
         exists_fn=lambda state: state.info.reports_stop_reason,
-        value_fn=lambda state: state.status and state.status.stop_reason,
+        value_fn=_stop_reason,
     ),
     WhatsminerSensorDescription(
         key="fault",
@@ -319,7 +341,7 @@ OWN_SENSORS: tuple[OwnSensorDescription, ...] = (
     OwnSensorDescription(
         key="curtailment_reason",
         feature=Feature.MINING,
-        value_fn=lambda data: data.curtailment.reason,
+        value_fn=lambda data: data.curtailment.reason or NONE,
     ),
     OwnSensorDescription(
         key="curtailment_until",

@@ -177,7 +177,7 @@ async def test_every_entity_equals_the_truth(
     for key, read in TEXTS.items():
         assert shown("sensor", key) == read(truth), key
     if truth.firmware != "20210322.22.REL" and miner.v3_port is None:
-        assert shown("sensor", "stop_reason") == STATE_UNKNOWN
+        assert shown("sensor", "stop_reason") == "none"
     for key, seconds in STARTED.items():
         began = datetime.fromisoformat(shown("sensor", key))
         assert abs(now - timedelta(seconds=seconds(truth)) - began) < timedelta(
@@ -232,7 +232,7 @@ async def test_lists_read_as_text(
 
 OWN = {
     "curtailment": "none",
-    "curtailment_reason": STATE_UNKNOWN,
+    "curtailment_reason": "none",
     "curtailment_until": STATE_UNKNOWN,
     "power_decided_by": "baseline",
     "power_target_way": "off",

@@ -12,7 +12,13 @@ from homeassistant.const import (
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.core import (
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    State,
+    callback,
+)
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -211,11 +217,63 @@ async def test_reason_of_a_stop(
     poll: Poll,
 ) -> None:
     """Who finds the miner stopped wants to know by whom."""
-    assert state("sensor", "stop_reason") == STATE_UNKNOWN
+    assert state("sensor", "stop_reason") == "none"
     miner.machine.power_off()
     clock.advance(60)
     await poll()
     assert state("sensor", "stop_reason") == miner.truth().stop_reason
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s", "v205_m50", "v2c_m60s", "v3_m7bs"])
+async def test_a_restart_leaves_the_logbook_readable(
+    hass: HomeAssistant,
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    poll: Poll,
+) -> None:
+    """A restart or a stop of btminer fills no page of the device with lines *became unknown*."""
+    clock.advance(1800)
+    await poll()
+    lines: list[State] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        # The logbook leaves out what has a unit.
+        if state and "unit_of_measurement" not in state.attributes:
+            lines.append(state)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    for command in (miner.machine.restart, miner.machine.power_off):
+        command()
+        for _ in range(4):
+            await poll()
+            clock.advance(10)
+    assert "stopped" in {state.state for state in lines}
+    assert [line.entity_id for line in lines if line.state == STATE_UNKNOWN] == []
+
+
+@pytest.mark.parametrize("profile", ["v1_m20s"])
+async def test_settings_during_a_stop(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A miner keeps its settings while it is stopped, but a power percent ends with its run."""
+    assert state("select", "power_mode") == "normal"
+    miner.machine.power_off()
+    clock.advance(60)
+    await poll()
+    assert state("select", "power_mode") == "normal"
+    miner.machine.set_mode("low")
+    miner.machine.power_on()
+    for _ in range(4):
+        clock.advance(600)
+        await poll()
+    assert state("select", "power_mode") == "low"
 
 
 @pytest.mark.parametrize("profile", ["v1_m20s", "v2c_m60s"])

@@ -124,7 +124,7 @@ async def test_three_in_any_order(
 
     async def check() -> None:
         """See that the strictest counts, some minutes later, and that nothing more is curtailed."""
-        strictest = next((reason for reason in THREE if reason in active), "unknown")
+        strictest = next((reason for reason in THREE if reason in active), "none")
         assert state("sensor", "curtailment_reason") == strictest
         allowed = most.get(strictest, math.inf)
         for minutes in (10, 30, 60):

@@ -139,6 +139,7 @@ test("says why a miner stopped, unless a curtailment says it", () => {
     const conditions = cards(view).find((one) => one.entity === stop).visibility;
     const wanted = { condition: "state", entity: idOf(hass, "sensor.status"), state: "stopped" };
     assert.deepEqual(conditions[0], wanted);
+    assert.deepEqual(conditions[1].state_not, ["none", "unavailable", "unknown"]);
     assert.equal(conditions.at(-1).entity, idOf(hass, "sensor.curtailment"));
   }
 });

@@ -597,7 +597,7 @@ async def test_surplus_into_a_tank(world: World, room: Room) -> None:
     room.loss = 400.0
     await world.let_pass(minutes=30)
     assert room.degrees < 48
-    assert world.state("sensor", "curtailment_reason") == "unknown"
+    assert world.state("sensor", "curtailment_reason") == "none"
     assert pair.state("sensor", "status") == "waiting"
     assert world.running == [False, False]
     events = async_capture_events(world.hass, "whatsminer_power_decision")

@@ -298,18 +298,19 @@ export function noticeCards(hass, miner, options, t) {
   const [problem, fault] = [id("binary_sensor.problem"), id("sensor.fault")];
   const [link, access] = [id("binary_sensor.connectivity"), id("binary_sensor.write_access")];
   const [curtailment, until] = [id("sensor.curtailment"), id("sensor.curtailment_until")];
-  const curtailed = curtailment && isNot(curtailment, ["none", ...NO_STATE]);
+  const none = ["none", ...NO_STATE];
+  const curtailed = curtailment && isNot(curtailment, none);
   const reason = id("sensor.curtailment_reason");
   const [status, stop] = [id("sensor.status"), id("sensor.stop_reason")];
-  const uncurtailed = curtailment ? [is(curtailment, ["none", ...NO_STATE])] : [];
+  const uncurtailed = curtailment ? [is(curtailment, none)] : [];
   return [
     problem && fault && when(faultCard(fault), is(problem, "on")),
     problem && fault && when(tile("binary_sensor.problem", "red", repairsLink(t)), is(problem, "on")),
     link && when(tile("binary_sensor.connectivity", "red", withReason), is(link, "off")),
     access && when(tile("binary_sensor.write_access", "orange", wide), is(access, "off")),
-    status && stop && when(tile("sensor.stop_reason", "orange", wide), is(status, "stopped"), isNot(stop, NO_STATE), ...uncurtailed),
+    status && stop && when(tile("sensor.stop_reason", "orange", wide), is(status, "stopped"), isNot(stop, none), ...uncurtailed),
     curtailed && when(tile("sensor.curtailment", "amber", reason ? wide : withReason), curtailed),
-    curtailed && reason && when(tile("sensor.curtailment_reason", "amber", wide), curtailed, isNot(reason, NO_STATE)),
+    curtailed && reason && when(tile("sensor.curtailment_reason", "amber", wide), curtailed, isNot(reason, none)),
     curtailed && until && when(tile("sensor.curtailment_until", "amber", wide), curtailed, isNot(until, NO_STATE)),
     curtailed && when(tile("button.resume", "amber", { hide_state: true, features: [{ type: "button" }], ...inline }), curtailed),
   ].filter(Boolean);
