@@ -83,7 +83,7 @@ class GroupHeater:
     @property
     def _units(self) -> list[Unit]:
         """Return the miners that can share the heat, in the order in which they start."""
-        own = sorted(self._online, key=lambda x: (not x.first, x.efficiency))
+        own = sorted(self._online, key=lambda x: (x.rank, x.switched))
         return [self._unit(member) for member in own]
 
     def _unit(self, member: Member) -> Unit:
@@ -226,6 +226,8 @@ class GroupHeater:
         """Let the thermostat decide, also if the user has stopped the group or all miners."""
         if not self._own:
             for member in self._members().values():
+                # The minimum stop is for stops of the thermostat.
+                member.switched -= self.heating.settings.minimum_stop
                 if data := member.data:
                     data.curtailment.let_source_start(data.follower.key)
         self._store.heats, self._store.on, self._store.target = True, True, None

@@ -126,10 +126,14 @@ class Member:
         return (summary.elapsed if summary else None) or 0.0
 
     @property
-    def efficiency(self) -> float:
-        """Return J/TH at full power."""
+    def rank(self) -> float:
+        """Return what is lower for a miner that starts earlier: its J/TH at full power.
+
+        Whole ones: miners of one model differ by the noise of what they report.
+        """
         top = self.levels[-1] if self.levels else None
-        return top.watts / top.ths if top and top.ths else float("inf")
+        rank = round(top.watts / top.ths) if top and top.ths else FIRST / 2
+        return rank - FIRST if self.first else rank
 
     @property
     def starts(self) -> bool:
@@ -268,12 +272,9 @@ class Member:
         """Return the miner for the control of a site; None if nothing is known of its power."""
         if not self.levels:
             return None
-        data, state, top = self.data, self.state, self.levels[-1]
+        data, state = self.data, self.state
         answered = data.coordinator.answered_since if data else 0.0
         reported = POWER_PERCENT.actual(data.coordinator) if data and state else None
-        efficiency = top.watts / top.ths if top.ths else None
-        if efficiency and self.first:
-            efficiency -= FIRST
         return Miner(
             name=self.name,
             curve=tuple((level.percent, level.watts) for level in self.levels),
@@ -289,7 +290,7 @@ class Member:
             allowed=self.allowed,
             mined=self._mined,
             idle=IDLE,
-            efficiency=efficiency,
+            rank=self.rank,
         )
 
     # Commands

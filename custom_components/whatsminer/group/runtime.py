@@ -266,7 +266,8 @@ class Group:
     def _stop_all(self, members: dict[str, Member]) -> None:
         """Stop what runs and follows the group, once."""
         for member in members.values():
-            if member.follows and member.percent != 0:
+            is_new = member.percent != 0 or (member.waits and not member.held)
+            if member.follows and is_new:
                 member.percent = 0
                 self._start_task(member.async_command(0))
 

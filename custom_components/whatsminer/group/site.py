@@ -125,8 +125,8 @@ class Miner:
     mined: bool = True
     """For an offline miner: whether it mined when it was last seen."""
     idle: float = 15.0
-    efficiency: float | None = None
-    """J/TH; a lower one starts first."""
+    rank: float = 0.0
+    """A lower one starts first."""
     resolution: float = 1.0
     """The smallest step of the percent."""
 
@@ -785,7 +785,7 @@ class _Site:
                 self.command(min(ripe, key=lambda miner: miner.since), 0)
 
     def _next_start(self) -> Miner | None:
-        """Return the miner that starts next: the most efficient, then the one longest off."""
+        """Return the miner that starts next: by rank, then the one longest off."""
         ready = [
             miner
             for miner in self.miners
@@ -797,10 +797,7 @@ class _Site:
         ]
         return min(
             ready,
-            key=lambda miner: (
-                math.inf if miner.efficiency is None else miner.efficiency,
-                miner.since,
-            ),
+            key=lambda miner: (miner.rank, miner.since),
             default=None,
         )
 

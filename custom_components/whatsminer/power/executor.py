@@ -165,6 +165,8 @@ class PowerExecutor:
         else:
             coordinator.store.observe_settings(old_baseline(stored))
         self.sources: dict[str, Source] = {}
+        self.selection = object()
+        """Another one whenever another source is selected."""
         self.budget: Callable[[], Budget] = Budget
         self.before_restart: Callable[[], Awaitable[None]] | None = None
         """What a source wants to do before it restarts the miner."""
@@ -228,6 +230,7 @@ class PowerExecutor:
         """Let a source say how much the miner should draw."""
         if self.record.source != key:
             self.record = replace(self.record, source=key)
+            self.selection = object()
             self._save_later()
 
     @callback

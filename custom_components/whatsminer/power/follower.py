@@ -23,6 +23,8 @@ class Follower:
         self._executor = executor
         self._is_member = is_member
         self._wish = HOLD
+        self._selection: object = None
+        """The selection of this source since which the group has decided."""
         self._is_stopped = False
         """Whether a curtailment has stopped the miner since the group has decided last."""
         executor.add_source(self)
@@ -39,8 +41,12 @@ class Follower:
 
     @property
     def is_undecided(self) -> bool:
-        """Return whether the group has not decided yet, or must decide again after a curtailment."""
-        return self._wish is HOLD or self._is_stopped
+        """Return whether the group must decide: at first, and after a curtailment or another source."""
+        return self._is_stopped or not self._has_decided
+
+    @property
+    def _has_decided(self) -> bool:
+        return self._selection is self._executor.selection
 
     def wish(self, now: datetime) -> Wish:
         """Return what the group wants.
@@ -48,6 +54,8 @@ class Follower:
         The end of a curtailment starts no miner: if all did so together, they would exceed the
         power of the group.
         """
+        if not self._has_decided:
+            return HOLD
         if self._wish == Wish():
             return self._wish
         if self._executor.record.active:
@@ -59,6 +67,7 @@ class Follower:
 
         async def change() -> None:
             self._wish, self._is_stopped = wish, False
+            self._selection = self._executor.selection
 
         await self._executor.async_follow_source(change(), newest=True)
 
@@ -71,5 +80,5 @@ class Follower:
     @callback
     def leave(self) -> None:
         """Return to the user's own settings, since the miner is in no group any more."""
-        self._wish, self._is_stopped = HOLD, False
+        self._selection, self._is_stopped = None, False
         self._executor.leave_source(GROUP)
