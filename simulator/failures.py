@@ -384,6 +384,10 @@ DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
         "get.miner.status answers only the first of what is joined (4433)",
         lambda text: _lacking("edevs", "pools")(text) if '"summary":' in text else text,
     ),
+    "other_key_words": (
+        "refuses what it cannot decrypt with code 23 in other words (4028)",
+        _after_first("enc json load err", "json cmd err"),
+    ),
     "pkcs7_padding": ("pads what it encrypts as PKCS#7 (4028)", lambda text: text),
     "data_key": ("names what it encrypts data, not enc (4028)", lambda text: text),
     "spaces": (

@@ -18,6 +18,7 @@ from custom_components.whatsminer.api import (
     PowerMode,
     UnknownOutcomeError,
     WhatsminerError,
+    WrongPasswordError,
     connect,
 )
 from custom_components.whatsminer.api.v2.protocol import refusal
@@ -38,6 +39,7 @@ UNKNOWN_MODEL = {r"info\.(model|cooling)": None}
 EXPECTED: dict[str, dict[str, Any]] = {
     "description": SAME,
     "first_of_joined": SAME,
+    "other_key_words": SAME,
     "lone_backslash": {r"pools\.\d\.user": r"dom\account.worker1"},
     "pkcs7_padding": SAME,
     "data_key": SAME,
@@ -220,6 +222,16 @@ def test_a_refusal_whose_status_is_an_object(code: int) -> None:
     beside = {"STATUS": {"STATUS": "E"}, "Code": code, "Msg": "no"}
     assert isinstance(refusal("power_off", beside), WhatsminerError)
     assert refusal("power_off", {"STATUS": {"STATUS": "S"}, "Code": 131}) is None
+
+
+@pytest.mark.parametrize("profile", OVER_4028)
+async def test_a_wrong_password_in_other_words(profile: str) -> None:
+    """A wrong password would be accepted, and the first real command fail."""
+    async with simulated(profile) as sim:
+        sim.inject("other_key_words")
+        miner = await connect(sim.host, sim.port, password="wrong", v3_port=None)
+        with pytest.raises(WrongPasswordError):
+            await miner.check_password()
 
 
 async def test_a_percent_whose_refusal_has_another_code() -> None:

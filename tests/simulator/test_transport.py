@@ -493,6 +493,7 @@ DEFECTS_OF_OTHERS = {
         '{"msg":{"summary":{},"edevs":[],"pools":[]}}',
         '{"msg":{"summary":{}}}',
     ),
+    "other_key_words": ('{"Msg":"enc json load err"}', '{"Msg":"json cmd err"}'),
     "listed_notes": (  # 4028, in the envelope
         '{"Msg":{"msg8":"","msg9":"shed"}}',
         '{"Msg":[{"key":"msg8","val":""},{"key":"msg9","val":"shed"}]}',

@@ -609,7 +609,7 @@ class Writer4028(Writer):
 
             def decrypt_answer(raw: JsonObject) -> JsonObject:
                 answer = decrypt(raw, token.aes_key)
-                if error := refusal(command, answer):
+                if error := refusal(command, answer, in_plain=answer is raw):
                     raise error
                 # What could be decrypted comes from the miner, even without an envelope (protocol.md#c7).
                 if answer is raw and "STATUS" not in answer:

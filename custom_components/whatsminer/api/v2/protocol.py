@@ -92,6 +92,8 @@ MEGA, GIGA = 1e-6, 1e-3
 _REFUSALS = frozenset({14, 23, 24, 45, 132, 135, 136, 137})
 """Codes of an error, also where STATUS is missing (protocol.md#a4)."""
 
+_INVALID_JSON = 23
+
 BACK_OFF = 185.0
 """Seconds without a further get_token after code 136 (protocol.md#b5)."""
 
@@ -256,8 +258,13 @@ def status_of(answer: JsonObject) -> JsonObject:
     return answer | as_object(status)
 
 
-def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
-    """The error an answer stands for, or None when it is none (protocol.md#a4, #b6)."""
+def refusal(
+    command: str, answer: JsonObject, *, in_plain: bool = False
+) -> WhatsminerError | None:
+    """The error an answer stands for, or None when it is none (protocol.md#a4, #b6).
+
+    An encrypted command may be answered `in_plain`: code 23 says then that it was not decrypted.
+    """
     status = status_of(answer)
     word = (as_text(status.get("STATUS")) or "")[:1].upper()
     code = as_int(status.get("Code"))
@@ -265,7 +272,7 @@ def refusal(command: str, answer: JsonObject) -> WhatsminerError | None:
         return None
     message = as_text(status.get("Msg")) or ""
     text = message.lower()
-    if text == "enc json load err":
+    if text == "enc json load err" or (in_plain and code == _INVALID_JSON):
         return WrongPasswordError(
             "the miner cannot decrypt what this password encrypts"
         )
