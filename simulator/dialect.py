@@ -33,6 +33,11 @@ Row = dict[str, object]
 Request = Mapping[str, object]
 
 
+def keys(text: str) -> tuple[str, ...]:
+    """Return the keys of a row, in their order on the wire."""
+    return tuple(text.split(","))
+
+
 def pick(row: Row, keys: tuple[str, ...]) -> Row:
     """Return some keys in their order on the wire."""
     return {key: row[key] for key in keys}

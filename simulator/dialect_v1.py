@@ -1,180 +1,39 @@
 """API 1.x: btminer on cgminer, with one long summary (protocol.md#c11 to protocol.md#c7)."""
 
-from .dialect import Dialect, Row, pick
+from .dialect import Dialect, Row, keys, pick
 from .truth import Truth
 from .wire import Raw, encode, f2, f4
 
 # Captures of v1 are sorted; this is cgminer's order as far as it is known (protocol.md#c11)
-SUMMARY = (
-    *(
-        "Elapsed",
-        "MHS av",
-        "MHS 5s",
-        "MHS 1m",
-        "MHS 5m",
-        "MHS 15m",
-        "HS RT",
-        "Found Blocks",
-        "Getworks",
-    ),
-    *(
-        "Accepted",
-        "Rejected",
-        "Hardware Errors",
-        "Utility",
-        "Discarded",
-        "Stale",
-        "Get Failures",
-    ),
-    *(
-        "Local Work",
-        "Remote Failures",
-        "Network Blocks",
-        "Total MH",
-        "Work Utility",
-        "Difficulty Accepted",
-    ),
-    *(
-        "Difficulty Rejected",
-        "Difficulty Stale",
-        "Best Share",
-        "Temperature",
-        "freq_avg",
-        "Fan Speed In",
-    ),
-    *(
-        "Fan Speed Out",
-        "Voltage",
-        "Power",
-        "Power_RT",
-        "Device Hardware%",
-        "Device Rejected%",
-    ),
-    *(
-        "Pool Rejected%",
-        "Pool Stale%",
-        "Last getwork",
-        "Uptime",
-        "Chip Data",
-        "Power Current",
-    ),
-    *(
-        "Power Fanspeed",
-        "Error Code Count",
-        "Factory Error Code Count",
-        "Security Mode",
-        "Liquid Cooling",
-    ),
-    *(
-        "Hash Stable",
-        "Hash Stable Cost Seconds",
-        "Hash Deviation%",
-        "Target Freq",
-        "Target MHS",
-    ),
-    *(
-        "Power Mode",
-        "Firmware Version",
-        "CB Platform",
-        "CB Version",
-        "MAC",
-        "Factory GHS",
-        "Power Limit",
-    ),
-    *("Chip Temp Min", "Chip Temp Max", "Chip Temp Avg"),
+SUMMARY = keys(
+    "Elapsed,MHS av,MHS 5s,MHS 1m,MHS 5m,MHS 15m,HS RT,Found Blocks,Getworks,Accepted,"
+    "Rejected,Hardware Errors,Utility,Discarded,Stale,Get Failures,Local Work,"
+    "Remote Failures,Network Blocks,Total MH,Work Utility,Difficulty Accepted,"
+    "Difficulty Rejected,Difficulty Stale,Best Share,Temperature,freq_avg,Fan Speed In,"
+    "Fan Speed Out,Voltage,Power,Power_RT,Device Hardware%,Device Rejected%,"
+    "Pool Rejected%,Pool Stale%,Last getwork,Uptime,Chip Data,Power Current,"
+    "Power Fanspeed,Error Code Count,Factory Error Code Count,Security Mode,"
+    "Liquid Cooling,Hash Stable,Hash Stable Cost Seconds,Hash Deviation%,Target Freq,"
+    "Target MHS,Power Mode,Firmware Version,CB Platform,CB Version,MAC,Factory GHS,"
+    "Power Limit,Chip Temp Min,Chip Temp Max,Chip Temp Avg"
 )
 
-POOL = (
-    *(
-        "POOL",
-        "URL",
-        "Status",
-        "Priority",
-        "Quota",
-        "Long Poll",
-        "Getworks",
-        "Accepted",
-        "Rejected",
-        "Works",
-    ),
-    *(
-        "Discarded",
-        "Stale",
-        "Get Failures",
-        "Remote Failures",
-        "User",
-        "Last Share Time",
-        "Diff1 Shares",
-    ),
-    *(
-        "Proxy Type",
-        "Proxy",
-        "Difficulty Accepted",
-        "Difficulty Rejected",
-        "Difficulty Stale",
-    ),
-    *(
-        "Last Share Difficulty",
-        "Work Difficulty",
-        "Has Stratum",
-        "Stratum Active",
-        "Stratum URL",
-    ),
-    *(
-        "Stratum Difficulty",
-        "Has GBT",
-        "Best Share",
-        "Pool Rejected%",
-        "Pool Stale%",
-        "Bad Work",
-    ),
-    *("Current Block Height", "Current Block Version"),
+POOL = keys(
+    "POOL,URL,Status,Priority,Quota,Long Poll,Getworks,Accepted,Rejected,Works,Discarded,"
+    "Stale,Get Failures,Remote Failures,User,Last Share Time,Diff1 Shares,Proxy Type,"
+    "Proxy,Difficulty Accepted,Difficulty Rejected,Difficulty Stale,"
+    "Last Share Difficulty,Work Difficulty,Has Stratum,Stratum Active,Stratum URL,"
+    "Stratum Difficulty,Has GBT,Best Share,Pool Rejected%,Pool Stale%,Bad Work,"
+    "Current Block Height,Current Block Version"
 )
 
-BOARD = (
-    *(
-        "ASC",
-        "Name",
-        "ID",
-        "Slot",
-        "Enabled",
-        "Status",
-        "Temperature",
-        "Chip Frequency",
-        "Fan Speed In",
-    ),
-    *(
-        "Fan Speed Out",
-        "MHS av",
-        "MHS 5s",
-        "MHS 1m",
-        "MHS 5m",
-        "MHS 15m",
-        "Accepted",
-        "Rejected",
-    ),
-    *(
-        "Hardware Errors",
-        "Utility",
-        "Last Share Pool",
-        "Last Share Time",
-        "Total MH",
-        "Diff1 Work",
-    ),
-    *(
-        "Difficulty Accepted",
-        "Difficulty Rejected",
-        "Last Share Difficulty",
-        "Last Valid Work",
-    ),
-    *(
-        "Device Hardware%",
-        "Device Rejected%",
-        "Device Elapsed",
-        "Upfreq Complete",
-        "Effective Chips",
-    ),
-    *("PCB SN", "Chip Temp Min", "Chip Temp Max", "Chip Temp Avg"),
+BOARD = keys(
+    "ASC,Name,ID,Slot,Enabled,Status,Temperature,Chip Frequency,Fan Speed In,"
+    "Fan Speed Out,MHS av,MHS 5s,MHS 1m,MHS 5m,MHS 15m,Accepted,Rejected,Hardware Errors,"
+    "Utility,Last Share Pool,Last Share Time,Total MH,Diff1 Work,Difficulty Accepted,"
+    "Difficulty Rejected,Last Share Difficulty,Last Valid Work,Device Hardware%,"
+    "Device Rejected%,Device Elapsed,Upfreq Complete,Effective Chips,PCB SN,"
+    "Chip Temp Min,Chip Temp Max,Chip Temp Avg"
 )
 
 

@@ -3,50 +3,17 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from .dialect import Dialect, Row, pick
+from .dialect import Dialect, Row, keys, pick
+from .dialect_v1 import POOL as POOL_V1
 from .truth import Truth
 from .wire import Raw
 
-SUMMARY_2022 = (
-    *(
-        "Elapsed",
-        "MHS av",
-        "MHS 5s",
-        "MHS 1m",
-        "MHS 5m",
-        "MHS 15m",
-        "HS RT",
-        "Accepted",
-        "Rejected",
-        "Total MH",
-    ),
-    *(
-        "Temperature",
-        "freq_avg",
-        "Fan Speed In",
-        "Fan Speed Out",
-        "Power",
-        "Power Rate",
-        "Pool Rejected%",
-    ),
-    *(
-        "Pool Stale%",
-        "Last getwork",
-        "Uptime",
-        "Security Mode",
-        "Hash Stable",
-        "Hash Stable Cost Seconds",
-    ),
-    *(
-        "Hash Deviation%",
-        "Target Freq",
-        "Target MHS",
-        "Env Temp",
-        "Power Mode",
-        "Factory GHS",
-        "Power Limit",
-    ),
-    *("Chip Temp Min", "Chip Temp Max", "Chip Temp Avg", "Debug", "Btminer Fast Boot"),
+SUMMARY_2022 = keys(
+    "Elapsed,MHS av,MHS 5s,MHS 1m,MHS 5m,MHS 15m,HS RT,Accepted,Rejected,Total MH,"
+    "Temperature,freq_avg,Fan Speed In,Fan Speed Out,Power,Power Rate,Pool Rejected%,"
+    "Pool Stale%,Last getwork,Uptime,Security Mode,Hash Stable,Hash Stable Cost Seconds,"
+    "Hash Deviation%,Target Freq,Target MHS,Env Temp,Power Mode,Factory GHS,Power Limit,"
+    "Chip Temp Min,Chip Temp Max,Chip Temp Avg,Debug,Btminer Fast Boot"
 )
 
 GONE_IN_2023 = frozenset(
@@ -65,83 +32,13 @@ SUMMARY_2023 = (
     "Upfreq Complete",
 )
 
-POOL = (
-    *(
-        "POOL",
-        "URL",
-        "Status",
-        "Priority",
-        "Quota",
-        "Long Poll",
-        "Getworks",
-        "Accepted",
-        "Rejected",
-        "Works",
-    ),
-    *(
-        "Discarded",
-        "Stale",
-        "Get Failures",
-        "Remote Failures",
-        "User",
-        "Last Share Time",
-        "Diff1 Shares",
-    ),
-    *(
-        "Proxy Type",
-        "Proxy",
-        "Difficulty Accepted",
-        "Difficulty Rejected",
-        "Difficulty Stale",
-    ),
-    *(
-        "Last Share Difficulty",
-        "Work Difficulty",
-        "Has Stratum",
-        "Stratum Active",
-        "Stratum URL",
-    ),
-    *(
-        "Stratum Difficulty",
-        "Best Share",
-        "Pool Rejected%",
-        "Pool Stale%",
-        "Bad Work",
-        "Current Block Height",
-    ),
-    "Current Block Version",
-)
+POOL = tuple(key for key in POOL_V1 if key != "Has GBT")
 
-BOARD_2022 = (
-    *(
-        "ASC",
-        "Slot",
-        "Enabled",
-        "Status",
-        "Temperature",
-        "Chip Frequency",
-        "MHS av",
-        "MHS 5s",
-        "MHS 1m",
-    ),
-    *(
-        "MHS 5m",
-        "MHS 15m",
-        "HS RT",
-        "HS Factory",
-        "Accepted",
-        "Rejected",
-        "Last Valid Work",
-    ),
-    *(
-        "Upfreq Complete",
-        "Effective Chips",
-        "PCB SN",
-        "Chip Data",
-        "Chip Temp Min",
-        "Chip Temp Max",
-    ),
-    *("Chip Temp Avg", "chip_vol_diff"),
+BOARD_2022 = keys(
+    "ASC,Slot,Enabled,Status,Temperature,Chip Frequency,MHS av,MHS 5s,MHS 1m,MHS 5m,"
+    "MHS 15m,HS RT,HS Factory,Accepted,Rejected,Last Valid Work,Upfreq Complete,"
+    "Effective Chips,PCB SN,Chip Data,Chip Temp Min,Chip Temp Max,Chip Temp Avg,"
+    "chip_vol_diff"
 )
 
 BOARD_2023 = tuple(
@@ -150,40 +47,19 @@ BOARD_2023 = tuple(
     if key not in ("Accepted", "Rejected", "Last Valid Work")
 )
 
-PSU_2022 = (
-    *(
-        "name",
-        "hw_version",
-        "sw_version",
-        "model",
-        "iin",
-        "vin",
-        "fan_speed",
-        "version",
-        "serial_no",
-        "vender",
-    ),
+PSU_2022 = keys(
+    "name,hw_version,sw_version,model,iin,vin,fan_speed,version,serial_no,vender"
 )
 
-PSU_2023 = (
-    *(
-        "name",
-        "hw_version",
-        "sw_version",
-        "model",
-        "enable",
-        "iin",
-        "vin",
-        "pin",
-        "fan_speed",
-        "serial_no",
-    ),
-    *("vendor", "temp0"),
+PSU_2023 = keys(
+    "name,hw_version,sw_version,model,enable,iin,vin,pin,fan_speed,serial_no,vendor,temp0"
 )
 
 
 class DialectV2(Dialect):
     """Firmware of 2023 and later that speaks 2.0.5."""
+
+    summary_keys, board_keys, psu_keys = SUMMARY_2023, BOARD_2023, PSU_2023
 
     READS: ClassVar = {
         **Dialect.READS,
@@ -206,12 +82,8 @@ class DialectV2(Dialect):
 
     def summary(self) -> Row:
         """Return the summary."""
-        return self.cgminer(
-            11,
-            "Summary",
-            "SUMMARY",
-            [pick(self.summary_row(self.truth()), SUMMARY_2023)],
-        )
+        row = pick(self.summary_row(self.truth()), self.summary_keys)
+        return self.cgminer(11, "Summary", "SUMMARY", [row])
 
     def pools(self) -> Row:
         """Return all pools."""
@@ -220,13 +92,13 @@ class DialectV2(Dialect):
 
     def devs(self) -> Row:
         """Return all boards; some firmware does not number them."""
-        keys = BOARD_2023 if self.profile.board_numbers else BOARD_2023[1:]
-        rows = [pick(row, keys) for row in self.board_rows(self.truth())]
+        known = self.board_keys if self.profile.board_numbers else self.board_keys[1:]
+        rows = [pick(row, known) for row in self.board_rows(self.truth())]
         return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
 
     def psu(self) -> Row:
         """Return the power supply with its readings."""
-        return pick(self.psu_row(self.truth()), PSU_2023)
+        return pick(self.psu_row(self.truth()), self.psu_keys)
 
     def status(self) -> Row:
         """Return the flag with reason and time, and the settings as strings."""
@@ -257,6 +129,8 @@ class DialectV2(Dialect):
 class DialectV204(DialectV2):
     """Firmware of 2022: as documented, with its invalid JSON."""
 
+    summary_keys, board_keys, psu_keys = SUMMARY_2022, BOARD_2022, PSU_2022
+
     def cgminer(self, code: int, msg: str, key: str, rows: list[Row]) -> Row:
         """Return envelope 2 without an id."""
         return {"STATUS": [{"STATUS": "S", "Msg": msg}], key: rows}
@@ -268,24 +142,6 @@ class DialectV204(DialectV2):
         truth.psu.input_power_w = None
         truth.psu.temperature_c = None
         return truth
-
-    def summary(self) -> Row:
-        """Return the summary."""
-        return self.cgminer(
-            11,
-            "Summary",
-            "SUMMARY",
-            [pick(self.summary_row(self.truth()), SUMMARY_2022)],
-        )
-
-    def devs(self) -> Row:
-        """Return all boards."""
-        rows = [pick(row, BOARD_2022) for row in self.board_rows(self.truth())]
-        return self.cgminer(9, f"{len(rows)} ASC(s)", "DEVS", rows)
-
-    def psu(self) -> Row:
-        """Return the power supply, with the firmware's misspelled key."""
-        return pick(self.psu_row(self.truth()), PSU_2022)
 
     def status(self) -> Row:
         """Return the flag under its old name, and the firmware."""

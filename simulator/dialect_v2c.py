@@ -2,33 +2,15 @@
 
 from collections.abc import Mapping
 
-from .dialect import Dialect, Row, pick
-from .dialect_v2 import PSU_2023, DialectV2
+from .dialect import Dialect, Row, keys, pick
+from .dialect_v2 import DialectV2
 from .truth import Truth
 from .wire import encode, f2, number, number32
 
-POOL = (
-    *(
-        "POOL",
-        "URL",
-        "Status",
-        "Priority",
-        "Quota",
-        "Getworks",
-        "Accepted",
-        "Rejected",
-        "Discarded",
-        "Stale",
-    ),
-    *(
-        "Get Failures",
-        "Remote Failures",
-        "User",
-        "Last Share Time",
-        "Stratum Active",
-        "Stratum Difficulty",
-    ),
-    *("Pool Rejected%", "Pool Stale%", "Bad Work", "To Remove"),
+POOL = keys(
+    "POOL,URL,Status,Priority,Quota,Getworks,Accepted,Rejected,Discarded,Stale,"
+    "Get Failures,Remote Failures,User,Last Share Time,Stratum Active,Stratum Difficulty,"
+    "Pool Rejected%,Pool Stale%,Bad Work,To Remove"
 )
 JOINED_SUMMARY = ("Elapsed", "MHS av", "Uptime", "Power")
 
@@ -169,10 +151,6 @@ class DialectV2c(DialectV2):
             short = pick(self._summary_row(), JOINED_SUMMARY)
             answers["summary"] = [self.cgminer(11, "Summary", "SUMMARY", [short])]
         return encode(answers | {"id": 1})
-
-    def psu(self) -> Row:
-        """Return the power supply with its readings."""
-        return pick(self.psu_row(self.truth()), PSU_2023)
 
     def version(self) -> Row:
         """Return API, firmware and model."""

@@ -1,11 +1,10 @@
-"""Runs in the environment of pyasic: executes requests from stdin and prints results, one JSON line each."""
+"""Runs in the environment of pyasic: what the tests can request of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 import json
-import sys
 from typing import Any
 
+from interop_serve import serve  # type: ignore[import-not-found]
 from pyasic import get_miner, settings  # type: ignore[import-not-found]
 from pyasic.miners.whatsminer import BTMinerM60SVK40, BTMinerM64VL30  # type: ignore[import-not-found]
 
@@ -58,27 +57,5 @@ async def write(ip: str, method: str, arguments: list[Any]) -> dict[str, Any]:
     return {"done": await getattr(MINERS[ip], method)(*arguments)}
 
 
-DO: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
-    "identify": identify,
-    "assume": assume,
-    "assume_v3": assume_v3,
-    "v3_password": v3_password,
-    "read": read,
-    "ask": ask,
-    "write": write,
-}
-
-
-async def main() -> None:
-    """Serve until stdin ends."""
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        request = json.loads(line)
-        try:
-            answer = await DO[request.pop("do")](**request)
-        except Exception as err:  # noqa: BLE001 - the test shows it
-            answer = {"error": f"{type(err).__name__}: {err}"}
-        print(json.dumps(answer), flush=True)  # noqa: T201
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve(identify, assume, assume_v3, v3_password, read, ask, write))

@@ -1,11 +1,9 @@
-"""Runs in the environment of pyasic-rs: executes requests from stdin and prints results, one JSON line each."""
+"""Runs in the environment of pyasic-rs: what the tests can request of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-import json
-import sys
 from typing import Any
 
+from interop_serve import serve  # type: ignore[import-not-found]
 from pyasic_rs import MinerFactory, Pool, PoolGroup, TuningConfig  # type: ignore[import-not-found]
 from pyasic_rs.data import MiningMode  # type: ignore[import-not-found]
 
@@ -48,25 +46,5 @@ async def mode(ip: str) -> dict[str, Any]:
     return {"done": await MINERS[ip].set_tuning_config(config)}
 
 
-DO: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
-    "identify": identify,
-    "read": read,
-    "write": write,
-    "pools": pools,
-    "mode": mode,
-}
-
-
-async def main() -> None:
-    """Serve until stdin ends."""
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        request = json.loads(line)
-        try:
-            answer = await DO[request.pop("do")](**request)
-        except Exception as err:  # noqa: BLE001 - the test shows it
-            answer = {"error": f"{type(err).__name__}: {err}"}
-        print(json.dumps(answer), flush=True)  # noqa: T201
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve(identify, read, write, pools, mode))

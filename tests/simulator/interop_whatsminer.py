@@ -1,14 +1,13 @@
-"""Runs in the environment of whatsminer and pywhatsminer: executes requests from stdin and prints results, one JSON line each."""
+"""Runs in the environment of whatsminer and pywhatsminer: what the tests can request of them."""
 
-from collections.abc import Callable
+import asyncio
 from contextlib import chdir
 from dataclasses import asdict
-import json
 from pathlib import Path
-import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from interop_serve import serve  # type: ignore[import-not-found]
 from pywhatsminer import Client  # type: ignore[import-not-found]
 from whatsminer import WhatsminerAccessToken, WhatsminerAPI  # type: ignore[import-not-found]
 
@@ -58,24 +57,6 @@ def call(
     return result if isinstance(result, dict) else asdict(result)
 
 
-DO: dict[str, Callable[..., dict[str, Any]]] = {
-    "ask": ask,
-    "write": write,
-    "call": call,
-}
-
-
-def main() -> None:
-    """Serve until stdin ends."""
-    while line := sys.stdin.readline():
-        request = json.loads(line)
-        try:
-            answer = DO[request.pop("do")](**request)
-        except Exception as err:  # noqa: BLE001 - the test shows it
-            answer = {"error": f"{type(err).__name__}: {err}"}
-        print(json.dumps(answer, default=str), flush=True)  # noqa: T201
-
-
 if __name__ == "__main__":
     with TemporaryDirectory() as folder, chdir(folder):
-        main()
+        asyncio.run(serve(ask, write, call))
