@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 import json
 from pathlib import Path
 import subprocess
@@ -55,18 +56,14 @@ Make = Callable[..., Awaitable[SimulatedMiner]]
 @pytest.fixture
 async def make(clock: ManualClock) -> AsyncIterator[Make]:
     """Return a function that starts miners; stop them at the end."""
-    miners: list[SimulatedMiner] = []
+    settings: dict[str, Any] = {"clock": clock, "epoch": EPOCH}
+    async with AsyncExitStack() as stack:
 
-    async def start(profile: str = "v205_m50", **options: Any) -> SimulatedMiner:
-        settings: dict[str, Any] = {"clock": clock, "epoch": EPOCH}
-        miner = SimulatedMiner(profile, **settings | options)
-        await miner.start()
-        miners.append(miner)
-        return miner
+        async def start(profile: str = "v205_m50", **options: Any) -> SimulatedMiner:
+            miner = SimulatedMiner(profile, **settings | options)
+            return await stack.enter_async_context(miner)
 
-    yield start
-    for miner in miners:
-        await miner.stop()
+        yield start
 
 
 async def send(

@@ -1,6 +1,7 @@
 """Simulated miners of every dialect of port 4028, and a client for each."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,18 +67,14 @@ async def start(
 ) -> AsyncIterator[Start]:
     """Start simulated miners; they are stopped at the end."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)
-    miners: list[SimulatedMiner] = []
+    settings = {"clock": clock, "password": PASSWORD, "epoch": 1_700_000_000.0}
+    async with AsyncExitStack() as stack:
 
-    async def start_one(profile: str = M50, **options: Any) -> SimulatedMiner:
-        settings = {"clock": clock, "password": PASSWORD, "epoch": 1_700_000_000.0}
-        miner = SimulatedMiner(profile, **settings | options)
-        await miner.start()
-        miners.append(miner)
-        return miner
+        async def start_one(profile: str = M50, **options: Any) -> SimulatedMiner:
+            miner = SimulatedMiner(profile, **settings | options)
+            return await stack.enter_async_context(miner)
 
-    yield start_one
-    for miner in miners:
-        await miner.stop()
+        yield start_one
 
 
 async def client(sim: SimulatedMiner, **options: Any) -> V2Miner:

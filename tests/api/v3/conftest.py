@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,23 +53,19 @@ async def start(
 ) -> AsyncIterator[Start]:
     """Start simulated miners; they are stopped at the end."""
     monkeypatch.setattr(transport, "SILENCE_AFTER_ANSWER", 0.1)
-    miners: list[SimulatedMiner] = []
+    settings = {
+        "clock": clock,
+        "epoch": 1_760_000_000.0,
+        "password": ADMIN,
+        "v3_password": PASSWORD,
+    }
+    async with AsyncExitStack() as stack:
 
-    async def start_one(profile: str = M7BS, **options: Any) -> SimulatedMiner:
-        settings = {
-            "clock": clock,
-            "epoch": 1_760_000_000.0,
-            "password": ADMIN,
-            "v3_password": PASSWORD,
-        }
-        miner = SimulatedMiner(profile, **settings | options)
-        await miner.start()
-        miners.append(miner)
-        return miner
+        async def start_one(profile: str = M7BS, **options: Any) -> SimulatedMiner:
+            miner = SimulatedMiner(profile, **settings | options)
+            return await stack.enter_async_context(miner)
 
-    yield start_one
-    for miner in miners:
-        await miner.stop()
+        yield start_one
 
 
 @pytest.fixture
