@@ -10,16 +10,7 @@ from typing import Any
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.translation import async_get_cached_translations
 
-from .api import (
-    Activity,
-    Feature,
-    HeatMode,
-    Miner,
-    MinerState,
-    PowerMode,
-    Section,
-    UnsupportedCommandError,
-)
+from .api import Activity, Feature, HeatMode, Miner, MinerState, PowerMode, Section
 from .commander import (
     DEADLINE_FLAG,
     DEADLINE_REBOOT,
@@ -82,11 +73,7 @@ class Control[T]:
 
     def is_absent(self, state: MinerState) -> bool:
         """Return whether the answers were complete and did not hold the value."""
-        return self.value_fn(state) is None and all(
-            getattr(state, section) is not None
-            or isinstance(state.failed.get(section), UnsupportedCommandError)
-            for section in self.sections
-        )
+        return self.value_fn(state) is None and state.is_complete(self.sections)
 
     def is_assumed(self, state: MinerState) -> bool:
         """Return whether only the last acknowledged command is known, not the miner's value."""

@@ -1,6 +1,6 @@
 """Sensors: what the miner says of itself, its boards, its power supply and its pools."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import re
@@ -45,6 +45,7 @@ from .money.profile import ProfileState
 from .power.policy import SOURCES, By, Decision, TargetStatus
 from .power.record import Target
 from .runtime import EntryEntity, WhatsminerConfigEntry, WhatsminerData
+from .unreported import UnreportedSensors
 
 PARALLEL_UPDATES = 0
 
@@ -473,62 +474,93 @@ async def async_setup_entry(
 
 
 @callback
-def _add_of_miner(
-    data: WhatsminerData, async_add_entities: AddConfigEntryEntitiesCallback
-) -> None:
-    """Add a sensor for each value that the miner reports, also for later ones.
-
-    Values of an earlier run get their sensor immediately, so that none vanishes when Home Assistant
-    starts while the miner is stopped and reports little. A board that is missing while it mines is gone.
-    """
+def _add_of_miner(data: WhatsminerData, add: AddConfigEntryEntitiesCallback) -> None:
+    """Add the sensors of what the miner reports, and those of what we do with it."""
     coordinator = data.coordinator
-    entry = coordinator.config_entry
-    earlier = {
-        registered.unique_id.removeprefix(f"{entry.unique_id}_")
-        for registered in er.async_entries_for_config_entry(
-            er.async_get(coordinator.hass), entry.entry_id
-        )
-        if registered.domain == Platform.SENSOR
-    }
-    slots = {
-        int(found[1]) for key in earlier if (found := re.match(r"board_(\d+)_", key))
-    }
-    start = coordinator.data
-    if start.activity is Activity.MINING and start.boards:
-        gone = slots - {board.slot for board in start.boards}
-        slots -= gone
-        sensors = (sensor for slot in gone for sensor in board_sensors(slot))
-        remove_entities(
-            coordinator, Platform.SENSOR, [sensor.key for sensor in sensors]
-        )
-    missing = [*SENSORS, *(d for slot in sorted(slots) for d in board_sensors(slot))]
-
-    @callback
-    def add_new() -> None:
-        nonlocal missing
-        state = coordinator.data
-        for board in state.boards or ():
-            if board.slot not in slots:
-                slots.add(board.slot)
-                missing += board_sensors(board.slot)
-        new = [
-            description
-            for description in missing
-            if description.key in earlier or exists(description, state)
-        ]
-        missing = [description for description in missing if description not in new]
-        async_add_entities(
-            (description.entity_class or WhatsminerSensor)(coordinator, description)
-            for description in new
-        )
-
-    add_new()
-    entry.async_on_unload(coordinator.async_add_listener(add_new))
+    readings = _Readings(coordinator, add)
+    readings.add_new()
+    coordinator.add_observer(readings.remove_unreported)
+    coordinator.config_entry.async_on_unload(
+        coordinator.async_add_listener(readings.add_new)
+    )
     own = [one for one in OWN_SENSORS if _is_offered(data, one)]
-    async_add_entities(WhatsminerOwnSensor(data, one) for one in own)
+    add(WhatsminerOwnSensor(data, one) for one in own)
     unused = [one.key for one in OWN_SENSORS if one not in own]
     remove_entities(coordinator, Platform.SENSOR, unused)
-    async_add_entities(economics_sensors(coordinator, data.learning))
+    add(economics_sensors(coordinator, data.learning))
+
+
+class _Readings:
+    """A sensor for each value that the miner reports, also for later ones.
+
+    Values of an earlier run get their sensor immediately, so that none vanishes when Home Assistant
+    starts while the miner is stopped and reports little. A board that is missing while it mines is gone,
+    and so is what new firmware no longer reports; it comes back with its name and settings when it is reported.
+    """
+
+    def __init__(
+        self, coordinator: WhatsminerCoordinator, add: AddConfigEntryEntitiesCallback
+    ) -> None:
+        """Remove the boards that are gone; `add_new` adds the sensors of what is there."""
+        self._coordinator, self._add = coordinator, add
+        entry = coordinator.config_entry
+        self._earlier = {
+            registered.unique_id.removeprefix(f"{entry.unique_id}_")
+            for registered in er.async_entries_for_config_entry(
+                er.async_get(coordinator.hass), entry.entry_id
+            )
+            if registered.domain == Platform.SENSOR
+        }
+        found = (re.match(r"board_(\d+)_", key) for key in self._earlier)
+        self._slots = {int(match[1]) for match in found if match}
+        self._remove_boards()
+        self._missing = [*SENSORS]
+        for slot in sorted(self._slots):
+            self._missing += board_sensors(slot)
+        self._added: list[WhatsminerSensorDescription] = []
+        self._unreported = UnreportedSensors(coordinator.store)
+
+    def _remove_boards(self) -> None:
+        state = self._coordinator.data
+        if state.activity is not Activity.MINING or not state.boards:
+            return
+        gone = self._slots - {board.slot for board in state.boards}
+        self._slots -= gone
+        self._remove(sensor.key for slot in gone for sensor in board_sensors(slot))
+
+    def _remove(self, keys: Iterable[str]) -> None:
+        remove_entities(self._coordinator, Platform.SENSOR, keys)
+
+    @callback
+    def add_new(self) -> None:
+        """Add a sensor for each value that was not reported before."""
+        state = self._coordinator.data
+        for board in state.boards or ():
+            if board.slot not in self._slots:
+                self._slots.add(board.slot)
+                self._missing += board_sensors(board.slot)
+        new = [
+            one
+            for one in self._missing
+            if one.key in self._earlier or exists(one, state)
+        ]
+        self._missing = [one for one in self._missing if one not in new]
+        self._added += new
+        self._add(
+            (one.entity_class or WhatsminerSensor)(self._coordinator, one)
+            for one in new
+        )
+
+    @callback
+    def remove_unreported(self, state: MinerState) -> None:
+        """Remove the sensors whose value new firmware does not report."""
+        absent = {one.key for one in self._added if _is_absent(one, state)}
+        keys = self._unreported.observe(state, absent)
+        gone = [one for one in self._added if one.key in keys]
+        self._added = [one for one in self._added if one not in gone]
+        self._missing += gone
+        self._earlier -= keys
+        self._remove(keys)
 
 
 def _is_offered(data: WhatsminerData, description: OwnSensorDescription) -> bool:
@@ -546,6 +578,16 @@ def exists(description: WhatsminerSensorDescription, state: MinerState) -> bool:
     if description.exists_fn:
         return description.exists_fn(state)
     return description.value_fn(state) is not None
+
+
+def _is_absent(description: WhatsminerSensorDescription, state: MinerState) -> bool:
+    """Return whether the answers were complete and did not hold the value."""
+    # The meter shows what it has counted, whether the power is reported or not.
+    return (
+        description.entity_class is None
+        and not exists(description, state)
+        and state.is_complete(description.sections)
+    )
 
 
 class WhatsminerSensor(WhatsminerEntity, SensorEntity):

@@ -76,6 +76,8 @@ class StoredValues:
     """The learned profile: power and hashrate at each percent."""
     schedule: dict[str, Any] = field(default_factory=dict)
     """What the sources *Most profitable* and *Plan* know of the run, and want."""
+    sensors_of: str | None = None
+    """The firmware that has reported the values of all sensors."""
     faults: dict[str, dict[str, str | None]] = field(default_factory=dict)
     """By code: when the miner noted it, and since when it is listed; None if it is gone."""
 
@@ -104,6 +106,7 @@ _SCHEMAS: dict[str, Schema] = {
     "waiting": Schema({str: _WAITING}),
     "reported": Schema({str: _VALUE}),
     "percent_restarts": Schema(bool),
+    "sensors_of": Schema(Maybe(All(str, Length(max=_MAX_TEXT)))),
     "faults": Schema({Coerce(int): _FAULT}),
 }
 """What each part must be; the others are objects. A later version may have left anything."""
@@ -190,6 +193,12 @@ class MinerStore(StoredValues):
     def note_percent_restarts(self) -> None:
         """Keep that a power percent restarts the miner."""
         self.percent_restarts = True
+        self._save()
+
+    @callback
+    def note_sensors_of(self, firmware: str) -> None:
+        """Keep that there are no sensors but those of this firmware."""
+        self.sensors_of = firmware
         self._save()
 
     def setting(self, key: str) -> Any:

@@ -11,7 +11,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import final
 
-from .errors import BtminerDownError, CommandRefusedError, WhatsminerError
+from .errors import (
+    BtminerDownError,
+    CommandRefusedError,
+    UnsupportedCommandError,
+    WhatsminerError,
+)
 
 
 class Dialect(StrEnum):
@@ -416,6 +421,14 @@ class MinerState:
         default_factory=lambda: MappingProxyType({})
     )
     activity: Activity | None = None
+
+    def is_complete(self, sections: Iterable[Section]) -> bool:
+        """Return whether each of these sections was answered, or is one that this miner does not have."""
+        return all(
+            getattr(self, section) is not None
+            or isinstance(self.failed.get(section), UnsupportedCommandError)
+            for section in sections
+        )
 
     @property
     def power_now(self) -> float | None:
