@@ -325,7 +325,7 @@ async def test_nonsense_is_refused_with_its_bounds(
 
 @pytest.mark.parametrize("sure", [{}, {"confirm": False}])
 async def test_what_is_dangerous_must_be_confirmed(
-    hass: HomeAssistant, act: Act, miner: SimulatedMiner, sure: dict[str, Any]
+    act: Act, miner: SimulatedMiner, sure: dict[str, Any]
 ) -> None:
     """A wrong click would reset a miner, or make it unreachable."""
     data = {
@@ -368,7 +368,7 @@ async def test_without_a_password_nothing_is_sent(
 
 
 async def test_what_the_miner_refuses_and_does_not_answer(
-    act: Act, miner: SimulatedMiner, monkeypatch: pytest.MonkeyPatch
+    act: Act, miner: SimulatedMiner
 ) -> None:
     """The user would not know whether the command succeeded, failed, or has an unknown result."""
     zone = CASES["set_time_zone"].data
@@ -495,7 +495,6 @@ async def test_the_newest_call_counts(
 
 
 async def test_pools_and_passwords_are_shown_nowhere(
-    hass: HomeAssistant,
     act: Act,
     miner: SimulatedMiner,
     secrets: set[str],
@@ -718,7 +717,7 @@ async def test_a_miner_that_is_not_found_again(
 
 
 async def test_another_miner_at_the_new_address(
-    act: Act, miner: SimulatedMiner, entry: MockConfigEntry, clock: RaceClock
+    act: Act, miner: SimulatedMiner, entry: MockConfigEntry
 ) -> None:
     """With two miners on one address, commands for one would reach the other."""
     miner.inject("answered_not_applied", "net_config")
@@ -738,11 +737,8 @@ async def test_another_miner_at_the_new_address(
 
 @pytest.mark.parametrize("setup", ["2.0", "3.x"])
 async def test_what_is_left_after_a_factory_reset(
-    hass: HomeAssistant,
     act: Act,
     state: Show,
-    miner: SimulatedMiner,
-    entry: MockConfigEntry,
 ) -> None:
     """The user would only notice at the next command that the password has changed."""
     await act("factory_reset", **SURE)
@@ -751,9 +747,7 @@ async def test_what_is_left_after_a_factory_reset(
 
 
 @pytest.mark.parametrize("setup", ["2.0 liquid"])
-async def test_preheating(
-    act: Act, miner: SimulatedMiner, call: Call, clock: RaceClock
-) -> None:
+async def test_preheating(act: Act, miner: SimulatedMiner, call: Call) -> None:
     """A user who preheats a hydro miner would not know when it is ready."""
     assert (await refused(act, "preheat", **SURE)).startswith("preheat_needs_stop")
     await call("switch", "mining", "turn_off")

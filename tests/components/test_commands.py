@@ -282,7 +282,6 @@ async def test_reboot_is_no_outage(
 
 
 async def test_reboot_that_never_returns(
-    hass: HomeAssistant,
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     state: Show,
@@ -376,7 +375,6 @@ async def test_overtaken_command_is_never_sent(
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
 async def test_closed_port(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,
@@ -432,7 +430,6 @@ async def test_nothing_is_sent_after_unloading(
 
 
 async def test_old_data_confirm_nothing(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,

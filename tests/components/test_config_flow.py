@@ -241,9 +241,7 @@ async def test_unreachable(
     await _recover(hass, flow_id, form)
 
 
-async def test_wrong_password(
-    hass: HomeAssistant, miner: SimulatedMiner, form: Form
-) -> None:
+async def test_wrong_password(hass: HomeAssistant, form: Form) -> None:
     """A user would notice a wrong password only at the first command."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_PASSWORD: "wrong"})
@@ -364,9 +362,7 @@ async def test_miner_without_mac(
 
 
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
-async def test_an_account_can_be_typed(
-    hass: HomeAssistant, miner: SimulatedMiner, form: Form
-) -> None:
+async def test_an_account_can_be_typed(hass: HomeAssistant, form: Form) -> None:
     """A user could not control firmware whose account is named admin."""
     flow_id = await _start(hass)
     result = await _submit(hass, flow_id, {**form, CONF_ACCOUNT: " admin "})
@@ -861,7 +857,6 @@ async def test_another_password_of_api_3(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     entry: MockConfigEntry,
-    miner: SimulatedMiner,
 ) -> None:
     """A user who changed the password would read that the firmware was updated."""
     entry.async_start_reauth(hass)

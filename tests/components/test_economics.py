@@ -299,7 +299,7 @@ async def test_sensor_that_is_no_price(
 
 
 async def test_unknown_hashprice_earns_nothing_that_is_known(
-    hass: HomeAssistant, set_up: SetUp, report_price: ReportPrice, state: Show
+    set_up: SetUp, report_price: ReportPrice, state: Show
 ) -> None:
     """A fixed number, which may be a year old, would replace the value of an unavailable sensor."""
     report_price(PRICE, 0.3, "EUR/kWh")

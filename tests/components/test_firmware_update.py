@@ -206,7 +206,6 @@ async def test_from_3_to_2_0(
     clock: RaceClock,
     address: dict[str, Any],
     state: Show,
-    poll: Poll,
 ) -> None:
     """A downgrade: the account of API 3 is worth nothing now, so a form requests the admin's."""
     await miner.stop()

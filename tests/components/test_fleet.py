@@ -282,7 +282,6 @@ async def fleet(
 
 @pytest.mark.parametrize("profile", ["v1_m20s", "v204_m30sp"])
 async def test_no_state_outlives_the_next(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,

@@ -456,7 +456,6 @@ async def test_power_target_is_divided(
     two_learned: list[MockConfigEntry],
     group: ConfigEntry[Any],
     two_miners: list[SimulatedMiner],
-    read: Read,
     set_power: Callable[[float], Any],
 ) -> None:
     """A power for all miners would not be reached, or only after many commands."""

@@ -34,7 +34,7 @@ def discovered(
 
 
 async def test_new_miner_is_offered(
-    hass: HomeAssistant, miner: SimulatedMiner, discovered: DhcpServiceInfo
+    hass: HomeAssistant, discovered: DhcpServiceInfo
 ) -> None:
     """A new miner in the network is one password away."""
     result = await hass.config_entries.flow.async_init(
@@ -53,7 +53,6 @@ async def test_new_miner_is_offered(
 
 async def test_discovered_miner_can_be_added_by_hand(
     hass: HomeAssistant,
-    miner: SimulatedMiner,
     address: dict[str, Any],
     discovered: DhcpServiceInfo,
 ) -> None:

@@ -169,7 +169,6 @@ async def test_a_percent_that_restarts_leaves_two_levels(
 
 async def test_a_restart_by_hand_is_not_blamed_on_a_percent(
     coordinator: WhatsminerCoordinator,
-    miner: SimulatedMiner,
     call: Call,
     done: Done,
     set_percent: SetPercent,

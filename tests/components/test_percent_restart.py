@@ -121,7 +121,6 @@ async def test_a_lost_percent_is_reported_when_the_miner_has_restarted(
 
 
 async def test_power_target_counts_it_and_takes_the_limit(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,

@@ -427,7 +427,6 @@ async def test_faults_with_the_reason_of_the_miner(
 async def test_another_miner_at_the_address(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    miner: SimulatedMiner,
 ) -> None:
     """After DHCP has shuffled, the data of two miners must not be mixed up."""
     hass.config_entries.async_update_entry(entry, unique_id="aa:bb:cc:dd:ee:ff")
@@ -648,7 +647,7 @@ async def test_one_refused_version_changes_nothing(
 
 
 async def test_host_names_the_web_page(
-    hass: HomeAssistant, coordinator: WhatsminerCoordinator, miner: SimulatedMiner
+    hass: HomeAssistant, coordinator: WhatsminerCoordinator
 ) -> None:
     """The device page must lead to the miner's own page."""
     [device] = dr.async_entries_for_config_entry(

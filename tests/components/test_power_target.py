@@ -148,7 +148,7 @@ async def test_a_restart_forgets_the_percent_and_gets_it_again(
 
 
 async def test_a_person_counts_more(
-    hass: HomeAssistant, miner: SimulatedMiner, aim: Any, call: Call, state: Show
+    hass: HomeAssistant, aim: Any, call: Call, state: Show
 ) -> None:
     """A percent that the user sets would be changed at the next poll."""
     await aim(2500)
@@ -159,7 +159,6 @@ async def test_a_person_counts_more(
 
 
 async def test_stopped_and_curtailed(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     aim: Any,
@@ -258,7 +257,7 @@ async def test_no_restart_for_a_rounding_error(
 
 
 async def test_refused_by_hand_ends_nothing(
-    miner: SimulatedMiner, clock: RaceClock, aim: Any, call: Call, state: Show
+    miner: SimulatedMiner, aim: Any, call: Call, state: Show
 ) -> None:
     """A percent that came to nothing would still end the target, and the power would not be held."""
     await aim(2500)

@@ -518,7 +518,6 @@ async def test_a_field_that_appears_is_read(
 @pytest.mark.parametrize("profile", ["v205_m50"])
 async def test_2_0_5_that_reports_its_percent(
     coordinator: WhatsminerCoordinator,
-    miner: SimulatedMiner,
     call: Call,
     state: Show,
     assumed: Callable[[str, str], bool],
@@ -548,7 +547,6 @@ async def test_2_0_5_that_reports_its_percent(
 @pytest.mark.parametrize("profile", ["v2c_m60s"])
 async def test_percent_as_an_object(
     coordinator: WhatsminerCoordinator,
-    miner: SimulatedMiner,
     call: Call,
     state: Show,
     monkeypatch: pytest.MonkeyPatch,

@@ -176,7 +176,6 @@ async def test_switch_that_is_turned_on_later(
 async def test_account_without_permission(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    miner: SimulatedMiner,
     doctor: Doctor,
 ) -> None:
     """A user would change the password although the account of API 3 only lacks the permission to write."""
@@ -198,9 +197,7 @@ async def test_account_without_permission(
 
 
 async def test_firmware_refuses(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
-    entry: MockConfigEntry,
     miner: SimulatedMiner,
     call: Call,
     doctor: Doctor,
@@ -275,7 +272,7 @@ async def test_another_miner_at_the_address(
 
 
 async def test_another_miner_at_start(
-    hass: HomeAssistant, entry: MockConfigEntry, miner: SimulatedMiner
+    hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
     """The same when Home Assistant starts; and the issue would stay after the entry is removed."""
     hass.config_entries.async_update_entry(entry, unique_id="aa:bb:cc:dd:ee:ff")

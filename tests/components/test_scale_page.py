@@ -30,16 +30,14 @@ def parts(name: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "schema"), [("recorder", RECORDER), ("mqtt_statestream", STATESTREAM)]
 )
-async def test_snippets_are_taken(
-    hass: HomeAssistant, name: str, schema: Callable[[Any], Any]
-) -> None:
+async def test_snippets_are_taken(name: str, schema: Callable[[Any], Any]) -> None:
     """Home Assistant would start without its recorder, and a hall would send no states."""
     assert parts(name)
     for part in parts(name):
         schema({name: part})
 
 
-async def test_mqtt_sensors_are_taken(hass: HomeAssistant) -> None:
+async def test_mqtt_sensors_are_taken() -> None:
     """The central Home Assistant would not show the hall."""
     sensors = [sensor for part in parts("mqtt") for sensor in part["sensor"]]
     assert sensors

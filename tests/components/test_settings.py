@@ -200,7 +200,6 @@ def test_every_profile_is_listed() -> None:
 async def test_only_what_fits_the_miner_is_there(
     hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
-    miner: SimulatedMiner,
     profile: str,
 ) -> None:
     """A switch for fans on a miner in water, or one the firmware never heard of, does nothing."""

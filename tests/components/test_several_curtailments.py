@@ -262,7 +262,7 @@ async def test_too_many(miner: SimulatedMiner, act: Act) -> None:
 
 
 async def test_target_within_a_limit(
-    miner: SimulatedMiner, clock: RaceClock, act: Act, call: Call, poll: Poll
+    miner: SimulatedMiner, act: Act, call: Call, poll: Poll
 ) -> None:
     """After a curtailment the miner would be where it was, not where the target is now."""
     await call("number", "power_target", "set_value", value=2800)
@@ -435,7 +435,7 @@ async def test_power_source_over_a_restart(
 
 
 @pytest.mark.usefixtures("coordinator")
-async def test_no_other_source(hass: HomeAssistant, entity_id: Find) -> None:
+async def test_no_other_source(entity_id: Find) -> None:
     """A select with one option only confuses."""
     with pytest.raises(AssertionError):
         entity_id("select", "power_source")

@@ -165,11 +165,9 @@ async def test_a_late_answer_overwrites_nothing(
 
 
 async def test_an_observer_that_raises(
-    hass: HomeAssistant,
     coordinator: WhatsminerCoordinator,
     state: Show,
     poll: Poll,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An error in counting faults or energy must not make the miner unavailable."""

@@ -110,7 +110,6 @@ async def test_limit_before_a_restart_of_home_assistant(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,
-    clock: RaceClock,
     act: Act,
     call: Call,
     poll: Poll,
@@ -133,13 +132,10 @@ async def test_limit_before_a_restart_of_home_assistant(
 
 
 async def test_limit_while_it_restarts(
-    hass: HomeAssistant,
-    entry: MockConfigEntry,
     miner: SimulatedMiner,
     coordinator: WhatsminerCoordinator,
     act: Act,
     call: Call,
-    poll: Poll,
 ) -> None:
     """A curtailment that begins during a restart would end at the highest limit."""
     await call("number", "power_limit", "set_value", value=2450)

@@ -279,9 +279,7 @@ async def test_a_suspicion_is_settled_before_anything_is_shown(
 
 
 @every_profile
-async def test_recognizing_costs_nothing(
-    start: Start, clock: ManualClock, profile: str
-) -> None:
+async def test_recognizing_costs_nothing(start: Start, profile: str) -> None:
     """A board that serves few connections would get one more in each poll."""
     sim = await start(profile)
     miner = await client(sim)

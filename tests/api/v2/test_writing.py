@@ -171,9 +171,7 @@ async def test_a_stopped_miner_is_started(
 
 
 @every_profile
-async def test_settings_are_taken_back(
-    start: Start, clock: ManualClock, profile: str
-) -> None:
+async def test_settings_are_taken_back(start: Start, profile: str) -> None:
     """Fast boot off and the LED back to automatic are commands of their own."""
     sim = await start(profile)
     sim.machine.fast_boot = True
@@ -240,9 +238,7 @@ async def test_power_off_is_not_reworded_when_writes_are_off(start: Start) -> No
     assert names(sim).count("power_off") == 1
 
 
-async def test_early_2_0_5_gets_the_fast_percent(
-    start: Start, clock: ManualClock
-) -> None:
+async def test_early_2_0_5_gets_the_fast_percent(start: Start) -> None:
     """2.0.5 firmware that does not know the gentle command could not be throttled."""
     sim = await start(M50, refuse={"set_power_pct_v2": 14})
     miner = await client(sim)

@@ -73,7 +73,6 @@ async def test_survives_a_restart(
     miner: SimulatedMiner,
     act: Act,
     state: Show,
-    poll: Poll,
 ) -> None:
     """After an update of Home Assistant at noon the miner would never be started again."""
     await act("curtail", target="stop", duration="00:30:00", reason="expensive")
@@ -269,7 +268,6 @@ def test_retries_become_rare() -> None:
 
 
 async def test_percent_that_a_restart_has_taken_back(
-    hass: HomeAssistant,
     miner: SimulatedMiner,
     clock: RaceClock,
     act: Act,
@@ -346,7 +344,6 @@ async def test_undone_by_hand_is_not_confirmed(
     hass: HomeAssistant,
     miner: SimulatedMiner,
     device_id: str,
-    act: Act,
     call: Call,
     state: Show,
     returns: bool,
