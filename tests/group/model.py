@@ -39,7 +39,6 @@ class SimMiner:
     gain: float = 1.0
     """True power, of what the controller believes."""
     gentle: bool = False
-    gentle_only: bool = False
     fast_ramp: float = 1.0
     gentle_ramp: float = 180.0
     latency: float = 2.0
@@ -147,7 +146,6 @@ class SimMiner:
             measured_at=-math.inf if offline else now,
             is_mean=self.is_mean,
             gentle=self.gentle,
-            gentle_only=self.gentle_only,
             allowed=self.allowed,
             mined=self.phase is not Phase.OFF,
             resolution=self.resolution,
@@ -203,7 +201,6 @@ class Group:
     settings: Settings = field(default_factory=Settings)
     state: State = field(default_factory=State)
     decision: Decision | None = None
-    paused: bool = False
     allocate: Allocate | None = None
 
     def settle(self, miners: list[SimMiner]) -> None:
@@ -228,7 +225,6 @@ class Group:
             time=now,
             reading=reading,
             miners=tuple(miner.seen() for miner in miners),
-            paused=self.paused,
         )
         self.state, self.decision = step(
             self.settings, self.state, snapshot, self.allocate

@@ -362,22 +362,6 @@ def test_hard_limit_stops_starting_miners_first() -> None:
     assert max(world.grid[115:]) <= LIMIT
 
 
-def test_gentle_only_miner_is_stopped_at_the_hard_limit() -> None:
-    """A miner that needs three minutes to follow would keep the import above the limit."""
-    miners = fleet(2, 2 * 3400.0)
-    world = site(
-        miners,
-        Settings(hard_limit=LIMIT, set_point=LIMIT, interval=5),
-        surplus=steps((0, -12_000), (100, -16_000)),
-        interval=5,
-    )
-    for miner in miners:
-        miner.gentle, miner.gentle_only = True, True
-    world.run(130)
-    assert [m.phase for m in miners].count(Phase.OFF) == 1
-    assert max(world.grid[115:]) <= LIMIT
-
-
 def test_stop_that_does_not_show_is_sent_again() -> None:
     """A miner that starts again on its own would keep the import above the limit."""
     miners = fleet(1, 3400.0, ignores=True)
@@ -437,12 +421,12 @@ def test_silent_meter(settings: Settings, lowest: float, stopped: float | None) 
     assert not seen, "something rose or started without a meter"
 
 
-@pytest.mark.parametrize("value", [float("nan"), 100_001.0, -60_000.0, float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), 110_000.0, -110_000.0, float("inf")])
 def test_impossible_reading_is_no_reading(value: float) -> None:
     """One wrong value of the meter would stop all miners, or start them."""
     world = site(
         fleet(2, 4000),
-        Settings(interval=5, connection=11_000),
+        Settings(interval=5),
         surplus=lambda now: 4100.0 if now < 600 else 4100.0 - value,
         noise=0,
     )
@@ -681,17 +665,6 @@ def test_user_takes_a_miner_out() -> None:
     assert group.decision.fixed["m0"] is Fixed.HELD
 
 
-def test_paused() -> None:
-    """A pause by the user would do nothing."""
-    world = site(fleet(1, 3000), Settings(interval=5), surplus=lambda _: 0.0)
-    decided(world).paused = True
-    world.run(2000)
-    assert not world.sent
-    group = decided(world)
-    assert group.decision is not None
-    assert group.decision.status is Status.PAUSED
-
-
 def test_waiting_shows_what_is_missing() -> None:
     """A user would not learn why nothing starts."""
     world = World(
@@ -725,20 +698,6 @@ def test_one_step_is_cheap() -> None:
     )
     world.run(60)
     assert decided(world).decision is not None
-
-
-def test_resume_after_a_pause() -> None:
-    """What a user changed during the pause would be taken for the group's own command."""
-    miners = fleet(1, 3000, gain=1.0)
-    world = site(miners, Settings(interval=5), surplus=lambda _: 2100.0)
-    decided(world).paused = True
-    world.run(600)
-    miners[0].wish = miners[0].percent = 59
-    world.run(640)
-    decided(world).paused = False
-    world.run(1200)
-    assert abs(world.grid[-1] - SP) <= 150
-    assert len(world.sent) <= 1
 
 
 def test_hard_limit_holds_with_a_silent_meter_and_a_held_miner() -> None:

@@ -77,8 +77,6 @@ class Settings:
     """Whether the battery charges before the miners run."""
     hard_limit: float | None = None
     """Import that must not be exceeded; wins over everything else."""
-    connection: float | None = None
-    """Power of the connection; readings beyond five times this are ignored."""
     stop_when_silent: bool = True
     """Whether miners stop after 900 s without a reading; else they stay at the lowest level."""
     sign_check: bool = True
@@ -114,8 +112,6 @@ class Miner:
     """Whether `measured` is a mean of five minutes."""
     gentle: bool = False
     """Whether percents are sent with the gentle command."""
-    gentle_only: bool = False
-    """Whether it has no fast command."""
     refused: bool = False
     """Whether the last command was refused or not confirmed."""
     held: bool = False
@@ -176,8 +172,6 @@ class Snapshot:
     miners: tuple[Miner, ...]
     reserve: float = 0.0
     """Power that the miners leave to others (W)."""
-    paused: bool = False
-    """Whether a user paused the group."""
 
 
 class Status(StrEnum):
@@ -460,8 +454,7 @@ class _Site:
     def observe_miners(self) -> None:
         """Bring the tracks in line with what the miners do."""
         names = {miner.name for miner in self.miners if not miner.held}
-        # A user may change anything during a pause.
-        tracks = {} if self._paused() else self.state.tracks
+        tracks = self.state.tracks
         self.state.tracks = {name: tracks[name] for name in tracks if name in names}
         for miner in self.miners:
             if not miner.held:
@@ -595,11 +588,9 @@ class _Site:
 
     def _is_valid(self, reading: Reading) -> bool:
         """Return whether the meter reported a possible power."""
-        connection = self.settings.connection
-        most = min(_GREATEST, 5 * connection) if connection else _GREATEST
         values = (reading.battery, reading.charger)
-        return _is_power(reading.grid, most) and all(
-            value is None or _is_power(value, most) for value in values
+        return _is_power(reading.grid) and all(
+            value is None or _is_power(value) for value in values
         )
 
     def _silence_times(self) -> tuple[float, float, float]:
@@ -619,19 +610,15 @@ class _Site:
         _, lower, stop = self._silence_times()
         silent = self.silent()
         if silent >= stop and (self.settings.stop_when_silent or self.hard):
-            if self.state.silence < 2 and not self._paused():
+            if self.state.silence < 2:
                 for miner in self._running() if self.hard else self.on():
                     self.command(miner, 0)
             self.state.silence = 2
-        elif silent >= lower and not self._paused():
+        elif silent >= lower:
             # A miner that becomes tuned during the silence is lowered too.
             for miner in self.controlled():
                 self.command(miner, miner.curve[0][0])
             self.state.silence = max(1, self.state.silence)
-
-    def _paused(self) -> bool:
-        """Return whether a user paused the group; a hard limit is not paused."""
-        return self.snapshot.paused and not self.hard
 
     # Commands
 
@@ -642,8 +629,8 @@ class _Site:
         track = self.state.tracks.get(miner.name)
         if track is not None and track.percent == percent and not start:
             return
-        use_fast = (not miner.gentle or fast or self.hard) and not miner.gentle_only
-        command = Command(percent=percent, fast=use_fast or percent == 0, start=start)
+        use_fast = not miner.gentle or fast or self.hard or percent == 0
+        command = Command(percent=percent, fast=use_fast, start=start)
         self.commands[miner.name] = command
         self.state.commanded_at = self.now
         if track is not None:
@@ -663,7 +650,7 @@ class _Site:
     def resend(self) -> None:
         """Send the percent of a miner that does not follow again, every 5 min."""
         for miner in self.miners:
-            if self.fixed(miner) is not Fixed.NOT_FOLLOWING or self._paused():
+            if self.fixed(miner) is not Fixed.NOT_FOLLOWING:
                 continue
             track = self.state.tracks[miner.name]
             if self.now - track.sent >= _RESEND:
@@ -716,7 +703,7 @@ class _Site:
         """Return whether the group must not follow."""
         effect = self.state.effect
         checks = effect is not None and effect.provoked
-        return checks or self.snapshot.paused or self.state.wrong >= _SIGN_WRONG
+        return checks or self.state.wrong >= _SIGN_WRONG
 
     def _divide(self, target: float, spans: list[Span]) -> None:
         """Divide a wish among the miners that follow a percent."""
@@ -830,7 +817,7 @@ class _Site:
         if excess <= 0:
             return True
         self.state.limited_grid = reading.grid
-        lowered = [miner for miner in self.controlled() if not miner.gentle_only]
+        lowered = self.controlled()
         percents = {m.name: self.state.tracks[m.name].percent for m in lowered}
         power = sum(miner.watts(percents[miner.name]) for miner in lowered)
         room = power - sum(miner.lowest for miner in lowered)
@@ -839,7 +826,7 @@ class _Site:
             stopped = self._stop_for(excess - room, reading.grid)
             new = {miner.name: miner.curve[0][0] for miner in lowered}
         else:
-            new = levels(tuple(lowered), percents, power - excess)
+            new = levels(lowered, percents, power - excess)
         for miner in lowered:
             if miner.name not in stopped:
                 self.command(miner, new[miner.name], fast=True)
@@ -863,9 +850,9 @@ class _Site:
         for miner in sorted(running, key=lambda item: item.phase is not Phase.STARTING):
             if need <= 0:
                 break
-            controlled = self.fixed(miner) is None and not miner.gentle_only
             measured = 0.0 if miner.is_mean else miner.measured or 0.0
-            saved = (miner.lowest if controlled else measured) - miner.idle
+            saved = miner.lowest if self.fixed(miner) is None else measured
+            saved -= miner.idle
             need -= max(0.0, saved)
             total += max(0.0, saved)
             stopped.add(miner.name)
@@ -977,8 +964,6 @@ class _Site:
         on = self.on()
         if self.state.wrong >= _SIGN_WRONG:
             return Status.OFF
-        if self.snapshot.paused:
-            return Status.PAUSED
         if not on and not any(
             miner.allowed and not miner.held for miner in self.miners
         ):
@@ -1050,11 +1035,11 @@ def _measured_interval(gaps: tuple[float, ...]) -> float:
     return _clamp(median(gaps), 1, 120)
 
 
-def _is_power(value: object, most: float) -> bool:
-    """Return whether a value is a number within a range."""
+def _is_power(value: object) -> bool:
+    """Return whether a value is a power that a meter can report."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) <= most
+    return abs(value) <= _GREATEST
 
 
 def _interpolate(points: Iterable[tuple[float, float]], x: float) -> float:
