@@ -22,7 +22,7 @@ from .const import CONF_POWER_LIMIT_MAX, CONF_POWER_LIMIT_MIN, DOMAIN, FULL, LOG
 from .coordinator import WhatsminerCoordinator
 from .exceptions import failed
 from .issues import delete_issues, report_issue
-from .store import LOWEST_SHARE
+from .store import LOWEST_SHARE, MinerStore
 
 QUIET_TIME = 2.0
 """Seconds that a command of a user that restarts the miner waits for a newer one: several taps
@@ -32,7 +32,8 @@ PERCENT_RESTARTED = "percent_restarted"
 """The sentence that the miner has restarted, which ends a percent."""
 HIGHEST_LIMIT = 99_999.0
 ENOUGH_ANSWERS = 3
-"""Answers with the previous value after which a setting waits for the next start."""
+"""Answers after which an acknowledged value that does not show yet is left to the next start, or to
+what the miner has."""
 IGNORED = "setting_ignored"
 """The text of an issue that the next start has not applied what the miner had accepted."""
 
@@ -63,6 +64,8 @@ class Control[T]:
     """
     outlives_restart: bool = True
     """Whether the miner keeps the value when btminer restarts or stops."""
+    most_fn: Callable[[MinerStore], T | None] = lambda _: None
+    """Return the highest value that the miner ever reported; a higher one may show as that."""
     sections: tuple[Section, ...] = (Section.STATUS,)
     """The sections that can hold the value."""
 
@@ -137,8 +140,8 @@ class _Setting[T]:
         self._store = commander.coordinator.store
         self._before = commander.coordinator.data
         self._acknowledged = False
-        self._still_old: set[datetime] = set()
-        """When answers were read in which it waits."""
+        self._settled: set[datetime] = set()
+        """When answers were read that show as much as will show for now."""
 
     def command(self) -> Command:
         """Return what the commander carries out."""
@@ -174,11 +177,9 @@ class _Setting[T]:
             self._remember()
 
     def _done(self, state: MinerState) -> bool | None:
-        if self._acknowledged and self._waits(state):
-            self._still_old.add(
-                state.read_at
-            )  # one that is missed shows the last again
-            return len(self._still_old) >= ENOUGH_ANSWERS
+        if self._acknowledged and (self._waits(state) or self._is_capped(state)):
+            self._settled.add(state.read_at)  # a missed poll shows the last one again
+            return len(self._settled) >= ENOUGH_ANSWERS
         shown = self._control.is_shown(state, self._value)
         return None if not shown and self._control.is_absent(state) else shown
 
@@ -196,6 +197,12 @@ class _Setting[T]:
         old = self._control.value_fn(self._before)
         is_old = old not in (None, self._value) and old == self._control.value_fn(state)
         return self._control.next_start and is_old
+
+    def _is_capped(self, state: MinerState) -> bool:
+        """Return whether more was commanded than the miner has, and it reports all of that."""
+        most: Any = self._control.most_fn(self._store)
+        value: Any = self._value
+        return most is not None and value > most == self._control.value_fn(state)
 
     def _confirmed(self) -> None:
         self._remember()
@@ -289,6 +296,7 @@ POWER_LIMIT = Control[int](
     value_fn=lambda state: _rounded(state.power_limit),
     set_fn=Miner.set_power_limit,
     done_fn=_limit_is,
+    most_fn=lambda store: _rounded(store.power_ceiling),
     deadline=DEADLINE_RESTART,
     interrupts=True,
     sections=(Section.SUMMARY, Section.STATUS),

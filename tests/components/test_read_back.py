@@ -434,6 +434,29 @@ async def test_a_limit_of_which_less_takes_effect(
     assert state("number", "power_limit") == "2919"
 
 
+@pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m56s", "v2c_m60s"])
+@pytest.mark.parametrize("before", [None, 2500])
+async def test_a_limit_above_all_that_the_miner_has(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    clock: RaceClock,
+    call: Call,
+    state: Show,
+    before: int | None,
+) -> None:
+    """An owner who lifts the limit would wait three minutes, for an error if there was none."""
+    most = miner.machine.power_limit_w
+    clock.race()
+    if before:
+        await call("number", "power_limit", "set_value", value=before)
+        clock.advance(3600)
+        await coordinator.async_refresh_all()
+    async with asyncio.timeout(20):
+        await call("number", "power_limit", "set_value", value=99_999)
+    assert not miner.machine.settings.power_limit_set
+    assert state("number", "power_limit") == str(most)
+
+
 @pytest.mark.parametrize("profile", ["v204_m30sp", "v205_m50", "v2c_m60s@4028"])
 async def test_a_limit_above_that_of_a_low_mode(
     coordinator: WhatsminerCoordinator,
