@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 import gc
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 import logging
 from pathlib import Path
 from random import Random
@@ -44,10 +44,10 @@ INTERVAL = SCAN_INTERVAL.total_seconds() + 1
 
 RUNS = [
     pytest.param(10, 10, id="ten miners"),
-    pytest.param(MINERS, 60, id="half an hour", marks=pytest.mark.long),
-    pytest.param(100, 20, id="100 miners", marks=pytest.mark.long),
+    pytest.param(MINERS, 30, id="half an hour", marks=pytest.mark.long),
+    pytest.param(100, 10, id="100 miners", marks=pytest.mark.long),
 ]
-"""Miners and rounds; scripts/bench fleet does the same with 100 miners for a day."""
+"""Miners, and rounds that are done twice; scripts/bench fleet does the same with 100 miners for a day."""
 
 MUTE = ("silent", "stall_midway")
 """Nothing comes any more, and only the client's own deadline ends the poll."""
@@ -306,19 +306,24 @@ async def test_nothing_grows(fleet: Fleet, size: int, rounds: int) -> None:
     await fleet.set_up()
     await fleet.rough_rounds(15, random)
     await fleet.settle()
-    before = fleet.held()
+    held = [fleet.held()]
     polls = fleet.polls.total()
 
-    await fleet.rough_rounds(rounds, random)
-    await fleet.settle()
-    after = fleet.held()
+    for _ in range(2):
+        await fleet.rough_rounds(rounds, random)
+        await fleet.settle()
+        held.append(fleet.held())
 
-    assert fleet.polls.total() - polls > rounds * size * 0.9
-    assert after.tasks == before.tasks
-    assert after.files == before.files
-    assert after.timers == before.timers
+    assert fleet.polls.total() - polls > 2 * rounds * size * 0.9
+    # A leak grows each time, a cache only once, and a save that is due may be caught once.
+    grown = [
+        {key: getattr(after, key) - getattr(before, key) for key in vars(after)}
+        for before, after in pairwise(held)
+    ]
+    least = {key: min(each[key] for each in grown) for key in grown[0]}
     # The test kit keeps every write to the storage, of which each miner has one here.
-    assert after.objects - before.objects < rounds * size / 2
+    assert least.pop("objects") < rounds * size / 2
+    assert max(least.values()) <= 0, grown
     minutes = fleet.clock() / 60
     for number, miner in enumerate(fleet.miners):
         assert miner.open_connections == 0

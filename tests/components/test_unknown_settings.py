@@ -161,6 +161,7 @@ async def test_unknown_is_left_alone(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     miner: SimulatedMiner,
+    clock: RaceClock,
     coordinator: WhatsminerCoordinator,
     act: Act,
     call: Call,
@@ -169,8 +170,10 @@ async def test_unknown_is_left_alone(
 ) -> None:
     """A guess would be taken for the owner's setting, without a notice."""
     if key == "power_limit":
-        coordinator.store.tuned_power = None  # it restarts
+        coordinator.store.tuned_power = None
         miner.machine.restart()
+        clock.advance(10)
+        clock.rate = 20  # it still restarts when the curtailment begins
         await coordinator.async_refresh()
     await act("curtail", **data)
     coordinator.store.reported.pop(key)  # never reported
