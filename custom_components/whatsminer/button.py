@@ -34,7 +34,7 @@ END_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class WhatsminerButtonDescription(ButtonEntityDescription):
-    """A button and the command it sends, made for the state before."""
+    """A button, and the command it sends in a state of the miner."""
 
     feature: Feature
     command_fn: Callable[[MinerState], Command]

@@ -48,7 +48,7 @@ class Command:
     done: Callable[[MinerState], bool | None] | None = None
     """Return whether the miner shows the effect, or None where its answers lack the value.
 
-    None in place of a function: it is known that there is nothing to read back.
+    None instead of a function: nothing can be read back.
     """
     approached: Callable[[MinerState], bool] = lambda _: False
     """Return whether the miner shows as much of the effect as it can when the time is up.

@@ -33,7 +33,7 @@ def _in_state(domain: str, key: str, *states: str | bool) -> type[Condition]:
 
 
 class IsCurtailed(_in_state("sensor", "curtailment", *Target)):  # type: ignore[misc]
-    """A condition for a curtailed miner, perhaps for one reason among others."""
+    """A condition for a miner that is curtailed, for any reason or for a certain one."""
 
     def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
         """Take the reason from the options."""

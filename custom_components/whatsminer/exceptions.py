@@ -1,6 +1,6 @@
 """The one place that turns errors of the client into sentences of Home Assistant.
 
-The key of each error class stands under `exceptions` and under `config.error` in the translations.
+The key of each error class is in the translations, under `exceptions` and under `config.error`.
 """
 
 import re
@@ -15,7 +15,7 @@ from .const import DOMAIN
 
 
 def placeholders(error: WhatsminerError, host: str) -> dict[str, str]:
-    """What the sentences may name."""
+    """Return what the sentence of an error names."""
     return {"host": host, **error.named}
 
 
@@ -32,7 +32,7 @@ def markdown_placeholders(error: WhatsminerError, host: str) -> dict[str, Any]:
 def translated[E: HomeAssistantError](
     cls: type[E], error: WhatsminerError, host: str
 ) -> E:
-    """An exception of Home Assistant with the sentence for an error of the client."""
+    """Return an exception of Home Assistant with the sentence for an error of the client."""
     return cls(
         translation_domain=DOMAIN,
         translation_key=error.key,
@@ -52,7 +52,7 @@ async def async_sentence(hass: HomeAssistant, error: HomeAssistantError) -> str:
 
 
 def invalid(key: str, **named: str) -> ServiceValidationError:
-    """Return the error of a request that makes no sense; the sentence of that key says what does."""
+    """Return the error of an impossible request; the sentence of that key says what is possible."""
     return ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=named
     )

@@ -20,7 +20,7 @@ from .issues import report_issue
 
 CLOCK_AHEAD = timedelta(minutes=5)
 """How fast the clock of a miner may be: what is later than that is in another time zone."""
-STAYS = timedelta(minutes=10)
+PERSISTS = timedelta(minutes=10)
 """Faults of pools and mains often clear on their own (protocol.md#f2); older ones do not."""
 
 MAX_ANNOUNCED = 20
@@ -75,12 +75,12 @@ REMEDIES: dict[str, frozenset[int]] = {
 
 
 def fault_type(code: int) -> FaultType:
-    """What is at fault."""
+    """Return the part that is at fault."""
     return _TYPES.get(decode(code)[0], FaultType.OTHER)
 
 
 def fault_words(fault: Fault) -> str:
-    """One fault in our words, and in the miner's own where it has some."""
+    """Return a fault in our words, and in those of the miner if it has some."""
     text = fault_text(fault.code)
     return f"{text} ({fault.reason.rstrip('.')})" if fault.reason else text
 
@@ -136,7 +136,7 @@ class FaultLog:
 
     @callback
     def on_new(self, listener: Callable[[Fault], None]) -> CALLBACK_TYPE:
-        """Call a listener for each fault that appears; return what ends that."""
+        """Call a listener for each fault that appears; return the function that removes it."""
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
 
@@ -153,20 +153,23 @@ class FaultLog:
             self._report(kind, state.faults, state.read_at)
 
     def _report(self, kind: str, faults: tuple[Fault, ...], now: datetime) -> None:
-        """Raise an issue for what stays, or take it back."""
+        """Create the issue for faults that persist, or delete it."""
         coordinator = self._coordinator
-        stay = [
+        persisting = [
             f"{fault.code}: {markdown(fault_words(fault))}"
             for fault in faults
             if fault.code in REMEDIES[kind]
             and (since := coordinator.store.fault_since(fault.code))
-            and now - since >= STAYS
+            and now - since >= PERSISTS
         ]
-        named = [*stay[:MAX_NAMED], *(["…"] if len(stay) > MAX_NAMED else [])]
+        named = [
+            *persisting[:MAX_NAMED],
+            *(["…"] if len(persisting) > MAX_NAMED else []),
+        ]
         report_issue(
             coordinator.hass,
             coordinator.config_entry,
             kind,
-            is_open=bool(stay),
+            is_open=bool(persisting),
             faults="; ".join(named),
         )

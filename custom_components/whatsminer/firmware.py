@@ -19,12 +19,12 @@ class Installation:
         self._listeners: list[CALLBACK_TYPE] = []
 
     def on_change(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call a listener whenever the progress changes; return what ends that."""
+        """Call a listener whenever the progress changes; return the function that removes it."""
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
 
     def start(self, image: str, size: int) -> Callable[[int], None]:
-        """Show that an image is sent; return what notes how many bytes are."""
+        """Show that an image is being sent; return a function that takes the bytes sent so far."""
 
         def progress(sent: int) -> None:
             self._show(image, 100 * sent // size if sent < size else None)

@@ -87,7 +87,7 @@ def _reasons(data: Mapping[str, Any], texts: Texts) -> list[str]:
 
 
 def describe_group(data: Mapping[str, Any], texts: Texts) -> str:
-    """Return what was asked of a group, or what it has delivered."""
+    """Return what a group was requested to deliver, or what it has delivered."""
     why = f": {data['reason']}" if data["reason"] else ""
     if not data["ended"]:
         by = texts("automation") if data["by"] == AUTOMATION else data["by"]

@@ -82,7 +82,7 @@ class WhatsminerSelect(WhatsminerControl[str], SelectEntity):
     @property
     @override
     def options(self) -> list[str]:
-        """What can be chosen, and what the miner says even if only others can choose it."""
+        """Return what can be chosen, and what the miner reports even if it cannot be chosen here."""
         options = self.entity_description.options_fn(self.coordinator.miner)
         now = self._value
         return options if now is None or now in options else [*options, now]

@@ -60,7 +60,7 @@ class WhatsminerSensorDescription(ReadingDescription, SensorEntityDescription):
     exists_fn: Callable[[MinerState], bool] | None = None
     """Whether a miner has it; by default, once it has reported a value."""
     entity_class: type[EnergySensor] | None = None
-    """What makes more of the value than to show it."""
+    """The class of an entity that does more than show the value."""
     noise: float = 0
     """Smallest change that is shown: less is not worth a row in the database."""
 
@@ -213,7 +213,7 @@ SENSORS: tuple[WhatsminerSensorDescription, ...] = (
         EFFICIENCY,
         "efficiency",
         main=True,
-        # Power of the first seconds by next to no hashrate: ten thousand J/TH that mean nothing.
+        # The first seconds of hashing have next to no hashrate: thousands of J/TH that mean nothing.
         value=lambda state: (
             None
             if state.activity is Activity.STARTING

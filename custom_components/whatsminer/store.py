@@ -37,7 +37,7 @@ _HIGHEST_LIMIT = 100_000
 """W; no number that is stored is higher."""
 _MAX_TEXT = 255
 _ALL_READ = timedelta(minutes=10)
-"""Of a run of btminer, after which everything was read in it."""
+"""So long after a start of btminer every section has been read at least once."""
 _RAMP = timedelta(minutes=6)
 """The power takes some minutes to follow a percent, and some firmware reports a mean of five (protocol.md#d4)."""
 

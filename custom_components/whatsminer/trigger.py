@@ -57,7 +57,7 @@ class FaultAppeared(OfKey, StatelessEntityTriggerBase):
 
 
 class CurtailmentFailed(OfKey, StatelessEntityTriggerBase):
-    """A trigger for a miner that cannot be curtailed or resumed; it tries again without another."""
+    """A trigger for a miner that cannot be curtailed or resumed; further attempts do not fire it again."""
 
     _domain_specs = {"sensor": DomainSpec()}
     _schema = ENTITY_STATE_TRIGGER_SCHEMA

@@ -398,8 +398,8 @@ async def test_broken_recorder(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert energy() == 10.0
-    logged = [line for line in caplog.messages if "cannot be asked" in line]
-    assert logged == [f"{ENTITY}: the recorder cannot be asked: {reason}"]
+    logged = [line for line in caplog.messages if "cannot be read" in line]
+    assert logged == [f"{ENTITY}: the recorder cannot be read: {reason}"]
 
 
 async def test_energy_dashboard(

@@ -20,8 +20,8 @@ from custom_components.whatsminer.api.fault_codes import UNKNOWN, fault_text
 from custom_components.whatsminer.const import DOMAIN, SCAN_INTERVAL, SLOW_EVERY
 from custom_components.whatsminer.coordinator import WhatsminerCoordinator
 from custom_components.whatsminer.faults import (
+    PERSISTS,
     REMEDIES,
-    STAYS,
     FaultType,
     fault_type,
     posix_zone,
@@ -375,11 +375,11 @@ async def test_what_stays_becomes_an_issue(
 ) -> None:
     """A user who does not learn what to do would leave the fault until the miner breaks."""
     miner.set_errors([code, 9010])
-    await after(STAYS / 2)
+    await after(PERSISTS / 2)
     assert not issue(hass, kind, entry), (
         "faults of mains and pools disappear without an action of the user"
     )
-    await after(STAYS)
+    await after(PERSISTS)
     found = issue(hass, kind, entry)
     assert found
     assert found.translation_placeholders
@@ -398,7 +398,7 @@ async def test_fault_without_a_remedy_creates_no_issue(
 ) -> None:
     """Advice that does not help would make users ignore all advice."""
     miner.set_errors([541, 9010, 800, 2310])
-    await after(STAYS * 2)
+    await after(PERSISTS * 2)
     assert not [kind for kind in REMEDIES if issue(hass, kind, entry)]
 
 
@@ -407,7 +407,7 @@ async def test_an_issue_names_a_few_and_goes_with_the_entry(
 ) -> None:
     """A user would not read a long list of codes, and the issue of a removed miner would stay forever."""
     miner.set_errors([2000, 2010, 2020, 2021, 2022, 2030, 2040])
-    await after(STAYS * 2)
+    await after(PERSISTS * 2)
     found = issue(hass, "fault_pool", entry)
     assert found
     assert found.translation_placeholders

@@ -38,7 +38,7 @@ class Traits:
     """Of the boards, by slot."""
 
     @property
-    def is_telling(self) -> bool:
+    def is_comparable(self) -> bool:
         """Return whether there is anything to compare."""
         return bool(self.serials) or any(clock is not None for clock in self.clocks)
 

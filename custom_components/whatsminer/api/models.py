@@ -531,7 +531,7 @@ def activity_of(
     # cgminer based firmware sets the flag wrongly at times (protocol.md#c7).
     if status and status.off and not (dialect is Dialect.V1 and rate):
         return Activity.STOPPED
-    # What does not hash may be stopped as well, unless the miner said that it is not.
+    # A miner that does not hash may be stopped, unless it reports that it is not.
     idle = None if status is None else Activity.STARTING
     if summary is None:
         # A board of API 3 answers and refuses: there is no btminer that it could ask.

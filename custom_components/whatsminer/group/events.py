@@ -1,4 +1,4 @@
-"""The record of a group's curtailments: who asked for how much, and what was delivered. Pure."""
+"""The record of a group's curtailments: who requested how much, and how much it delivered. Pure."""
 
 from collections.abc import Iterable, Mapping
 import csv
@@ -22,14 +22,14 @@ class Event:
 
     begun: str
     by: str
-    """The user or automation that asked for it."""
+    """The user or automation that requested it."""
     reason: str | None
     target: str
     amount: int | None
     baseline: dict[str, float]
     """The power of each miner before."""
     requested: float
-    """How much less was asked for (W)."""
+    """How much less was requested (W)."""
     delivered: dict[str, float] = field(default_factory=dict)
     """How much less it was, by seconds after the request (W)."""
     delivered_by_miner: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -207,7 +207,7 @@ class Member:
 
     @property
     def now_percent(self) -> float:
-        """Return what the miner does: what was commanded, else what it reports; 0 is stop."""
+        """Return the percent of the miner: that of the last command, else the reported one; 0 is stop."""
         if self.phase is Phase.OFF:
             return 0.0
         if self.percent is not None:

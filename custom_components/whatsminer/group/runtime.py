@@ -175,7 +175,7 @@ class Group:
 
     @callback
     def async_add_listener(self, listener: CALLBACK_TYPE) -> Callable[[], None]:
-        """Call a listener whenever the totals are new; return what ends that."""
+        """Call a listener whenever the totals are new; return the function that removes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 SPARE = 0.1
-"""The part of its power for which a miner is not started: a start brings so much more at first."""
+"""Of its power: for less than this part a miner is not started, since a start draws much more at first."""
 
 
 class Unit(NamedTuple):

@@ -43,7 +43,7 @@ _LOADERS: dict[str, Callable[[Any], Any]] = {
 
 
 class GroupStore:
-    """The target, the switch, the thermostat, who has joined, and the record of curtailments."""
+    """The target, the switch, the thermostat, the miners that have joined, and the record of curtailments."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Prepare; `async_load` reads the file."""

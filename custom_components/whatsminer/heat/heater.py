@@ -72,7 +72,7 @@ class Heater(Protocol):
         """Carry out the wish before what is under way."""
 
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call a listener whenever the heater may have changed; return what ends that."""
+        """Call a listener whenever the heater may have changed; return the function that removes it."""
 
     def update(self) -> None:
         """Call the listeners."""

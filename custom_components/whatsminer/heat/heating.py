@@ -63,7 +63,7 @@ _NEEDS_MINER: Final = {
     Status.FULL_POWER,
     Status.LIMITED,
 }
-"""What only a miner that answers can be said to do."""
+"""What needs a miner that answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Heating:
     """The thermostat of one heater."""
 
     def __init__(self, heater: Heater) -> None:
-        """Restore what was set, and what the controller knew."""
+        """Restore the settings of the user and the state of the controller."""
         self.heater = heater
         self._hass = heater.hass
         self._options = options = heater.entry.options
@@ -193,7 +193,7 @@ class Heating:
 
     @property
     def _wish_to_hold(self) -> Wish:
-        """Return what was wished last, while the sensor is not loaded yet."""
+        """Return the last wish, while the sensor is not loaded yet."""
         if not self._held.on or self.state.heat is False:
             return Wish(stop=True)
         return Wish(percent=self.state.percent or None, modulates=True)

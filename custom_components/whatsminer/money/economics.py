@@ -125,7 +125,7 @@ class Market:
 
     @property
     def sensors(self) -> list[str]:
-        """The entities that the prices come from."""
+        """Return the entities that the prices come from."""
         kinds = (*UNITS, CONF_HEAT_SHARE_SENSOR, CONF_HEAT_DEMAND)
         return [self._options[kind] for kind in kinds if self._options.get(kind)]
 
@@ -136,7 +136,7 @@ class Market:
 
     @property
     def has_price(self) -> bool:
-        """Whether the options say what electricity costs."""
+        """Return whether the options say what electricity costs."""
         return (
             bool(self.price_sensor) or self._options.get(CONF_FIXED_PRICE) is not None
         )
@@ -151,13 +151,13 @@ class Market:
 
     @property
     def has_hashprice(self) -> bool:
-        """Whether the options say what a hashrate earns."""
+        """Return whether the options say what a hashrate earns."""
         by_sensor = bool(self._options.get(CONF_HASHPRICE_SENSOR))
         return by_sensor or self._options.get(CONF_HASHPRICE) is not None
 
     @property
     def has_prices(self) -> bool:
-        """Whether what is earned and what is paid are known."""
+        """Return whether the options say what is earned and what is paid."""
         return self.has_price and self.has_hashprice
 
     @property
@@ -747,7 +747,7 @@ ECONOMICS: tuple[EconomicsDescription, ...] = (
 def economics_sensors(
     coordinator: WhatsminerCoordinator, learning: Learning
 ) -> Iterator[SensorEntity]:
-    """The sensors that the options ask for; those they no longer ask for are taken away."""
+    """Return the sensors that the options lead to, and remove the others."""
     market = Market(coordinator.hass, coordinator.config_entry.options)
     for description in ECONOMICS:
         if description.exists_fn(market):

@@ -145,9 +145,9 @@ class EnergySensor(WhatsminerEntity, RestoreSensor):
                     self.entity_id,
                 )
         except (TimeoutError, SQLAlchemyError) as err:
-            # The meter must not be missing because the database has a fault of its own.
+            # The meter must not be missing because the database fails.
             why = str(err).partition("\n")[0] or f"no answer in {RECORDER_PATIENCE:g} s"
-            LOGGER.warning("%s: the recorder cannot be asked: %s", self.entity_id, why)
+            LOGGER.warning("%s: the recorder cannot be read: %s", self.entity_id, why)
             return []
         return [
             energy

@@ -37,10 +37,10 @@ class Unknown(StrEnum):
 
 
 class Last(NamedTuple):
-    """What was wanted last, and what the miner does."""
+    """The last verdict, and what the miner does."""
 
     percent: float | None
-    """None: nothing was wanted yet."""
+    """None: there was no verdict yet."""
     on: bool
     age: float
     """Hours since it was started or stopped."""

@@ -97,7 +97,7 @@ RETRY_SOURCE = 120.0
 MOST_CURTAILMENTS = 20
 """At the same time; an automation that always gives another reason must not fill the storage."""
 MOST_STEPS = 8
-"""In a row; a decision that never rests must not become a storm."""
+"""Commands in a row: a decision that never settles must not flood the miner."""
 
 EVENT_DECISION = f"{DOMAIN}_power_decision"
 
@@ -801,7 +801,7 @@ class PowerExecutor:
                 self._coordinator.async_update_listeners()
 
     def _note_source_failure(self, error: str | None = None) -> None:
-        """Try again later; an error of the background is an issue, others were raised."""
+        """Try again later; an error in the background becomes an issue, since no caller sees it."""
         self.status = TargetStatus.FAILED
         self._source_due = monotonic() + RETRY_SOURCE
         if error and not self._coordinator.unloaded:
@@ -829,7 +829,7 @@ class PowerExecutor:
     async def _note_failure(
         self, err: HomeAssistantError, one: Curtailment | None
     ) -> None:
-        """Notify people, and keep the error; what is gone or overtaken has no say."""
+        """Create the issue and keep the error, unless the curtailment has ended or was overtaken."""
         sentence = await async_sentence(self._hass, err)
         if self._coordinator.unloaded or isinstance(err, OvertakenError):
             return

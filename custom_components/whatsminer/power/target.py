@@ -64,7 +64,7 @@ class PowerTarget:
         last = self._held.last_restart
         since = (dt_util.utcnow() - last).total_seconds() if last else math.inf
         self._restarted = monotonic() - max(0.0, since)
-        """By a clock that nobody sets."""
+        """By a clock that is never set."""
         self._executor.budget = self.budget
         self._executor.before_restart = self._count_restart
         self._executor.add_source(self)

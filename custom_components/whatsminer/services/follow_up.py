@@ -54,18 +54,18 @@ async def async_after_update(
 ) -> dict[str, Any]:
     """Wait for the reboot, and return the old and the new version of the firmware."""
     name, was = coordinator.config_entry.title, before.info.firmware or ""
-    is_back, said = rebooted(before), was
+    is_back, found = rebooted(before), was
     async for now in async_looks(coordinator):
         state = now.data
         back = is_back(state)
         if Section.INFO in state.failed or state.info.firmware is None:
             continue
-        said = state.info.firmware
-        if said != was:
-            return {"version_before": was or None, "version_after": said}
+        found = state.info.firmware
+        if found != was:
+            return {"version_before": was or None, "version_after": found}
         if back:
-            raise failed("firmware_unchanged", name=name, version=said)
-    raise failed("firmware_not_seen", name=name, version=said)
+            raise failed("firmware_unchanged", name=name, version=found)
+    raise failed("firmware_not_seen", name=name, version=found)
 
 
 async def async_after_network(

@@ -94,7 +94,7 @@ _INVALIDATES_TOKEN = frozenset(
 )
 
 type Open = Callable[[JsonObject], JsonObject]
-"""Decrypts an answer; raises the refusal that it is."""
+"""Decrypts an answer; raises its error if it is a refusal."""
 
 
 class V2Miner(Miner):
@@ -365,7 +365,7 @@ class V2Miner(Miner):
             if same is False:
                 self._refuse_without_mac()
             self._unproven = 0
-        self._traits = now if now.is_telling else self._traits
+        self._traits = now if now.is_comparable else self._traits
 
     # Joined reads
 
