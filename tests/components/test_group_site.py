@@ -21,6 +21,7 @@ from custom_components.whatsminer.controls import POWER_PERCENT
 from custom_components.whatsminer.group.control import settings_of
 from custom_components.whatsminer.group.flow import MORE, SITE
 from custom_components.whatsminer.group.member import BREAKER_REASON, BREAKER_STOP
+from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock, issue, later
@@ -232,6 +233,32 @@ async def test_wrong_sign(hass: HomeAssistant, house: House) -> None:
     assert house.status() == "off"
 
 
+async def test_surplus_that_fell_during_a_curtailment(
+    hass: HomeAssistant, house: House
+) -> None:
+    """After a grid call the miners would draw what they did before it, from the grid."""
+    await house.wait(60)
+    house.surplus -= 1000
+    await house.wait(60)
+    before = house.power
+    executors = [entry.runtime_data.curtailment for entry in house.entries]
+    with patch("custom_components.whatsminer.power.executor.POLL_INTERVAL", 0.02):
+        for one in executors:
+            work = one.async_curtail(Target.PERCENT, 50, None, "grid")
+            hass.async_create_background_task(work, "curtail")
+        await house.settle()
+        await house.wait(60)
+    assert house.power == pytest.approx(before * 0.56, rel=0.1)
+    house.surplus = house.power - SET_POINT
+    await house.wait(60)
+    for one in executors:
+        hass.async_create_background_task(one.async_resume("grid"), "resume")
+    for _ in range(12):
+        await house.wait(5)
+        assert house.grid < 100
+    assert await house.seconds_until_held() < 60
+
+
 async def test_percent_of_another_program(house: House) -> None:
     """A miner that does not report its percent would stay at that of another program for ever."""
     await house.wait(60)
@@ -248,6 +275,23 @@ async def test_percent_of_another_program(house: House) -> None:
     assert abs(house.grid - SET_POINT) <= 150
     assert house.group
     assert house.group.runtime_data.site.attributes["not_controlled"] == {}
+
+
+@pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])
+async def test_breaker_limit_without_the_right_to_stop_one(
+    hass: HomeAssistant, house: House
+) -> None:
+    """The breaker would trip, since the miner that cannot be stopped is stopped again and again."""
+    entry = house.entries[0]
+    data = {key: x for key, x in entry.data.items() if "password" not in key}
+    hass.config_entries.async_update_entry(entry, data=data)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await house.wait(60)
+    house.surplus = house.power - BREAKER - 6000
+    await house.wait(30)
+    assert house.miners[0].truth().mining
+    assert house.miners[1].machine.power_w < 100
+    assert house.grid < BREAKER
 
 
 @pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])

@@ -270,6 +270,10 @@ def test_group_that_has_not_decided() -> None:
     low = replace(TUNED, power_percent=60)
     assert ask(low, wish=Wish(hold=True), touched={PERCENT: True}).command is None
     assert said(ask(TUNED, SIXTY, wish=Wish(hold=True))) == (PERCENT, 60)
+    # The percent is that of the group, and not of another curtailment.
+    lowest = replace(TUNED, power_percent=40, power=1360.0)
+    held = ask(lowest, SIXTY, wish=Wish(hold=True), touched=REDUCED)
+    assert (held.command, held.by) == (None, By.CURTAILMENT)
 
 
 def test_fast_percent() -> None:

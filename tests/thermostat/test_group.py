@@ -410,6 +410,43 @@ async def test_one_is_offline(world: World, pair: Pair) -> None:
     assert pair.room.degrees == pytest.approx(TARGET, abs=0.7)
 
 
+async def test_one_refuses_to_start(world: World, pair: Pair) -> None:
+    """The house would be cold, since the miner that starts first does not."""
+    world.step = 300
+    pair.room.outside = 12
+    await pair.heat(5)
+    await world.let_pass(minutes=40)
+    assert world.running == [False, False]
+    world.miners[1].inject("error_45", "power_on")
+    pair.entry.runtime_data.heating.state.integral = 20  # one is enough
+    await pair.heat(round(pair.room.degrees) + 1)
+    await world.let_pass(minutes=10)
+    assert world.running == [True, False]
+    world.miners[1].clear_failures()
+    pair.room.outside = -5
+    await world.let_pass(hours=2)
+    assert world.running == [True, True]
+
+
+async def test_one_can_only_be_read(world: World, pair: Pair) -> None:
+    """The thermostat would look as if it heated in summer, and would count on that miner's heat."""
+    world.step = 300
+    entry = world.entries[1]
+    data = {key: x for key, x in entry.data.items() if "password" not in key}
+    world.hass.config_entries.async_update_entry(entry, data=data)
+    await world.hass.config_entries.async_reload(entry.entry_id)
+    await world.settle()
+    await pair.heat(5)
+    await world.let_pass(minutes=40)
+    assert world.running == [False, True]
+    assert pair.attributes["hvac_action"] == "idle"
+    await pair.heat(25)
+    await world.let_pass(minutes=30)
+    assert world.running == [True, True]
+    assert pair.powers[0] == pytest.approx(3300, rel=0.05)
+    assert world.miners[1].applied == ["set_led"]
+
+
 async def test_restart(world: World, pair: Pair) -> None:
     """After an update of Home Assistant the house would be cold, or hot."""
     world.step = 300

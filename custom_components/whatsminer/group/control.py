@@ -196,7 +196,7 @@ class SiteControl:
             self.settings, self.state, snapshot, self._allocate
         )
         status = self.decision.status.value
-        why = Wish(why=status, why_of=GROUP_STATUS, modulates=True)
+        why = Wish(why=status, why_of=GROUP_STATUS, expires=True, modulates=True)
         for name, command in self.decision.commands.items():
             if command.repeated:
                 members[name].send_again()

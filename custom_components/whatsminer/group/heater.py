@@ -84,7 +84,9 @@ class GroupHeater:
     def _units(self) -> list[Unit]:
         """Return the miners that can share the heat, in the order in which they start."""
         own = sorted(self._online, key=lambda x: (x.rank, x.switched))
-        return [self._unit(member) for member in own]
+        # While one refuses to start, the others heat in its place.
+        willing = [x for x in own if not (x.refused and x.phase is Phase.OFF)]
+        return [self._unit(member) for member in willing or own]
 
     def _unit(self, member: Member) -> Unit:
         data, settings = member.data, self.heating.settings

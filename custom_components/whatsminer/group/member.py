@@ -11,7 +11,7 @@ from homeassistant.util import dt as dt_util
 
 from ..api import Activity, MinerState
 from ..const import FULL, LOGGER
-from ..controls import POWER_LIMIT, POWER_PERCENT
+from ..controls import MINING, POWER_LIMIT, POWER_PERCENT
 from ..money.curve import Level
 from ..money.profile import assumed_start
 from ..power.executor import OvertakenError
@@ -178,9 +178,10 @@ class Member:
 
     @property
     def follows(self) -> bool:
-        """Return whether the group says what the miner draws."""
-        data = self.data
-        return data is not None and data.follower.is_selected
+        """Return whether the group says what the miner draws: never one that can only be read."""
+        if (data := self.data) is None:
+            return False
+        return data.follower.is_selected and data.coordinator.can(MINING.feature)
 
     @property
     def waits(self) -> bool:

@@ -558,13 +558,17 @@ class _Site:
         return [miner for miner in self.miners if self.fixed(miner) not in off]
 
     def _running(self) -> list[Miner]:
-        """Return all miners that run and were not stopped, also those that a user holds."""
+        """Return all miners that run and can be stopped, also those that a user holds."""
         tracks = self.state.tracks
         return [
             miner
             for miner in self.miners
             if miner.phase in {Phase.STARTING, Phase.TUNED}
-            and (miner.name not in tracks or tracks[miner.name].percent > 0)
+            and (
+                tracks[miner.name].percent > 0
+                if miner.name in tracks
+                else not miner.refused
+            )
         ]
 
     # Meter

@@ -25,8 +25,8 @@ class Follower:
         self._wish = HOLD
         self._selection: object = None
         """The selection of this source since which the group has decided."""
-        self._is_stopped = False
-        """Whether a curtailment has stopped the miner since the group has decided last."""
+        self._is_old = False
+        """Whether a curtailment has made the wish out of date."""
         executor.add_source(self)
 
     @property
@@ -42,7 +42,7 @@ class Follower:
     @property
     def is_undecided(self) -> bool:
         """Return whether the group must decide: at first, and after a curtailment or another source."""
-        return self._is_stopped or not self._has_decided
+        return self._is_old or not self._has_decided
 
     @property
     def _has_decided(self) -> bool:
@@ -59,14 +59,16 @@ class Follower:
         if self._wish == Wish():
             return self._wish
         if self._executor.record.active:
-            self._is_stopped = self._executor.is_stopped
-        return HOLD if self._is_stopped else self._wish
+            is_stopped = self._executor.is_stopped
+            self._is_old = is_stopped or self._wish.expires
+            return HOLD if is_stopped else self._wish
+        return HOLD if self._is_old else self._wish
 
     async def async_follow(self, wish: Wish) -> None:
         """Take a wish, and carry it out; raises when the miner refuses."""
 
         async def change() -> None:
-            self._wish, self._is_stopped = wish, False
+            self._wish, self._is_old = wish, False
             self._selection = self._executor.selection
 
         await self._executor.async_follow_source(change(), newest=True)
@@ -80,5 +82,5 @@ class Follower:
     @callback
     def leave(self) -> None:
         """Return to the user's own settings, since the miner is in no group any more."""
-        self._selection, self._is_stopped = None, False
+        self._selection, self._is_old = None, False
         self._executor.leave_source(GROUP)

@@ -69,6 +69,8 @@ class Wish:
     """The status sensor that says why."""
     price: float | None = None
     """For the logbook: the price of electricity that decided, per kWh."""
+    expires: bool = False
+    """Whether it is out of date once a curtailment has ended."""
     modulates: bool = False
     """Whether the percent changes all the time: only stop and start are worth a line."""
 
@@ -436,7 +438,7 @@ class Case:
         if self.miner.power_percent is None or self.percent > command.value:
             return True
         # It allows more than the one before it; where a source wants something, that leads.
-        is_ours = PERCENT in self.touched and not self.has_wish
+        is_ours = PERCENT in self.touched and not (self.has_wish or self.wish.hold)
         return is_ours and self.percent < command.value
 
     # Seeking
