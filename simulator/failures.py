@@ -99,6 +99,10 @@ MAINS_V = 228.75
 TEN_YEARS_S = 315_360_000
 ODD_TEXT = "\ud800\x00\x1b[K"
 """A lone surrogate, a NUL, and a sequence that clears a line of a terminal."""
+OLD_POOL = (
+    '{"POOL":1,"URL":"stratum+tcp://old.example.com:3333","Status":"Alive","Priority":0,'
+    '"Accepted":7,"Rejected":7,"User":"account.old","Stratum Active":true,"To Remove":true}'
+)
 TOO_HIGH = 2**64 - 1
 MANY_ROWS, MANY_CODES = 4000, 7000
 
@@ -423,6 +427,24 @@ DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
             lambda found: (
                 f"{float(found[0]) * (100 if FRACTIONS.search(found.string) else 0.01):.9f}"
             ),
+        ),
+    ),
+    "pools_to_remove": (
+        "a replaced pool is still listed, to be removed (2.2.x on 4028)",
+        lambda text: (
+            text.replace('"POOLS":[{', f'"POOLS":[{OLD_POOL},{{')
+            if '"To Remove":' in text
+            else text
+        ),
+    ),
+    "pools_reversed": (
+        "pools in another order than that of their priority (4028)",
+        _contents(
+            lambda value: (
+                value[::-1]
+                if isinstance(value, list) and value and "POOL" in value[0]
+                else value
+            )
         ),
     ),
     "pool_words": (

@@ -58,6 +58,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "same_slots": SAME,
     "no_frequency": {r"summary\.frequency_average": 0},
     "zero_percent": SAME,
+    "pools_to_remove": SAME,
+    "pools_reversed": SAME,
     "pool_words": {r"pools\.\d\.status": "rejecting"},
     "utc_times": {r"faults\.\d+\.time": "2023-11-14 22:13:20"},
     "unix_times": {r"faults\.\d+\.time": "1718447400"},

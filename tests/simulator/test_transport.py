@@ -10,7 +10,7 @@ import pytest
 
 from simulator import FAILURES, ManualClock, SimulatedMiner, Timing
 from simulator.auth import BadBase64, BadKey
-from simulator.failures import DEVIATIONS, PAYLOAD, Failures, spoil
+from simulator.failures import DEVIATIONS, OLD_POOL, PAYLOAD, Failures, spoil
 from simulator.server import is_complete
 
 from .conftest import Connect, Make, Writer, ask, ask_text, send
@@ -494,6 +494,14 @@ DEFECTS_OF_OTHERS = {
         '{"msg":{"summary":{}}}',
     ),
     "other_key_words": ('{"Msg":"enc json load err"}', '{"Msg":"json cmd err"}'),
+    "pools_to_remove": (
+        '{"POOLS":[{"POOL":1,"To Remove":false}]}',
+        f'{{"POOLS":[{OLD_POOL},{{"POOL":1,"To Remove":false}}]}}',
+    ),
+    "pools_reversed": (
+        '{"POOLS":[{"POOL":1},{"POOL":2}]}',
+        '{"POOLS":[{"POOL":2},{"POOL":1}]}',
+    ),
     "listed_notes": (  # 4028, in the envelope
         '{"Msg":{"msg8":"","msg9":"shed"}}',
         '{"Msg":[{"key":"msg8","val":""},{"key":"msg9","val":"shed"}]}',

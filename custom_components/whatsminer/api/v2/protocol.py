@@ -585,11 +585,17 @@ def parse_boards(
 
 
 def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
-    """`pools` (protocol.md#c2); an empty list means that none is configured or in use."""
+    """`pools` (protocol.md#c2) in the order of their priority; an empty list means that none is configured or in use.
+
+    One that was replaced may be listed until it is removed.
+    """
     if not isinstance(answer.get("POOLS"), list):
         raise InvalidAnswerError("pools without POOLS")
     pools = []
-    for number, row in enumerate(as_objects(answer["POOLS"])[:MAX_ROWS]):
+    rows = [
+        row for row in as_objects(answer["POOLS"]) if not as_bool(row.get("To Remove"))
+    ]
+    for number, row in enumerate(rows[:MAX_ROWS]):
         accepted = as_count(row.get("Accepted"))
         rejected = as_count(row.get("Rejected"))
         pools.append(
@@ -608,7 +614,7 @@ def parse_pools(answer: JsonObject) -> tuple[Pool, ...]:
                 last_share=as_moment(row.get("Last Share Time")),
             )
         )
-    return tuple(pools)
+    return tuple(sorted(pools, key=lambda pool: pool.priority or 0))
 
 
 def parse_psu(answer: JsonObject) -> Psu:
