@@ -233,6 +233,28 @@ async def test_wrong_sign(hass: HomeAssistant, house: House) -> None:
     assert house.status() == "off"
 
 
+async def test_battery_that_is_not_known(hass: HomeAssistant, house: House) -> None:
+    """The miners would empty a battery whose sensor is not available, since the meter shows 0."""
+    battery = "sensor.battery"
+
+    def discharge(watts: object) -> None:
+        hass.states.async_set(battery, str(watts), {"unit_of_measurement": "W"})
+
+    assert house.group
+    options = {**house.group.options, "battery": battery}
+    hass.config_entries.async_update_entry(house.group, options=options)
+    discharge(0)
+    assert await hass.config_entries.async_reload(house.group.entry_id)
+    await house.wait(60)
+    full = house.power
+    discharge("unavailable")
+    for _ in range(5):
+        await house.wait(60)
+    assert house.status() == "meter_lost"
+    await house.wait(60)
+    assert house.power < full / 2
+
+
 async def test_surplus_that_fell_during_a_curtailment(
     hass: HomeAssistant, house: House
 ) -> None:

@@ -394,6 +394,33 @@ async def test_one_is_curtailed(world: World, pair: Pair) -> None:
     assert pair.room.degrees == pytest.approx(TARGET, abs=1)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_curtailed_in_a_start(
+    world: World, pair: Pair, *, restarts: bool
+) -> None:
+    """After a grid call both miners would start together, or one of them never."""
+    world.step = 300
+    await pair.heat(5)
+    await world.let_pass(minutes=40)
+    await pair.heat(25)
+    assert world.running == [False, True]
+    await world.curtail(duration={"minutes": 20}, reason="grid")
+    assert world.running == [False, False]
+    await world.let_pass(minutes=5)
+    assert (pair.mode, pair.status) == ("heat", "curtailed")
+    if restarts:
+        await world.restart(minutes=5)
+    world.step = 60
+    for _ in range(20):
+        await world.let_pass(minutes=1)
+        if any(world.running):
+            break
+    assert world.running == [False, True]
+    await world.let_pass(minutes=2)
+    assert world.running == [True, True]
+    assert [pair.switched(number) for number in (0, 1)] == [2, 4]
+
+
 async def test_one_is_offline(world: World, pair: Pair) -> None:
     """The house would get half of the heat until the controller has noticed."""
     world.step = 300

@@ -175,14 +175,28 @@ async def test_stuck_sensor(
     assert not issues(world)
 
 
-@pytest.mark.parametrize("gone", ["unavailable", "unknown", "rubbish"])
-async def test_sensor_without_a_number(
-    world: World, room: Room, thermostat: Thermostat, gone: str
+@pytest.mark.parametrize(
+    ("gone", "unit"),
+    [
+        ("unavailable", None),
+        ("unknown", None),
+        ("rubbish", None),
+        ("-127.0", "°C"),  # a sensor whose wire is broken
+        ("19.0", "%"),
+    ],
+)
+async def test_sensor_without_a_temperature(
+    world: World, room: Room, thermostat: Thermostat, gone: str, unit: str | None
 ) -> None:
-    """A sensor that is gone reports often, and nothing."""
+    """A sensor that is gone reports often, and nothing, or what cannot be."""
     await thermostat.heat(21)
     await world.let_pass(minutes=2)
-    world.surroundings = lambda: world.hass.states.async_set(SENSOR, gone)
+    attributes = {"unit_of_measurement": unit} if unit else {}
+
+    def report() -> None:
+        world.hass.states.async_set(SENSOR, gone, attributes, force_update=True)
+
+    world.surroundings = report
     world.step = 300
     await world.let_pass(minutes=35)
     assert thermostat.status == "sensor_late"

@@ -234,9 +234,10 @@ class SiteControl:
 
     @property
     def _grid(self) -> float | None:
-        """Return the import (W); None while a sensor is unknown."""
+        """Return the import (W); None while a sensor is unknown, which may also be the battery's."""
         power = self._power(CONF_METER)
-        if power is None:
+        hides = self._options.get(CONF_BATTERY) and self._power(CONF_BATTERY) is None
+        if power is None or hides:
             return None
         if self._options.get(CONF_EXPORT_METER):
             export = self._power(CONF_EXPORT_METER)

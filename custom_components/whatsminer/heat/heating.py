@@ -19,6 +19,7 @@ from homeassistant.core import (
     State as EntityState,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import (
     async_track_state_change_event,
     async_track_time_interval,
@@ -52,6 +53,8 @@ GROUP_TOO_POWERFUL: Final = "thermostat_group_too_powerful"
 TOO_WEAK: Final = "thermostat_too_weak"
 ISSUES: Final = (SENSOR_FAILED, TOO_POWERFUL, GROUP_TOO_POWERFUL, TOO_WEAK)
 
+COLDEST: Final = -60.0
+"""°C; a lower reading is a broken wire: one kind of sensor reports -127."""
 SAVE_INTERVAL: Final = 15 * MINUTE
 """What changes with every step is stored this often (s)."""
 
@@ -410,13 +413,10 @@ def _degrees(found: EntityState | None) -> float | None:
     """Return the temperature of a sensor in °C; None if it shows none."""
     if found is None:
         return None
-    unit = found.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
-    if unit not in TemperatureConverter.VALID_UNITS:
-        unit = UnitOfTemperature.CELSIUS
+    celsius = UnitOfTemperature.CELSIUS
+    unit = found.attributes.get(ATTR_UNIT_OF_MEASUREMENT, celsius)
     try:
-        value = TemperatureConverter.convert(
-            float(found.state), unit, UnitOfTemperature.CELSIUS
-        )
-    except ValueError:
+        value = TemperatureConverter.convert(float(found.state), unit, celsius)
+    except ValueError, HomeAssistantError:
         return None
-    return value if math.isfinite(value) else None
+    return value if math.isfinite(value) and value > COLDEST else None
