@@ -617,6 +617,10 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
         "reject-percent instead of reject-rate (4433)",
         _put('"reject-rate"', '"reject-percent"'),
     ),
+    "psu_unmeasured": (
+        "a power supply that measures nothing reports 0",
+        _put(r'(?<="[vip]in":)("?)[\d.]+\1', r"\g<1>0\g<1>"),
+    ),
     "psu_volts": (
         "volts and amperes at the input of the power supply (4028)",
         _put(r'(?<="vin":")\d+|(?<="iin":")\d+', _in_whole_units),

@@ -172,6 +172,21 @@ async def test_other_mac_addresses(mac: str) -> None:
         assert miner.info.mac == mac
 
 
+@pytest.mark.parametrize("profile", ["v2c_m60s", OVER_4433])
+async def test_a_power_supply_that_measures_nothing(profile: str) -> None:
+    """A miner would seem to draw no power, and its energy cost nothing."""
+    clock = ManualClock()
+    async with simulated(profile, clock) as sim, client(sim, profile) as miner:
+        sim.inject("psu_unmeasured")
+        state = await miner.read()
+        assert state.summary
+        assert state.power_now == state.summary.power
+        assert state.power_is_mean is state.info.power_is_mean
+        await miner.stop_mining()
+        clock.advance(600)
+        assert (await miner.read()).power_now == pytest.approx(0, abs=30)
+
+
 async def test_modes_with_another_power() -> None:
     """The power of a mode would be that of a table, not what the miner reports."""
     timing = Timing(low_mode_share=0.5, cooling_s=30)
@@ -322,5 +337,5 @@ async def test_a_user_with_one_permission() -> None:
 
 def test_every_deviation_is_tested() -> None:
     """A wrong guess of the protocol page would be survived on paper alone."""
-    others = {*IN_SUMMARY, "slots_from_one"}
+    others = {*IN_SUMMARY, "slots_from_one", "psu_unmeasured"}
     assert EXPECTED.keys() | others == DEVIATIONS.keys()

@@ -502,6 +502,10 @@ DEFECTS_OF_OTHERS = {
         '{"POOLS":[{"POOL":1},{"POOL":2}]}',
         '{"POOLS":[{"POOL":2},{"POOL":1}]}',
     ),
+    "psu_unmeasured": (
+        '{"iin":"8718","vin":"22400"}{"iin":15.43,"pin":3573}',
+        '{"iin":"0","vin":"0"}{"iin":0,"pin":0}',
+    ),
     "listed_notes": (  # 4028, in the envelope
         '{"Msg":{"msg8":"","msg9":"shed"}}',
         '{"Msg":[{"key":"msg8","val":""},{"key":"msg9","val":"shed"}]}',

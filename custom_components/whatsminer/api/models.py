@@ -433,15 +433,20 @@ class MinerState:
     @property
     def power_now(self) -> float | None:
         """Return the current power (W): of the power supply where the miner reports a mean."""
-        if self.info.power_is_mean and self.psu and self.psu.input_power is not None:
-            return self.psu.input_power
+        if self.info.power_is_mean and self._measured_power is not None:
+            return self._measured_power
         return self.summary.power if self.summary else None
 
     @property
     def power_is_mean(self) -> bool:
         """Return whether `power_now` is a mean, which follows a command minutes later."""
-        reported = self.psu and self.psu.input_power is not None
-        return self.info.power_is_mean and not reported
+        return self.info.power_is_mean and self._measured_power is None
+
+    @property
+    def _measured_power(self) -> float | None:
+        """Return what the power supply measures; 0 W while the miner mines is no measurement."""
+        power = self.psu and self.psu.input_power
+        return None if power == 0 and self.mining else power
 
     @property
     def mining(self) -> bool | None:
