@@ -17,7 +17,7 @@ from homeassistant.helpers.entity_platform import (
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .address import web_url
-from .api import MinerInfo, Section
+from .api import Activity, MinerInfo, Section
 from .commander import Commander
 from .const import DOMAIN
 from .controls import Control
@@ -125,6 +125,10 @@ def remove_entities(
             registry.async_remove(entity_id)
 
 
+HIDES_SETTINGS = (Activity.STARTING, Activity.STOPPED, Activity.RESTARTING)
+"""While it does one of these, a miner may not answer what it is set to."""
+
+
 class WhatsminerControl[T](WhatsminerEntity):
     """An entity that shows a command while it is being confirmed, and else the actual value."""
 
@@ -150,7 +154,8 @@ class WhatsminerControl[T](WhatsminerEntity):
     def _hold(self) -> None:
         control, state = self.entity_description.control, self.coordinator.data
         value = control.value_fn(state)
-        if control.outlives_restart and (value is not None or control.is_absent(state)):
+        is_hidden = state.activity in HIDES_SETTINGS and not control.is_absent(state)
+        if value is not None or not (control.outlives_restart and is_hidden):
             self._held = value
 
     @property

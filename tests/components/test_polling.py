@@ -276,6 +276,22 @@ async def test_settings_during_a_stop(
     assert state("select", "power_mode") == "low"
 
 
+@pytest.mark.parametrize("profile", ["v205_m50"])
+async def test_settings_that_are_not_answered(
+    coordinator: WhatsminerCoordinator,
+    miner: SimulatedMiner,
+    state: Show,
+    poll: Poll,
+) -> None:
+    """A setting of days ago must not pass for the one of now."""
+    assert state("select", "power_mode") == "normal"
+    miner.refuse["status"] = 132
+    miner.refuse["summary"] = 132
+    coordinator.read_all_next()
+    await poll()
+    assert state("select", "power_mode") == STATE_UNKNOWN
+
+
 @pytest.mark.parametrize("profile", ["v1_m20s", "v2c_m60s"])
 async def test_phases_of_a_start(
     coordinator: WhatsminerCoordinator,
