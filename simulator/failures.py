@@ -384,6 +384,10 @@ DEVIATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
         "a backslash that begins no escape in the user of a pool",
         _put(r'(?<="User":")|(?<="account":")', lambda _: "dom\\"),
     ),
+    "psu_unmeasured": (
+        "a power supply that measures nothing reports 0",
+        _put(r'(?<="[vip]in":)("?)[\d.]+\1', r"\g<1>0\g<1>"),
+    ),
     "first_of_joined": (
         "get.miner.status answers only the first of what is joined (4433)",
         lambda text: _lacking("edevs", "pools")(text) if '"summary":' in text else text,
@@ -616,10 +620,6 @@ PAYLOAD: dict[str, tuple[str, Callable[[str], str]]] = {
     "reject_percent": (
         "reject-percent instead of reject-rate (4433)",
         _put('"reject-rate"', '"reject-percent"'),
-    ),
-    "psu_unmeasured": (
-        "a power supply that measures nothing reports 0",
-        _put(r'(?<="[vip]in":)("?)[\d.]+\1', r"\g<1>0\g<1>"),
     ),
     "psu_volts": (
         "volts and amperes at the input of the power supply (4028)",
