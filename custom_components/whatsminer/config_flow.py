@@ -88,6 +88,7 @@ from .const import (
     CONF_V3_PORT,
     DOMAIN,
     LOGGER,
+    LOWEST_PERCENT,
 )
 from .coordinator import async_connect
 from .entity import device_name, series
@@ -105,7 +106,6 @@ from .heat.options import (
 from .money.economics import HeatSource, Market
 from .money.limits import Rule, Unknown
 from .money.units import parse_unit
-from .power.policy import LOWEST_PERCENT
 from .runtime import WhatsminerConfigEntry, WhatsminerData
 
 type _OptionsError = tuple[str, dict[str, str]]

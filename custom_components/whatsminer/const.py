@@ -72,6 +72,12 @@ SLOW_EVERY: Final = 10
 
 FULL: Final = 100
 """Percent of the tuned power."""
+LOWEST_PERCENT: Final = 40
+"""Less than this of the full power leads to unbalanced boards and restarts (protocol.md#h2)."""
+IDLE_POWER: Final = 15.0
+"""W; what a stopped miner draws."""
+TYPICAL_POWER: Final = 3000.0
+"""W; the full power of a miner that has not reported any."""
 
 UNIT_HASHRATE: Final = "TH/s"
 UNIT_EFFICIENCY: Final = "J/TH"

@@ -10,7 +10,7 @@ from homeassistant.helpers.storage import Store
 from probatio import ALLOW_EXTRA, All, Coerce, Invalid, Length, Maybe, Or, Range, Schema
 
 from .api import Activity, Fault, MinerInfo, MinerState, recall
-from .const import DOMAIN, FULL, LOGGER
+from .const import DOMAIN, FULL, LOGGER, LOWEST_PERCENT
 
 POWER_PERCENT = "power_percent"
 
@@ -29,8 +29,8 @@ _SAVE_DELAY = 5
 _SAME_START = timedelta(minutes=2)
 _MAX_FAULTS = 100
 """Faults that are gone and still stored, so that none is announced twice."""
-LOWEST_SHARE = 0.4
-"""Of the highest limit: what lies below leads to unbalanced boards and restarts (protocol.md#h2)."""
+LOWEST_SHARE = LOWEST_PERCENT / FULL
+"""Of the highest limit: what is below is not used."""
 _HIGHEST_SOLD = 15_000
 """W; no WhatsMiner on the market has a higher limit."""
 _HIGHEST_LIMIT = 100_000

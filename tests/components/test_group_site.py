@@ -90,14 +90,12 @@ class House:
                 self.group.runtime_data.site.step()
                 await self.settle()
 
-    async def seconds_until_held(
-        self, within: float = 150, limit: float = 600
-    ) -> float:
+    async def seconds_until_held(self) -> float:
         """Return how long it takes until the import stays at the set point for a minute."""
         begun, held = self.now, None
-        while self.now - begun < limit:
+        while self.now - begun < 600:
             await self.wait(5)
-            if abs(self.grid - SET_POINT) > within:
+            if abs(self.grid - SET_POINT) > 150:
                 held = None
             elif held is None:
                 held = self.now

@@ -286,10 +286,10 @@ class House:
         await context.add_init_script(path=LOOK)
         return context
 
-    async def close_pages(self, *, browsers: bool = False) -> None:
-        """Close all windows; with `browsers`, what they have loaded is loaded again next time."""
+    async def close_pages(self) -> None:
+        """Close all windows."""
         for key, context in [*self.contexts.items()]:
-            if browsers or key.isdecimal():
+            if key.isdecimal():
                 await self.contexts.pop(key).close()
             else:
                 for page in context.pages:

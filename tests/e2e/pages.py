@@ -298,11 +298,11 @@ class Person:
         await until(shows, f"a tile of {entity_id}")
         return self.tile(entity_id)
 
-    async def tab_through(self, end: int = 200) -> set[str]:
+    async def tab_through(self) -> set[str]:
         """Press the tabulator until it has gone through the view; return the cards it has been in."""
         reached: list[dict[str, Any]] = []
         await self.page.locator("hui-view").focus()
-        for _ in range(end):
+        for _ in range(200):
             await self.page.keyboard.press("Tab")
             focused = await self.page.evaluate("look.focused()")
             if focused:

@@ -10,7 +10,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from ..const import FULL
+from ..const import FULL, TYPICAL_POWER
 from ..heat.heating import GROUP_TOO_POWERFUL, Heating
 from ..heat.thermostat import Status
 from ..money.best import extra_cost_of_heat
@@ -29,8 +29,6 @@ NOT_URGENT = (Status.IDLE, Status.WAITING, Status.NO_DEMAND, Status.TOO_EXPENSIV
 """Why all miners stop, but each only when its minimum run is over."""
 FEWER = Wish(why="fewer_miners")
 """Why one miner stops while others heat."""
-UNKNOWN = 3000.0
-"""W; the full power of a miner that has not reported any."""
 
 
 class GroupHeater:
@@ -96,7 +94,7 @@ class GroupHeater:
         least = settings.minimum_run if on else settings.minimum_stop
         return Unit(
             name=member.name,
-            watts=member.full or UNKNOWN,
+            watts=member.full or TYPICAL_POWER,
             lowest=settings.lowest if can_percent(data.coordinator) else FULL,
             highest=data.curtailment.cap_percent,
             on=on,
@@ -108,7 +106,7 @@ class GroupHeater:
     @property
     def _full(self) -> float:
         """Return the full power, also of miners that are offline (W)."""
-        return sum(member.full or UNKNOWN for member in self._own)
+        return sum(member.full or TYPICAL_POWER for member in self._own)
 
     @property
     def is_selected(self) -> bool:

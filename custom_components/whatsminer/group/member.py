@@ -10,7 +10,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from ..api import Activity, MinerState
-from ..const import FULL, LOGGER
+from ..const import FULL, IDLE_POWER, LOGGER
 from ..controls import MINING, POWER_LIMIT, POWER_PERCENT
 from ..money.curve import Level
 from ..money.profile import assumed_start
@@ -23,8 +23,6 @@ from .allocation import Member as Allocated, Role, start_loss
 from .site import Miner, Phase
 from .store import GroupStore
 
-IDLE = 15.0
-"""W; what a stopped miner draws."""
 SHORTEST_RUN, SHORTEST_STOP = 1800.0, 900.0
 """Seconds."""
 FIRST = 1000.0
@@ -222,7 +220,7 @@ class Member:
         """Return the power of what the miner does (W)."""
         percent = self.now_percent
         if percent == 0:
-            return IDLE
+            return IDLE_POWER
         return next((x.watts for x in self.levels if x.percent >= percent), self.full)
 
     def forget_refusal(self) -> None:
@@ -236,13 +234,15 @@ class Member:
         """Return the miner for an allocation."""
         on, role, fixed = self.phase is not Phase.OFF, Role.FREE, 0.0
         age = now - self.since
-        measured = IDLE if self.measured is None or self._is_stopped else self.measured
+        measured = (
+            IDLE_POWER if self.measured is None or self._is_stopped else self.measured
+        )
         # The group has not stopped it, so its start is no choice of the group's.
         comes_back = not on and self.waits
         is_pending = not on and now - self._started < START_SHOWS
         data = self.data
         if self.phase is Phase.OFFLINE:
-            role, fixed = Role.FIXED, self.full if self._mined else IDLE
+            role, fixed = Role.FIXED, self.full if self._mined else IDLE_POWER
         elif self.held or self.refused or not self.levels or not self.allowed:
             role, fixed = Role.FIXED, measured
         elif self.phase is Phase.STARTING or is_pending:
@@ -259,7 +259,7 @@ class Member:
         return Allocated(
             name=self.name,
             levels=self.levels,
-            idle=IDLE,
+            idle=IDLE_POWER,
             on=on,
             loss=0.0
             if comes_back
@@ -290,7 +290,7 @@ class Member:
             held=self.held,
             allowed=self.allowed,
             mined=self._mined,
-            idle=IDLE,
+            idle=IDLE_POWER,
             rank=self.rank,
         )
 

@@ -38,6 +38,7 @@ from ..const import (
     CONF_THERMOSTAT_STEP,
     CONF_THERMOSTAT_WIDEN,
     DOMAIN,
+    LOWEST_PERCENT,
 )
 from ..forms import choice, decimal, entity
 from .thermostat import KINDS, MINUTE, Settings
@@ -132,7 +133,7 @@ def thermostat_schema(unit: str, money: str) -> probatio.Schema:
         CONF_THERMOSTAT_ABOVE: decimal(kelvin, 0.1, 20),
         CONF_THERMOSTAT_BELOW: decimal(kelvin, 0.1, 20),
         CONF_THERMOSTAT_WIDEN: decimal(None, 0, 2),
-        CONF_THERMOSTAT_LOWEST: decimal(PERCENTAGE, 40, 100),
+        CONF_THERMOSTAT_LOWEST: decimal(PERCENTAGE, LOWEST_PERCENT, 100),
         CONF_THERMOSTAT_MINIMUM_RUN: decimal(UnitOfTime.MINUTES, 0, 1440),
         CONF_THERMOSTAT_MINIMUM_STOP: decimal(UnitOfTime.MINUTES, 5, 1440),
         CONF_THERMOSTAT_LOST: decimal(UnitOfTime.MINUTES, 10, 1440),

@@ -14,6 +14,8 @@ import math
 from types import MappingProxyType
 from typing import Any
 
+from ..const import LOWEST_PERCENT
+
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -58,7 +60,7 @@ class Settings:
     """The same below 90 % (s)."""
     hard: float
     """The miner stops at this reading, whatever else is set (°C)."""
-    lowest: int = 40
+    lowest: int = LOWEST_PERCENT
     """The lowest level (percent)."""
     minimum_run: float = 60 * MINUTE
     minimum_stop: float = 30 * MINUTE

@@ -47,6 +47,7 @@ from ..const import (
     CONF_HEAT_SOURCE,
     CONF_PRICE_SENSOR,
     DOMAIN,
+    IDLE_POWER,
 )
 from ..controls import POWER_PERCENT
 from ..coordinator import WhatsminerCoordinator
@@ -77,8 +78,6 @@ _SIGNS = {
 }
 """Signs that only one currency has; `$`, `¥` and `kr` may be any of several."""
 
-IDLE = 15.0
-"""What a stopped miner draws (W)."""
 DEFAULT_BOILER = 0.9
 DEFAULT_COP = 3.0
 """Where the option is empty."""
@@ -242,7 +241,7 @@ class Market:
             return None
         if not self.one_currency or not self.heat_is_comparable:
             return None
-        return Rates(hashprice, price, IDLE, self.heat(price))
+        return Rates(hashprice, price, IDLE_POWER, self.heat(price))
 
     @property
     def effective_price(self) -> float | None:
@@ -250,7 +249,9 @@ class Market:
         price = self.price
         if price.amount is None or not self.heat_is_comparable:
             return None
-        return Rates(0.0, price.amount, IDLE, self.heat(price.amount)).effective_price
+        return Rates(
+            0.0, price.amount, IDLE_POWER, self.heat(price.amount)
+        ).effective_price
 
     @property
     def one_currency(self) -> bool:
@@ -329,7 +330,7 @@ def _limits(levels: Sequence[Level], market: Market) -> BreakEven | None:
     hashprice = market.hashprice.amount
     if hashprice is None or not market.knows_money or not market.one_currency:
         return None
-    return break_even(levels, hashprice, IDLE)
+    return break_even(levels, hashprice, IDLE_POWER)
 
 
 def _full_below(levels: Sequence[Level], market: Market) -> float | None:

@@ -18,6 +18,8 @@ from ..const import (
     CONF_HOURS_AT_MOST,
     CONF_SHORTEST_RUN,
     CONF_SHORTEST_STOP,
+    IDLE_POWER,
+    TYPICAL_POWER,
 )
 from ..controls import POWER_LIMIT
 from ..power.executor import PowerExecutor
@@ -25,7 +27,7 @@ from ..power.policy import By, Wish as PowerWish
 from ..power.record import as_json, stored_time
 from .best import TIMING, Following, Rates, Timing, break_even, follow
 from .curve import FULL, Level, Start
-from .economics import IDLE, Market
+from .economics import Market
 from .forecast import Forecast
 from .learning import Learning
 from .limits import PRICE_UNKNOWN, Last, Rule
@@ -321,7 +323,7 @@ class Planner:
 
         def effective(price: float) -> float:
             heat = market.heat(price) if market.heat_is_comparable else None
-            return Rates(0.0, price, IDLE, heat).effective_price
+            return Rates(0.0, price, IDLE_POWER, heat).effective_price
 
         found = steps(now, self.forecast.slots, dt_util.get_default_time_zone())
         if not market.has_heat:
@@ -341,13 +343,13 @@ class Planner:
         elif hashprice is None or not levels:
             return None
         start = self._start or assumed_start(levels[-1].watts, levels[-1].ths)
-        return Setup(levels, hashprice, IDLE, start, self._timing, wish)
+        return Setup(levels, hashprice, IDLE_POWER, start, self._timing, wish)
 
     @property
     def _nominal(self) -> float:
         coordinator = self._coordinator
         limit = POWER_LIMIT.actual(coordinator)
-        return coordinator.store.tuned_power or float(limit or 3000)
+        return coordinator.store.tuned_power or float(limit or TYPICAL_POWER)
 
     def _present(self, now: datetime, step: float) -> Present:
         run = self.run
@@ -513,7 +515,7 @@ class Planner:
         hashprice, one = self.market.hashprice.amount, self.market.one_currency
         if hashprice is None or not one:
             return None
-        found = break_even(self.levels, hashprice, IDLE)
+        found = break_even(self.levels, hashprice, IDLE_POWER)
         return found and found.average
 
     def _follow_price(self, now: datetime) -> float | None:

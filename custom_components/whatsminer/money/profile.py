@@ -10,6 +10,7 @@ import math
 from typing import Any, NamedTuple, Self
 
 from ..api.models import Activity, MinerState, Summary
+from ..const import LOWEST_PERCENT
 from .curve import ASSUMED, FULL, Bin, Curve, Level, Shape, Start, fit, sweet_spot
 
 SETTLE = 480.0
@@ -19,7 +20,7 @@ MIN_POLLS = 8
 MAX_GAP = 90.0
 """What lies between polls farther apart is not known (s)."""
 POWER_TOLERANCE = 0.10
-LOWEST, BIN_WIDTH = 40.0, 5
+LOWEST, BIN_WIDTH = float(LOWEST_PERCENT), 5
 
 SURE = 3
 """Windows after which a bin counts as measured."""

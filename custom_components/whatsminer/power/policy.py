@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ..const import FULL
+from ..const import FULL, LOWEST_PERCENT
 from .record import LIMIT, MINING, PERCENT, Baseline, Curtailment, Method, Target
 
 SOURCES = (
@@ -20,8 +20,6 @@ SOURCES = (
 )
 """What may say how much a miner should draw; those that are set up can be selected."""
 
-LOWEST_PERCENT = 40
-"""A lower percent leads to unbalanced boards and restarts (protocol.md#h2)."""
 TOLERANCE = 1.05
 """The noise of the power that the miner reports, and that of its own regulation."""
 
