@@ -69,6 +69,7 @@ BINARY_SENSORS: tuple[WhatsminerBinarySensorDescription, ...] = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         sections=(Section.FAULTS,),
         value_fn=_problem,
+        attributes_fn=lambda data: {"repair": data.fault_log.is_in_repairs},
     ),
     WhatsminerBinarySensorDescription(
         key="stable",

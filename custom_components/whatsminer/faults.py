@@ -140,6 +140,11 @@ class FaultLog:
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
 
+    @property
+    def is_in_repairs(self) -> bool:
+        """Return whether an issue says what to do about one of the faults."""
+        return any(self._persisting(kind) for kind in REMEDIES)
+
     @callback
     def _follow(self) -> None:
         state = self._coordinator.data
@@ -150,25 +155,29 @@ class FaultLog:
             for listener in self._listeners:
                 listener(fault)
         for kind in REMEDIES:
-            self._report(kind, state.faults, state.read_at)
+            self._report(kind)
 
-    def _report(self, kind: str, faults: tuple[Fault, ...], now: datetime) -> None:
-        """Create the issue for faults that persist, or delete it."""
-        coordinator = self._coordinator
-        persisting = [
+    def _persisting(self, kind: str) -> list[str]:
+        """Return the faults of one kind that persist."""
+        state, store = self._coordinator.data, self._coordinator.store
+        return [
             f"{fault.code}: {markdown(fault_words(fault))}"
-            for fault in faults
+            for fault in state.faults or ()
             if fault.code in REMEDIES[kind]
-            and (since := coordinator.store.fault_since(fault.code))
-            and now - since >= PERSISTS
+            and (since := store.fault_since(fault.code))
+            and state.read_at - since >= PERSISTS
         ]
+
+    def _report(self, kind: str) -> None:
+        """Create the issue for faults that persist, or delete it."""
+        persisting = self._persisting(kind)
         named = [
             *persisting[:MAX_NAMED],
             *(["…"] if len(persisting) > MAX_NAMED else []),
         ]
         report_issue(
-            coordinator.hass,
-            coordinator.config_entry,
+            self._coordinator.hass,
+            self._coordinator.config_entry,
             kind,
             is_open=bool(persisting),
             faults="; ".join(named),

@@ -351,6 +351,18 @@ async def test_every_code_shows(
 # What to do about it
 
 
+@pytest.fixture
+def in_repairs(hass: HomeAssistant, entity_id: Find) -> Callable[[], bool]:
+    """Return what the dashboard shows the link to the repairs by."""
+
+    def read() -> bool:
+        state = hass.states.get(entity_id("binary_sensor", "problem"))
+        assert state
+        return bool(state.attributes["repair"])
+
+    return read
+
+
 @pytest.mark.parametrize(
     ("profile", "code", "kind"),
     [
@@ -370,6 +382,7 @@ async def test_what_stays_becomes_an_issue(
     entry: MockConfigEntry,
     after: Pass,
     restart: Restart,
+    in_repairs: Callable[[], bool],
     code: int,
     kind: str,
 ) -> None:
@@ -386,6 +399,7 @@ async def test_what_stays_becomes_an_issue(
     assert found.translation_placeholders["faults"].startswith(f"{code}: ")
     assert "9010" not in found.translation_placeholders["faults"]
     assert [other for other in REMEDIES if issue(hass, other, entry)] == [kind]
+    assert in_repairs() is True, "the dashboard has no link to it"
     await restart()
     assert issue(hass, kind, entry), "lost by a restart"
     miner.set_errors([9010])
@@ -394,11 +408,16 @@ async def test_what_stays_becomes_an_issue(
 
 
 async def test_fault_without_a_remedy_creates_no_issue(
-    hass: HomeAssistant, miner: SimulatedMiner, entry: MockConfigEntry, after: Pass
+    hass: HomeAssistant,
+    miner: SimulatedMiner,
+    entry: MockConfigEntry,
+    after: Pass,
+    in_repairs: Callable[[], bool],
 ) -> None:
     """Advice that does not help would make users ignore all advice."""
     miner.set_errors([541, 9010, 800, 2310])
     await after(PERSISTS * 2)
+    assert in_repairs() is False, "the dashboard has a link that leads nowhere"
     assert not [kind for kind in REMEDIES if issue(hass, kind, entry)]
 
 

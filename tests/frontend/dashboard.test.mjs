@@ -119,6 +119,8 @@ test("shows what is wrong only while it is", () => {
   assert.ok(notices.length >= 3);
   for (const notice of notices) assert.ok(notice.visibility.length);
   assert.deepEqual(notices[0].visibility, [{ condition: "state", entity: problem, state: "on" }]);
+  const remedy = notices.find((notice) => notice.entity === problem);
+  assert.equal(remedy.visibility[1].attribute, "repair", "the page may say nothing of the fault");
   const curtailed = notices.find((notice) => notice.entity === curtailment);
   assert.deepEqual(curtailed.visibility[0].state_not, ["none", "unavailable", "unknown"]);
 });
@@ -141,6 +143,18 @@ test("says why a miner stopped, unless a curtailment says it", () => {
     assert.deepEqual(conditions[0], wanted);
     assert.deepEqual(conditions[1].state_not, ["none", "unavailable", "unknown"]);
     assert.equal(conditions.at(-1).entity, idOf(hass, "sensor.curtailment"));
+  }
+});
+
+test("shows long names whole, in any language", () => {
+  const hass = home(1);
+  const id = idOf(hass, "sensor.efficiency");
+  const isWide = () => Boolean(cards(build(hass).views[0]).find((one) => one.entity === id).grid_options);
+  hass.entities[id].name = "Margin per hour";
+  assert.equal(isWide(), false);
+  for (const name of ["Kosten pro Stunde", "每小时利润每小时"]) {
+    hass.entities[id].name = name;
+    assert.equal(isWide(), true, name);
   }
 });
 
@@ -220,6 +234,14 @@ test("draws a plan from step to step, the last as long as the one before", () =>
   addEntity(hass, "device0", "sensor.plan_status", "ready");
   const types = (view) => cards(build(hass).views[view]).map((one) => one.type);
   for (const view of [0, 1]) assert.ok(types(view).includes("custom:whatsminer-plan"));
+});
+
+test("says what unit the prices of a plan have", () => {
+  const hass = home(1);
+  const unit = () => dashboard.planUnit(hass, dashboard.findMiners(hass)[0]);
+  assert.equal(unit(), undefined);
+  addEntity(hass, "device0", "sensor.cost_per_hour", "0.1", { unit_of_measurement: "EUR/h" });
+  assert.equal(unit(), "EUR/kWh");
 });
 
 test("adds up what is known, in one unit, and never counts an unknown as 0", () => {

@@ -245,7 +245,14 @@ export function heat(celsius) {
 function maker(hass, miner, options) {
   const id = (key) => visible(hass, miner, key);
   const tile = (key, color, more = {}) =>
-    id(key) && { type: "tile", entity: id(key), name: { type: "entity" }, color, ...more };
+    id(key) && {
+      type: "tile",
+      entity: id(key),
+      name: { type: "entity" },
+      color,
+      ...(isLong(more.name ?? nameOf(hass, id(key))) && wide),
+      ...more,
+    };
   const trend = (key, color) =>
     tile(key, color, options.graphs && { features: [{ type: "trend-graph", hours_to_show: options.hours }] });
   const when = (card, ...conditions) => card && { ...card, visibility: conditions };
@@ -255,6 +262,7 @@ function maker(hass, miner, options) {
 const THERMOSTAT = [{ type: "target-temperature" }, { type: "climate-hvac-modes", style: "icons" }];
 const gauge = (max) => ({ type: "bar-gauge", min: 0, max });
 const wide = { grid_options: { columns: 12 } };
+const LONGEST_NAME = 15;
 const withReason = { state_content: ["state", "reason"], ...wide };
 const inline = { features_position: "inline", ...wide };
 // "Not set" in place of "Unknown" while there is no target; without that attribute a tile shows the state.
@@ -262,6 +270,9 @@ const slider = { state_content: ["target"], features: [{ type: "numeric-input", 
 
 const is = (entity, state) => ({ condition: "state", entity, state });
 const isNot = (entity, state) => ({ condition: "state", entity, state_not: state });
+
+// Only faults that last and that a user can fix are in the repairs; the page would say nothing of others.
+const inRepairs = (problem) => ({ condition: "state", entity: problem, attribute: "repair", state: "true" });
 
 /** Return cards that exist, or nothing where there is only a heading. */
 function group(heading, cards) {
@@ -305,7 +316,7 @@ export function noticeCards(hass, miner, options, t) {
   const uncurtailed = curtailment ? [is(curtailment, none)] : [];
   return [
     problem && fault && when(faultCard(fault), is(problem, "on")),
-    problem && fault && when(tile("binary_sensor.problem", "red", repairsLink(t)), is(problem, "on")),
+    problem && fault && when(tile("binary_sensor.problem", "red", repairsLink(t)), is(problem, "on"), inRepairs(problem)),
     link && when(tile("binary_sensor.connectivity", "red", withReason), is(link, "off")),
     access && when(tile("binary_sensor.write_access", "orange", wide), is(access, "off")),
     status && stop && when(tile("sensor.stop_reason", "orange", wide), is(status, "stopped"), isNot(stop, none), ...uncurtailed),
@@ -500,6 +511,11 @@ export function planSteps(state) {
   return steps.map((step, index) => ({ ...step, end: steps[index + 1]?.start ?? step.start + last }));
 }
 
+/** Return the unit of the prices in a plan, such as `EUR/kWh`, if it is known. */
+export function planUnit(hass, miner) {
+  return stateOf(hass, miner, "sensor.cost_per_hour")?.attributes.unit_of_measurement?.replace(/h$/, "kWh");
+}
+
 function planCard(hass, miner) {
   return (
     visible(hass, miner, "sensor.plan_status") && {
@@ -691,6 +707,11 @@ function historySection(hass, miner, options, t) {
     ]),
     4,
   );
+}
+
+/** Return whether half a tile would cut off a name; a Chinese letter is as wide as two. */
+export function isLong(name = "") {
+  return [...name].reduce((width, letter) => width + (letter > "\u2e80" ? 2 : 1), 0) > LONGEST_NAME;
 }
 
 /** Return the name of an entity without that of its device. */
@@ -1106,10 +1127,11 @@ function elements() {
       const state = this.source("sensor.plan_status");
       const [miner] = this.miners;
       const status = state && this._hass.formatEntityState(state);
-      return { id: state?.entity_id, status, name: miner?.name, steps: planSteps(state), hour: Math.floor(Date.now() / 900_000) };
+      const unit = miner && planUnit(this._hass, miner);
+      return { id: state?.entity_id, status, unit, name: miner?.name, steps: planSteps(state), hour: Math.floor(Date.now() / 900_000) };
     }
 
-    view({ id, status, name, steps }) {
+    view({ id, status, unit, name, steps }) {
       const title = `${this.t("plan")} (${name})`;
       if (!steps.length) return this.empty(title, status);
       const x = scale([steps[0].start, steps.at(-1).end], LEFT, WIDTH, 0);
@@ -1137,7 +1159,7 @@ function elements() {
       const sign = { x: 1, y: 2, width: 12, height: 10 };
       return this.picture(id, title, [status, ...spoken], parts, [
         [drawing("rect", { class: "power", ...sign }), this.t("power")],
-        [drawing("line", { class: "price", x1: 1, x2: 13, y1: 7, y2: 7 }), this.t("price")],
+        [drawing("line", { class: "price", x1: 1, x2: 13, y1: 7, y2: 7 }), unit ? `${this.t("price")} (${unit})` : this.t("price")],
       ]);
     }
 
