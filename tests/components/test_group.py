@@ -60,6 +60,16 @@ def mock_recorder_before_hass(async_test_recorder: object) -> None:
     """Prepare the database of the recorder, which must exist before Home Assistant starts."""
 
 
+@pytest.fixture(autouse=True, scope="module")
+def real_clocks() -> None:
+    """Let freezegun see the clocks of all modules before they are patched: it looks only once.
+
+    Those that it finds patched it would not move in any later test.
+    """
+    with freeze_time():
+        pass
+
+
 @pytest.fixture(autouse=True)
 def _time(clock: RaceClock) -> Generator[None]:
     """Let the group live in the time of its miners."""

@@ -25,7 +25,9 @@ from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
 from .conftest import RaceClock, issue, later
-from .test_group import submit
+from .test_group import real_clocks, submit
+
+__all__ = ["real_clocks"]
 
 METER = "sensor.grid"
 SET_POINT = -100.0

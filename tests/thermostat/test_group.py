@@ -648,6 +648,37 @@ async def test_a_stop_is_taken_back(world: World, pair: Pair) -> None:
     assert member.allowed
 
 
+async def test_restart_in_a_stop_for_lack_of_surplus(world: World, room: Room) -> None:
+    """A restart under a cloud would start a miner two minutes after it was stopped."""
+    surplus = 9000.0
+
+    def sun() -> None:
+        grid = sum(miner.truth().power_w for miner in world.miners) - surplus
+        world.hass.states.async_set(
+            "sensor.grid", f"{grid:.0f}", {"unit_of_measurement": "W"}
+        )
+
+    world.surroundings = sun
+    sun()
+    await grouped(world, room, hold="surplus", meter="sensor.grid")
+    await world.let_pass(minutes=10)
+    events = async_capture_events(world.hass, "whatsminer_power_decision")
+    surplus = 3500.0
+    for _ in range(30):
+        await world.let_pass(minutes=1)
+        if not all(world.running):
+            break
+    assert world.running == [True, False]
+    assert [event.data["why"] for event in events] == ["waiting"]
+    await world.restart(minutes=2)
+    surplus = 9000.0
+    await world.let_pass(minutes=11)
+    assert world.running == [True, False]
+    await world.let_pass(minutes=5)
+    assert world.running == [True, True]
+    assert [event.data["why"] for event in events] == ["waiting", "starting"]
+
+
 @pytest.mark.long
 async def test_surplus_into_a_tank(world: World, room: Room) -> None:
     """A warm tank would be heated on, or a cold one by night with power from the grid."""

@@ -49,6 +49,7 @@ from .flow import Hold
 from .member import Member
 from .site import (
     HARD_LIMIT_MARGIN,
+    Command,
     Decision,
     Miner,
     Problem,
@@ -90,6 +91,15 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         hard_limit=breaker and float(breaker),
         stop_when_silent=not options.get(CONF_STAY, False),
     )
+
+
+def reason_of(command: Command, status: Status) -> Status:
+    """Return why a miner is commanded; while the group follows its meter, that differs by miner."""
+    if status in (Status.OFF, Status.METER_LOST, Status.LIMITED, Status.PAUSED):
+        return status
+    if not command.percent:
+        return Status.WAITING
+    return Status.STARTING if command.start else status
 
 
 class SiteControl:
@@ -195,9 +205,14 @@ class SiteControl:
         self.state, self.decision = step(
             self.settings, self.state, snapshot, self._allocate
         )
-        status = self.decision.status.value
-        why = Wish(why=status, why_of=GROUP_STATUS, expires=True, modulates=True)
+        status = self.decision.status
         for name, command in self.decision.commands.items():
+            why = Wish(
+                why=reason_of(command, status).value,
+                why_of=GROUP_STATUS,
+                expires=True,
+                modulates=True,
+            )
             if command.repeated:
                 members[name].send_again()
             self._start_task(

@@ -337,4 +337,5 @@ class Member:
             self._started = -float("inf")
             return False
         self.refused = False
+        self.observe(self._now)
         return True
