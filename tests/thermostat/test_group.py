@@ -631,6 +631,28 @@ async def test_the_sensor_is_renamed_and_removed(world: World, pair: Pair) -> No
     assert world.running == [True, True]
 
 
+async def test_one_leaves_and_returns(world: World, pair: Pair) -> None:
+    """A miner that left its group would stay as that wanted, or be started twice."""
+    world.step = 300
+    await pair.heat(5)
+    await world.let_pass(minutes=10)
+    config, options = world.hass.config_entries, pair.entry.options
+
+    async def change(members: list[str]) -> None:
+        config.async_update_entry(pair.entry, options={**options, "members": members})
+        await config.async_reload(pair.entry.entry_id)
+        await world.let_pass(minutes=5)
+
+    assert world.running == [False, False]
+    await change(options["members"][:1])
+    assert world.running == [False, True]
+    await world.let_pass(minutes=60)
+    assert pair.switched(1) == 2
+    await change(options["members"])
+    assert world.running == [False, False]
+    assert [pair.switched(number) for number in (0, 1)] == [1, 3]
+
+
 async def test_a_stop_is_taken_back(world: World, pair: Pair) -> None:
     """A miner would look as if its user had stopped it, and stay off for ever."""
     await pair.heat(25)

@@ -622,7 +622,8 @@ class PowerExecutor:
         if before != essence and not (was_source and waits):
             self.record = replace(self.record, announced=essence)
             self._announce(was_source=was_source)
-            self._save_later()
+            # Without the listeners, which would take this decision once more.
+            self._coordinator.start_task(self._keep(), "power")
         return self.decision
 
     def _announce(self, *, again: bool = False, was_source: bool = False) -> None:
@@ -702,9 +703,13 @@ class PowerExecutor:
         return bool(ended)
 
     async def _save(self) -> None:
-        """Store the record, if it differs from what is stored."""
+        """Show the record, and store it."""
         self.check_loaded()
         self._coordinator.async_update_listeners()
+        await self._keep()
+
+    async def _keep(self) -> None:
+        """Store the record, if it differs from what is stored."""
         store, stored = self._coordinator.store, self.record.stored()
         if store.curtailment != stored:
             await store.async_keep("curtailment", stored)
