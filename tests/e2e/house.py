@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
 import json
 import os
 from pathlib import Path
+from random import randrange
 import socket
 import time
 from typing import Any
@@ -39,11 +40,15 @@ SPEED = 600
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a port that nobody listens on.
+
+    Not one that a system gives to whoever wants any: a simulator may take it before it is used.
+    """
+    while True:
+        port = randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port
 
 
 async def until(
