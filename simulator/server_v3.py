@@ -64,7 +64,9 @@ class FrameListener(Listener):
         """Send each due report, unless its connection is sending an answer."""
         for client in self._clients:
             session, deadline = client.session, client.deadline
-            if session.report_gap_s and now >= session.next_report and deadline:
+            if deadline is None or deadline.expired():
+                continue
+            if session.report_gap_s and now >= session.next_report:
                 session.next_report = now + session.report_gap_s
                 client.writer.write(frame(report()))
                 deadline.reschedule(self._deadline())

@@ -49,6 +49,13 @@ def disable_http_server() -> Generator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _patient_end() -> Generator[None]:
+    """Give threads time to end on a busy machine: one that is interrupted keeps the others from ending."""
+    with patch("homeassistant.util.executor.EXECUTOR_SHUTDOWN_TIMEOUT", 100):
+        yield
+
+
 @pytest.fixture(autouse=True)
 async def configure_event_loop(request: pytest.FixtureRequest) -> None:
     """Configure the loop as Home Assistant does, for the tests that have one.

@@ -95,13 +95,6 @@ class RaceClock:
         self._read = None
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _patient_end() -> Generator[None]:
-    """Give threads time to end on a busy machine: one that is interrupted keeps the others from ending."""
-    with patch("homeassistant.util.executor.EXECUTOR_SHUTDOWN_TIMEOUT", 100):
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _integration(
     socket_enabled: None, enable_custom_integrations: None

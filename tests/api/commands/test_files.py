@@ -69,6 +69,7 @@ async def test_the_log_comes_whole(
     assert max(sim.most_open_connections, sim.most_open_v3_connections) <= 1
 
 
+@pytest.mark.usefixtures("skip_waiting")
 @every_way
 @pytest.mark.parametrize(
     ("fault", "error"),
@@ -87,14 +88,12 @@ async def test_the_log_comes_whole(
 async def test_half_a_log_is_no_log(
     start: Start,
     client: Client,
-    monkeypatch: pytest.MonkeyPatch,
     name: str,
     fault: str,
     error: type[Exception],
 ) -> None:
     """A torso would be taken for the log; or the disk be filled by what never ends."""
     setup = SETUPS[name]
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUT", 0.3)
     sim = await start(setup)
     miner = await client(sim, setup)
     sim.inject(fault, "get.log.download" if setup.v3 else "download_logs")
