@@ -509,6 +509,16 @@ async def test_stop_and_start(
     clock.stop()
     assert await look(hass, clock, group, two_learned) < 200
     assert all(miner.machine.power_w < 100 for miner in two_miners)
+    # A group that is disabled controls nothing: its miners would wait for it for ever.
+    await hass.config_entries.async_set_disabled_by(
+        group.entry_id, ConfigEntryDisabler.USER
+    )
+    clock.race()
+    for entry in two_learned:
+        assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    clock.stop()
+    assert all(miner.truth().mining for miner in two_miners)
 
 
 async def test_stop_is_sent_once(

@@ -93,9 +93,11 @@ def names_of(entries: Iterable[WhatsminerConfigEntry]) -> dict[str, str]:
 
 @callback
 def is_controlled(hass: HomeAssistant, entry_id: str) -> bool:
-    """Return whether a miner is in a group that may control it."""
+    """Return whether a miner is in a group that may control it; a disabled group does not."""
     group = group_of(hass, entry_id)
-    return group is not None and entry_id not in group.options.get(CONF_EXCLUDED, ())
+    if group is None or group.disabled_by:
+        return False
+    return entry_id not in group.options.get(CONF_EXCLUDED, ())
 
 
 @callback
