@@ -6,7 +6,7 @@ import time
 from typing import Any
 from unittest.mock import patch
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
@@ -299,6 +299,21 @@ async def test_percent_of_another_program(house: House) -> None:
     assert house.group.runtime_data.site.attributes["not_controlled"] == {}
 
 
+async def test_no_percent_again_where_it_restarts(house: House) -> None:
+    """A miner that draws less than expected would be restarted every five minutes."""
+    coordinator = house.entries[0].runtime_data.coordinator
+    house.miners[0].machine.fast_boot = False
+    coordinator.store.note_percent_restarts()
+    await house.wait(60)
+    house.miners[0].machine.set_percent(50, gentle=False)
+    await house.wait(400)
+    assert house.group
+    fixed = house.group.runtime_data.site.attributes["not_controlled"]
+    sent = [one.name for one in house.miners[0].commands if "pct" in one.name]
+    assert not sent
+    assert fixed == {house.entries[0].title: "not_following"}
+
+
 @pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])
 async def test_breaker_limit_without_the_right_to_stop_one(
     hass: HomeAssistant, house: House
@@ -375,6 +390,45 @@ async def test_breaker_limit_stops_a_held_miner(
         async_fire_time_changed(hass, dt_util.utcnow())
         await house.settle()
     assert house.miners[0].truth().mining
+
+
+@pytest.mark.parametrize("site", [{"hold": "limit", "breaker": BREAKER}])
+async def test_breaker_limit_stops_one_that_refused_once(house: House) -> None:
+    """The breaker would trip, since a miner that refused a stop once would never be stopped again."""
+    runtime = house.entries[0].runtime_data
+    await POWER_PERCENT.async_set(runtime.commander, 100, user_initiated=True)
+    await house.wait(60)
+    house.miners[0].inject("error_45", "power_off")
+    house.surplus = house.power - 18_000
+    await house.wait(15)
+    assert house.miners[0].truth().mining
+    assert house.miners[1].machine.power_w < 100
+    house.miners[0].clear_failures()
+    house.surplus -= 3000
+    await house.wait(330)
+    assert house.miners[0].machine.power_w < 100
+    assert [one.name for one in house.miners[0].commands].count("power_off") <= 3
+
+
+async def test_group_that_is_enabled_again(hass: HomeAssistant, house: House) -> None:
+    """Its miners would first do what it wanted before it was disabled, perhaps days ago."""
+    await house.wait(60)
+    house.surplus -= 2000
+    await house.wait(60)
+    assert house.group
+    enable = hass.config_entries.async_set_disabled_by
+    await enable(house.group.entry_id, ConfigEntryDisabler.USER)
+    await house.wait(300)
+    full = house.power
+    house.surplus = full - SET_POINT
+    for miner in house.miners:
+        miner.commands.clear()
+    await enable(house.group.entry_id, None)
+    await house.wait(30)
+    assert house.power == pytest.approx(full, rel=0.05)
+    assert not any(
+        "pct" in one.name for miner in house.miners for one in miner.commands
+    )
 
 
 def test_options_become_settings() -> None:

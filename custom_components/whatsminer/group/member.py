@@ -33,6 +33,9 @@ TYPICAL = 20.0
 START_SHOWS = 180.0
 """Seconds until a miner reports that it was started; it may wait for two minutes (protocol.md#e6)."""
 
+STOP_AGAIN = 300.0
+"""Seconds after which one that refused a stop for the breaker limit may be stopped again."""
+
 NO_REASON = Wish()
 
 BREAKER_STOP = timedelta(minutes=15)
@@ -68,6 +71,7 @@ class Member:
         """Whether the miner refused that."""
         self._mined = False
         self._now = -float("inf")
+        self._sent = -float("inf")
         self._started = -float("inf")
         self.levels: tuple[Level, ...] = ()
         """Those that are known, ascending; without stop."""
@@ -228,6 +232,14 @@ class Member:
         if self.refused:
             self.refused, self.percent = False, None
 
+    @property
+    def _may_stop_again(self) -> bool:
+        """Return whether a miner that something else controls may be stopped although it refused."""
+        if (data := self.data) is None or not self.held:
+            return False
+        is_long_ago = self._now - self._sent >= STOP_AGAIN
+        return is_long_ago and data.coordinator.can(MINING.feature)
+
     # What the controllers get
 
     def allocated(self, now: float) -> Allocated:
@@ -286,7 +298,7 @@ class Member:
             measured_at=answered,
             is_mean=bool(state and state.power_is_mean),
             gentle=gentle,
-            refused=self.refused,
+            refused=self.refused and not self._may_stop_again,
             held=self.held,
             allowed=self.allowed,
             mined=self._mined,
@@ -312,7 +324,7 @@ class Member:
         data = self.data
         if data is None:
             return False
-        self.percent = percent
+        self.percent, self._sent = percent, self._now
         is_start = self.phase is Phase.OFF and percent != 0
         self._started = self._now if is_start else -float("inf")
         if percent is None:

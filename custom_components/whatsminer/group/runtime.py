@@ -170,6 +170,10 @@ class Group:
         self._followed.clear()
         if self._due:
             self._due()
+        if self.entry.disabled_by:
+            # When it is enabled again, what it wanted before is out of date.
+            for data in filter(None, map(loaded, self.members)):
+                data.follower.forget()
 
     # What is shown
 

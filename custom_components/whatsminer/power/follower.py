@@ -80,7 +80,12 @@ class Follower:
             self._executor.select_source(GROUP)
 
     @callback
+    def forget(self) -> None:
+        """Let the group decide again before the miner does what it wants."""
+        self._selection, self._is_old = None, False
+
+    @callback
     def leave(self) -> None:
         """Return to the user's own settings, since the miner is in no group any more."""
-        self._selection, self._is_old = None, False
+        self.forget()
         self._executor.leave_source(GROUP)

@@ -481,7 +481,8 @@ class Case:
 
         A power limit becomes that of the user: to restore it would cost another restart.
         """
-        if key == PERCENT and value == self.percent and not self.again:
+        again = self.again and self.miner.can_percent
+        if key == PERCENT and value == self.percent and not again:
             return self.decision(status=status)
         adopt = key == LIMIT and not self.is_capped
         fast = key == PERCENT and self.wish.fast
