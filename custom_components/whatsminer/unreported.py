@@ -1,10 +1,16 @@
 """Which sensors have no value any more since the firmware was updated."""
 
+from datetime import datetime, timedelta
+
 from .api import Activity, MinerState
 from .store import MinerStore
 
-POLLS = 180
-"""An hour of mining: a value that is only reported sometimes is reported in it."""
+POLLS = 100
+LEAST = timedelta(hours=1)
+"""Of mining: a value that is only reported sometimes is reported in it.
+
+Not the polls alone: a command is confirmed by many in a minute.
+"""
 
 
 class UnreportedSensors:
@@ -17,6 +23,7 @@ class UnreportedSensors:
         """Start with the firmware that the sensors are from."""
         self._store = store
         self._polls = 0
+        self._since: datetime | None = None
         self._always: set[str] = set()
 
     def observe(self, state: MinerState, absent: set[str]) -> set[str]:
@@ -28,8 +35,9 @@ class UnreportedSensors:
             if state.activity is not Activity.MINING:
                 return set()
             self._always = self._always & absent if self._polls else absent
+            self._since = self._since or state.read_at
             self._polls += 1
-            if self._polls < POLLS:
+            if self._polls < POLLS or state.read_at - self._since < LEAST:
                 return set()
         self._store.note_sensors_of(firmware)
         return self._always

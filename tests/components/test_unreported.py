@@ -1,6 +1,7 @@
 """Sensors whose value new firmware no longer reports."""
 
 from collections.abc import Awaitable, Callable, Generator
+from datetime import timedelta
 from unittest.mock import patch
 
 from homeassistant.const import STATE_UNKNOWN
@@ -18,6 +19,7 @@ type Poll = Callable[[], Awaitable[None]]
 type Show = Callable[[str, str], str]
 type Find = Callable[[str, str], str]
 
+MODULE = "custom_components.whatsminer.unreported"
 POLLS = 4
 KEY = "environment_temperature"
 NEW = "20270101.01.REL"
@@ -26,8 +28,8 @@ HIDDEN = "hide=Env Temp"
 
 @pytest.fixture(autouse=True)
 def _soon() -> Generator[None]:
-    """Let four polls be enough."""
-    with patch("custom_components.whatsminer.unreported.POLLS", POLLS):
+    """Let four polls be enough, however soon."""
+    with patch.multiple(MODULE, POLLS=POLLS, LEAST=timedelta()):
         yield
 
 
@@ -85,8 +87,9 @@ async def test_new_firmware_without_a_value(
     assert (again.entity_id, again.name) == (name.entity_id, "Cellar")
 
 
-@pytest.mark.parametrize("why", ["same firmware", "sometimes", "stopped"])
+@pytest.mark.parametrize("why", ["same firmware", "sometimes", "soon", "stopped"])
 async def test_value_that_may_come_back(
+    monkeypatch: pytest.MonkeyPatch,
     coordinator: WhatsminerCoordinator,
     miner: SimulatedMiner,
     clock: RaceClock,
@@ -104,6 +107,8 @@ async def test_value_that_may_come_back(
         miner.clear_failures()
         await poll()
         miner.inject(HIDDEN)
+    if why == "soon":
+        monkeypatch.setattr(f"{MODULE}.LEAST", timedelta(hours=1))
     if why == "stopped":
         miner.machine.power_off()
         clock.advance(60)
