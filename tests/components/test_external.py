@@ -9,6 +9,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsminer.const import CONF_FIXED_PRICE, CONF_HASHPRICE, DOMAIN
 from simulator import SimulatedMiner
+from simulator.truth import Phase
 
 from .conftest import Act, Call, Poll, RaceClock, Show, later, until
 
@@ -128,3 +129,20 @@ async def test_what_counts_more(
     await poll()
     assert miner.truth().mining is False
     assert state("sensor", "power_decided_by") == "baseline"
+
+
+async def test_more_than_the_miner_has(
+    miner: SimulatedMiner, request_power: Request, poll: Poll, state: Show
+) -> None:
+    """An energy manager that requests more than the miner has would restart it each hour."""
+    most = miner.machine.power_limit_w
+    for hours in range(4):
+        with later(61 * hours):
+            await request_power(most + 1500, duration={"hours": 2})
+            await poll()
+            await until(lambda: miner.truth().phase is Phase.STABLE)
+            await poll()
+            await poll()
+    sent = [one.name for one in miner.commands].count("adjust_power_limit")
+    assert sent == 1
+    assert state("sensor", "power_target_way") == "at_limit"

@@ -176,6 +176,8 @@ class PowerExecutor:
         self._attempt = object()
         self._busy = 0
         self._again = False
+        self._most: int | None = None
+        """The limit that the miner has taken instead of a higher one (W)."""
         self._retry = _Retry()
         self._source_due = -math.inf
         self._commanded_at = monotonic()
@@ -535,6 +537,8 @@ class PowerExecutor:
         if not is_last:
             raise self.overtaken()
         if command.adopt:
+            taken = POWER_LIMIT.value_fn(self._coordinator.data)
+            self._most = taken if taken and taken < command.value else None
             self._coordinator.store.observe_settings({key: command.value})
             self._untouch(key)
         if decision.by is By.SOURCE:
@@ -607,6 +611,7 @@ class PowerExecutor:
             touched=self.record.touched,
             budget=self.budget(),
             status=self.status,
+            most=self._most,
             again=self._again,
         ).decide()
 

@@ -183,6 +183,8 @@ class Case:
     touched: Mapping[str, bool]
     budget: Budget
     status: TargetStatus = TargetStatus.OFF
+    most: int | None = None
+    """The limit that the miner has taken instead of a higher one (W)."""
     again: bool = False
     """Whether a command is sent although the miner reports that it has obeyed an earlier one."""
 
@@ -471,6 +473,8 @@ class Case:
             abs(limit - target) <= budget.dead_band or full < target <= limit
         ):
             # A limit that is above what it draws is not what holds it back.
+            return TargetStatus.AT_LIMIT
+        if limit is not None and limit == self.most and target > limit:
             return TargetStatus.AT_LIMIT
         if not budget.restarts_allowed:
             return TargetStatus.RESTARTS_NOT_ALLOWED
