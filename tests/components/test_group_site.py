@@ -29,6 +29,7 @@ from .test_group import real_clocks, submit
 
 __all__ = ["real_clocks"]
 
+BATTERY = "sensor.battery"
 METER = "sensor.grid"
 SET_POINT = -100.0
 BREAKER = 11_000.0
@@ -91,6 +92,18 @@ class House:
                 assert self.group
                 self.group.runtime_data.site.step()
                 await self.settle()
+
+    def discharge(self, watts: object) -> None:
+        """Let the sensor of the battery report."""
+        self.hass.states.async_set(BATTERY, str(watts), {"unit_of_measurement": "W"})
+
+    async def have_battery(self) -> None:
+        """Have a battery, which is idle."""
+        assert self.group
+        self.discharge(0)
+        options = {**self.group.options, "battery": BATTERY}
+        self.hass.config_entries.async_update_entry(self.group, options=options)
+        assert await self.hass.config_entries.async_reload(self.group.entry_id)
 
     async def seconds_until_held(self) -> float:
         """Return how long it takes until the import stays at the set point for a minute."""
@@ -233,26 +246,32 @@ async def test_wrong_sign(hass: HomeAssistant, house: House) -> None:
     assert house.status() == "off"
 
 
-async def test_battery_that_is_not_known(hass: HomeAssistant, house: House) -> None:
+async def test_battery_that_is_not_known(house: House) -> None:
     """The miners would empty a battery whose sensor is not available, since the meter shows 0."""
-    battery = "sensor.battery"
-
-    def discharge(watts: object) -> None:
-        hass.states.async_set(battery, str(watts), {"unit_of_measurement": "W"})
-
-    assert house.group
-    options = {**house.group.options, "battery": battery}
-    hass.config_entries.async_update_entry(house.group, options=options)
-    discharge(0)
-    assert await hass.config_entries.async_reload(house.group.entry_id)
+    await house.have_battery()
     await house.wait(60)
     full = house.power
-    discharge("unavailable")
+    house.discharge("unavailable")
     for _ in range(5):
         await house.wait(60)
     assert house.status() == "meter_lost"
     await house.wait(60)
     assert house.power < full / 2
+
+
+@pytest.mark.parametrize("site", [{"hold": "surplus", "breaker": BREAKER}])
+async def test_breaker_limit_needs_no_battery(house: House) -> None:
+    """All miners would stop for a minute without the sensor of the battery, or the breaker would trip."""
+    await house.have_battery()
+    await house.wait(60)
+    full = house.power
+    house.discharge("unavailable")
+    await house.wait(90)
+    assert house.power == pytest.approx(full, rel=0.05)
+    house.surplus = full - BREAKER - 2000
+    await house.wait(30)
+    assert house.grid < BREAKER
+    assert house.power > 500
 
 
 async def test_surplus_that_fell_during_a_curtailment(

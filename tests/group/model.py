@@ -336,6 +336,8 @@ class World:
     seed: int = 1
     now: float = 0.0
     silent: tuple[float, float] = (math.inf, math.inf)
+    hidden: tuple[float, float] = (math.inf, math.inf)
+    """When the power of the battery is unknown."""
     grid: list[float] = field(default_factory=list)
     """The true power of the grid, for each second."""
     powers: list[float] = field(default_factory=list)
@@ -388,7 +390,8 @@ class World:
             value = -value if self.inverted else value
             at = self.now + self.delay
             battery = self.battery.power if self.battery else None
-            reading = Reading(at=at, grid=value, battery=battery)
+            hidden = self.hidden[0] <= self.now < self.hidden[1]
+            reading = Reading(at=at, grid=value, battery=battery, hidden=hidden)
             self._queue.append((at, reading, self.surplus(self.now)))
         if self._queue and self._queue[0][0] <= self.now:
             _, self._reading, self._sampled = self._queue.pop(0)

@@ -385,15 +385,20 @@ def test_stop_that_does_not_show_is_sent_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "lowest", "stopped"),
+    ("settings", "what", "lowest", "stopped"),
     [
-        (Settings(interval=5), 300, 900),
-        (Settings(interval=60), 300, 900),
-        (Settings(interval=5, hard_limit=LIMIT), 30, 60),
-        (Settings(interval=5, stop_when_silent=False), 300, None),
+        (Settings(interval=5), "silent", 300, 900),
+        (Settings(interval=60), "silent", 300, 900),
+        (Settings(interval=5, hard_limit=LIMIT), "silent", 30, 60),
+        (Settings(interval=5, stop_when_silent=False), "silent", 300, None),
+        (Settings(interval=5), "hidden", 300, 900),
+        # The meter shows what the breaker carries, whatever a battery does.
+        (Settings(interval=5, hard_limit=LIMIT), "hidden", 300, 900),
     ],
 )
-def test_silent_meter(settings: Settings, lowest: float, stopped: float | None) -> None:
+def test_silent_meter(
+    settings: Settings, what: str, lowest: float, stopped: float | None
+) -> None:
     """The miners would run on a surplus of an hour ago."""
     interval = settings.interval or 5
     world = site(
@@ -401,13 +406,13 @@ def test_silent_meter(settings: Settings, lowest: float, stopped: float | None) 
         settings,
         surplus=lambda _: 6100.0,
         interval=interval,
-        silent=(600, 2000),
+        **{what: (600, 2000)},
     )
     world.run(600)
     group = decided(world)
     assert group.decision is not None
     assert group.decision.status is Status.FOLLOWING
-    last = group.state.last.at if group.state.last else 0.0
+    last = group.state.seen or 0.0
     seen: dict[float, str] = {}
     while world.now < 2000:
         world.run(world.now + 5)

@@ -239,20 +239,21 @@ class SiteControl:
         if self._reported != max(times):
             self._reported = max(times)
             age = (dt_util.utcnow() - self._reported).total_seconds()
+            battery = self._power(CONF_BATTERY)
             self._reading = Reading(
                 at=now - max(0.0, age),
                 grid=self._grid,
-                battery=self._power(CONF_BATTERY),
+                battery=battery,
+                hidden=battery is None and bool(self._options.get(CONF_BATTERY)),
                 charger=self._power(CONF_CHARGER),
             )
         return self._reading
 
     @property
     def _grid(self) -> float | None:
-        """Return the import (W); None while a sensor is unknown, which may also be the battery's."""
+        """Return the import (W); None while a sensor is unknown."""
         power = self._power(CONF_METER)
-        hides = self._options.get(CONF_BATTERY) and self._power(CONF_BATTERY) is None
-        if power is None or hides:
+        if power is None:
             return None
         if self._options.get(CONF_EXPORT_METER):
             export = self._power(CONF_EXPORT_METER)

@@ -160,6 +160,8 @@ class Reading:
     """Charging is positive."""
     charger: float | None = None
     """Of an electric car that comes after the miners."""
+    hidden: bool = False
+    """Whether a battery of unknown power may hide how much the house draws."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,6 +315,8 @@ class State:
     commanded_at: float = -math.inf
     silence: int = 0
     """How far the measures against a silent meter went."""
+    seen: float | None = None
+    """When a reading last showed what the miners may draw."""
     stops: tuple[Effect, ...] = ()
     unseen: bool = False
     effect: Effect | None = None
@@ -340,7 +344,10 @@ def step(
     site = _Site(settings, state, snapshot, allocate)
     site.observe_miners()
     fresh = site.take_reading()
-    if fresh is not None:
+    if fresh is not None and fresh.hidden:
+        state.last = fresh
+        site.keep_hard_limit(fresh)
+    elif fresh is not None:
         site.check_sign(fresh)
         site.follow(fresh)
     site.watch_silence()
@@ -582,11 +589,13 @@ class _Site:
             return None
         state = self.state
         if last is not None:
-            gap = reading.at - last.at
-            state.gaps = (*state.gaps, gap)[-_GAPS:]
-            if gap >= self._silence_times()[0]:
-                state.window, state.up, state.down, state.effect = (), None, None, None
-        state.silence = 0
+            state.gaps = (*state.gaps, reading.at - last.at)[-_GAPS:]
+        if reading.hidden:
+            return reading
+        unseen = 0.0 if state.seen is None else reading.at - state.seen
+        if unseen >= self._silences()[0][1]:
+            state.window, state.up, state.down, state.effect = (), None, None, None
+        state.silence, state.seen = 0, reading.at
         state.readings += 1
         return reading
 
@@ -597,28 +606,34 @@ class _Site:
             value is None or _is_power(value) for value in values
         )
 
-    def _silence_times(self) -> tuple[float, float, float]:
-        """Return after what times (s) without a reading nothing rises, all are lowered, all stop."""
-        if self.hard:
-            return 30.0, 30.0, 60.0
-        return max(120.0, 3 * self.interval), 300.0, 900.0
+    def _silences(self) -> list[tuple[float, float, float, float]]:
+        """Return how long the meter is silent, and after what times (s) nothing rises, all are lowered, all stop.
 
-    def silent(self) -> float:
-        """Return the time since the last valid reading (s)."""
-        last = self.state.last
-        since = self.state.began if last is None else last.at
-        return self.now - (self.now if since is None else since)
+        The breaker limit needs the meter alone, all else also what a battery does.
+        """
+        last, never = self.state.last, math.inf
+        stop = 900.0 if self.settings.stop_when_silent else never
+        unseen = self._since(self.state.seen)
+        found = [(unseen, max(120.0, 3 * self.interval), 300.0, stop)]
+        if self.hard:
+            silent = self._since(None if last is None else last.at)
+            found.insert(0, (silent, 30.0, 30.0, 60.0))
+        return found
+
+    def _since(self, at: float | None) -> float:
+        """Return the time since a reading, or else since the start (s)."""
+        at = self.state.began if at is None else at
+        return 0.0 if at is None else self.now - at
 
     def watch_silence(self) -> None:
         """Lower and stop the miners while the meter is silent."""
-        _, lower, stop = self._silence_times()
-        silent = self.silent()
-        if silent >= stop and (self.settings.stop_when_silent or self.hard):
+        silences = self._silences()
+        if any(silent >= stop for silent, _, _, stop in silences):
             if self.state.silence < 2:
                 for miner in self._running() if self.hard else self.on():
                     self.command(miner, 0)
             self.state.silence = 2
-        elif silent >= lower:
+        elif any(silent >= lower for silent, _, lower, _ in silences):
             # A miner that becomes tuned during the silence is lowered too.
             for miner in self.controlled():
                 self.command(miner, miner.curve[0][0])
@@ -682,7 +697,7 @@ class _Site:
         state.up = average(state.up, surplus, seconds, _UP)
         state.down = average(state.down, surplus, seconds, _DOWN)
         before = sum(span.settles for span in spans)
-        limited = self._keep_hard_limit(reading)
+        limited = self.keep_hard_limit(reading)
         if not limited and state.readings >= 2 and not self._blocked():
             target = wish(
                 self.settings, state.window, spans, power, reading.at, self.interval
@@ -804,7 +819,7 @@ class _Site:
 
     # Hard limit
 
-    def _keep_hard_limit(self, reading: Reading) -> bool:
+    def keep_hard_limit(self, reading: Reading) -> bool:
         """Lower and stop miners until the import is below the hard limit; return if that was needed."""
         limit = self.settings.hard_limit
         if limit is None or reading.grid is None:
@@ -972,7 +987,7 @@ class _Site:
             miner.allowed and not miner.held for miner in self.miners
         ):
             return Status.OFF
-        if self.silent() >= self._silence_times()[0]:
+        if any(silent >= rises for silent, rises, _, _ in self._silences()):
             return Status.METER_LOST
         if self.now - self.state.limited_at <= _LIMITED:
             return Status.LIMITED
