@@ -18,6 +18,8 @@ import math
 from statistics import median
 from typing import NamedTuple
 
+from ..const import IDLE_POWER
+
 HARD_LIMIT_INTERVAL = 10.0
 """A meter that reports less often (s) cannot keep a hard limit."""
 HARD_LIMIT_MARGIN = 500.0
@@ -120,7 +122,7 @@ class Miner:
     """Whether the group may start it."""
     mined: bool = True
     """For an offline miner: whether it mined when it was last seen."""
-    idle: float = 15.0
+    idle: float = IDLE_POWER
     rank: float = 0.0
     """A lower one starts first."""
     resolution: float = 1.0
@@ -290,6 +292,15 @@ class Effect(NamedTuple):
     change: float
     provoked: bool = False
     """Whether it was sent only to check the meter; nothing rises until it did."""
+
+
+class Silence(NamedTuple):
+    """How long nothing was heard, and after what times nothing rises, all are lowered, all stop (s)."""
+
+    lasts: float
+    calm: float
+    lower: float
+    stop: float
 
 
 @dataclass(kw_only=True, slots=True)
@@ -593,7 +604,7 @@ class _Site:
         if reading.hidden:
             return reading
         unseen = 0.0 if state.seen is None else reading.at - state.seen
-        if unseen >= self._silences()[0][1]:
+        if unseen >= min(one.calm for one in self._silences()):
             state.window, state.up, state.down, state.effect = (), None, None, None
         state.silence, state.seen = 0, reading.at
         state.readings += 1
@@ -606,18 +617,17 @@ class _Site:
             value is None or _is_power(value) for value in values
         )
 
-    def _silences(self) -> list[tuple[float, float, float, float]]:
-        """Return how long the meter is silent, and after what times (s) nothing rises, all are lowered, all stop.
+    def _silences(self) -> list[Silence]:
+        """Return the silence of the meter for each purpose.
 
         The breaker limit needs the meter alone, all else also what a battery does.
         """
-        last, never = self.state.last, math.inf
-        stop = 900.0 if self.settings.stop_when_silent else never
-        unseen = self._since(self.state.seen)
-        found = [(unseen, max(120.0, 3 * self.interval), 300.0, stop)]
+        stop = 900.0 if self.settings.stop_when_silent else math.inf
+        calm = max(120.0, 3 * self.interval)
+        found = [Silence(self._since(self.state.seen), calm, 300.0, stop)]
         if self.hard:
-            silent = self._since(None if last is None else last.at)
-            found.insert(0, (silent, 30.0, 30.0, 60.0))
+            at = self.state.last.at if self.state.last else None
+            found.append(Silence(self._since(at), 30.0, 30.0, 60.0))
         return found
 
     def _since(self, at: float | None) -> float:
@@ -628,12 +638,12 @@ class _Site:
     def watch_silence(self) -> None:
         """Lower and stop the miners while the meter is silent."""
         silences = self._silences()
-        if any(silent >= stop for silent, _, _, stop in silences):
+        if any(one.lasts >= one.stop for one in silences):
             if self.state.silence < 2:
                 for miner in self._running() if self.hard else self.on():
                     self.command(miner, 0)
             self.state.silence = 2
-        elif any(silent >= lower for silent, _, lower, _ in silences):
+        elif any(one.lasts >= one.lower for one in silences):
             # A miner that becomes tuned during the silence is lowered too.
             for miner in self.controlled():
                 self.command(miner, miner.curve[0][0])
@@ -987,7 +997,7 @@ class _Site:
             miner.allowed and not miner.held for miner in self.miners
         ):
             return Status.OFF
-        if any(silent >= rises for silent, rises, _, _ in self._silences()):
+        if any(one.lasts >= one.calm for one in self._silences()):
             return Status.METER_LOST
         if self.now - self.state.limited_at <= _LIMITED:
             return Status.LIMITED
