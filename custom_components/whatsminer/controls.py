@@ -185,12 +185,14 @@ class _Setting[T]:
 
     def _approached(self, state: MinerState) -> bool:
         """Return whether it waits, or the reported number has moved towards the value."""
-        old, new = self._control.value_fn(self._before), self._control.value_fn(state)
-        numbers: list[Any] = [old, new, self._value]
+        if self._waits(state):
+            return True
+        value_fn = self._control.value_fn
+        numbers: list[Any] = [value_fn(self._before), value_fn(state), self._value]
         if any(type(number) is not int for number in numbers):
-            return self._waits(state)
+            return False
         before, now, wanted = numbers
-        return self._waits(state) or bool(abs(now - wanted) < abs(before - wanted))
+        return bool(abs(now - wanted) < abs(before - wanted))
 
     def _waits(self, state: MinerState) -> bool:
         """Return whether the previous value is still reported, and may be until the next start."""
