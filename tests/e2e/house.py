@@ -40,9 +40,9 @@ SPEED = 600
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on.
+    """Find a free port.
 
-    Not one that a system gives to whoever wants any: a simulator may take it before it is used.
+    It is outside the range from which the system chooses ports for a simulator, which could take it first.
     """
     while True:
         port = randrange(20_000, 32_000)
