@@ -345,17 +345,28 @@ def poll(hass: HomeAssistant) -> Poll:
     return run
 
 
+async def in_steps(
+    command: Awaitable[object],
+    freezer: FrozenDateTimeFactory,
+    seconds: float,
+    clock: RaceClock,
+    miner_seconds: float,
+) -> None:
+    """Wait for a command while the clock of the home and that of the miner move in steps."""
+    task = asyncio.ensure_future(command)
+    while not task.done():
+        freezer.tick(seconds)
+        clock.advance(miner_seconds)
+        await asyncio.sleep(0)
+    await task
+
+
 @pytest.fixture
 def done(freezer: FrozenDateTimeFactory, clock: RaceClock) -> Done:
     """Wait for a command: time stands still, so let it pass in small steps."""
 
     async def run(command: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(command)
-        while not task.done():
-            freezer.tick(0.05)
-            clock.advance(1)
-            await asyncio.sleep(0)
-        await task
+        await in_steps(command, freezer, 0.05, clock, 1)
 
     return run
 

@@ -1,6 +1,5 @@
 """The power sources *Most profitable* and *Plan*: the miner follows the price."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +33,7 @@ from custom_components.whatsminer.power.executor import EVENT_DECISION
 from custom_components.whatsminer.power.record import Target
 from simulator import SimulatedMiner
 
-from .conftest import Call, Done, Find, RaceClock, Show, issue
+from .conftest import Call, Done, Find, RaceClock, Show, in_steps, issue
 
 type Pass = Callable[[float], Awaitable[None]]
 
@@ -59,15 +58,9 @@ def pass_time(
             freezer.tick(tick)
             clock.advance(tick.total_seconds())
             async_fire_time_changed(hass)
-            pending = asyncio.ensure_future(
-                hass.async_block_till_done(wait_background_tasks=True)
-            )
-            while not pending.done():
-                # Of a command that is confirmed by reading again.
-                freezer.tick(0.002)
-                clock.advance(0.002)
-                await asyncio.sleep(0)
-            await pending
+            # A command that is confirmed by reading again needs time.
+            due = hass.async_block_till_done(wait_background_tasks=True)
+            await in_steps(due, freezer, 0.002, clock, 0.002)
 
     return run
 
